@@ -1,0 +1,1 @@
+"""Losses added to the main one; none yet (later: dictionary, embedding alignment, contrastive)."""

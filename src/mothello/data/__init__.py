@@ -1,0 +1,1 @@
+"""Corpora, their splits, and batches as functions of a seed and a step."""

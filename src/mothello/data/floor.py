@@ -1,0 +1,98 @@
+"""The loss floor: the entropy of what a perfect predictor still cannot know, over exactly the scored positions.
+
+Under uniform random play the next move is uniform over the legal ones; its entropy is spread over the tokens of the
+word. Anchors can hide which language is spoken, so the distribution of the next token is a mixture over all languages
+that could have written the prefix, each weighted by how likely it made that prefix.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mothello.data.batch import IGNORE, Batch
+from mothello.languages.family import Family, Output
+from mothello.languages.language import PAD, ROOT, decode
+from mothello.othello.rollout import replay, squares_to_moves
+
+
+class Floor(NamedTuple):
+    """Mean entropy per scored position, in nats, and its standard error over games."""
+
+    nats: float
+    standard_error: float
+
+
+class _Reading(NamedTuple):
+    """What one language makes of the tokens: distributions over the next token and the next move, and the log
+    likelihood of the tokens before each place (-inf once the language cannot have written them)."""
+
+    token: Float[Tensor, "game token vocabulary"]
+    move: Float[Tensor, "game token move"]
+    log_weight: Float[Tensor, "game token"]
+
+
+def _continuations(family: Family, language: int) -> Int64[Tensor, "state move"]:
+    """The token that continues each move's word from each decoder state, -1 where the word does not pass there."""
+    spelling = family.spelling(language)
+    table = torch.full((len(spelling.next_state), family.board.n_moves), -1)
+    for move, word in enumerate(family.languages[language].words):
+        state = ROOT
+        for token in word:
+            table[state, move] = token
+            state = int(spelling.next_state[state, token])
+    return table
+
+
+def _read(tokens: Int64[Tensor, "game token"], family: Family, language: int) -> _Reading:
+    spelling, board = family.spelling(language), family.board
+    n, length = tokens.shape
+    decoded = decode(tokens, spelling)
+    states = replay(decoded.moves[:, : board.n_moves], board)
+    legal = squares_to_moves(states.legal, board)
+    state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
+    rows, continuing = torch.arange(n), _continuations(family, language)
+    token_p, move_p, weights = [], [], []
+    log_weight = torch.zeros(n)
+    for place in range(length):
+        following = continuing[state]
+        possible = (legal[rows, ply.clamp(max=legal.shape[1] - 1)] & (following >= 0)).float()
+        possible = possible / possible.sum(1, keepdim=True).clamp(min=1)
+        p = torch.zeros(n, family.vocabulary_size).scatter_add_(1, following.clamp(min=0), possible)
+        token_p.append(p)
+        move_p.append(possible)
+        weights.append(log_weight)
+        token = tokens[:, place]
+        log_weight = log_weight + p[rows, token].log()
+        ply = ply + (spelling.move[state, token] >= 0)
+        state = spelling.next_state[state, token]
+    return _Reading(torch.stack(token_p, 1), torch.stack(move_p, 1), torch.stack(weights, 1))
+
+
+def _mixture(p: Tensor, log_weight: Tensor) -> Tensor:
+    """[language, game, token, class] and [language, game, token] -> the mixture's distribution."""
+    return (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
+
+
+def entropies(batch: Batch, family: Family) -> Float[Tensor, "game token"]:
+    """Entropy of the target at each place, in nats; zero where nothing is scored. Works on the CPU."""
+    tokens = batch.tokens.cpu()
+    readings = [_read(tokens, family, k) for k in range(len(family.languages))]
+    log_weight = torch.stack([r.log_weight for r in readings])
+    p = torch.stack([r.move if family.output is Output.unified else r.token for r in readings])
+    mixed = _mixture(p[:, :, 1:], log_weight[:, :, 1:])  # what is known at a place predicts the next one
+    entropy = torch.special.entr(mixed).sum(-1)
+    entropy = torch.cat([entropy, torch.zeros(len(tokens), 1)], 1)
+    return torch.where(batch.targets.cpu() == IGNORE, 0.0, entropy)
+
+
+def floor(batch: Batch, family: Family) -> Floor:
+    """The floor of a batch's loss. Exact given the games; the standard error is over games."""
+    assert bool((batch.tokens != PAD).any()), "no games"
+    pieces = [entropies(Batch(*(f[i : i + 128] for f in batch)), family) for i in range(0, len(batch.tokens), 128)]
+    entropy, scored = torch.cat(pieces).double(), (batch.targets.cpu() != IGNORE).sum(1).double()
+    mean = float(entropy.sum() / scored.sum())
+    residual = entropy.sum(1) - mean * scored
+    error = float(residual.std() / scored.mean() / len(scored) ** 0.5) if len(scored) > 1 else float("nan")
+    return Floor(mean, error)

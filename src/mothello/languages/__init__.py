@@ -1,0 +1,1 @@
+"""Artificial languages: tables from moves to token ids, on one vocabulary."""

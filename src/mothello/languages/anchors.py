@@ -1,0 +1,144 @@
+"""Anchors: moves that several languages write with the same tokens.
+
+Sharing a *move* means that its whole token list is the one of the lowest-indexed language of the link (the published
+meaning: an anchored move of a compositional language may thus become a single token). Sharing *components* is for
+compositional languages: the column and row tokens of the anchored moves are shared, wherever they occur.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+
+import torch
+
+from mothello.othello.board import Board
+from mothello.othello.notation import parse_move
+from mothello.othello.symmetry import move_map
+from mothello.seeding import generator
+
+
+class Placement(StrEnum):
+    """Where anchors counted off by ``count`` lie. Off both diagonals an anchor breaks every symmetry of the
+    opening; on one diagonal it leaves the reflection in it."""
+
+    off = "off"
+    main = "main"
+    anti = "anti"
+    on = "on"
+    any = "any"
+
+
+class Sharing(StrEnum):
+    move = "move"
+    component = "component"
+
+
+@dataclass(kw_only=True)
+class AnchorConfig:
+    """Which moves are anchors. ``count`` and ``moves`` anchor a move with itself in every group; ``links`` pair
+    any moves of any languages and come on top."""
+
+    count: int = 0
+    """Length of the prefix taken from one fixed nested list per board and placement."""
+    placement: Placement = Placement.off
+    moves: list[str] = field(default_factory=list)
+    """Moves such as d3, instead of a count."""
+    groups: list[list[str]] = field(default_factory=list)
+    """Languages that share the anchors, several groups if wanted; empty: all languages are one group."""
+    links: list[str] = field(default_factory=list)
+    """Explicit links such as "atomic_0.c2=atomic_1.e5": move c2 of one is written as move e5 of the other."""
+    sharing: Sharing = Sharing.move
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise ValueError(f"languages.anchors.count: {self.count} is negative")
+        if self.count and self.moves:
+            raise ValueError("languages.anchors: give count or moves, not both")
+
+
+Member = tuple[int, int]
+"""(language index, move index)."""
+
+
+@lru_cache(maxsize=None)
+def nested_list(board: Board, placement: Placement) -> tuple[int, ...]:
+    """All moves of that placement in one fixed order, the same for every seed: the first n are the n anchors."""
+    main = {m for m, image in enumerate(move_map(board, "main")) if m == image}
+    anti = {m for m, image in enumerate(move_map(board, "anti")) if m == image}
+    everything = set(range(board.n_moves))
+    allowed = {
+        Placement.off: everything - main - anti,
+        Placement.main: main,
+        Placement.anti: anti,
+        Placement.on: main | anti,
+        Placement.any: everything,
+    }[placement]
+    order = torch.randperm(board.n_moves, generator=generator(0, "anchors", board.name)).tolist()
+    return tuple(move for move in order if move in allowed)
+
+
+def anchored_moves(config: AnchorConfig, board: Board) -> tuple[int, ...]:
+    """The moves named by ``count`` or ``moves``. ValueError names the key when there are too few, or one is bad."""
+    if config.moves:
+        chosen = []
+        for text in config.moves:
+            try:
+                chosen.append(parse_move(text, board))
+            except ValueError as error:
+                raise ValueError(f"languages.anchors.moves: {error}") from None
+        if len(set(chosen)) < len(chosen):
+            raise ValueError("languages.anchors.moves: a move is listed twice")
+        return tuple(chosen)
+    available = nested_list(board, config.placement)
+    if config.count > len(available):
+        raise ValueError(
+            f"languages.anchors.count: {config.count} anchors asked for, but the {board.name} board has "
+            f"{len(available)} moves with placement={config.placement.value}"
+        )
+    return available[: config.count]
+
+
+def _language(name: str, names: list[str], key: str) -> int:
+    if name not in names:
+        raise ValueError(f"languages.anchors.{key}: no language {name!r}; there are {', '.join(names)}")
+    return names.index(name)
+
+
+def _groups(config: AnchorConfig, names: list[str]) -> list[list[int]]:
+    groups = [[_language(name, names, "groups") for name in group] for group in config.groups]
+    for index, name in enumerate(names):
+        if sum(group.count(index) for group in groups) > 1:
+            raise ValueError(f"languages.anchors.groups: {name} is in two groups of an anchor")
+    return groups or [list(range(len(names)))]
+
+
+def _link(text: str, names: list[str], board: Board) -> list[Member]:
+    members = []
+    for side in text.split("="):
+        match = re.fullmatch(r"\s*(\S+)\.(\w+)\s*", side)
+        if match is None or "=" not in text:
+            raise ValueError(f"languages.anchors.links: {text!r} is not of the form NAME.MOVE=NAME.MOVE")
+        try:
+            members.append((_language(match[1], names, "links"), parse_move(match[2], board)))
+        except ValueError as error:
+            raise ValueError(str(error) if "links" in str(error) else f"languages.anchors.links: {error}") from None
+    return members
+
+
+def anchor_links(config: AnchorConfig, names: list[str], board: Board) -> list[list[Member]]:
+    """Every anchor as the list of (language, move) that share their tokens, lowest-indexed language first.
+
+    ValueError names the key: unknown language or move, a language twice in an anchor, a move in two anchors.
+    """
+    groups = _groups(config, names)
+    links = [[(language, move) for language in group] for group in groups for move in anchored_moves(config, board)]
+    links += [_link(text, names, board) for text in config.links]
+    seen: set[Member] = set()
+    for link in links:
+        if len({language for language, _ in link}) < len(link):
+            raise ValueError("languages.anchors.links: one language stands twice in one link")
+        if seen & set(link):
+            raise ValueError("languages.anchors: a move of one language is in two anchors")
+        seen |= set(link)
+    return [sorted(link) for link in links if len(link) > 1]

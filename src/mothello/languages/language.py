@@ -1,0 +1,108 @@
+"""A language is a table: every move is written as one to a few token ids. Encoding is look-up, decoding is strict."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+PAD = 0
+"""The id that fills rows after a game's last token; no language ever writes it."""
+
+DEAD, ROOT = 0, 1
+"""States of the decoder: no move can follow; between two moves."""
+
+
+class Spelling(NamedTuple):
+    """A strict decoder as an automaton. Read token x in state s: go to ``next_state[s, x]``; when ``move[s, x]``
+    is not negative that move is complete (and the next state is ROOT)."""
+
+    next_state: Int64[Tensor, "state token"]
+    move: Int64[Tensor, "state token"]
+
+
+class Decoded(NamedTuple):
+    """Moves read from tokens; ``error_at`` is the first token that could not be read, -1 when all were."""
+
+    moves: Int64[Tensor, "game ply"]
+    error_at: Int64[Tensor, " game"]
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """One language. words: the token ids of every move, in move order; each move has its own list of ids and no
+    list begins with another (else the text could be read in two ways)."""
+
+    name: str
+    kind: str
+    words: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        seen = sorted(self.words)
+        for shorter, longer in zip(seen, seen[1:], strict=False):
+            if longer[: len(shorter)] == shorter:
+                raise ValueError(
+                    f"languages.anchors: in {self.name} two moves would be written alike, or one would begin with "
+                    f"another; link each move once"
+                )
+
+    @cached_property
+    def lengths(self) -> Int64[Tensor, " move"]:
+        """Tokens per move."""
+        return torch.tensor([len(word) for word in self.words])
+
+    @property
+    def max_word(self) -> int:
+        return max(len(word) for word in self.words)
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of the longest game: no move is played twice, so all moves together bound it."""
+        return int(self.lengths.sum())
+
+    @cached_property
+    def ids(self) -> tuple[int, ...]:
+        """Every id this language writes, ascending."""
+        return tuple(sorted({token for word in self.words for token in word}))
+
+    def spelling(self, vocabulary_size: int) -> Spelling:
+        """The decoder of this language over a vocabulary of that size."""
+        prefixes: dict[tuple[int, ...], int] = {(): ROOT}
+        for word in self.words:
+            for end in range(1, len(word)):
+                prefixes.setdefault(word[:end], len(prefixes) + 1)
+        next_state = torch.full((len(prefixes) + 1, vocabulary_size), DEAD)
+        move = torch.full((len(prefixes) + 1, vocabulary_size), -1)
+        for index, word in enumerate(self.words):
+            for end in range(1, len(word)):
+                next_state[prefixes[word[: end - 1]], word[end - 1]] = prefixes[word[:end]]
+            next_state[prefixes[word[:-1]], word[-1]] = ROOT
+            move[prefixes[word[:-1]], word[-1]] = index
+        return Spelling(next_state, move)
+
+
+def decode(tokens: Int64[Tensor, "game token"], spelling: Spelling) -> Decoded:
+    """Read rows of token ids (PAD ends a row) back into moves [game, ply], -1 after the end.
+
+    Strict: an id of another language, a wrong continuation, an id behind the end and a word that the end cuts short
+    are errors; ``error_at`` is the position of the first (of the end itself for a word cut short).
+    """
+    n, length = tokens.shape
+    state = torch.full((n,), ROOT, device=tokens.device)
+    moves = torch.full((n, length + 1), -1, device=tokens.device)
+    error_at = torch.full((n,), -1, device=tokens.device)
+    ply = torch.zeros(n, dtype=torch.int64, device=tokens.device)
+    ended = torch.zeros(n, dtype=torch.bool, device=tokens.device)
+    for position in range(length + 1):
+        token = tokens[:, position] if position < length else torch.full_like(state, PAD)
+        pad = token == PAD
+        wrong = pad & (state != ROOT) & ~ended | ~pad & (ended | (spelling.next_state[state, token] == DEAD))
+        error_at = torch.where((error_at < 0) & wrong, position, error_at)
+        ended = ended | pad | (error_at >= 0)
+        read = torch.where(ended, -1, spelling.move[state, token])
+        moves.scatter_(1, ply.unsqueeze(1), read.unsqueeze(1))
+        ply = ply + (read >= 0)
+        state = torch.where(ended, ROOT, spelling.next_state[state, token])
+    return Decoded(moves[:, :-1], error_at)

@@ -1,0 +1,152 @@
+"""A GPT in one file: pre-LN blocks, GELU, learned positions. Hidden states are returned values, no hooks.
+
+Shapes: B games, T tokens, D = d_model, V output classes, L layers.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from mothello.seeding import derive
+
+
+class Attention(StrEnum):
+    """The kernel. Explicit scores are faster on a CPU (the fused backward pass took 1.8 times as long a step at 32
+    positions, docs/LOG.md); torch's fused kernel on a GPU. ``auto`` chooses by device."""
+
+    auto = "auto"
+    explicit = "explicit"
+    fused = "fused"
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """Size and shape. The vocabulary and the number of positions come from the languages."""
+
+    n_layer: int = 4
+    n_head: int = 4
+    d_model: int = 128
+    dropout: float = 0.0
+    tied: bool = False
+    """Share the token embedding with the output head (not with a unified output vocabulary)."""
+    attention: Attention = Attention.auto
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("n_layer", 1, 64), ("n_head", 1, 64), ("d_model", 8, 8192)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"model.{name}: {value} is outside {low}..{high}")
+        if self.d_model % self.n_head:
+            raise ValueError(f"model.n_head: {self.n_head} does not divide d_model={self.d_model}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.dropout: {self.dropout} is outside 0..1")
+
+
+class Output(NamedTuple):
+    """What a forward pass gives. hidden: the residual stream after every layer, entry 0 the embeddings."""
+
+    logits: Float[Tensor, "B T V"]
+    hidden: Float[Tensor, "layer B T D"] | None
+
+
+class Block(nn.Module):
+    """Attention and MLP, each behind a layer norm and added to the residual stream."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        d = config.d_model
+        self.n_head, self.dropout, self.attention = config.n_head, config.dropout, config.attention
+        self.norm_1, self.norm_2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+
+    def attend(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None) -> Float[Tensor, "B T D"]:
+        b, t, d = x.shape
+        q, k, v = self.qkv(x).view(b, t, 3, self.n_head, d // self.n_head).permute(2, 0, 3, 1, 4)
+        drop = self.dropout if self.training else 0.0
+        fused = self.attention is Attention.fused or (self.attention is Attention.auto and x.is_cuda)
+        if mask is not None and mask.ndim == 3:
+            mask = mask.unsqueeze(1)
+        if fused:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, dropout_p=drop)
+        else:
+            if mask is None:
+                mask = torch.ones(t, t, dtype=torch.bool, device=x.device).tril()
+            scores = (q @ k.transpose(-1, -2)) * (1 / math.sqrt(q.shape[-1]))
+            weights = scores.masked_fill(~mask, -torch.inf).softmax(-1).to(v.dtype)
+            y = F.dropout(weights, drop) @ v
+        return self.out(y.transpose(1, 2).reshape(b, t, d))
+
+    def forward(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None) -> Float[Tensor, "B T D"]:
+        x = x + F.dropout(self.attend(self.norm_1(x), mask), self.dropout, self.training)
+        mlp = self.down(F.gelu(self.up(self.norm_2(x))))
+        return x + F.dropout(mlp, self.dropout, self.training)
+
+
+class GPT(nn.Module):
+    """token ids [B, T] -> logits [B, T, output_size], and the residual stream on request.
+
+    vocabulary_size: input ids, 0 is padding. n_positions: longest row. output_size: classes of the head.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary_size: int, n_positions: int, output_size: int) -> None:
+        super().__init__()
+        if config.tied and output_size != vocabulary_size:
+            raise ValueError("model.tied: a unified output vocabulary has no token embedding to tie the head to")
+        self.config = config
+        self.token_embedding = nn.Embedding(vocabulary_size, config.d_model)
+        self.position_embedding = nn.Embedding(n_positions, config.d_model)
+        self.blocks = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
+        self.norm = nn.LayerNorm(config.d_model)
+        self.head = nn.Linear(config.d_model, output_size, bias=False)
+        if config.tied:
+            self.head.weight = self.token_embedding.weight
+
+    @torch.no_grad()
+    def initialize(self, seed: int) -> "GPT":
+        """GPT-2's initialisation from a seed of its own: normal(0, .02), residual outputs over sqrt(2 L).
+
+        Every tensor draws from a stream named after it, so a bigger vocabulary moves no other weight.
+        """
+        scale = 1 / math.sqrt(2 * self.config.n_layer)
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif "norm" in name:
+                parameter.fill_(1)
+            else:
+                residual = name.endswith(("out.weight", "down.weight"))
+                draw = torch.Generator().manual_seed(derive(seed, "init", name))
+                values = torch.empty(parameter.shape).normal_(0, 0.02 * (scale if residual else 1), generator=draw)
+                parameter.copy_(values)
+        return self
+
+    def forward(
+        self,
+        tokens: Int64[Tensor, "B T"],
+        positions: Int64[Tensor, "B T"] | None = None,
+        mask: Bool[Tensor, "*B T T"] | None = None,
+        hidden: bool = False,
+    ) -> Output:
+        """positions: by default 0, 1, 2, ... mask: who may be attended to (True), by default everything before.
+        hidden: return the residual stream, stacked [L + 1, B, T, D]."""
+        if positions is None:
+            positions = torch.arange(tokens.shape[1], device=tokens.device)
+        x = self.token_embedding(tokens) + self.position_embedding(positions)
+        x = F.dropout(x, self.config.dropout, self.training)
+        states = [x]
+        for block in self.blocks:
+            x = block(x, mask)
+            if hidden:
+                states.append(x)
+        return Output(self.head(self.norm(x)), torch.stack(states) if hidden else None)
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())

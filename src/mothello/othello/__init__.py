@@ -1,0 +1,1 @@
+"""The rules of Othello on bitboards, random play, replay, symmetries and notation."""

@@ -1,0 +1,95 @@
+"""Squares as text ("d3"), games as text, and boards drawn in ASCII and SVG. No torch here."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from mothello.othello.board import Board
+
+_SQUARE = re.compile(r"[a-h][1-8]")
+
+
+def square_name(square: int) -> str:
+    """Square 0..63 -> column letter and row digit, counted from the a1 corner at the top left."""
+    return "abcdefgh"[square % 8] + str(square // 8 + 1)
+
+
+def move_name(board: Board, move: int) -> str:
+    """Move index -> text such as "d3"."""
+    return square_name(board.moves[move])
+
+
+def parse_move(text: str, board: Board) -> int:
+    """Text such as "d3" -> move index. ValueError off the board, on a start square or if it is no square."""
+    name = text.strip().lower()
+    if not _SQUARE.fullmatch(name):
+        raise ValueError(f"{text!r} is not a square such as c2")
+    column, row = "abcdefgh".index(name[0]), int(name[1]) - 1
+    if column >= board.size or row >= board.size:
+        raise ValueError(f"{name} is off the {board.name} board")
+    move = board.move_of_square[8 * row + column]
+    if move < 0:
+        raise ValueError(f"{name} is a start square of the {board.name} board: it is never played")
+    return move
+
+
+def parse_game(text: str, board: Board) -> list[int]:
+    """Text such as "d3c5 d6" -> move indices, not checked against the rules (``replay`` does that)."""
+    compact = re.sub(r"\s+", "", text.lower())
+    if len(compact) % 2:
+        raise ValueError(f"{text!r} has half a move")
+    return [parse_move(compact[i : i + 2], board) for i in range(0, len(compact), 2)]
+
+
+def game_text(moves: Iterable[int], board: Board) -> str:
+    """Move indices (negative ones end the game) -> "d3 c5 d6 ..."."""
+    names = []
+    for move in moves:
+        if move < 0:
+            break
+        names.append(move_name(board, int(move)))
+    return " ".join(names)
+
+
+def ascii_board(cells: Sequence[int], board: Board) -> str:
+    """Classes per cell (0 white, 1 empty, 2 black) -> a drawing with coordinates: O white, X black."""
+    lines = ["  " + " ".join("abcdefgh"[: board.size])]
+    for row in range(board.size):
+        cells_of_row = cells[row * board.size : (row + 1) * board.size]
+        lines.append(f"{row + 1} " + " ".join("O.X"[int(cell)] for cell in cells_of_row))
+    return "\n".join(lines)
+
+
+def svg_board(
+    cells: Sequence[int], board: Board, wrong: Sequence[bool] | None = None, last: int | None = None, cell: int = 26
+) -> str:
+    """An inline SVG of a board.
+
+    cells: one class per cell, 0 white, 1 empty, 2 black. wrong: cells to mark as misread. last: square of
+    the last move, marked with a dot. cell: pixels per cell.
+    """
+    n, margin = board.size, 16
+    side = n * cell + margin + 2
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{side}" height="{side}" viewBox="0 0 {side} {side}" '
+        f'role="img" font-family="sans-serif" font-size="10">'
+    ]
+    for i in range(n):
+        middle = margin + (i + 0.5) * cell
+        parts.append(f'<text x="{middle}" y="11" text-anchor="middle" fill="#667">{"abcdefgh"[i]}</text>')
+        parts.append(f'<text x="7" y="{middle + 3.5}" text-anchor="middle" fill="#667">{i + 1}</text>')
+    for index, kind in enumerate(cells):
+        x, y = margin + index % n * cell, margin + index // n * cell
+        bad = wrong is not None and wrong[index]
+        parts.append(
+            f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{"#e8a598" if bad else "#5b9a78"}" '
+            f'stroke="#3f7257" stroke-width="1"/>'
+        )
+        if kind != 1:
+            fill = "#f7f7f2" if kind == 0 else "#22262b"
+            parts.append(
+                f'<circle cx="{x + cell / 2}" cy="{y + cell / 2}" r="{cell * 0.38:.1f}" fill="{fill}" '
+                f'stroke="#22262b" stroke-width="0.6"/>'
+            )
+        if last is not None and board.squares[index] == last:
+            parts.append(f'<circle cx="{x + cell / 2}" cy="{y + cell / 2}" r="{cell * 0.1:.1f}" fill="#d1495b"/>')
+    return "".join(parts) + "</svg>"

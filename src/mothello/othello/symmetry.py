@@ -1,0 +1,51 @@
+"""The eight symmetries of the square, and the four of them that leave the coloured start position unchanged.
+
+Random play commutes with those four, so languages with disjoint vocabularies are identifiable only up to
+them: the reason why every alignment number here is also reported under each map. No torch here.
+"""
+
+from functools import lru_cache
+
+from mothello.othello.board import Board
+
+OPENING_MAPS = ("identity", "rot180", "main", "anti")
+"""Maps that fix the coloured start position; "main" and "anti" are the reflections in the two diagonals."""
+
+OTHER_MAPS = ("rot90", "rot270", "columns", "rows")
+"""Maps that exchange the colours of the start position: negative controls ("columns" mirrors a <-> h)."""
+
+
+def _image(name: str, row: int, column: int, last: int) -> tuple[int, int]:
+    return {
+        "identity": (row, column),
+        "rot180": (last - row, last - column),
+        "main": (column, row),
+        "anti": (last - column, last - row),
+        "rot90": (column, last - row),
+        "rot270": (last - column, row),
+        "columns": (row, last - column),
+        "rows": (last - row, column),
+    }[name]
+
+
+@lru_cache(maxsize=None)
+def square_map(board: Board, name: str) -> tuple[int, ...]:
+    """g(square) for every cell of the board, in cell order."""
+    if name not in OPENING_MAPS + OTHER_MAPS:
+        raise ValueError(f"symmetry: {name!r} is not one of {', '.join(OPENING_MAPS + OTHER_MAPS)}")
+    images = (_image(name, square // 8, square % 8, board.size - 1) for square in board.squares)
+    return tuple(8 * row + column for row, column in images)
+
+
+@lru_cache(maxsize=None)
+def cell_map(board: Board, name: str) -> tuple[int, ...]:
+    """g(cell) for every cell: ``image[..., cell_map] = state`` moves a board, cell c going to g(c)."""
+    cell_of = {square: cell for cell, square in enumerate(board.squares)}
+    return tuple(cell_of[square] for square in square_map(board, name))
+
+
+@lru_cache(maxsize=None)
+def move_map(board: Board, name: str) -> tuple[int, ...]:
+    """g(move) for every move; the four start squares are mapped among themselves by all eight maps."""
+    image = dict(zip(board.squares, square_map(board, name), strict=True))
+    return tuple(board.move_of_square[image[square]] for square in board.moves)

@@ -1,0 +1,1 @@
+"""Optimizer, schedule, loop, checkpoint, precision and device."""

@@ -1,0 +1,94 @@
+"""Optimizers: AdamW, and Muon on the matrices of the blocks with AdamW on the rest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class OptimizerName(StrEnum):
+    adamw = "adamw"
+    muon = "muon"
+
+
+@dataclass(kw_only=True)
+class OptimizerConfig:
+    """Learning rates and the rest. ``muon`` uses ``matrix_lr`` on block matrices (Jordan et al. 2024)."""
+
+    name: OptimizerName = OptimizerName.muon
+    lr: float = 3e-3
+    matrix_lr: float = 0.02
+    beta_1: float = 0.9
+    beta_2: float = 0.95
+    weight_decay: float = 0.1
+    """On matrices only; biases, norms and positions are not decayed."""
+    clip: float = 1.0
+    """Largest gradient norm, 0 for no limit."""
+    warmup: float = 0.02
+    """Share of the steps over which the learning rate rises linearly."""
+    final_lr: float = 0.0
+    """Learning rate at the end, as a share of the peak."""
+    shape: str = "linear"
+    """Decay after the warm-up: linear, cosine or constant."""
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "matrix_lr"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"optimizer.{name}: {getattr(self, name)} is not positive")
+        for name in ("beta_1", "beta_2", "warmup", "final_lr"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"optimizer.{name}: {getattr(self, name)} is outside 0..1")
+        for name in ("weight_decay", "clip"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"optimizer.{name}: {getattr(self, name)} is negative")
+        if self.shape not in ("linear", "cosine", "constant"):
+            raise ValueError(f"optimizer.shape: {self.shape!r} is not one of linear, cosine, constant")
+
+
+class Optimizers:
+    """Several torch optimizers stepped as one, their learning rates scaled together."""
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer], clip: float) -> None:
+        self.parts, self.clip = list(parts), clip
+        self.peaks = [[group["lr"] for group in part.param_groups] for part in self.parts]
+
+    def step(self, scale: float) -> None:
+        """Clip, update with learning rates peak * scale, and clear the gradients."""
+        if self.clip:
+            parameters = [p for part in self.parts for group in part.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.clip)
+        for part, peaks in zip(self.parts, self.peaks, strict=True):
+            for group, peak in zip(part.param_groups, peaks, strict=True):
+                group["lr"] = peak * scale
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [part.state_dict() for part in self.parts]
+
+    def load_state_dict(self, state: Sequence[dict[str, Any]]) -> None:
+        for part, saved in zip(self.parts, state, strict=True):
+            part.load_state_dict(saved)
+
+
+def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
+    """The optimizer of a model. Weight decay falls on matrices (token embedding and head included) alone."""
+    named = list(model.named_parameters())
+    matrices = [p for name, p in named if p.ndim == 2 and "position" not in name]
+    others = [p for name, p in named if p.ndim != 2 or "position" in name]
+    blocks = [p for name, p in named if p.ndim == 2 and name.startswith("blocks.")]
+    muon: list[torch.optim.Optimizer] = []
+    if config.name is OptimizerName.muon:
+        muon.append(torch.optim.Muon(blocks, lr=config.matrix_lr, weight_decay=config.weight_decay))
+        inside = {id(p) for p in blocks}
+        matrices = [p for p in matrices if id(p) not in inside]
+    adamw = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=config.lr,
+        betas=(config.beta_1, config.beta_2),
+        fused=True,
+    )
+    return Optimizers([adamw, *muon], config.clip)
