@@ -77,10 +77,11 @@ def train(
     optimizer = build_optimizer(model, config)
     start = _resume(model, optimizer, folder)
     loss_of = torch.compile(objective) if compiled else objective
-    tokens, begun, saved_at = start.tokens, time.monotonic() - start.seconds, time.monotonic()
+    tokens = torch.tensor(start.tokens, device=device)  # counted on the device: no sync in a step
+    begun, saved_at = time.monotonic() - start.seconds, time.monotonic()
 
     def save(step: int) -> None:
-        state = {"optimizer": optimizer.state_dict(), "tokens": tokens, "seconds": time.monotonic() - begun}
+        state = {"optimizer": optimizer.state_dict(), "tokens": int(tokens), "seconds": time.monotonic() - begun}
         checkpoint.save(folder, checkpoint.Checkpoint(step, model.state_dict(), state))
 
     def evaluate(step: int) -> None:
@@ -106,7 +107,7 @@ def train(
             bar.set_postfix(loss=f"{value:.3f}", refresh=False)
             hooks.log(step + 1, {"train/loss": value, "train/lr_scale": scale, "train/seconds": seconds})
         optimizer.step(scale)
-        tokens += int((batch.targets != IGNORE).sum()) if device.type == "cpu" else 0
+        tokens += (batch.targets != IGNORE).sum()
         if step + 1 in hooks.evaluate_at:
             evaluate(step + 1)
         due = hooks.checkpoint_every and time.monotonic() - saved_at > hooks.checkpoint_every
@@ -116,4 +117,4 @@ def train(
     model.eval()
     if start.step < steps:
         save(steps)
-    return Progress(steps, tokens, time.monotonic() - begun)
+    return Progress(steps, int(tokens), time.monotonic() - begun)

@@ -1,0 +1,1 @@
+"""Strict legality: does the model's next move obey the rules?"""

@@ -1,0 +1,110 @@
+"""Legality on a fixed set of games: strict top-1, probability on legal moves, and what goes wrong otherwise."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int8
+from torch import Tensor
+
+from mothello.data.batch import Batch, in_language
+from mothello.languages.family import Family, Output
+from mothello.legality.greedy import greedy_moves
+from mothello.model.transformer import GPT
+from mothello.othello.bitboard import legal_moves, popcount
+from mothello.othello.rollout import replay, squares_to_moves
+
+
+class Rules(NamedTuple):
+    """What the rules say after each ply t of a batch of games (entry t follows move t)."""
+
+    scored: Bool[Tensor, "game ply"]
+    """A move follows in the game; after the last one nothing is scored."""
+    strict: Bool[Tensor, "game ply move"]
+    """Legal for the side to move, passes applied."""
+    lenient: Bool[Tensor, "game ply move"]
+    """Legal for either colour: the criterion of the published code, for comparison only."""
+    chance: Float[Tensor, "game ply"]
+    """Probability that a random empty square is legal."""
+
+
+def rules(moves: Int8[Tensor, "game ply"], family: Family) -> Rules:
+    """Replay games and say what may follow each ply. AssertionError for games that break the rules."""
+    board = family.board
+    states = replay(moves, board)
+    assert bool((states.illegal_at < 0).all()), "the games to score are not legal themselves"
+    black, white, legal = (field[:, 1:-1] for field in (states.black, states.white, states.legal))
+    either = legal_moves(black, white, board) | legal_moves(white, black, board)
+    empty = popcount(~(black | white) & board.full)
+    return Rules(
+        moves[:, 1:] >= 0,
+        squares_to_moves(legal, board),
+        squares_to_moves(either, board),
+        popcount(legal) / empty.clamp(min=1),
+    )
+
+
+def _legal_mass(greedy_p: Tensor, strict: Tensor, family: Family, language: int) -> Tensor:
+    """Probability on tokens that begin a legal move (on legal moves themselves where a word is one token)."""
+    if family.output is Output.unified:
+        return (greedy_p * strict).sum(-1)
+    first = family.word_table[language, :, 0].to(greedy_p.device)
+    begins = torch.zeros_like(greedy_p)
+    begins.scatter_reduce_(-1, first.expand(strict.shape), strict.to(greedy_p.dtype), reduce="amax")
+    return (greedy_p * begins).sum(-1)
+
+
+class _Counts(NamedTuple):
+    """One number per (game, ply) and column."""
+
+    values: dict[str, Tensor]
+    scored: Tensor
+
+
+def _count(model: GPT, batch: Batch, family: Family, language: int) -> _Counts:
+    truth = rules(batch.moves, family)
+    full = greedy_moves(model, batch, family, language)
+    restricted = greedy_moves(model, batch, family, language, restricted=True)
+
+    def legal(move: Tensor, allowed: Tensor) -> Tensor:
+        return (move >= 0) & allowed.gather(-1, move.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+
+    one_token = family.output is Output.unified or family.languages[language].max_word == 1
+    values = {
+        "top1": legal(full.move, truth.strict),
+        "top1_restricted": legal(restricted.move, truth.strict),
+        "lenient": legal(full.move, truth.lenient),
+        "wrong_language": full.wrong_language,
+        "malformed": full.malformed,
+        "mass" if one_token else "first_token_mass": _legal_mass(full.probabilities, truth.strict, family, language),
+        "chance": truth.chance,
+    }
+    return _Counts(values, truth.scored)
+
+
+def legality(
+    model: GPT, moves: Int8[Tensor, "game ply"], family: Family, language: int, games_at_once: int = 64
+) -> dict[str, Any]:
+    """Legality of the next move after every ply of the games, written in one language; eval mode, no gradients.
+
+    Shares in 0..1, each the mean over scored positions: top1 (strict, greedy decoding of the whole move), its standard
+    error over games, top1_restricted (tokens of the language only), lenient (either colour), wrong_language,
+    malformed, chance (a random empty square), mass (first_token_mass where words have several tokens), and
+    top1_by_ply, a list with None where nothing is scored.
+    """
+    assert not model.training, "legality is measured in eval mode"
+    columns: dict[str, list[Tensor]] = {}
+    scored = []
+    with torch.no_grad():
+        for at in range(0, len(moves), games_at_once):
+            counts = _count(model, in_language(moves[at : at + games_at_once], language, family), family, language)
+            scored.append(counts.scored)
+            for name, value in counts.values.items():
+                columns.setdefault(name, []).append(value.double() * counts.scored)
+    total = torch.cat(scored).double()
+    tables = {name: torch.cat(pieces) for name, pieces in columns.items()}
+    result: dict[str, Any] = {name: float(table.sum() / total.sum()) for name, table in tables.items()}
+    residual = tables["top1"].sum(1) - result["top1"] * total.sum(1)
+    result["top1_standard_error"] = float(residual.std() / total.sum(1).mean() / len(moves) ** 0.5)
+    by_ply = (tables["top1"].sum(0) / total.sum(0)).tolist()
+    result["top1_by_ply"] = [value if value == value else None for value in by_ply]
+    return result

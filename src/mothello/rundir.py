@@ -1,0 +1,148 @@
+"""A run's folder: the interface between what is computed and what is read later. A leaf without torch.
+
+config.yaml    the resolved config, written before anything runs
+status.json    {"status": "running" | "ok" | "failed", "error", "started", "ended"}
+metrics.jsonl  one JSON object a line, with "step"
+results.json   {"version", "kind", ..., "environment"}: the numbers a report reads
+checkpoints/   see training/checkpoint.py
+measures/NAME-HASH/results.json, transfer/...: folders of the same form inside
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+RESULTS_VERSION = 1
+"""Version of the form of results.json."""
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """Eight hex digits that identify a nested dict of plain values, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def environment() -> dict[str, Any]:
+    """Commit, versions and machine: what a reader needs to repeat a number."""
+    try:
+        here = Path(__file__).parent
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True, timeout=5
+        ).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        commit = ""
+    versions = {name: metadata.version(name) for name in ("mothello", "torch", "numpy", "hydra-core")}
+    return {
+        "commit": commit or "unknown",
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+class RunDir:
+    """One folder. Nothing is created before the first write."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def measure(self, name: str, identity: Mapping[str, Any]) -> "RunDir":
+        """The folder of one measure on this run, named by what determines its result."""
+        return RunDir(self.path / "measures" / f"{name}-{fingerprint(identity)}")
+
+    def transfer(self, source: str, identity: Mapping[str, Any]) -> "RunDir":
+        """The folder of the fine-tuning of this run on one language."""
+        return RunDir(self.path / "transfer" / f"{source}-{fingerprint(identity)}")
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        _write(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+
+    def read_config(self) -> dict[str, Any]:
+        """ValueError names the file when it is missing or no config."""
+        path = self.path / "config.yaml"
+        try:
+            content = yaml.safe_load(path.read_text())
+        except FileNotFoundError:
+            raise ValueError(f"run: {path} does not exist; {self.path} is not a run folder") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ValueError(f"run: {path} cannot be read ({type(error).__name__})") from None
+        if not isinstance(content, dict):
+            raise ValueError(f"run: {path} holds no config")
+        return content
+
+    def write_status(self, status: str, **more: Any) -> None:
+        """running, ok or failed; the start is kept."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        old = self.read_status()
+        content = {"status": status, "started": now if status == "running" else old.get("started", now)}
+        _write(self.path / "status.json", json.dumps(content | {"written": now} | more, indent=1))
+
+    def read_status(self) -> dict[str, Any]:
+        """Empty when there is none, or it was cut off."""
+        try:
+            return json.loads((self.path / "status.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+    @property
+    def finished(self) -> bool:
+        return self.read_status().get("status") == "ok"
+
+    def write_results(self, kind: str, content: Mapping[str, Any]) -> None:
+        whole = {"version": RESULTS_VERSION, "kind": kind, "environment": environment(), **content}
+        _write(self.path / "results.json", json.dumps(whole, indent=1))
+
+    def read_results(self) -> dict[str, Any]:
+        """ValueError names the file when it is missing or damaged."""
+        path = self.path / "results.json"
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError:
+            raise ValueError(f"run: {path} does not exist; the run has not finished") from None
+        except ValueError as error:
+            raise ValueError(f"run: {path} is damaged ({error})") from None
+
+    def append_metrics(self, line: Mapping[str, Any]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def cut_metrics(self, after: int) -> None:
+        """Drop lines of steps beyond ``after`` (and a line cut off by a kill): a resumed run writes them again."""
+        path = self.path / "metrics.jsonl"
+        if path.exists():
+            _write(path, "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        path, lines = self.path / "metrics.jsonl", []
+        for text in path.read_text().splitlines() if path.exists() else []:
+            try:
+                lines.append(json.loads(text))
+            except ValueError:
+                continue  # the line that a kill cut off
+        return lines

@@ -1,0 +1,1 @@
+"""What happens to a model, in order: pretraining, fine-tuning."""

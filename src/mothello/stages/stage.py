@@ -1,0 +1,82 @@
+"""What every stage needs, and evaluation along the way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int8
+from torch import Tensor
+
+from mothello.data.batch import Batch, in_language
+from mothello.data.floor import Floor, floor
+from mothello.languages.family import Family
+from mothello.legality.estimate import legality
+from mothello.model.transformer import GPT, ModelConfig
+from mothello.objectives.objective import Objective
+from mothello.training.device import Precision, autocast
+
+
+@dataclass(kw_only=True)
+class EvaluationConfig:
+    """The cheap evaluation along a stage."""
+
+    games: int = 128
+    """Fixed validation games, the same in every language."""
+    times: int = 10
+    """Evaluations along the stage, besides the first."""
+    log_every: int = 20
+    """Steps between training losses in the log."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("games", 2), ("times", 1), ("log_every", 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"evaluation.{name}: {getattr(self, name)} is below {low}")
+
+    def steps(self, total: int) -> frozenset[int]:
+        """Steps after which to evaluate: 0, the last, and evenly between."""
+        return frozenset(round(i * total / self.times) for i in range(self.times + 1))
+
+
+def build_model(config: ModelConfig, family: Family) -> GPT:
+    """A model that fits the languages, not yet initialised."""
+    return GPT(config, family.vocabulary_size, family.max_tokens, family.output_size)
+
+
+class Evaluator(NamedTuple):
+    """Evaluates a model on fixed games, language by language."""
+
+    family: Family
+    moves: Int8[Tensor, "game ply"]
+    batches: list[Batch]
+    floors: list[Floor]
+    objective: Objective
+    precision: Precision
+
+    def __call__(self, model: GPT) -> dict[str, float]:
+        """Numbers such as "val/atomic_0/excess_nats" and their means "val/excess_nats", "val/top1"."""
+        numbers: dict[str, float] = {}
+        device = model.head.weight.device
+        with torch.no_grad(), autocast(device, self.precision):
+            for index, name in enumerate(self.family.names):
+                scores = legality(model, self.moves, self.family, index)
+                loss = float(self.objective(model, self.batches[index]))
+                values = {k: v for k, v in scores.items() if isinstance(v, float)}
+                values |= {"loss": loss, "floor": self.floors[index].nats}
+                values["excess_nats"] = loss - self.floors[index].nats
+                numbers |= {f"val/{name}/{key}": value for key, value in values.items()}
+        return numbers | _means(numbers, self.family.names)
+
+
+def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
+    keys = {key.split("/")[2] for key in numbers}
+    shared = [key for key in sorted(keys) if all(f"val/{name}/{key}" in numbers for name in names)]
+    return {f"val/{key}": sum(numbers[f"val/{name}/{key}"] for name in names) / len(names) for key in shared}
+
+
+def build_evaluator(
+    family: Family, moves: Int8[Tensor, "game ply"], objective: Objective, precision: Precision
+) -> Evaluator:
+    """Fixed games in every language, with the floor of each."""
+    batches = [in_language(moves, index, family) for index in range(len(family.languages))]
+    return Evaluator(family, moves, batches, [floor(batch, family) for batch in batches], objective, precision)
