@@ -36,7 +36,11 @@ def environment() -> dict[str, Any]:
     try:
         here = Path(__file__).parent
         commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=here, capture_output=True, text=True, timeout=5
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=5,
         ).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         commit = ""
@@ -136,7 +140,10 @@ class RunDir:
         """Drop lines of steps beyond ``after`` (and a line cut off by a kill): a resumed run writes them again."""
         path = self.path / "metrics.jsonl"
         if path.exists():
-            _write(path, "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after))
+            _write(
+                path,
+                "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after),
+            )
 
     def read_metrics(self) -> list[dict[str, Any]]:
         path, lines = self.path / "metrics.jsonl", []

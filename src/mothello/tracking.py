@@ -29,7 +29,13 @@ class Tracker:
     """Logs numbers by step. Use as a context manager, so that wandb is told how the run ended."""
 
     def __init__(
-        self, config: TrackingConfig, run: RunDir, settings: Mapping[str, Any], group: str, job_type: str, name: str
+        self,
+        config: TrackingConfig,
+        run: RunDir,
+        settings: Mapping[str, Any],
+        group: str,
+        job_type: str,
+        name: str,
     ) -> None:
         self.run, self._wandb = run, None
         if config.wandb and config.mode != "disabled":

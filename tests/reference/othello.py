@@ -1,6 +1,6 @@
 """Othello, slow and obvious: a dict of discs and eight loops, for any even board size.
 
-A square is (row, column), a disc "black" or "white", a board a dict from the occupied squares to discs. Shares
+A square is (row, column), a disc "black" or "white", a board a dict from occupied squares to discs. Shares
 no line and no representation with ``mothello.othello``.
 """
 

@@ -79,7 +79,9 @@ class EnumeratedPlay:
     part: (low, high) in 0..1, the slice of hash values that this corpus owns.
     """
 
-    def __init__(self, board: Board, seed: int, size: int, part: tuple[float, float], prefix: Sequence[int] = ()) -> None:
+    def __init__(
+        self, board: Board, seed: int, size: int, part: tuple[float, float], prefix: Sequence[int] = ()
+    ) -> None:
         self.board, self.seed, self.size = board, seed, size
         moves, probability = all_games(board)
         hashed = orbit_hash(moves, board).double() / 2**32

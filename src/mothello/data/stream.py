@@ -65,7 +65,12 @@ class Stream:
     def __init__(
         self, corpus: Corpus, family: Family, batch_size: int, seed: int, device: torch.device | str = "cpu"
     ) -> None:
-        self.corpus, self.family, self.batch_size, self.device = corpus, family, batch_size, torch.device(device)
+        self.corpus, self.family, self.batch_size, self.device = (
+            corpus,
+            family,
+            batch_size,
+            torch.device(device),
+        )
         self.seed = seed
         self.steps_at_once = max(1, 4096 // batch_size)  # bulk play is faster; the games stay the same
         self._chunk: tuple[int, Int8[Tensor, "game ply"]] | None = None

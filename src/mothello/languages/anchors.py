@@ -8,7 +8,7 @@ compositional languages: the column and row tokens of the anchored moves are sha
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 
 import torch
 
@@ -61,7 +61,7 @@ Member = tuple[int, int]
 """(language index, move index)."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def nested_list(board: Board, placement: Placement) -> tuple[int, ...]:
     """All moves of that placement in one fixed order, the same for every seed: the first n are the n anchors."""
     main = {m for m, image in enumerate(move_map(board, "main")) if m == image}

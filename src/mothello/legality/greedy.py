@@ -53,7 +53,12 @@ def _branches(
 
 
 def greedy_moves(
-    model: GPT, batch: Batch, family: Family, language: int, restricted: bool = False, longest: int | None = None
+    model: GPT,
+    batch: Batch,
+    family: Family,
+    language: int,
+    restricted: bool = False,
+    longest: int | None = None,
 ) -> Greedy:
     """Decode the next move after every ply of games in one language.
 

@@ -12,7 +12,7 @@ Discs that can be flipped along a direction are never on an edge across it, so t
 masked to the inner squares before every shift: nothing wraps around, and smaller boards need nothing more.
 """
 
-from functools import lru_cache
+from functools import cache
 
 from jaxtyping import Int64
 from torch import Tensor
@@ -22,7 +22,7 @@ from mothello.othello.board import Board
 Bits = Int64[Tensor, " *batch"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def directions(board: Board) -> tuple[tuple[int, int], ...]:
     """(shift, mask of flippable squares) per direction; a negative shift goes right."""
     horizontal = board.inner(rows=False, columns=True)

@@ -6,7 +6,7 @@ is an index into the ``size * size`` squares of the board, row by row: the targe
 """
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 SIZES = (4, 6, 8)
 
@@ -76,7 +76,7 @@ class Board:
         return sum(1 << 8 * r + c for r in (keep if rows else everything) for c in (keep if columns else everything))
 
 
-@lru_cache(maxsize=None)
+@cache
 def board(size: int) -> Board:
     """The board of that size. ValueError for a size that is not 4, 6 or 8."""
     return Board(size)

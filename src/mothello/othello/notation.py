@@ -60,7 +60,11 @@ def ascii_board(cells: Sequence[int], board: Board) -> str:
 
 
 def svg_board(
-    cells: Sequence[int], board: Board, wrong: Sequence[bool] | None = None, last: int | None = None, cell: int = 26
+    cells: Sequence[int],
+    board: Board,
+    wrong: Sequence[bool] | None = None,
+    last: int | None = None,
+    cell: int = 26,
 ) -> str:
     """An inline SVG of a board.
 

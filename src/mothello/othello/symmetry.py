@@ -4,7 +4,7 @@ Random play commutes with those four, so languages with disjoint vocabularies ar
 them: the reason why every alignment number here is also reported under each map. No torch here.
 """
 
-from functools import lru_cache
+from functools import cache
 
 from mothello.othello.board import Board
 
@@ -28,7 +28,7 @@ def _image(name: str, row: int, column: int, last: int) -> tuple[int, int]:
     }[name]
 
 
-@lru_cache(maxsize=None)
+@cache
 def square_map(board: Board, name: str) -> tuple[int, ...]:
     """g(square) for every cell of the board, in cell order."""
     if name not in OPENING_MAPS + OTHER_MAPS:
@@ -37,14 +37,14 @@ def square_map(board: Board, name: str) -> tuple[int, ...]:
     return tuple(8 * row + column for row, column in images)
 
 
-@lru_cache(maxsize=None)
+@cache
 def cell_map(board: Board, name: str) -> tuple[int, ...]:
     """g(cell) for every cell: ``image[..., cell_map] = state`` moves a board, cell c going to g(c)."""
     cell_of = {square: cell for cell, square in enumerate(board.squares)}
     return tuple(cell_of[square] for square in square_map(board, name))
 
 
-@lru_cache(maxsize=None)
+@cache
 def move_map(board: Board, name: str) -> tuple[int, ...]:
     """g(move) for every move; the four start squares are mapped among themselves by all eight maps."""
     image = dict(zip(board.squares, square_map(board, name), strict=True))

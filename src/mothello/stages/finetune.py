@@ -38,8 +38,6 @@ def finetune(
     def batch_of(step: int) -> Batch:
         return in_language(stream.batch(step).moves, language, family)
 
-    hooks = Hooks(
-        log, lambda _: evaluator(model), evaluation.log_every, evaluation.steps(data.steps), checkpoint_every
-    )
+    hooks = Hooks(log, lambda _: evaluator(model), evaluation.log_every, evaluation.steps(data.steps), checkpoint_every)
     title = f"fine-tune {family.names[language]}"
     return train(model, batch_of, data.steps, objective, optimizer, precision, seed, folder, hooks, title=title)

@@ -36,9 +36,5 @@ def pretrain(
     """Train on ``data.steps`` batches of the corpus; checkpoints in ``folder``, numbers to ``log``."""
     device: torch.device = model.head.weight.device
     stream = Stream(corpus, family, data.batch_size, seed, device)
-    hooks = Hooks(
-        log, lambda _: evaluator(model), evaluation.log_every, evaluation.steps(data.steps), checkpoint_every
-    )
-    return train(
-        model, stream.batch, data.steps, objective, optimizer, precision, seed, folder, hooks, compiled, title
-    )
+    hooks = Hooks(log, lambda _: evaluator(model), evaluation.log_every, evaluation.steps(data.steps), checkpoint_every)
+    return train(model, stream.batch, data.steps, objective, optimizer, precision, seed, folder, hooks, compiled, title)

@@ -81,7 +81,11 @@ def train(
     begun, saved_at = time.monotonic() - start.seconds, time.monotonic()
 
     def save(step: int) -> None:
-        state = {"optimizer": optimizer.state_dict(), "tokens": int(tokens), "seconds": time.monotonic() - begun}
+        state = {
+            "optimizer": optimizer.state_dict(),
+            "tokens": int(tokens),
+            "seconds": time.monotonic() - begun,
+        }
         checkpoint.save(folder, checkpoint.Checkpoint(step, model.state_dict(), state))
 
     def evaluate(step: int) -> None:

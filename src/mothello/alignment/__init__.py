@@ -1,0 +1,1 @@
+"""Alignment between languages: symmetry-aware matrices and their null (later: cosine, CKA, retrieval, Procrustes)."""

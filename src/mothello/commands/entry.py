@@ -1,0 +1,67 @@
+"""From a command line to a typed config: every mistake of a user ends as one line and exit code 2."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from mothello.config import ConfigError, typed
+from mothello.training.checkpoint import CheckpointError
+
+T = TypeVar("T")
+CONFIGS = Path(__file__).parents[3] / "configs"
+
+
+def _line(error: BaseException) -> str:
+    """One line out of Hydra's several."""
+    text = re.sub(r"\x1b\[\d+m", "", str(error)).strip()
+    options = re.search(r"Available options in '(.*?)':\s*((?:\s*\S+)+)", text)
+    missing = re.search(r"Could not (?:find|load) '(.*?)'", text)
+    if missing:
+        group, _, name = missing[1].rpartition("/")
+        choices = sorted(p.stem for p in (CONFIGS / group).glob("*.yaml")) if group else []
+        listed = ", ".join(choices or (options[2].split() if options else []))
+        return f"{group or 'config'}: unknown {name!r}" + (f"; choices: {listed}" if listed else "")
+    key = re.search(r"Key '(\S+?)' (?:is )?not in '(\w+)'", text)
+    if key:
+        path = re.search(r"full_key: (\S+)", text)
+        return f"{path[1] if path else key[1]}: unknown key"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    where = re.search(r"full_key: (\S+)", text)
+    return (f"{where[1]}: " if where else "") + lines[0] if lines else type(error).__name__
+
+
+def fail(message: str) -> NoReturn:
+    """One line to standard error, exit code 2."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[[], None]:
+    """The ``main`` of a script: compose configs/NAME.yaml with the command line, check it, call ``action``."""
+
+    @hydra.main(config_path=str(CONFIGS), config_name=name, version_base="1.3")
+    def job(content: DictConfig) -> Any:
+        try:
+            return action(typed(content, schema))
+        except (ConfigError, CheckpointError) as error:
+            fail(str(error))  # SystemExit passes through Hydra without its own lines
+
+    def main() -> None:
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
+        if not CONFIGS.is_dir():
+            fail(f"configs: {CONFIGS} does not exist; run from a checkout (pip install -e .)")
+        try:
+            job()
+        except (HydraException, OmegaConfBaseException) as error:
+            cause = error.__cause__
+            fail(_line(cause if isinstance(cause, OmegaConfBaseException) else error))
+
+    return main

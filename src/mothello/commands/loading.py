@@ -1,0 +1,68 @@
+"""load_run: a run folder -> model, languages and config, in a script or a notebook."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from mothello.config import ConfigError, TrainConfig, typed
+from mothello.languages.family import Family, build_family
+from mothello.model.transformer import GPT
+from mothello.othello.board import Board, board
+from mothello.rundir import RunDir
+from mothello.stages.stage import build_model
+from mothello.training import checkpoint
+
+
+class LoadedRun(NamedTuple):
+    """A trained model, ready to measure: eval mode, on the device asked for."""
+
+    folder: RunDir
+    config: TrainConfig
+    board: Board
+    family: Family
+    model: GPT
+
+
+def family_of(config: TrainConfig) -> Family:
+    """The languages of a config. ConfigError names the key that does not fit."""
+    try:
+        return build_family(config.languages, board(config.board.size))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def load_run(path: str | Path, device: torch.device | str = "cpu") -> LoadedRun:
+    """Read a run folder. ConfigError or CheckpointError names the file that is missing, damaged or does not fit."""
+    folder = RunDir(path)
+    try:
+        content = folder.read_config()
+        content.pop("generator_version", None)
+        config = typed(content, TrainConfig)
+    except ValueError as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith("run:") else f"run: {folder.path / 'config.yaml'}: {text}") from None
+    family = family_of(config)
+    found, problems = checkpoint.latest(folder.checkpoints)
+    if problems:
+        raise checkpoint.CheckpointError(problems[0])
+    model = build_model(config.model, family)
+    restore(model, found, folder.checkpoints)
+    return LoadedRun(folder, config, board(config.board.size), family, model.to(device).eval())
+
+
+def restore(model: GPT, found: checkpoint.Checkpoint, where: Path) -> None:
+    """Load weights. CheckpointError names the first tensor that does not fit the board and model."""
+    own = model.state_dict()
+    for name, tensor in own.items():
+        if name not in found.weights:
+            raise checkpoint.CheckpointError(f"checkpoint: {where} has no {name}; it belongs to another model")
+        if found.weights[name].shape != tensor.shape:
+            shapes = f"{tuple(found.weights[name].shape)} there, {tuple(tensor.shape)} here"
+            raise checkpoint.CheckpointError(
+                f"checkpoint: {where} does not fit this board, languages and model: {name} is {shapes}"
+            )
+    extra = set(found.weights) - set(own)
+    if extra:
+        raise checkpoint.CheckpointError(f"checkpoint: {where} has {min(extra)}, which this model has not")
+    model.load_state_dict(found.weights)

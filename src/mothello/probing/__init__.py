@@ -1,0 +1,1 @@
+"""Probes: reading the board from a model's activations, within a language and across."""

@@ -1,0 +1,1 @@
+"""Transfer: fine-tune on one language, score all."""

@@ -1,0 +1,181 @@
+"""Proves that squares, moves and games survive the way to text and back, that what is no move of the board is
+refused with its reason, and that the drawings show the position they are given. Negative control: a changed
+cell changes the drawing.
+"""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mothello.othello.board import SIZES, Board, board
+from mothello.othello.notation import (
+    ascii_board,
+    game_text,
+    move_name,
+    parse_game,
+    parse_move,
+    square_name,
+    svg_board,
+)
+from mothello.othello.rollout import random_games, replay, squares_to_moves
+
+SVG = "{http://www.w3.org/2000/svg}"
+START_8 = """\
+  a b c d e f g h
+1 . . . . . . . .
+2 . . . . . . . .
+3 . . . . . . . .
+4 . . . O X . . .
+5 . . . X O . . .
+6 . . . . . . . .
+7 . . . . . . . .
+8 . . . . . . . ."""
+
+
+def start_cells(on: Board) -> list[int]:
+    black, white = on.start
+    return [1 + (black >> square & 1) - (white >> square & 1) for square in on.squares]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_move_survives_the_round_trip(size: int) -> None:
+    on = board(size)
+    names = [move_name(on, move) for move in range(on.n_moves)]
+    assert len(set(names)) == on.n_moves
+    for move, name in enumerate(names):
+        assert parse_move(name, on) == move
+        assert parse_move(f" {name.upper()}\n", on) == move
+        assert name == square_name(on.moves[move])
+
+
+def test_squares_are_named_column_then_row_from_a1() -> None:
+    assert [square_name(square) for square in (0, 1, 7, 8, 56, 63)] == ["a1", "b1", "h1", "a2", "a8", "h8"]
+    assert len({square_name(square) for square in range(64)}) == 64
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [(4, {"b1", "a2", "d3", "c4"}), (6, {"c2", "b3", "e4", "d5"}), (8, {"d3", "c4", "f5", "e6"})],
+)
+def test_the_first_moves_are_the_known_ones(size: int, names: set[str]) -> None:
+    on = board(size)
+    legal = squares_to_moves(replay(torch.full((1, 1), -1), on).legal[0, 0], on)
+    assert {move_name(on, move) for move in legal.nonzero().flatten().tolist()} == names
+
+
+@pytest.mark.parametrize(("size", "starts"), [(4, "b2 c2 b3 c3"), (6, "c3 d3 c4 d4"), (8, "d4 e4 d5 e5")])
+def test_start_squares_are_refused(size: int, starts: str) -> None:
+    for name in starts.split():
+        with pytest.raises(ValueError, match=f"{name} is a start square of the {size}x{size} board"):
+            parse_move(name, board(size))
+
+
+@pytest.mark.parametrize(("size", "name"), [(4, "e1"), (4, "a5"), (4, "h8"), (6, "g1"), (6, "a7"), (6, "h8")])
+def test_squares_off_the_board_are_refused(size: int, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is off the {size}x{size} board"):
+        parse_move(name, board(size))
+
+
+@pytest.mark.parametrize("text", ["", "d", "3", "3d", "i1", "a0", "a9", "d33", "d 3", "dd", "pass", "--", "d3 c3"])
+def test_what_is_no_square_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a square"):
+        parse_move(text, board(8))
+
+
+@given(text=st.text(max_size=4))
+def test_parse_move_gives_a_move_or_a_value_error(text: str) -> None:
+    on = board(8)
+    try:
+        move = parse_move(text, on)
+    except ValueError:
+        return
+    assert move_name(on, move) == text.strip().lower()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_games_survive_the_round_trip(size: int) -> None:
+    on = board(size)
+    for row in random_games(0, torch.arange(50), on):
+        moves = [move for move in row.tolist() if move >= 0]
+        text = game_text(row.tolist(), on)
+        assert parse_game(text, on) == moves
+        assert parse_game(text.replace(" ", ""), on) == moves
+        assert parse_game(text.upper().replace(" ", "\n "), on) == moves
+        assert game_text(row, on) == text
+
+
+def test_a_game_ends_at_the_first_negative_move() -> None:
+    on = board(8)
+    moves = parse_game("d3c5 d6", on)
+    assert game_text([*moves, -1, 5], on) == "d3 c5 d6"
+    assert game_text([-1, *moves], on) == game_text([], on) == ""
+    assert parse_game("  ", on) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("d3 c", "half a move"), ("d3 z9", "not a square"), ("d4", "start square")]
+)
+def test_broken_games_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse_game(text, board(8))
+
+
+def test_the_ascii_start_position() -> None:
+    assert ascii_board(start_cells(board(8)), board(8)) == START_8
+    assert ascii_board(start_cells(board(4)), board(4)) == "  a b c d\n1 . . . .\n2 . O X .\n3 . X O .\n4 . . . ."
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_ascii_drawing_shows_every_cell(size: int) -> None:
+    on = board(size)
+    contents = [cell % 3 for cell in range(on.n_cells)]
+    drawn = "".join("".join(line.split()[1:]) for line in ascii_board(contents, on).splitlines()[1:])
+    assert ["O.X".index(mark) for mark in drawn] == contents
+    changed = [*contents[:-1], (contents[-1] + 1) % 3]
+    assert ascii_board(changed, on) != ascii_board(contents, on)
+
+
+def shapes(svg: str, tag: str) -> list[dict[str, str]]:
+    return [dict(element.attrib) for element in ET.fromstring(svg).iter(SVG + tag)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_svg_has_one_square_per_cell_and_one_circle_per_disc(size: int) -> None:
+    on = board(size)
+    svg = svg_board(start_cells(on), on)
+    assert len(shapes(svg, "rect")) == on.n_cells
+    assert len(shapes(svg, "text")) == 2 * size
+    discs = shapes(svg, "circle")
+    assert len(discs) == 4
+    centres = {colour: [] for colour in {disc["fill"] for disc in discs}}
+    for disc in discs:
+        column, row = (int((float(disc[axis]) - 16) // 26) for axis in ("cx", "cy"))
+        centres[disc["fill"]].append(8 * row + column)
+    assert sorted(sum(1 << square for square in group) for group in centres.values()) == sorted(on.start)
+    darkest = min(centres, key=lambda colour: int(colour[1:], 16))
+    assert sum(1 << square for square in centres[darkest]) == on.start[0]
+
+
+def test_the_svg_marks_misread_cells_and_the_last_move() -> None:
+    on = board(6)
+    contents = start_cells(on)
+    plain = svg_board(contents, on)
+    wrong = [cell in (0, 35) for cell in range(on.n_cells)]
+    fills = [rect["fill"] for rect in shapes(svg_board(contents, on, wrong=wrong), "rect")]
+    assert [fill != fills[1] for fill in fills] == wrong
+    assert svg_board(contents, on, wrong=[False] * on.n_cells) == plain
+    dots = [c for c in shapes(svg_board(contents, on, last=on.squares[-1]), "circle") if c["fill"] == "#d1495b"]
+    assert [(dot["cx"], dot["cy"]) for dot in dots] == [(str(16 + 5.5 * 26), str(16 + 5.5 * 26))]
+    assert not [c for c in shapes(plain, "circle") if c["fill"] == "#d1495b"]
+
+
+@pytest.mark.parametrize("cell", [10, 40])
+def test_the_svg_scales_with_its_cells(cell: int) -> None:
+    root = ET.fromstring(svg_board(start_cells(board(4)), board(4), cell=cell))
+    assert root.attrib["width"] == root.attrib["height"]
+    for rect in root.iter(SVG + "rect"):
+        assert float(rect.attrib["x"]) + cell <= float(root.attrib["width"])
+        assert rect.attrib["width"] == str(cell)
