@@ -1,7 +1,7 @@
 """The typed tree of settings: one root per script, composed of the parts' own dataclasses.
 
-Hydra composes plain YAML; :func:`typed` merges it into the schema, which rejects unknown keys and wrong types, and builds
-the dataclasses, whose ``__post_init__`` checks ranges. Whatever a user got wrong ends as one ConfigError line.
+Hydra composes plain YAML; :func:`typed` merges it into the schema, which rejects unknown keys and wrong types,
+and builds the dataclasses, whose ``__post_init__`` checks ranges. Whatever a user got wrong ends as one line.
 """
 
 from collections.abc import Mapping
@@ -196,7 +196,7 @@ _NOT_IDENTITY = (
 
 
 def identity(config: Any, *leave_out: str) -> dict[str, Any]:
-    """What determines a result: the config without device, tracking, paths and cadences, plus the generator's version."""
+    """What determines a result: no device, tracking, paths or cadences, but the generator's version."""
     content = {k: v for k, v in plain(config).items() if k not in (*_NOT_IDENTITY, *leave_out)}
     return content | {"generator_version": GENERATOR_VERSION}
 

@@ -15,7 +15,7 @@ class BestMap(NamedTuple):
     """The maximum over maps, and which map reached it."""
 
     accuracy: Float[Tensor, "*pair"]
-    index: Int64[Tensor, "*pair"]
+    which: Int64[Tensor, "*pair"]
 
 
 def best_map(accuracy: Float[Tensor, "*pair map"]) -> BestMap:

@@ -83,7 +83,7 @@ def headline(accuracy: Tensor, standard_error: Tensor) -> dict[str, Any]:
         row["cross_standard_error"] = float(standard_error[layer][other].mean())
         row["cross_best_map"] = float(best.accuracy[layer][other].mean())
         row["loss_across"] = row["own"] - row["cross"]
-        row["maps"] = {name: int((best.index[layer][other] == i).sum()) for i, name in enumerate(OPENING_MAPS)}
+        row["maps"] = {name: int((best.which[layer][other] == i).sum()) for i, name in enumerate(OPENING_MAPS)}
     return row
 
 
@@ -128,9 +128,10 @@ def results_of(trained: Measured, untrained: Measured | None, family: Family, co
                 row["random_weights"] = float(random.diagonal().mean())
             heads[f"{probe}/{target}"] = row
     best_probe = "mlp" if "mlp" in trained.probes else config.probes[0]
+    n_layers = trained.probes[best_probe].accuracy.shape[1]
     content: dict[str, Any] = {
         "axes": {
-            "probe": config.probes, "target": list(TARGETS), "layer": list(range(trained.probes[best_probe].accuracy.shape[1])),
+            "probe": config.probes, "target": list(TARGETS), "layer": list(range(n_layers)),
             "source": family.names, "language": family.names, "map": list(OPENING_MAPS),
         },
         "unit": "share of cells read correctly, over scored plies of held-out games",
@@ -155,7 +156,7 @@ def results_of(trained: Measured, untrained: Measured | None, family: Family, co
 def measure_model(
     run: LoadedRun, model: GPT, config: ProbeConfig, precision: Precision, baseline: bool
 ) -> dict[str, Any]:
-    """Probe a model of a run (the pretrained one, or one fine-tuned from it); with the random-weights baseline if asked."""
+    """Probe a model of a run (as pretrained, or fine-tuned from it); with the random-weights baseline if asked."""
     seed = run.config.data.corpus_seed
     trained = measure(model, run.family, seed, config, precision, "probes")
     untrained = None

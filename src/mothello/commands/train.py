@@ -13,6 +13,7 @@ from mothello.config import ConfigError, TrainConfig, identity, plain, run_folde
 from mothello.data.corpus import Corpus
 from mothello.data.floor import Floor
 from mothello.data.split import Split, corpus
+from mothello.data.stream import Stream
 from mothello.languages.family import Family
 from mothello.objectives.objective import objective
 from mothello.othello.board import board
@@ -23,6 +24,7 @@ from mothello.stages.stage import build_evaluator, build_model
 from mothello.tracking import Tracker
 from mothello.training import checkpoint
 from mothello.training.device import has_compiler, resolve
+from mothello.training.loop import Plan
 
 log = logging.getLogger(__name__)
 
@@ -141,11 +143,14 @@ def _run(config: TrainConfig, device: torch.device, family: Family, games: Corpu
             if "val/top1" in values:
                 final.update(values)
 
-        progress = pretrain(
-            model, family, games, config.data, config.optimizer, loss, evaluator, config.evaluation,
-            config.device.precision, config.seed, folder.checkpoints, record, config.checkpoint_every, compiled,
-            config.name,
+        plan = Plan(
+            steps=config.data.steps, objective=loss, optimizer=config.optimizer, precision=config.device.precision,
+            seed=config.seed, folder=folder.checkpoints, log=record, evaluate=evaluator,
+            evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
+            checkpoint_every=config.checkpoint_every, compiled=compiled, title=config.name,
         )  # fmt: skip
+        stream = Stream(games, family, config.data.batch_size, config.seed, device)
+        progress = pretrain(model, stream, plan)
     return {
         "identity": fingerprint(identity(config)),
         "final": final or evaluator(model),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -41,7 +42,7 @@ class Language:
 
     def __post_init__(self) -> None:
         seen = sorted(self.words)
-        for shorter, longer in zip(seen, seen[1:], strict=False):
+        for shorter, longer in pairwise(seen):
             if longer[: len(shorter)] == shorter:
                 raise ValueError(
                     f"languages.anchors: in {self.name} two moves would be written alike, or one would begin with "

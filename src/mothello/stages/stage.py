@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Int8
@@ -43,7 +42,8 @@ def build_model(config: ModelConfig, family: Family) -> GPT:
     return GPT(config, family.vocabulary_size, family.max_tokens, family.output_size)
 
 
-class Evaluator(NamedTuple):
+@dataclass(frozen=True)
+class Evaluator:
     """Evaluates a model on fixed games, language by language."""
 
     family: Family

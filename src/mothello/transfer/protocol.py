@@ -12,8 +12,8 @@ def curves(lines: Sequence[Mapping[str, float]], names: Sequence[str], metric: s
 
 
 def summary(curve: Mapping[str, Sequence[float]], source: str, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Per language: before, after, peak, gain; for targets also the relative gap (m_B - m_A) / m_A after fine-tuning and
-    the transfer ratio gain_B / gain_A (None when the source gained nothing)."""
+    """Per language: before, after, peak, gain; for targets also the relative gap (m_B - m_A) / m_A after fine-tuning
+    and the transfer ratio gain_B / gain_A (None when the source gained nothing)."""
     result: dict[str, dict[str, Any]] = {}
     gain_source = curve[source][-1] - curve[source][0]
     for name in names:

@@ -1,0 +1,41 @@
+# Two commands: `make demo` and `make test`. Each sets everything up first, in .venv beside this file.
+# PYTHON=python3.12 chooses the interpreter; TORCH=<requirement or wheel> another torch than the default.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+TORCH ?= torch>=2.11,<2.14
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help setup demo test slow lint clean
+
+help:
+	@echo "make demo   the main job: three regimes, probes, transfer, report (about 8 minutes on two cores)"
+	@echo "make test   ruff, mypy, pytest"
+	@echo "make slow   the long proofs"
+	@echo "make clean  remove the virtual environment and caches; runs/ stays"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 was not found; say make PYTHON=/path/to/python"; exit 2; }
+	@echo "setting up .venv with $(PYTHON) (once; torch is the large part)"
+	@if $(PYTHON) scripts/has_torch.py 2>/dev/null; then $(PYTHON) -m venv --system-site-packages .venv; \
+	else $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet "$(TORCH)"; fi
+	@$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $(STAMP)
+
+demo: setup
+	@$(BIN)/python scripts/study.py +study=demo
+
+lint: setup
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+test: lint
+	@$(BIN)/python -m pytest -m "not slow" -n 2
+
+slow: setup
+	@$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

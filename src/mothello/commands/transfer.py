@@ -1,0 +1,114 @@
+"""scripts/transfer.py: fine-tune a run on one language, and measure every language on the way."""
+
+import shutil
+from typing import Any
+
+import torch
+
+from mothello.commands.entry import command
+from mothello.commands.loading import LoadedRun, load_run, restore
+from mothello.commands.probe import measure_model
+from mothello.commands.train import games_of, resolve_device
+from mothello.config import ConfigError, TransferCommand, identity, plain
+from mothello.data.split import Split
+from mothello.data.stream import Stream
+from mothello.objectives.objective import objective
+from mothello.rundir import RunDir
+from mothello.stages.finetune import finetune
+from mothello.stages.stage import build_evaluator
+from mothello.tracking import Tracker
+from mothello.training import checkpoint
+from mothello.training.loop import Plan
+from mothello.transfer.protocol import curves, summary
+
+
+def source_index(config: TransferCommand, run: LoadedRun) -> int:
+    """Index of the language to fine-tune on. ConfigError lists the names."""
+    name = config.transfer.source or run.family.names[0]
+    try:
+        return run.family.index(name)
+    except ValueError as error:
+        raise ConfigError(f"transfer.source: {error}") from None
+
+
+def _fine_tune(config: TransferCommand, run: LoadedRun, source: int, folder: RunDir) -> dict[str, Any]:
+    """Fine-tune the run's model in place; the numbers of results.json, without alignment."""
+    settings, family, device = config.transfer, run.family, run.model.head.weight.device
+    games = games_of(run.config, Split.transfer, settings.data.games)
+    held_out = games_of(run.config, Split.validation, settings.evaluation.games)
+    moves = held_out.moves(torch.arange(settings.evaluation.games, device=device))
+    loss = objective(run.config.objective)
+    evaluator = build_evaluator(family, moves, loss, config.device.precision)
+    group, name = f"{run.config.name}-transfer", f"{run.config.name}-{family.names[source]}-seed{config.seed}"
+    with Tracker(config.tracking, folder, plain(config), group, "transfer", name) as tracker:
+        plan = Plan(
+            steps=settings.data.steps, objective=loss, optimizer=settings.optimizer, precision=config.device.precision,
+            seed=config.seed, folder=folder.checkpoints, log=tracker.log, evaluate=evaluator,
+            evaluate_at=settings.evaluation.steps(settings.data.steps), log_every=settings.evaluation.log_every,
+            checkpoint_every=config.checkpoint_every, title=f"fine-tune {family.names[source]}",
+        )  # fmt: skip
+        stream = Stream(games, family, settings.data.batch_size, config.seed, device)
+        progress = finetune(run.model, stream, source, plan)
+    curve = curves(folder.read_metrics(), family.names)
+    return {
+        "source": family.names[source],
+        "languages": family.names,
+        "board": family.board.name,
+        "games": progress.step * settings.data.batch_size,
+        "seconds": progress.seconds,
+        "unit": "strict top-1 legality, share of scored plies",
+        "curves": curve,
+        "summary": summary(curve, family.names[source], family.names),
+    }
+
+
+def _resume(folder: RunDir, run: LoadedRun) -> None:
+    if checkpoint.saved(folder.checkpoints):
+        found, _ = checkpoint.latest(folder.checkpoints)
+        restore(run.model, found, folder.checkpoints)
+        folder.cut_metrics(found.step)
+    elif folder.path.exists():
+        shutil.rmtree(folder.path)
+
+
+def transfer(config: TransferCommand) -> dict[str, Any]:
+    """Fine-tune a run on one language; returns results.json."""
+    device = resolve_device(config)
+    run = load_run(config.run, device)
+    source = source_index(config, run)
+    folder = run.folder.transfer(run.family.names[source], identity(config, "probe") | {"seed": config.seed})
+    if config.dry_run:
+        print(f"would fine-tune {run.folder.path} on {run.family.names[source]} into {folder.path}")
+        return {}
+    if folder.finished and not config.force:
+        print(f"finished already: {folder.path} (force=true to redo)", flush=True)
+        return folder.read_results()
+    if config.force:
+        shutil.rmtree(folder.path, ignore_errors=True)
+    print(f"fine-tuning {run.folder.path} on {run.family.names[source]} -> {folder.path}", flush=True)
+    alignment: dict[str, Any] = {}
+
+    def align(when: str) -> None:
+        if config.transfer.alignment:
+            content = measure_model(run, run.model, config.probe, config.device.precision, baseline=False)
+            alignment[when] = {key: content[key] for key in ("headline", "accuracy", "axes")}
+
+    align("before")
+    _resume(folder, run)
+    folder.write_config(plain(config))
+    folder.write_status("running")
+    try:
+        content = _fine_tune(config, run, source, folder)
+        align("after")
+    except BaseException as error:
+        folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    folder.write_results("transfer", content | {"alignment": alignment})
+    folder.write_status("ok")
+    for name, row in content["summary"].items():
+        role = "source" if name == content["source"] else "target"
+        print(f"{name} ({role}): {row['before']:.3f} -> {row['after']:.3f} (peak {row['peak']:.3f})")
+    return folder.read_results()
+
+
+main = command("transfer", TransferCommand, transfer)
