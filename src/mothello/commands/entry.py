@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from mothello.config import ConfigError, typed
+from mothello.config import ConfigError, one_line, typed
 from mothello.training.checkpoint import CheckpointError
 
 T = TypeVar("T")
@@ -29,13 +29,7 @@ def _line(error: BaseException) -> str:
         choices = sorted(p.stem for p in (CONFIGS / group).glob("*.yaml")) if group else []
         listed = ", ".join(choices or (options[2].split() if options else []))
         return f"{group or 'config'}: unknown {name!r}" + (f"; choices: {listed}" if listed else "")
-    key = re.search(r"Key '(\S+?)' (?:is )?not in '(\w+)'", text)
-    if key:
-        path = re.search(r"full_key: (\S+)", text)
-        return f"{path[1] if path else key[1]}: unknown key"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    where = re.search(r"full_key: (\S+)", text)
-    return (f"{where[1]}: " if where else "") + lines[0] if lines else type(error).__name__
+    return one_line(error)
 
 
 def fail(message: str) -> NoReturn:
@@ -61,7 +55,6 @@ def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[
         try:
             job()
         except (HydraException, OmegaConfBaseException) as error:
-            cause = error.__cause__
-            fail(_line(cause if isinstance(cause, OmegaConfBaseException) else error))
+            fail(_line(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error))
 
     return main

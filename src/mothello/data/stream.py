@@ -1,6 +1,6 @@
 """The training stream: batch = f(seed, step), so resuming is arithmetic and workers are a stride."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Int8, Int64
@@ -25,11 +25,10 @@ class DataConfig:
     """Games per step."""
     corpus_seed: int = 0
     """Decides the games; the training seed never does."""
-    prefix: list[str] = None  # type: ignore[assignment]
+    prefix: list[str] = field(default_factory=list)
     """Opening moves every training game starts with, such as [c2, b2, a2]."""
 
     def __post_init__(self) -> None:
-        self.prefix = list(self.prefix or [])
         for name, value, low in (("games", self.games, 1), ("batch_size", self.batch_size, 1)):
             if value < low:
                 raise ValueError(f"data.{name}: {value} is below {low}")

@@ -76,6 +76,8 @@ def random_games(
     prefix: moves every game starts with; play goes on at random from there, which is the distribution of
     random games filtered for the prefix. ValueError when the prefix is not legal.
     """
+    if len(prefix) > board.n_moves or not all(0 <= move < board.n_moves for move in prefix):
+        raise ValueError(f"prefix: a move index is outside 0..{board.n_moves - 1}, or there are too many")
     position = start_position(board, len(indices), indices.device)
     moves = torch.full((len(indices), board.n_moves), -1, dtype=torch.int8, device=indices.device)
     move_of_square = torch.tensor(board.move_of_square, dtype=torch.int8, device=indices.device)
@@ -96,8 +98,8 @@ def random_games(
 class Replay(NamedTuple):
     """Every position of a batch of games. State t is the one before ply t; the last follows the last move.
 
-    Finished games (and games from their first illegal move on) repeat their last state with no legal moves
-    scored. All bitboards are int64.
+    Finished games (and games from their first illegal move on) repeat their last state; ``lengths`` says how many
+    plies count. All bitboards are int64.
     """
 
     black: Int64[Tensor, "game state"]
@@ -135,7 +137,8 @@ def replay(moves: Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"], board: B
         states.append(position)
     given = moves >= 0
     late = given & ((~given).cumsum(1) > 0)  # a move behind the end
-    illegal_at = torch.where((illegal_at < 0) & late.any(1), late.int().argmax(1), illegal_at)
+    first_late = torch.where(late, torch.arange(plies, device=moves.device), plies).amin(1) if plies else lengths
+    illegal_at = torch.where((illegal_at < 0) & late.any(1), first_late, illegal_at)
     stacked = Position(*(torch.stack(field, 1) for field in zip(*states, strict=True)))
     return Replay(
         torch.where(stacked.black, stacked.own, stacked.opponent),

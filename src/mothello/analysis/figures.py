@@ -1,0 +1,181 @@
+"""Curves and points: each figure is a function table -> Figure. Tables are those of tables.py."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from mothello.analysis.style import LANGUAGE_COLOURS, MUTED, canvas, colours, legend_below
+
+_THOUSANDS = FuncFormatter(
+    lambda value, _: f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value else "0"
+)
+
+
+def _seeds(axis: Axes, data: pd.DataFrame, x: str, y: str, **style: object) -> None:
+    """The mean over runs as a line; with several runs every one of them as a thin line too."""
+    data = data.dropna(subset=[y])
+    if data.empty:
+        return
+    if data["run"].nunique() > 1:
+        for _, run in data.groupby("run"):
+            single = run.groupby(x)[y].mean()
+            axis.plot(single.index, single.values, color=style.get("color"), linewidth=0.7, alpha=0.35)
+    mean = data.groupby(x)[y].mean()
+    axis.plot(mean.index, mean.values, **style)
+
+
+def _level(axis: Axes, value: float, label: str, colour: str = MUTED) -> None:
+    axis.axhline(value, color=colour, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1, label=label)
+
+
+def training_curves(training: pd.DataFrame) -> Figure:
+    """Loss against games seen with its floor, and strict top-1 legality with chance, a line per regime."""
+    figure, axes = canvas(2, 3.5)
+    loss, legal = axes
+    for regime, colour in colours(training).items():
+        data = training[training.regime == regime]
+        if "train/loss" in data:
+            _seeds(loss, data, "games", "train/loss", color=colour, linewidth=0.9, alpha=0.45)
+        _seeds(loss, data, "games", "val/loss", color=colour, marker="o", markersize=3.5, label=regime)
+        _seeds(legal, data, "games", "val/top1", color=colour, marker="o", markersize=3.5, label=regime)
+    for value in sorted(set(training["val/floor"].dropna().round(3))):
+        _level(loss, value, "floor (loss) or chance (legality)")
+    _level(legal, training["val/chance"].mean(), "floor (loss) or chance (legality)")
+    loss.set(title="Validation loss (thin: training loss)", ylabel="nats per token", xlabel="games seen")
+    legal.set(title="Strict top-1 legality", ylabel="share of positions", xlabel="games seen", ylim=(0, 1.02))
+    for axis in axes:
+        axis.xaxis.set_major_formatter(_THOUSANDS)
+        axis.xaxis.set_major_locator(MaxNLocator(6))
+    legend_below(figure, axes)
+    return figure
+
+
+def ply_curves(plies: pd.DataFrame) -> Figure:
+    """Strict legality of the next move by ply, a line per regime (mean over languages)."""
+    figure, (axis,) = canvas(1, 2.9)
+    for regime, colour in colours(plies).items():
+        data = plies[plies.regime == regime]
+        _seeds(axis, data, "ply", "top1", color=colour, label=regime)
+    low = float(plies["top1"].min())
+    axis.set(
+        xlabel="ply after which the move is predicted", ylabel="strict legality", ylim=(max(0.0, low - 0.05), 1.02)
+    )
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=16))
+    legend_below(figure, [axis])
+    return figure
+
+
+_POINTS = {
+    "own": ("own language", "o", True),
+    "cross": ("other language", "o", False),
+    "cross_best_map": ("other language, best map", "D", False),
+}
+
+
+def headline_points(heads: pd.DataFrame, probe: str, target: str) -> Figure:
+    """One row per regime, every seed a point: own, cross, cross under the best map; ticks for the two baselines."""
+    chosen = heads[(heads.probe == probe) & (heads.target == target)]
+    palette = colours(chosen)
+    figure, (axis,) = canvas(1, 0.9 + 0.5 * len(palette))
+    for row, (regime, colour) in enumerate(palette.items()):
+        data = chosen[chosen.regime == regime]
+        ends = data[["own", "cross"]].mean()
+        axis.plot(ends.values, [row, row], color=colour, alpha=0.35, linewidth=5, solid_capstyle="round", zorder=1)
+        for column, shape in (("constant", "|"), ("random_weights", "x")):
+            label = {"constant": "best constant", "random_weights": "random weights"}[column]
+            axis.scatter(
+                data[column], [row] * len(data), marker=shape, s=110 if shape == "|" else 36, color=MUTED, label=label
+            )
+        for column, (label, marker, filled) in _POINTS.items():
+            face = colour if filled else "white"
+            size = 26 if marker == "D" else 58
+            axis.scatter(
+                data[column], [row] * len(data), marker=marker, s=size, facecolor=face, edgecolor=colour, linewidth=1.6,
+                label=label, zorder=4 if marker == "D" else 3,
+            )  # fmt: skip
+    axis.set_yticks(range(len(palette)), list(palette))
+    axis.tick_params(axis="y", labelsize=10, labelcolor="#22262b", length=0)
+    axis.set(ylim=(len(palette) - 0.5, -0.5), xlabel="share of cells read correctly")
+    axis.spines["left"].set_visible(False)
+    axis.grid(axis="y", visible=False)
+    legend_below(figure, [axis])
+    return figure
+
+
+_LINES = {
+    "own": ("own language", "-"),
+    "cross": ("other language", "-"),
+    "best": ("other language, best map", (0, (1, 1.2))),
+    "random_weights": ("random weights", (0, (5, 2))),
+}
+
+
+def layer_curves(alignment: pd.DataFrame, probe: str, target: str) -> Figure:
+    """Accuracy per layer, a panel per regime: own, cross, cross under the best map, constant, random weights."""
+    data = alignment[(alignment.probe == probe) & (alignment.target == target)]
+    palette = colours(data)
+    columns = min(4, len(palette))
+    rows = -(-len(palette) // columns)
+    figure, axes = canvas(columns, 0.6 + 2.7 * rows, rows, sharey=True)
+    for axis, (regime, colour) in zip(axes, palette.items(), strict=False):
+        _layer_panel(axis, data[data.regime == regime], colour)
+        axis.set(title=regime, xlabel="after layer (0: embeddings)")
+    for axis in axes[len(palette) :]:
+        axis.set_visible(False)
+    axes[0].set_ylabel("share of cells read correctly")
+    legend_below(figure, axes[: len(palette)])
+    return figure
+
+
+def _layer_panel(axis: Axes, data: pd.DataFrame, colour: str) -> None:
+    pairs = data[data["map"] == "identity"]
+    own, other = pairs[pairs.source == pairs.language], pairs[pairs.source != pairs.language]
+    series = {
+        "own": own.assign(value=own.accuracy),
+        "cross": other.assign(value=other.accuracy),
+        "best": other.assign(value=other.best_accuracy),
+        "random_weights": own.assign(value=pd.to_numeric(own.random_weights, errors="coerce")),
+    }
+    shades = {"own": colour, "cross": "#22262b", "best": "#22262b", "random_weights": "#9aa3ad"}
+    for name, (label, dashes) in _LINES.items():
+        width = 1.3 if name in ("best", "random_weights") else 2.0
+        _seeds(axis, series[name], "layer", "value", color=shades[name], linestyle=dashes, linewidth=width, label=label)
+    axis.axhline(data["constant"].mean(), color=MUTED, linewidth=1.0, linestyle=":", label="best constant")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def transfer_curves(transfers: pd.DataFrame, chance: float | None = None) -> Figure:
+    """Strict legality along fine-tuning, a panel per regime and source language; the source is the heavy line."""
+    groups = list(transfers.groupby(["regime", "source"], sort=False))
+    columns = min(3, max(2, len(groups)))
+    rows = -(-len(groups) // columns)
+    width = None if len(groups) > 1 else 6.4
+    figure, axes = canvas(
+        columns if len(groups) > 1 else 1, 0.6 + 3.0 * rows, rows, **({"width": width} if width else {}), sharey=True
+    )
+    for axis, ((regime, source), data) in zip(axes, groups, strict=False):
+        _transfer_panel(axis, data, str(source))
+        axis.set(title=f"{regime}: fine-tuned on {source}", xlabel="fine-tuning step")
+        if chance is not None:
+            _level(axis, chance, "chance")
+        if len(groups) > 1 or data.language.nunique() <= 8:
+            axis.legend(loc="lower right", frameon=False, fontsize=8, ncols=1 + (data.language.nunique() > 6))
+    for axis in axes[len(groups) :]:
+        axis.set_visible(False)
+    axes[0].set(ylabel="strict top-1 legality", ylim=(0, 1.02))
+    return figure
+
+
+def _transfer_panel(axis: Axes, data: pd.DataFrame, source: str) -> None:
+    """Up to eight languages get a colour each, more share one grey."""
+    names = list(dict.fromkeys(data.language))
+    for index, name in enumerate(sorted(names, key=lambda x: x != source)):
+        colour = LANGUAGE_COLOURS[index] if len(names) <= len(LANGUAGE_COLOURS) or not index else "#9aa3ad"
+        label = f"{name} (source)" if name == source else name
+        if index > 1 and len(names) > len(LANGUAGE_COLOURS):
+            label = "_" + label
+        elif index == 1 and len(names) > len(LANGUAGE_COLOURS):
+            label = "every other language"
+        width = 2.6 if name == source else 1.5
+        _seeds(axis, data[data.language == name], "step", "top1", color=colour, linewidth=width, label=label)

@@ -1,0 +1,68 @@
+"""Means over seeds, and how far they can be trusted."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+MIN_SEEDS = 3
+"""Below this no interval is given."""
+BOOTSTRAP_SEEDS = 10
+"""From here on the interval is a percentile bootstrap, below it Student's t."""
+RESAMPLES = 10_000
+
+
+class Estimate(NamedTuple):
+    """A mean over seeds with its 95% interval, or None where there are too few seeds for one."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Mean and interval over seeds: none below 3, t for 3-9, bootstrap from 10. ValueError without values."""
+    data = np.asarray(values, dtype=float)
+    if data.size == 0 or not np.isfinite(data).all():
+        raise ValueError("estimate: one finite value per seed is needed")
+    low, high = _interval(data, confidence)
+    return Estimate(float(data.mean()), low, high, data.size)
+
+
+def _interval(data: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
+    if data.size < MIN_SEEDS:
+        return None, None
+    if data.size < BOOTSTRAP_SEEDS:
+        half = float(stats.t.ppf((1 + confidence) / 2, data.size - 1) * data.std(ddof=1) / data.size**0.5)
+        return float(data.mean()) - half, float(data.mean()) + half
+    draw = np.random.default_rng(0)
+    means = data[draw.integers(0, data.size, (RESAMPLES, data.size))].mean(1)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+HEADLINE = ("own", "cross", "cross_best_map", "loss_across", "constant", "random_weights")
+
+Headline = Mapping[str, Estimate | None]
+"""A headline's columns over seeds; None where no seed has the number."""
+
+
+def headline(table: pd.DataFrame, probe: str, target: str) -> dict[str, Headline]:
+    """The headline table's rows of one probe and target -> per regime, the estimate of every column over seeds."""
+    chosen = table[(table.probe == probe) & (table.target == target)]
+    return {
+        str(regime): {name: _column(group[name]) for name in HEADLINE}
+        for regime, group in chosen.groupby("regime", sort=False)
+    }
+
+
+def _column(values: pd.Series) -> Estimate | None:
+    present = pd.to_numeric(values, errors="coerce").dropna()
+    return estimate(present.tolist()) if len(present) else None

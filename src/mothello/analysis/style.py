@@ -1,0 +1,81 @@
+"""The look of every figure: one colour per regime, quiet axes, text as paths so that a page needs no font."""
+
+from collections.abc import Sequence
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.figure import Figure
+
+INK, MUTED, GRID = "#22262b", "#6b7480", "#e4e7eb"
+WIDTH = 9.6
+"""Inches of a figure as wide as the page's text."""
+
+ROLE_COLOURS = {"naive": "#c8553d", "anchor": "#d69a1e", "unified": "#2a6f97", "single": "#5f6b7a"}
+LANGUAGE_COLOURS = ("#2a6f97", "#c8553d", "#5b8c5a", "#8e5ea2", "#d69a1e", "#3c9d9b", "#a05a2c", "#b0487f")
+ACCURACY = LinearSegmentedColormap.from_list("accuracy", ["#fbf8f1", "#d9e6e4", "#7fb3c0", "#2a6f97", "#0b2f4a"])
+
+RC = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": "#b6bdc6",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "text.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.9,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mothello",
+}
+
+
+def canvas(
+    columns: int, height: float, rows: int = 1, width: float = WIDTH, **more: object
+) -> tuple[Figure, list[Axes]]:
+    """A figure and its axes, row by row."""
+    with matplotlib.rc_context(RC):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **more)
+    return figure, list(axes.ravel())
+
+
+def colours(table: pd.DataFrame) -> dict[str, str]:
+    """A colour per regime of a table with columns regime and role; regimes of one role are shades of one colour."""
+    roles = table.drop_duplicates("regime").set_index("regime")["role"].to_dict()
+    seen: dict[str, int] = {}
+    result = {}
+    for regime, role in roles.items():
+        step = seen.get(role, 0)
+        seen[role] = step + 1
+        result[str(regime)] = lighter(ROLE_COLOURS.get(role, MUTED), 1 - 0.72 ** (step % 4))
+    return result
+
+
+def lighter(colour: str, share: float) -> str:
+    """The colour mixed with that share of white."""
+    return to_hex([part + (1 - part) * share for part in to_rgb(colour)])
+
+
+def legend_below(figure: Figure, axes: Sequence[Axes], columns: int = 6) -> None:
+    """One legend under the panels, every label once."""
+    handles: dict[str, object] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        figure.legend(
+            list(handles.values()), list(handles), loc="outside lower center", ncols=min(columns, len(handles)),
+            frameon=False, fontsize=8.5, labelcolor=INK,
+        )  # fmt: skip

@@ -1,0 +1,130 @@
+"""Tables: functions from runs to tidy DataFrames, one observation a row."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from mothello.analysis.regimes import by_regime, role
+from mothello.analysis.runs import Run
+
+LEGALITY = (
+    "top1", "top1_standard_error", "lenient", "mass", "first_token_mass", "wrong_language", "malformed", "chance",
+    "loss", "floor", "excess_nats",
+)  # fmt: skip
+"""Columns of the legality table; shares in 0..1, losses in nats."""
+
+
+def _labelled(runs: Sequence[Run]) -> Iterator[tuple[Run, dict[str, Any]]]:
+    """Every run with the columns that all tables begin with."""
+    for label, group in by_regime(runs).items():
+        for run in group:
+            yield run, {"run": str(run.path), "regime": label, "role": role(run), "seed": run.seed}
+
+
+def training_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row per run and step; every metric of metrics.jsonl is a column, games = games seen."""
+    rows = []
+    for run, head in _labelled(runs):
+        per_step = run.results["games"] / max(1, run.results["steps"])
+        merged: dict[int, dict[str, Any]] = {}
+        for line in run.metrics:
+            merged.setdefault(int(line["step"]), {}).update(line)
+        rows += [head | {"games": round(step * per_step)} | values for step, values in sorted(merged.items())]
+    return pd.DataFrame(rows, columns=None if rows else ["run", "regime", "role", "seed", "games", "step"])
+
+
+def legality_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row per run and language: the final evaluation."""
+    rows = []
+    for run, head in _labelled(runs):
+        for language in run.results["languages"]:
+            prefix = f"val/{language['name']}/"
+            values = {key: run.results["final"].get(prefix + key) for key in LEGALITY}
+            rows.append(head | {"language": language["name"], "kind": language["kind"]} | values)
+    return pd.DataFrame(rows, columns=["run", "regime", "role", "seed", "language", "kind", *LEGALITY])
+
+
+def ply_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Strict legality of the move after each ply (counted from 1): one row per run, language and ply."""
+    rows = [
+        head | {"language": language, "ply": ply, "top1": value}
+        for run, head in _labelled(runs)
+        for language, values in (run.results.get("by_ply") or {}).items()
+        for ply, value in enumerate(values, start=1)
+        if value is not None
+    ]
+    return pd.DataFrame(rows, columns=["run", "regime", "role", "seed", "language", "ply", "top1"])
+
+
+ALIGNMENT = [
+    "run", "regime", "role", "seed", "measure", "probe", "target", "layer", "source", "language", "map", "accuracy",
+    "standard_error", "null_95", "constant", "random_weights", "best_map", "best_accuracy", "headline",
+]  # fmt: skip
+
+
+def alignment_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row per run, probe, target, layer, probe's language (source), language read, and map.
+
+    standard_error belongs to the identity map; null_95 is the 95% quantile of the best of the maps on other games;
+    best_map is the winning map of the pair and best_accuracy its accuracy, the same on each of the pair's rows;
+    random_weights is the source's own probe on a model never trained, same layer; headline marks the layer of the
+    headline. Only the measurement that :attr:`Run.probe` names.
+    """
+    rows: list[dict[str, Any]] = []
+    for run, head in _labelled(runs):
+        if run.probe is not None:
+            rows += [head | row for row in _alignment_rows(run.probe)]
+    return pd.DataFrame(rows, columns=ALIGNMENT)
+
+
+def _alignment_rows(measure: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    axes, random = measure["axes"], measure.get("random_weights")
+    names = ("probe", "target", "layer", "source", "language")
+    for index in product(*(range(len(axes[name])) for name in names)):
+        p, t, layer, source, language = index
+        row = {name: axes[name][i] for name, i in zip(names, index, strict=True)}
+        accuracies = measure["accuracy"][p][t][layer][source][language]
+        best = max(range(len(accuracies)), key=accuracies.__getitem__)
+        nulls = measure.get("null_95")
+        row |= {
+            "measure": measure["folder"],
+            "standard_error": measure["standard_error"][p][t][layer][source][language],
+            "null_95": nulls[p][t][layer][source][language] if nulls else None,
+            "constant": measure["constant"][row["target"]],
+            "random_weights": random[p][t][layer][source][source][0] if random else None,
+            "best_map": axes["map"][best],
+            "best_accuracy": accuracies[best],
+            "headline": measure["headline"].get(f"{row['probe']}/{row['target']}", {}).get("layer") == row["layer"],
+        }
+        for name, accuracy in zip(axes["map"], accuracies, strict=True):
+            yield row | {"map": name, "accuracy": accuracy}
+
+
+def headline_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row per run, probe and target: the stored headline at the non-final layer with the best own accuracy."""
+    columns = ["own", "cross", "cross_best_map", "loss_across", "constant", "random_weights"]
+    rows = []
+    for run, head in _labelled(runs):
+        for key, row in (run.probe or {"headline": {}})["headline"].items():
+            probe, target = key.split("/", 1)
+            values = {name: row.get(name) for name in columns}
+            rows.append(head | {"probe": probe, "target": target, "layer": row["layer"], **values})
+    return pd.DataFrame(rows, columns=["run", "regime", "role", "seed", "probe", "target", "layer", *columns])
+
+
+def transfer_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row per run, fine-tuning, step and language: strict top-1 legality, and the lenient one where logged."""
+    rows = []
+    for run, head in _labelled(runs):
+        for transfer in run.transfers:
+            lenient = {line["step"]: line for line in transfer["metrics"]}
+            for i, step in enumerate(transfer["curves"]["step"]):
+                for name in transfer["languages"]:
+                    values = {"step": step, "top1": transfer["curves"][name][i]}
+                    values["lenient"] = lenient.get(step, {}).get(f"val/{name}/lenient")
+                    identity = {"transfer": transfer["folder"], "source": transfer["source"], "language": name}
+                    rows.append(head | identity | values)
+    columns = ["run", "regime", "role", "seed", "transfer", "source", "language", "step", "top1", "lenient"]
+    return pd.DataFrame(rows, columns=columns)
