@@ -1,18 +1,20 @@
 """Curves and points: each figure is a function table -> Figure. Tables are those of tables.py."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mothello.analysis.style import LANGUAGE_COLOURS, MUTED, canvas, colours, legend_below
+from mothello.analysis.style import INK, LANGUAGE_COLOURS, MUTED, canvas, colours, legend_below, title
 
 _THOUSANDS = FuncFormatter(
     lambda value, _: f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value else "0"
 )
 
 
-def _seeds(axis: Axes, data: pd.DataFrame, x: str, y: str, **style: object) -> None:
+def _seeds(axis: Axes, data: pd.DataFrame, x: str, y: str, **style: Any) -> None:
     """The mean over runs as a line; with several runs every one of them as a thin line too."""
     data = data.dropna(subset=[y])
     if data.empty:
@@ -20,9 +22,9 @@ def _seeds(axis: Axes, data: pd.DataFrame, x: str, y: str, **style: object) -> N
     if data["run"].nunique() > 1:
         for _, run in data.groupby("run"):
             single = run.groupby(x)[y].mean()
-            axis.plot(single.index, single.values, color=style.get("color"), linewidth=0.7, alpha=0.35)
+            axis.plot(single.index.to_numpy(), single.to_numpy(), color=style.get("color"), linewidth=0.7, alpha=0.35)
     mean = data.groupby(x)[y].mean()
-    axis.plot(mean.index, mean.values, **style)
+    axis.plot(mean.index.to_numpy(), mean.to_numpy(), **style)
 
 
 def _level(axis: Axes, value: float, label: str, colour: str = MUTED) -> None:
@@ -42,8 +44,10 @@ def training_curves(training: pd.DataFrame) -> Figure:
     for value in sorted(set(training["val/floor"].dropna().round(3))):
         _level(loss, value, "floor (loss) or chance (legality)")
     _level(legal, training["val/chance"].mean(), "floor (loss) or chance (legality)")
-    loss.set(title="Validation loss (thin: training loss)", ylabel="nats per token", xlabel="games seen")
-    legal.set(title="Strict top-1 legality", ylabel="share of positions", xlabel="games seen", ylim=(0, 1.02))
+    title(loss, "Validation loss (thin: training loss)")
+    title(legal, "Strict top-1 legality")
+    loss.set(ylabel="nats per token", xlabel="games seen")
+    legal.set(ylabel="share of positions", xlabel="games seen", ylim=(0, 1.02))
     for axis in axes:
         axis.xaxis.set_major_formatter(_THOUSANDS)
         axis.xaxis.set_major_locator(MaxNLocator(6))
@@ -61,6 +65,7 @@ def ply_curves(plies: pd.DataFrame) -> Figure:
     axis.set(
         xlabel="ply after which the move is predicted", ylabel="strict legality", ylim=(max(0.0, low - 0.05), 1.02)
     )
+    axis.set_xlim(0.5, plies["ply"].max() + 0.5)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=16))
     legend_below(figure, [axis])
     return figure
@@ -81,21 +86,25 @@ def headline_points(heads: pd.DataFrame, probe: str, target: str) -> Figure:
     for row, (regime, colour) in enumerate(palette.items()):
         data = chosen[chosen.regime == regime]
         ends = data[["own", "cross"]].mean()
-        axis.plot(ends.values, [row, row], color=colour, alpha=0.35, linewidth=5, solid_capstyle="round", zorder=1)
+        axis.plot(ends.tolist(), [row, row], color=colour, alpha=0.35, linewidth=5, solid_capstyle="round", zorder=1)
         for column, shape in (("constant", "|"), ("random_weights", "x")):
             label = {"constant": "best constant", "random_weights": "random weights"}[column]
             axis.scatter(
                 data[column], [row] * len(data), marker=shape, s=110 if shape == "|" else 36, color=MUTED, label=label
             )
-        for column, (label, marker, filled) in _POINTS.items():
+        for column, (_, marker, filled) in _POINTS.items():
             face = colour if filled else "white"
             size = 26 if marker == "D" else 58
             axis.scatter(
                 data[column], [row] * len(data), marker=marker, s=size, facecolor=face, edgecolor=colour, linewidth=1.6,
-                label=label, zorder=4 if marker == "D" else 3,
+                zorder=4 if marker == "D" else 3,
             )  # fmt: skip
+    for label, marker, filled in _POINTS.values():
+        axis.scatter(
+            [], [], marker=marker, facecolor=INK if filled else "white", edgecolor=INK, linewidth=1.6, label=label
+        )
     axis.set_yticks(range(len(palette)), list(palette))
-    axis.tick_params(axis="y", labelsize=10, labelcolor="#22262b", length=0)
+    axis.tick_params(axis="y", labelsize=10, labelcolor=INK, length=0)
     axis.set(ylim=(len(palette) - 0.5, -0.5), xlabel="share of cells read correctly")
     axis.spines["left"].set_visible(False)
     axis.grid(axis="y", visible=False)
@@ -120,7 +129,8 @@ def layer_curves(alignment: pd.DataFrame, probe: str, target: str) -> Figure:
     figure, axes = canvas(columns, 0.6 + 2.7 * rows, rows, sharey=True)
     for axis, (regime, colour) in zip(axes, palette.items(), strict=False):
         _layer_panel(axis, data[data.regime == regime], colour)
-        axis.set(title=regime, xlabel="after layer (0: embeddings)")
+        title(axis, regime)
+        axis.set(xlabel="after layer (0: embeddings)")
     for axis in axes[len(palette) :]:
         axis.set_visible(False)
     axes[0].set_ylabel("share of cells read correctly")
@@ -137,10 +147,19 @@ def _layer_panel(axis: Axes, data: pd.DataFrame, colour: str) -> None:
         "best": other.assign(value=other.best_accuracy),
         "random_weights": own.assign(value=pd.to_numeric(own.random_weights, errors="coerce")),
     }
-    shades = {"own": colour, "cross": "#22262b", "best": "#22262b", "random_weights": "#9aa3ad"}
+    shades = {"own": colour, "cross": INK, "best": "#8e5ea2", "random_weights": "#9aa3ad"}
+    widths = {"own": 3.6, "cross": 1.6, "best": 1.8, "random_weights": 1.3}
     for name, (label, dashes) in _LINES.items():
-        width = 1.3 if name in ("best", "random_weights") else 2.0
-        _seeds(axis, series[name], "layer", "value", color=shades[name], linestyle=dashes, linewidth=width, label=label)
+        _seeds(
+            axis,
+            series[name],
+            "layer",
+            "value",
+            color=shades[name],
+            linestyle=dashes,
+            linewidth=widths[name],
+            label=label,
+        )
     axis.axhline(data["constant"].mean(), color=MUTED, linewidth=1.0, linestyle=":", label="best constant")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
@@ -156,7 +175,8 @@ def transfer_curves(transfers: pd.DataFrame, chance: float | None = None) -> Fig
     )
     for axis, ((regime, source), data) in zip(axes, groups, strict=False):
         _transfer_panel(axis, data, str(source))
-        axis.set(title=f"{regime}: fine-tuned on {source}", xlabel="fine-tuning step")
+        title(axis, f"{regime}: fine-tuned on {source}")
+        axis.set(xlabel="fine-tuning step")
         if chance is not None:
             _level(axis, chance, "chance")
         if len(groups) > 1 or data.language.nunique() <= 8:

@@ -22,10 +22,10 @@ def scale(alignment: pd.DataFrame) -> tuple[float, float]:
 def alignment_maps(
     alignment: pd.DataFrame, regime: str, probe: str, target: str, limits: tuple[float, float]
 ) -> Figure:
-    """Two rows (raw, best map) of a panel per layer; many languages: the headline's layer alone, one panel under the other.
+    """Two rows (raw, best map) of a panel per layer; with many languages for the headline's layer alone.
 
-    Values are means over seeds. Under the best map each cell names the winning map, "mixed" where seeds differ, and "none"
-    where the best map does not beat the 95% quantile of the null in every seed.
+    Values are means over seeds. Under the best map each cell names the winning map, "mixed" where seeds differ, and
+    "none" where the best map does not beat the 95% quantile of the null in every seed.
     """
     data = alignment[(alignment.regime == regime) & (alignment.probe == probe) & (alignment.target == target)]
     data = data[data["map"] == "identity"]

@@ -23,7 +23,7 @@ class Run:
     """One finished pretraining run and the finished measurements on it.
 
     Probes and transfers are results.json as stored, plus "folder" (relative to the run) and "written" (time, may be
-    empty); transfers also hold their own "metrics".
+    empty) and "config" (may be empty or None); transfers also hold their own "metrics".
     """
 
     path: Path
@@ -107,15 +107,21 @@ def _read_metrics(folder: RunDir) -> list[dict[str, Any]]:
         return []
 
 
+def _read_config(folder: RunDir) -> dict[str, Any] | None:
+    try:
+        return folder.read_config()
+    except ValueError as error:
+        log.warning("%s: %s; skipped", folder.path / "config.yaml", error)
+        return None
+
+
 def _read_run(path: Path) -> Run | None:
     folder = RunDir(path)
     results = _read_results(folder, "train")
     if results is None:
         return None
-    try:
-        config = folder.read_config()
-    except ValueError as error:
-        log.warning("%s: %s; skipped", path / "config.yaml", error)
+    config = _read_config(folder)
+    if config is None:
         return None
     probes = _inside(path, "measures/probe-*", "probe")
     return Run(path, config, results, _read_metrics(folder), probes, _inside(path, "transfer/*", "transfer"))
@@ -130,6 +136,7 @@ def _inside(run: Path, pattern: str, kind: str) -> list[dict[str, Any]]:
         if content is None:
             continue
         content |= {"folder": str(path.relative_to(run)), "written": str(folder.read_status().get("written", ""))}
+        content["config"] = _read_config(folder) if (path / "config.yaml").exists() else content.get("config") or {}
         if kind == "transfer":
             content["metrics"] = _read_metrics(folder)
         found.append(content)

@@ -1,11 +1,12 @@
 """The look of every figure: one colour per regime, quiet axes, text as paths so that a page needs no font."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID = "#22262b", "#6b7480", "#e4e7eb"
@@ -16,12 +17,9 @@ ROLE_COLOURS = {"naive": "#c8553d", "anchor": "#d69a1e", "unified": "#2a6f97", "
 LANGUAGE_COLOURS = ("#2a6f97", "#c8553d", "#5b8c5a", "#8e5ea2", "#d69a1e", "#3c9d9b", "#a05a2c", "#b0487f")
 ACCURACY = LinearSegmentedColormap.from_list("accuracy", ["#fbf8f1", "#d9e6e4", "#7fb3c0", "#2a6f97", "#0b2f4a"])
 
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
     "axes.labelcolor": MUTED,
     "axes.edgecolor": "#b6bdc6",
     "axes.spines.top": False,
@@ -41,9 +39,7 @@ RC = {
 }
 
 
-def canvas(
-    columns: int, height: float, rows: int = 1, width: float = WIDTH, **more: object
-) -> tuple[Figure, list[Axes]]:
+def canvas(columns: int, height: float, rows: int = 1, width: float = WIDTH, **more: Any) -> tuple[Figure, list[Axes]]:
     """A figure and its axes, row by row."""
     with matplotlib.rc_context(RC):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -65,12 +61,17 @@ def colours(table: pd.DataFrame) -> dict[str, str]:
 
 def lighter(colour: str, share: float) -> str:
     """The colour mixed with that share of white."""
-    return to_hex([part + (1 - part) * share for part in to_rgb(colour)])
+    return to_hex(LinearSegmentedColormap.from_list("lighter", [colour, "white"])(share))
+
+
+def title(axis: Axes, text: str) -> None:
+    """A panel's title, at its left edge."""
+    axis.set_title(text, loc="left", fontsize=10, fontweight="bold", color=INK)
 
 
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int = 6) -> None:
     """One legend under the panels, every label once."""
-    handles: dict[str, object] = {}
+    handles: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)

@@ -20,9 +20,12 @@ from mothello.model.transformer import GPT
 from mothello.probing.activations import states
 from mothello.probing.linear import LinearProbes
 from mothello.probing.mlp import MLPProbes
+from mothello.probing.solver import StackedMuon
 from mothello.probing.targets import N_CLASSES, TARGETS, board_targets
 from mothello.seeding import generator
 from mothello.training.device import Precision, autocast
+
+_BIAS_LR = 3e-3
 
 PROBES: dict[str, type[LinearProbes] | type[MLPProbes]] = {"linear": LinearProbes, "mlp": MLPProbes}
 
@@ -32,17 +35,17 @@ class ProbeConfig:
     """How probes are fitted and scored."""
 
     probes: list[str] = field(default_factory=lambda: list(PROBES))
-    games: int = 8_000
+    games: int = 4_000
     """Fresh games to fit on, each seen once in every language."""
     test_games: int = 400
     """Other games to score on."""
-    batch_size: int = 64
+    batch_size: int = 16
     """Games per step."""
     hidden: int = 256
     """Hidden units of the MLP probe."""
-    lr: float = 3e-3
-    """Peak learning rate; it falls to zero linearly."""
-    weight_decay: float = 0.01
+    lr: float = 0.2
+    """Peak learning rate of Muon (docs/LOG.md); it falls to zero linearly."""
+    weight_decay: float = 0.0
     seed: int = 0
     """Probe initialisation."""
     random_weights: bool = True
@@ -109,10 +112,9 @@ def fit_probes(
     modules: dict[str, nn.Module] = {
         name: PROBES[name](k, d_model, n_out, config.hidden, draw).to(device) for name in config.probes
     }
-    optimizer = torch.optim.AdamW(
-        [p for module in modules.values() for p in module.parameters()],
-        lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True,
-    )  # fmt: skip
+    parameters = [p for module in modules.values() for p in module.parameters()]
+    matrices = StackedMuon([p for p in parameters if p.shape[1] > 1], config.weight_decay)
+    biases = torch.optim.AdamW([p for p in parameters if p.shape[1] == 1], betas=(0.9, 0.99), weight_decay=0.0)
     steps = max(1, config.games // config.batch_size)
     fitted: FittedProbes | None = None
     for step in tqdm(range(steps), desc=title, unit="step", mininterval=1):
@@ -124,19 +126,17 @@ def fit_probes(
             fitted = FittedProbes(modules, *_statistics(x))
         x = ((x - fitted.mean) * fitted.scale).flatten(0, 1)
         classes = targets.classes[:, targets.scored]
-        optimizer.param_groups[0]["lr"] = config.lr * min(1.0, (step + 1) / 10) * (1 - step / steps)
-        _step(list(modules.values()), optimizer, x, classes, precision)
+        scale = min(1.0, (step + 1) / 10) * (1 - step / steps)
+        _backward(list(modules.values()), x, classes, precision)
+        matrices.step(config.lr * scale)
+        biases.param_groups[0]["lr"] = _BIAS_LR * scale
+        biases.step()
+        biases.zero_grad(set_to_none=True)
     assert fitted is not None
     return fitted
 
 
-def _step(
-    modules: Sequence[nn.Module],
-    optimizer: torch.optim.Optimizer,
-    x: Tensor,
-    classes: Tensor,
-    precision: Precision,
-) -> None:
+def _backward(modules: Sequence[nn.Module], x: Tensor, classes: Tensor, precision: Precision) -> None:
     """x: [language * layer, row, d_model]; classes: [target, row, cell]. Losses add up, so probes stay independent."""
     states_k = x.repeat(len(classes), 1, 1)
     labels = classes.repeat_interleave(len(x), 0)
@@ -146,5 +146,3 @@ def _step(
         logits = logits.unflatten(-1, (labels.shape[-1], N_CLASSES)).float()
         loss = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="sum") / labels[0].numel()
         loss.backward()
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)

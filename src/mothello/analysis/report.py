@@ -1,0 +1,40 @@
+"""One self-contained page over a set of runs: every number on it is read from the run folders."""
+
+from pathlib import Path
+
+from mothello.analysis.alignment_sections import board_section, map_section, probe_section
+from mothello.analysis.html import Markup, page
+from mothello.analysis.material import gather, write_tables
+from mothello.analysis.published import published_section
+from mothello.analysis.reference import definition_section, repeat_section
+from mothello.analysis.runs import Run
+from mothello.analysis.sections import headline_section, legality_section, training_section, what_happened
+from mothello.analysis.transfer_section import transfer_section
+
+
+def write_report(runs: list[Run], out: Path, title: str, question: str = "") -> Path:
+    """Write OUT/index.html and the tables as CSV; returns the page's path. ValueError without runs.
+
+    The page asks nothing of the network. Sections without material are left out.
+    """
+    if not runs:
+        raise ValueError("report: there is no finished run to report on")
+    out.mkdir(parents=True, exist_ok=True)
+    material = gather(runs)
+    files = write_tables(material, out)
+    sections: list[tuple[str, Markup]] = [
+        ("What happened", what_happened(material)),
+        ("Headline", headline_section(material)),
+        ("Training", training_section(material)),
+        ("Legality", legality_section(material)),
+        ("Probes by layer", probe_section(material)),
+        ("Alignment of languages", map_section(material)),
+        ("Example boards", board_section(material)),
+        ("Transfer", transfer_section(material)),
+        ("Beside the published numbers", published_section(material)),
+        ("How to repeat", repeat_section(material, files)),
+        ("What the quantities mean", definition_section()),
+    ]
+    path = out / "index.html"
+    path.write_text(page(title, question, [section for section in sections if section[1]]), encoding="utf-8")
+    return path

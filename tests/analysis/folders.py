@@ -1,0 +1,132 @@
+"""Synthetic run folders of the form that the commands write, with numbers a test can know."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mothello.rundir import RunDir
+
+MAPS = ["identity", "rot180", "main", "anti"]
+ENVIRONMENT = {"commit": "abc123", "python": "3.11", "versions": {"mothello": "0.1.0", "torch": "2.13.0"}}
+AGREEMENT = dict(zip(MAPS, (1, 0.474, 0.621, 0.578), strict=True))
+
+
+def names(count: int) -> list[str]:
+    return [f"atomic_{i}" for i in range(count)]
+
+
+def config(name: str, seed: int, **languages: Any) -> dict[str, Any]:
+    anchors = {"count": languages.pop("count", 0), "placement": "off", "moves": []}
+    return {
+        "name": name,
+        "board": {"size": 4, "prefix": []},
+        "languages": {"kinds": ["atomic*2"], "output": "own", "anchors": anchors} | languages,
+        "model": {"n_layer": 2, "d_model": 16},
+        "data": {"games": 1000, "batch_size": 10, "prefix": []},
+        "seed": seed,
+    }
+
+
+def _named(languages: list[str], row: dict[str, float]) -> dict[str, float]:
+    return {f"val/{name}/{key}": value for name in languages for key, value in row.items()}
+
+
+def _scores(languages: list[str], top1: float) -> dict[str, float]:
+    row = {
+        "top1": top1, "top1_standard_error": 0.004, "lenient": top1 + 0.05, "mass": 0.6, "wrong_language": 0.01,
+        "malformed": 0.0, "chance": 0.4, "loss": 1.9, "floor": 1.5, "excess_nats": 0.4,
+    }  # fmt: skip
+    return {f"val/{key}": v for key, v in row.items()} | _named(languages, row)
+
+
+def write(folder: RunDir, kind: str, content: dict[str, Any], status: str = "ok") -> None:
+    folder.path.mkdir(parents=True, exist_ok=True)
+    whole = {"version": 1, "kind": kind, "environment": ENVIRONMENT} | content
+    (folder.path / "results.json").write_text(json.dumps(whole))
+    folder.write_status(status)
+
+
+def add_run(
+    root: Path,
+    name: str = "naive",
+    seed: int = 0,
+    languages: int = 2,
+    top1: float = 0.9,
+    identity: str = "",
+    **more: Any,
+) -> RunDir:
+    """A finished run; ``more`` goes into config.languages (output, count)."""
+    spoken = names(languages)
+    identity = identity or f"{name}-id"
+    folder = RunDir(root / name / identity / f"seed{seed}")
+    results = {
+        "identity": identity,
+        "final": _scores(spoken, top1),
+        "by_ply": {n: [1.0, 0.9, 0.8, None] for n in spoken},
+        "languages": [{"name": n, "kind": "atomic"} for n in spoken],
+        "board": "4x4", "parameters": 1234, "steps": 100, "games": 1000, "seconds": 90.0, "device": "cpu", "threads": 2,
+    }  # fmt: skip
+    write(folder, "train", results)
+    folder.write_config(config(name, seed, **more))
+    for step, value in ((0, 0.1), (50, 0.7), (100, top1)):
+        folder.append_metrics({"step": step, "train/loss": 2.0 - step / 200})
+        folder.append_metrics({"step": step, **_scores(spoken, value)})
+    return folder
+
+
+def add_probe(
+    folder: RunDir, own: float, cross: float, constant: float = 0.6, random: float = 0.62, null: float = 0.5,
+    languages: int = 2, best: float | None = None, games: int = 100,
+) -> None:  # fmt: skip
+    """A probe measurement: accuracy ``own`` on the diagonal and ``cross`` off it, ``best`` under the map "main"."""
+    spoken, layers = names(languages), 3
+    accuracy = np.full((2, 2, layers, languages, languages, 4), 0.45)
+    accuracy[..., 0] = cross
+    accuracy[..., 2] = cross - 0.05 if best is None else best
+    accuracy[..., range(languages), range(languages), :] = [own, 0.4, 0.4, 0.4]
+    pairs = accuracy[..., 0]
+    head = {"layer": 1, "own": own, "own_standard_error": 0.002, "constant": constant, "random_weights": random}
+    if languages > 1:
+        top = max(cross, best or 0)
+        head |= {"cross": cross, "cross_best_map": top, "loss_across": own - cross, "maps": {"identity": 2}}
+    truth = [1, 1, 1, 1, 1, 0, 2, 1, 1, 2, 2, 2, 1, 1, 1, 1]
+    example = {
+        "game": "d3", "ply": 1, "layer": 1, "probe": "mlp", "source": spoken[0], "truth": truth,
+        "readings": {n: [2, *truth[1:]] for n in spoken[:2]},
+    }  # fmt: skip
+    content = {
+        "axes": {
+            "probe": ["linear", "mlp"], "target": ["absolute", "relative"], "layer": list(range(layers)),
+            "source": spoken, "language": spoken, "map": MAPS,
+        },
+        "board": "4x4", "games": games, "accuracy": accuracy.tolist(), "standard_error": (pairs * 0 + 0.002).tolist(),
+        "null_95": (pairs * 0 + null).tolist(), "constant": {"absolute": constant, "relative": constant},
+        "image_agreement": dict.fromkeys(("absolute", "relative"), AGREEMENT),
+        "headline": {f"{p}/{t}": head for p in ("linear", "mlp") for t in ("absolute", "relative")},
+        "examples": [example], "random_weights": (accuracy * 0 + random).tolist(),
+    }  # fmt: skip
+    write(RunDir(folder.path / "measures" / f"probe-{games:08d}"), "probe", content)
+
+
+def add_transfer(folder: RunDir, languages: int = 2) -> None:
+    """The first language goes from .5 to .9, the others from .5 to .7 by way of .8; aligned before and after."""
+    spoken = names(languages)
+    curves: dict[str, Any] = {n: [0.5, 0.8, 0.7] for n in spoken} | {spoken[0]: [0.5, 0.8, 0.9], "step": [0, 5, 10]}
+    summary = {
+        n: {"before": c[0], "after": c[-1], "peak": max(c), "gain": c[-1] - c[0], "gain_ratio": 0.5}
+        for n, c in curves.items()
+        if n != "step"
+    }
+    head = {
+        "headline": {"mlp/absolute": {"layer": 1, "own": 0.8, "cross": 0.7, "cross_best_map": 0.7, "constant": 0.6}}
+    }
+    inner = RunDir(folder.path / "transfer" / f"{spoken[0]}-0123abcd")
+    content = {
+        "source": spoken[0], "languages": spoken, "board": "4x4", "games": 640, "seconds": 5.0, "curves": curves,
+        "summary": summary, "alignment": {"before": head, "after": head},
+    }  # fmt: skip
+    write(inner, "transfer", content)
+    for step in (0, 5, 10):
+        inner.append_metrics({"step": step, **{f"val/{n}/lenient": 0.6 + step / 100 for n in spoken}})

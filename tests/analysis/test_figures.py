@@ -1,0 +1,94 @@
+"""Proves what the figures show: the values in the cells, the map named there, the lines, at every size of study."""
+
+from pathlib import Path
+
+import pytest
+from analysis.folders import add_probe, add_run, add_transfer
+from matplotlib.figure import Figure
+
+from mothello.analysis import figures, heatmaps, tables
+from mothello.analysis.runs import Run, find_runs
+from mothello.analysis.style import colours
+
+
+def _runs(root: Path, languages: int = 2, seeds: int = 1, **probe: float) -> list[Run]:
+    for seed in range(seeds):
+        folder = add_run(root, "naive", seed, languages)
+        values = {"own": 0.9, "cross": 0.55, "best": 0.75} | probe
+        add_probe(folder, **values, languages=languages)  # type: ignore[arg-type]
+        add_transfer(folder, languages)
+    return find_runs([str(root)])
+
+
+def _cells(figure: Figure, axis: int) -> list[str]:
+    return [text.get_text() for text in figure.axes[axis].texts]
+
+
+def test_heat_maps_write_value_and_winning_map(tmp_path: Path) -> None:
+    table = tables.alignment_table(_runs(tmp_path))
+    drawn = heatmaps.alignment_maps(table, "naive", "mlp", "absolute", heatmaps.scale(table))
+    assert _cells(drawn, 0) == [".90", ".55", ".55", ".90"]
+    assert _cells(drawn, 3) == [".90\nid", ".75\nmain", ".75\nmain", ".90\nid"]
+
+
+def test_a_pair_that_does_not_beat_the_null_has_no_winning_map(tmp_path: Path) -> None:
+    table = tables.alignment_table(_runs(tmp_path, null=0.75))
+    drawn = heatmaps.alignment_maps(table, "naive", "mlp", "absolute", heatmaps.scale(table))
+    assert _cells(drawn, 3)[1] == ".75\nnone"
+
+
+def test_all_heat_maps_share_one_scale_that_holds_every_value(tmp_path: Path) -> None:
+    table = tables.alignment_table(_runs(tmp_path))
+    low, high = heatmaps.scale(table)
+    assert low <= table.accuracy.min()
+    assert high == 1.0
+    drawn = heatmaps.alignment_maps(table, "naive", "mlp", "absolute", (low, high))
+    assert {image.get_clim() for axis in drawn.axes for image in axis.get_images()} == {(low, high)}
+
+
+def test_many_languages_show_the_layer_of_the_headline_only(tmp_path: Path) -> None:
+    table = tables.alignment_table(_runs(tmp_path, languages=20))
+    drawn = heatmaps.alignment_maps(table, "naive", "mlp", "absolute", heatmaps.scale(table))
+    assert [axis.get_title() for axis in drawn.axes[:2]] == ["layer 1", ""]
+    assert len(_cells(drawn, 0)) == 400
+
+
+def test_layer_curves_draw_the_five_quantities(tmp_path: Path) -> None:
+    drawn = figures.layer_curves(tables.alignment_table(_runs(tmp_path)), "mlp", "absolute")
+    lines = {line.get_label(): line.get_ydata()[0] for line in drawn.axes[0].get_lines()}
+    expected = {
+        "own language": 0.9, "other language": 0.55, "other language, best map": 0.75, "random weights": 0.62,
+        "best constant": 0.6,
+    }  # fmt: skip
+    assert lines == pytest.approx(expected)
+
+
+def test_training_curves_end_at_the_final_numbers_above_the_floor(tmp_path: Path) -> None:
+    loss, legal = figures.training_curves(tables.training_table(_runs(tmp_path))).axes
+    assert any(list(line.get_ydata()) == [1.5, 1.5] for line in loss.get_lines()), "the floor"
+    (line,) = [line for line in legal.get_lines() if line.get_label() == "naive"]
+    assert line.get_ydata()[-1] == pytest.approx(0.9)
+
+
+def test_every_seed_is_a_point_and_a_thin_line(tmp_path: Path) -> None:
+    runs = _runs(tmp_path, seeds=3)
+    points = figures.headline_points(tables.headline_table(runs), "mlp", "absolute").axes[0]
+    assert 3 in {len(collection.get_offsets()) for collection in points.collections}
+    assert len(figures.ply_curves(tables.ply_table(runs)).axes[0].get_lines()) == 3 + 1
+
+
+@pytest.mark.parametrize("languages", [1, 2, 20])
+def test_transfer_curves_mark_the_source(tmp_path: Path, languages: int) -> None:
+    drawn = figures.transfer_curves(tables.transfer_table(_runs(tmp_path, languages)), chance=0.4)
+    lines = drawn.axes[0].get_lines()
+    assert [line.get_label() for line in lines].count("atomic_0 (source)") == 1
+    assert len(lines) == languages + 1
+
+
+def test_a_regime_keeps_its_colour_and_two_of_one_role_differ(tmp_path: Path) -> None:
+    for identity in ("one", "two"):
+        add_run(tmp_path, identity=identity)
+    alone = colours(tables.legality_table(find_runs([str(tmp_path / "naive" / "one")])))
+    both = colours(tables.legality_table(find_runs([str(tmp_path)])))
+    assert len(set(both.values())) == 2
+    assert alone["naive"] == both["naive one"]
