@@ -10,7 +10,7 @@ from mothello.alignment.symmetric import best_map, null_of_maximum
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run
 from mothello.commands.train import resolve_device
-from mothello.config import ProbeCommand, identity
+from mothello.config import ProbeCommand, identity, plain
 from mothello.data.split import Split, corpus
 from mothello.languages.family import Family
 from mothello.model.transformer import GPT
@@ -179,6 +179,7 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
         print(f"finished already: {folder.path} (force=true to redo)", flush=True)
         return folder.read_results()
     print(f"probing {run.folder.path} -> {folder.path}", flush=True)
+    folder.write_config(plain(config))
     folder.write_status("running")
     try:
         content = measure_model(run, run.model, config.probe, config.device.precision, config.probe.random_weights)

@@ -35,7 +35,7 @@ class ProbeConfig:
     """How probes are fitted and scored."""
 
     probes: list[str] = field(default_factory=lambda: list(PROBES))
-    games: int = 4_000
+    games: int = 8_000
     """Fresh games to fit on, each seen once in every language."""
     test_games: int = 400
     """Other games to score on."""
