@@ -211,15 +211,15 @@ def test_the_estimate_and_its_standard_error_are_honest(output: Output):
     made = family(["atomic", "compositional"], output, count=4)
     exact = both(made, 7)[1]
     z = []
-    for seed in range(40):
+    for seed in range(24):
         moves = RandomPlay(FOUR, seed, 100).moves(torch.arange(100))
         moves[:, 7:] = -1
         language = torch.randint(2, (100,), generator=torch.Generator().manual_seed(seed))
         estimate = floor(make_batch(moves, language, made), made)
         z.append((estimate.nats - exact) / estimate.standard_error)
     spread = torch.tensor(z, dtype=torch.float64)
-    assert 0.65 < float(spread.std()) < 1.4
-    assert abs(float(spread.mean())) < 4 / 40**0.5
+    assert 0.6 < float(spread.std()) < 1.5
+    assert abs(float(spread.mean())) < 4 / 24**0.5
 
 
 def test_the_floor_is_the_mean_over_scored_positions():

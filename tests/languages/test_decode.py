@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mothello.languages.anchors import AnchorConfig
@@ -111,6 +111,7 @@ def damaged(row: list[int], vocabulary: int, rng: random.Random) -> list[int]:
     return row
 
 
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(FAMILIES)), st.sampled_from([4, 6]), st.integers(0, 10**6))
 def test_damaged_rows_fail_where_a_slow_parser_fails(name: str, size: int, seed: int):
     rng = random.Random(seed)

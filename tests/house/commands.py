@@ -1,0 +1,41 @@
+"""Running a script's main in this process, as a user would from the command line."""
+
+import sys
+from collections.abc import Callable
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from mothello.commands import probe, report, study, train, transfer
+
+MAINS: dict[str, Callable[[], None]] = {
+    "train": train.main,
+    "probe": probe.main,
+    "transfer": transfer.main,
+    "report": report.main,
+    "study": study.main,
+}
+
+TINY = [
+    "model=tiny", "board=4x4", "tracking=jsonl", "device=cpu", "data.games=256", "data.batch_size=32",
+    "evaluation.games=8", "evaluation.times=2", "evaluation.log_every=2",
+]  # fmt: skip
+TINY_PROBE = [
+    "device=cpu",
+    "probe.games=32",
+    "probe.batch_size=16",
+    "probe.test_games=8",
+    "probe.draws=20",
+    "probe.hidden=16",
+]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: str) -> int:
+    """Exit code of ``python scripts/SCRIPT.py ARGUMENTS``."""
+    monkeypatch.setattr(sys, "argv", [f"scripts/{script}.py", *arguments])
+    GlobalHydra.instance().clear()
+    try:
+        MAINS[script]()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0

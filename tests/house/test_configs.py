@@ -1,0 +1,68 @@
+"""Proves: every file under configs/ composes with its root into a typed config, and a run's identity is what it should be."""
+
+from pathlib import Path
+
+import pytest
+
+from mothello.commands.loading import family_of
+from mothello.commands.study import composed
+from mothello.config import SCHEMAS, TrainConfig, identity, plain, run_folder
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+GROUPS = ["board", "languages", "model", "optimizer", "device", "tracking"]
+
+
+def names(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group in GROUPS for name in names(group)])
+def test_every_option_composes(group: str, name: str) -> None:
+    config = composed("train", TrainConfig, [f"{group}={name}"])
+    assert plain(config)[group]
+    family_of(config)
+
+
+@pytest.mark.parametrize("experiment", names("experiment"))
+@pytest.mark.parametrize("more", [[], ["board=8x8", "model=paper", "languages=atomic_split", "seed=3"]])
+def test_every_experiment_composes_with_the_users_overrides(experiment: str, more: list[str]) -> None:
+    config = composed("train", TrainConfig, [f"+experiment={experiment}", *more])
+    assert config.name == experiment
+    family = family_of(config)
+    if more:
+        assert (config.board.size, config.model.d_model, config.seed) == (8, 512, 3)
+        assert family.names == ["atomic_0", "split_0"]
+
+
+@pytest.mark.parametrize("study", names("study"))
+def test_every_study_composes_and_so_do_its_parts(study: str) -> None:
+    config = composed("study", SCHEMAS["study"], [f"+study={study}"])
+    for experiment in config.experiments:
+        composed("train", TrainConfig, [f"+experiment={experiment}", *config.train])
+    composed("probe", SCHEMAS["probe"], ["run=x", *config.probe])
+    composed("transfer", SCHEMAS["transfer"], ["run=x", *config.transfer])
+
+
+def test_the_prefix_experiment_takes_the_boards_prefix() -> None:
+    assert composed("train", TrainConfig, ["+experiment=prefix"]).data.prefix == ["c2", "b2", "a2"]
+    assert composed("train", TrainConfig, ["+experiment=prefix", "board=8x8"]).data.prefix == ["d3", "c3", "b3"]
+
+
+def test_identity_depends_on_what_determines_the_result_and_on_nothing_else() -> None:
+    base = composed("train", TrainConfig, ["+experiment=naive"])
+    same = composed("train", TrainConfig, ["+experiment=naive", "device=cpu", "tracking=jsonl", "checkpoint_every=5"])
+    other = composed("train", TrainConfig, ["+experiment=naive", "optimizer.lr=0.004"])
+    assert identity(base) == identity(same)
+    assert identity(base) != identity(other)
+    assert run_folder(base) != run_folder(other)
+    seeded = composed("train", TrainConfig, ["+experiment=naive", "seed=1"])
+    assert run_folder(seeded) == run_folder(base).replace("seed0", "seed1")
+
+
+def test_the_published_recipe_is_the_published_one() -> None:
+    config = composed("train", TrainConfig, ["+experiment=published"])
+    assert (config.data.games, config.data.epochs, config.data.batch_size) == (20_000_000, 9, 1024)
+    assert (config.model.n_layer, config.model.n_head, config.model.d_model, config.model.dropout) == (8, 8, 512, 0.1)
+    o = config.optimizer
+    assert (o.name, o.lr, o.beta_1, o.beta_2, o.weight_decay, o.clip) == ("adamw", 5e-4, 0.9, 0.95, 0.1, 1.0)
+    assert (o.shape, o.final_lr) == ("cosine", 0.1)

@@ -1,0 +1,74 @@
+"""Proves: a run folder's files are whole or not there, and wandb failing in any way never touches a run."""
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from mothello.rundir import RunDir, fingerprint
+from mothello.seeding import derive, generator
+from mothello.tracking import Tracker, TrackingConfig
+
+
+def test_seeds_are_named_and_independent() -> None:
+    assert derive(0, "a") == derive(0, "a")
+    assert len({derive(s, *n) for s in range(5) for n in (("a",), ("b",), ("a", "b"), ("ab",), ("a", 1))}) == 25
+    assert generator(1, "x").initial_seed() == derive(1, "x")
+    assert 0 <= derive(7, "y") < 2**63
+
+
+def test_a_fingerprint_ignores_order_and_sees_values() -> None:
+    assert fingerprint({"a": 1, "b": {"c": 2}}) == fingerprint({"b": {"c": 2}, "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+
+
+def test_metrics_survive_a_cut_line_and_are_cut_at_a_step(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    for step in range(5):
+        run.append_metrics({"step": step, "x": step / 2})
+    with (run.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "x"')
+    assert [line["step"] for line in run.read_metrics()] == [0, 1, 2, 3, 4]
+    run.cut_metrics(2)
+    assert [line["step"] for line in run.read_metrics()] == [0, 1, 2]
+
+
+def test_status_and_results(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    assert run.read_status() == {}
+    run.write_status("running")
+    started = run.read_status()["started"]
+    run.write_status("failed", error="why")
+    assert run.read_status()["started"] == started
+    assert not run.finished
+    run.write_results("train", {"x": 1})
+    assert run.read_results()["x"] == 1
+    assert run.read_results()["environment"]["versions"]["torch"]
+    (run.path / "results.json").write_text('{"x":')
+    with pytest.raises(ValueError, match=r"results\.json"):
+        run.read_results()
+
+
+@pytest.mark.parametrize("when", ["init", "log", "finish"])
+def test_wandb_may_fail_at_any_time(when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def log(self, *_: object, **__: object) -> None:
+            if when == "log":
+                raise OSError("no space")
+
+        def finish(self, **_: object) -> None:
+            raise OSError("gone")
+
+    def init(**_: object) -> Broken:
+        if when == "init":
+            raise RuntimeError("no account")
+        return Broken()
+
+    fake = types.SimpleNamespace(init=init, Settings=lambda **_: None)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    run = RunDir(tmp_path / "run")
+    with Tracker(TrackingConfig(wandb=True), run, {}, "g", "t", "n") as tracker:
+        tracker.log(1, {"x": 1.0})
+        tracker.log(2, {"x": 2.0})
+    assert [line["step"] for line in run.read_metrics()] == [1, 2]

@@ -1,0 +1,201 @@
+"""Proves: each mistake of a user gives one line that names the key or file, exit code 2, and leaves the files as they are."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from house.commands import TINY, TINY_PROBE, run
+
+TRAIN = ["+experiment=naive", *TINY]
+PAIR = "languages.anchors.groups=[[atomic_0,atomic_1],[atomic_1]]"
+
+MISTAKES = [
+    ("train", ["typo=1"], ["typo: unknown key", "choices", "languages"]),
+    ("train", ["+typo=1"], ["typo: unknown key"]),
+    ("train", ["+model.typo=1"], ["model.typo: unknown key", "n_layer"]),
+    ("train", ["seed=abc"], ["seed", "abc"]),
+    ("train", ["model.n_layer=two"], ["model.n_layer", "two"]),
+    ("train", ["model.n_layer=0"], ["model.n_layer", "1..64"]),
+    ("train", ["model.n_head=3"], ["model.n_head", "d_model"]),
+    ("train", ["optimizer.lr=-1"], ["optimizer.lr"]),
+    ("train", ["data.games=0"], ["data.games"]),
+    ("train", ["data.games=1"], ["data.games", "batch"]),
+    ("train", ["seed=-1"], ["seed"]),
+    ("train", ["objective=guess"], ["objective", "causal_lm"]),
+    ("train", ["+experiment=nope"], ["experiment", "nope", "naive"]),
+    ("train", ["languages=klingon"], ["languages", "klingon", "atomic_pair"]),
+    ("train", ["languages.kinds=[klingon]"], ["languages.kinds", "klingon", "compositional"]),
+    ("train", ["board=9x9"], ["board", "9x9", "4x4, 6x6, 8x8"]),
+    ("train", ["board.size=5"], ["board.size", "4, 6, 8"]),
+    ("train", ["device=tpu"], ["device", "tpu", "auto, cpu, cuda"]),
+    ("train", ["languages.output=both"], ["languages.output", "own", "unified"]),
+    ("train", ["languages.anchors.moves=[b2]"], ["languages.anchors.moves", "b2", "start square"]),
+    ("train", ["languages.anchors.moves=[h8]"], ["languages.anchors.moves", "h8", "off the 4x4 board"]),
+    ("train", ["languages.anchors.moves=[zz]"], ["languages.anchors.moves", "zz"]),
+    ("train", [PAIR, "languages.anchors.count=1"], ["languages.anchors.groups", "atomic_1", "two groups"]),
+    ("train", ["languages.anchors.count=99"], ["languages.anchors.count", "99"]),
+    ("train", ["languages.anchors.links=[atomic_0.a1]"], ["languages.anchors.links", "NAME.MOVE=NAME.MOVE"]),
+    ("train", ["languages.anchors.placement=left"], ["languages.anchors.placement", "off"]),
+    ("train", ["languages.output=unified", "model.tied=true"], ["model.tied"]),
+    ("train", ["data.prefix=[a1]"], ["data.prefix", "not legal"]),
+    ("train", ["data.prefix=[b2]"], ["data.prefix", "start square"]),
+    ("probe", [], ["run: must be given"]),
+    ("probe", ["run=nowhere"], ["nowhere/config.yaml", "does not exist"]),
+    ("probe", ["run=nowhere", "probe.probes=[quadratic]"], ["probe.probes", "quadratic", "linear, mlp"]),
+    ("transfer", ["run=nowhere"], ["nowhere/config.yaml"]),
+    ("report", ["runs=[]"], ["runs", "no finished run"]),
+    ("report", ["runs=[nowhere]"], ["runs", "nowhere"]),
+    ("study", ["+study=nope"], ["study", "nope", "demo"]),
+    ("study", [], ["experiments"]),
+]  # fmt: skip
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def assert_one_line(capsys: pytest.CaptureFixture[str], expected: list[str]) -> None:
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1, err
+    assert err.startswith("error: ")
+    for text in expected:
+        assert text in err
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "expected"), MISTAKES, ids=lambda x: " ".join(x) if isinstance(x, list) else x
+)
+def test_one_line_and_exit_code_2(
+    script: str,
+    arguments: list[str],
+    expected: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    base = (
+        []
+        if script != "train"
+        else [x for x in TRAIN if not (arguments[0].startswith("+exp") and x.startswith("+exp"))]
+    )
+    assert run(monkeypatch, script, *base, *arguments) == 2
+    assert_one_line(capsys, expected)
+    assert snapshot(tmp_path) == {}
+
+
+def test_cuda_asked_for_and_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert run(monkeypatch, "train", *[x for x in TRAIN if x != "device=cpu"], "device=cuda") == 2
+    assert_one_line(capsys, ["device", "cuda"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one finished run in ``run``."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        assert run(patch, "train", *TRAIN, f"run={folder / 'run'}") == 0
+    return folder
+
+
+def damaged(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run that a test may break."""
+    import shutil
+
+    return Path(shutil.copytree(finished / "run", tmp_path / "run"))
+
+
+def fails(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    call: list[str],
+    expected: list[str],
+) -> None:
+    before = snapshot(folder)
+    capsys.readouterr()
+    assert run(monkeypatch, *call) == 2
+    assert_one_line(capsys, expected)
+    assert snapshot(folder) == before
+
+
+def test_a_folder_made_by_another_config(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = damaged(finished, tmp_path)
+    for change in (["seed=1"], ["optimizer.lr=0.5"], ["force=true", "model.n_layer=3"]):
+        fails(
+            monkeypatch, capsys, tmp_path, ["train", *TRAIN, f"run={folder}", *change], [str(folder), "another config"]
+        )
+
+
+def test_a_folder_that_is_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    call = ["train", *TRAIN, f"run={tmp_path}", "force=true"]
+    fails(monkeypatch, capsys, tmp_path, call, [str(tmp_path), "no run folder"])
+
+
+@pytest.mark.parametrize("script", ["probe", "transfer"])
+def test_missing_truncated_and_damaged_checkpoints(
+    script: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    call = [script, f"run={tmp_path / 'run'}", *TINY_PROBE]
+    folder = damaged(finished, tmp_path)
+    weights = next(folder.glob("checkpoints/step-*/weights.safetensors"))
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    fails(monkeypatch, capsys, tmp_path, call, ["checkpoint", "weights.safetensors", "damaged"])
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    fails(monkeypatch, capsys, tmp_path, call, ["checkpoint", "weights.safetensors", "damaged"])
+    weights.unlink()
+    fails(monkeypatch, capsys, tmp_path, call, ["checkpoint", "weights.safetensors"])
+    shutil.rmtree(folder / "checkpoints")
+    fails(monkeypatch, capsys, tmp_path, call, ["checkpoint: none in", "checkpoints"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("size: 4", "size: 6"), ("d_model: 32", "d_model: 64"), ("n_layer: 2", "n_layer: 1")]
+)
+def test_a_checkpoint_of_another_board_or_model(
+    old: str,
+    new: str,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = damaged(finished, tmp_path) / "config.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    fails(monkeypatch, capsys, tmp_path, ["probe", f"run={path.parent}", *TINY_PROBE], ["checkpoint"])
+
+
+def test_an_unknown_source_language(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = damaged(finished, tmp_path)
+    call = ["transfer", f"run={folder}", "transfer.source=latin", "device=cpu"]
+    fails(monkeypatch, capsys, tmp_path, call, ["transfer.source", "latin", "atomic_0, atomic_1"])
+
+
+def test_from_a_shell(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "scripts" / "train.py"
+    call = [sys.executable, str(script), "+experiment=nope"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ))
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert not list(tmp_path.iterdir())

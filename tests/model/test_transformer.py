@@ -1,0 +1,130 @@
+"""Proves: the GPT equals an independent implementation (torch.nn.TransformerEncoder) with the same weights; it is causal;
+the kernels agree; hidden states are the residual stream; initialisation depends on its seed alone."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from mothello.model.transformer import GPT, Attention, ModelConfig
+
+CONFIG = ModelConfig(n_layer=3, n_head=4, d_model=32)
+
+
+def gpt(config: ModelConfig = CONFIG, seed: int = 0, vocabulary: int = 20, output: int = 20) -> GPT:
+    model = GPT(config, vocabulary, 16, output).initialize(seed).eval()
+    with torch.no_grad():  # norms and biases away from their trivial start
+        draw = torch.Generator().manual_seed(1)
+        for name, parameter in model.named_parameters():
+            if "norm" in name or name.endswith("bias"):
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=draw))
+    return model
+
+
+def reference(model: GPT) -> nn.TransformerEncoder:
+    """torch's own pre-LN encoder with the same weights."""
+    c = model.config
+    layer = nn.TransformerEncoderLayer(
+        c.d_model, c.n_head, 4 * c.d_model, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+    encoder = nn.TransformerEncoder(layer, c.n_layer, norm=nn.LayerNorm(c.d_model), enable_nested_tensor=False).eval()
+    with torch.no_grad():
+        for theirs, ours in zip(encoder.layers, model.blocks, strict=True):
+            pairs = [
+                (theirs.self_attn.in_proj_weight, ours.qkv.weight), (theirs.self_attn.in_proj_bias, ours.qkv.bias),
+                (theirs.self_attn.out_proj.weight, ours.out.weight), (theirs.self_attn.out_proj.bias, ours.out.bias),
+                (theirs.linear1.weight, ours.up.weight), (theirs.linear1.bias, ours.up.bias),
+                (theirs.linear2.weight, ours.down.weight), (theirs.linear2.bias, ours.down.bias),
+                (theirs.norm1.weight, ours.norm_1.weight), (theirs.norm1.bias, ours.norm_1.bias),
+                (theirs.norm2.weight, ours.norm_2.weight), (theirs.norm2.bias, ours.norm_2.bias),
+            ]  # fmt: skip
+            for target, source in pairs:
+                target.copy_(source)
+        encoder.norm.weight.copy_(model.norm.weight)
+        encoder.norm.bias.copy_(model.norm.bias)
+    return encoder
+
+
+def tokens(n: int = 3, t: int = 11) -> torch.Tensor:
+    return torch.randint(1, 20, (n, t), generator=torch.Generator().manual_seed(0))
+
+
+def test_equals_an_independent_implementation() -> None:
+    model, x = gpt(), tokens()
+    encoder = reference(model)
+    embedded = model.token_embedding(x) + model.position_embedding.weight[: x.shape[1]]
+    causal = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
+    expected = encoder(embedded, mask=causal) @ model.head.weight.T
+    torch.testing.assert_close(model(x).logits, expected, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        model.blocks[1].down.weight[0, 0] += 1
+    assert not torch.allclose(model(x).logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_kernels_agree_forward_and_backward() -> None:
+    x, results = tokens(), []
+    for kernel in (Attention.explicit, Attention.fused):
+        model = gpt(ModelConfig(n_layer=3, n_head=4, d_model=32, attention=kernel))
+        logits = model(x).logits
+        logits.square().sum().backward()
+        results.append((logits.detach(), model.blocks[0].qkv.weight.grad))
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_the_future_is_not_seen() -> None:
+    model, x = gpt(), tokens()
+    changed = x.clone()
+    changed[:, 6:] = 1
+    assert torch.equal(model(x).logits[:, :6], model(changed).logits[:, :6])
+    assert not torch.allclose(model(x).logits[:, 6:], model(changed).logits[:, 6:])
+
+
+def test_hidden_states_are_the_residual_stream() -> None:
+    model, x = gpt(), tokens()
+    plain, full = model(x), model(x, hidden=True)
+    assert plain.hidden is None
+    assert full.hidden.shape == (4, 3, 11, 32)
+    torch.testing.assert_close(full.hidden[0], model.token_embedding(x) + model.position_embedding.weight[:11])
+    torch.testing.assert_close(model.head(model.norm(full.hidden[-1])), full.logits)
+    torch.testing.assert_close(model.blocks[1](full.hidden[1], None), full.hidden[2])
+    assert torch.equal(plain.logits, full.logits)
+
+
+def test_explicit_positions_and_mask_equal_the_default() -> None:
+    model, x = gpt(), tokens()
+    mask = torch.ones(3, 11, 11, dtype=torch.bool).tril()
+    given = model(x, torch.arange(11).expand(3, 11), mask).logits
+    torch.testing.assert_close(given, model(x).logits)
+
+
+def test_initialisation_is_gpt2s_and_depends_on_the_seed_alone() -> None:
+    config = ModelConfig(n_layer=4, n_head=4, d_model=128)
+    one, other = GPT(config, 65, 31, 65).initialize(0), GPT(config, 500, 90, 32).initialize(0)
+    torch.manual_seed(3)
+    again, different = GPT(config, 65, 31, 65).initialize(0), GPT(config, 65, 31, 65).initialize(1)
+    for name, parameter in one.blocks.named_parameters():
+        assert torch.equal(parameter, dict(other.blocks.named_parameters())[name])
+        assert torch.equal(parameter, dict(again.blocks.named_parameters())[name])
+        if parameter.ndim == 2:
+            assert not torch.equal(parameter, dict(different.blocks.named_parameters())[name])
+    assert float(one.blocks[0].up.weight.std()) == pytest.approx(0.02, rel=0.03)
+    assert float(one.blocks[0].down.weight.std()) == pytest.approx(0.02 / math.sqrt(8), rel=0.03)
+
+
+def test_dropout_acts_in_training_only() -> None:
+    model, x = gpt(ModelConfig(n_layer=2, n_head=2, d_model=32, dropout=0.5)), tokens()
+    assert torch.equal(model(x).logits, model(x).logits)
+    model.train()
+    assert not torch.equal(model(x).logits, model(x).logits)
+
+
+def test_heads_and_sizes() -> None:
+    tied = gpt(ModelConfig(n_layer=1, n_head=2, d_model=32, tied=True))
+    assert tied.head.weight is tied.token_embedding.weight
+    assert gpt(output=60)(tokens()).logits.shape == (3, 11, 60)
+    paper = GPT(ModelConfig(n_layer=8, n_head=8, d_model=512), 121, 60, 121)
+    assert paper.n_parameters == pytest.approx(25.3e6, rel=0.01)
+    with pytest.raises(ValueError, match="tied"):
+        GPT(ModelConfig(tied=True), 20, 16, 60)
