@@ -70,8 +70,8 @@ def corpora() -> list[Corpus]:
     return [corpus(board(size), 3, split, 60, prefix) for size, prefix in openings for split in Split]
 
 
-@settings(max_examples=24)
-@given(st.lists(st.integers(0, 59), min_size=1, max_size=8), st.integers(0, 11))
+@settings(max_examples=18)
+@given(st.lists(st.integers(0, 59), min_size=1, max_size=4), st.integers(0, 11))
 def test_moves_are_a_pure_function_of_the_indices(indices: list[int], which: int):
     games = corpora()[which]
     assert len(games) == 60
@@ -113,21 +113,21 @@ def test_only_the_4x4_board_is_enumerated():
 def test_random_play_fits_the_enumeration():
     """Two independent ways to the same distribution: the generator and the tree."""
     moves, probability = all_games(FOUR)
-    sample = RandomPlay(FOUR, 0, 60_000).moves(torch.arange(60_000))
+    sample = RandomPlay(FOUR, 0, 40_000).moves(torch.arange(40_000))
     assert fit(sample, moves, probability) > ALPHA
     assert fit(sample, moves, torch.ones_like(probability), 6) < ALPHA  # control: not uniform over games
 
 
 @pytest.mark.parametrize("split", Split)
 def test_enumerated_play_fits_the_exact_distribution_of_its_split(split: Split):
-    games = corpus(FOUR, 0, split, 60_000)
+    games = corpus(FOUR, 0, split, 40_000)
     assert isinstance(games, EnumeratedPlay)
-    sample = games.moves(torch.arange(60_000))
+    sample = games.moves(torch.arange(40_000))
     probability = exact()
     inside = torch.tensor([probability[game] for game in rows(games.games)], dtype=torch.float64)
     assert fit(sample, games.games, inside) > ALPHA
     assert fit(sample, games.games, inside, 6) > ALPHA
-    tilted = inside * (1 + 0.1 * (games.games[:, 3] % 2 == 0))  # control: off by a tenth
+    tilted = inside * (1 + 0.2 * (games.games[:, 3] % 2 == 0))  # control: some openings off by a fifth
     assert fit(sample, games.games, tilted, 4) < ALPHA
 
 

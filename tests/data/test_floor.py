@@ -136,7 +136,7 @@ def test_anchors_hide_the_language_by_exactly_as_much_as_counting_says(kinds: st
 @pytest.mark.parametrize("n_links", [4, 8, 12])
 def test_mirrored_links_hide_which_move_is_meant(symmetry: str, n_links: int, output: Output):
     made = family(["atomic*2"], output, links=mirrored(symmetry)[-n_links:])
-    floored, counted = both(made, 6)
+    floored, counted = both(made, 5)
     assert floored == pytest.approx(counted, abs=CLOSE)
 
 
@@ -211,15 +211,15 @@ def test_the_estimate_and_its_standard_error_are_honest(output: Output):
     made = family(["atomic", "compositional"], output, count=4)
     exact = both(made, 7)[1]
     z = []
-    for seed in range(24):
+    for seed in range(16):
         moves = RandomPlay(FOUR, seed, 100).moves(torch.arange(100))
         moves[:, 7:] = -1
         language = torch.randint(2, (100,), generator=torch.Generator().manual_seed(seed))
         estimate = floor(make_batch(moves, language, made), made)
         z.append((estimate.nats - exact) / estimate.standard_error)
     spread = torch.tensor(z, dtype=torch.float64)
-    assert 0.6 < float(spread.std()) < 1.5
-    assert abs(float(spread.mean())) < 4 / 24**0.5
+    assert 0.5 < float(spread.std()) < 1.6
+    assert abs(float(spread.mean())) < 4 / 16**0.5
 
 
 def test_the_floor_is_the_mean_over_scored_positions():

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor
@@ -82,6 +82,7 @@ def games(size: int, n: int = 6, seed: int = 0) -> Tensor:
     return random_games(seed, torch.arange(n), board(size))
 
 
+@settings(max_examples=30)
 @given(configs(), st.integers(0, 99))
 def test_encode_agrees_with_concatenation_and_decode_reads_it_back(built: tuple[FamilyConfig, Board], seed: int):
     config, size = built
@@ -268,6 +269,7 @@ def test_component_links_that_contradict_each_other_are_refused():
         build_family(FamilyConfig(kinds=["compositional*2"], anchors=anchors), board(6))
 
 
+@settings(max_examples=30)
 @given(configs(), st.integers(0, 99))
 def test_a_mixed_batch_equals_each_game_alone(built: tuple[FamilyConfig, Board], seed: int):
     family = build_family(*built)
