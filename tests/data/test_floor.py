@@ -156,9 +156,6 @@ def test_games_that_end_are_scored_to_their_last_move_and_no_further(output: Out
     assert floored == pytest.approx(counted, abs=CLOSE)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="_read keeps the weight of a language whose game is over: the mixture sums to .5"
-)
 def test_a_language_whose_game_is_over_cannot_be_the_one_that_goes_on():
     """False friends c1 and d4: after b1 a1 a2 a3 b4 d2 d3 c4 d1 a4 their token ends the game in one reading only."""
     exchanged = {"c1": "d4", "d4": "c1"}

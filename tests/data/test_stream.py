@@ -252,6 +252,5 @@ def test_steps_are_whole_batches():
     assert DataConfig().prefix == []
 
 
-@pytest.mark.xfail(strict=True, reason="int(games * epochs) cuts 28.999999999999996 to 28")
 def test_steps_do_not_suffer_from_binary_fractions():
     assert DataConfig(games=100, epochs=0.29, batch_size=29).steps == 1

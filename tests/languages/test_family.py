@@ -23,7 +23,6 @@ from mothello.othello.notation import move_name
 from mothello.othello.rollout import random_games
 
 ALPHA = 1e-4
-REASON = "vocabulary.share renames components link by link, so a later link can undo an earlier one"
 
 
 @st.composite
@@ -247,7 +246,6 @@ def test_component_sharing_needs_words_of_a_column_and_a_row(kinds: list[str]):
         build_family(FamilyConfig(kinds=kinds, anchors=anchors, longest_word=1), board(6))
 
 
-@pytest.mark.xfail(strict=True, reason=REASON)
 def test_component_links_hold_whatever_order_they_are_written_in():
     """Three languages that share column c, linked 1-2 and then 0-1: the result must not depend on the order."""
     links = ["compositional_1.c2=compositional_2.c2", "compositional_0.c1=compositional_1.c1"]
@@ -258,7 +256,6 @@ def test_component_links_hold_whatever_order_they_are_written_in():
             assert len({family.languages[language].words[move] for language, move in link}) == 1
 
 
-@pytest.mark.xfail(strict=True, reason=REASON)
 def test_component_links_that_contradict_each_other_are_refused():
     """Column b cannot be column c and column d: the first link would be broken without a word."""
     anchors = AnchorConfig(

@@ -127,7 +127,7 @@ def _run(config: TrainConfig, device: torch.device, family: Family, games: Corpu
     loss = objective(config.objective)
     held_out = games_of(config, Split.validation, config.evaluation.games, prefix_moves(config))
     moves = held_out.moves(torch.arange(config.evaluation.games, device=device))
-    evaluator = build_evaluator(family, moves, loss, config.device.precision)
+    evaluator = build_evaluator(family, moves, loss, config.device.precision, prefix_moves(config))
     model = build_model(config.model, family).initialize(config.seed).to(device)
     compiled = config.device.compile and has_compiler(device)
     if config.device.compile and not compiled:

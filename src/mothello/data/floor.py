@@ -5,6 +5,7 @@ word. Anchors can hide which language is spoken, so the distribution of the next
 that could have written the prefix, each weighted by how likely it made that prefix.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -45,12 +46,19 @@ def _continuations(family: Family, language: int) -> Int64[Tensor, "state move"]
     return table
 
 
-def _read(tokens: Int64[Tensor, "game token"], family: Family, language: int) -> _Reading:
+def _legal(moves: Tensor, family: Family, prefix: Sequence[int]) -> Tensor:
+    """What may be played before every ply: the legal moves, or the prefix's while it lasts."""
+    legal = squares_to_moves(replay(moves, family.board).legal, family.board)
+    for ply, move in enumerate(prefix):
+        legal[:, ply] &= torch.arange(family.board.n_moves) == move
+    return legal
+
+
+def _read(tokens: Int64[Tensor, "game token"], family: Family, language: int, prefix: Sequence[int]) -> _Reading:
     spelling, board = family.spelling(language), family.board
     n, length = tokens.shape
     decoded = decode(tokens, spelling)
-    states = replay(decoded.moves[:, : board.n_moves], board)
-    legal = squares_to_moves(states.legal, board)
+    legal = _legal(decoded.moves[:, : board.n_moves], family, prefix)
     state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
     rows, continuing = torch.arange(n), _continuations(family, language)
     token_p, move_p, weights = [], [], []
@@ -70,28 +78,33 @@ def _read(tokens: Int64[Tensor, "game token"], family: Family, language: int) ->
     return _Reading(torch.stack(token_p, 1), torch.stack(move_p, 1), torch.stack(weights, 1))
 
 
-def _mixture(p: Tensor, log_weight: Tensor) -> Tensor:
-    """[language, game, token, class] and [language, game, token] -> the mixture's distribution."""
-    return (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
+def entropies(batch: Batch, family: Family, prefix: Sequence[int] = ()) -> Float[Tensor, "game token"]:
+    """Expected loss of a perfect predictor at each place, in nats; zero where nothing is scored. Works on the CPU.
 
-
-def entropies(batch: Batch, family: Family) -> Float[Tensor, "game token"]:
-    """Entropy of the target at each place, in nats; zero where nothing is scored. Works on the CPU."""
+    It predicts the mixture over languages and is scored against the language spoken: over games of all languages that
+    is the mixture's entropy, and on the games of one language it is what that language costs.
+    """
     tokens = batch.tokens.cpu()
-    readings = [_read(tokens, family, k) for k in range(len(family.languages))]
-    log_weight = torch.stack([r.log_weight for r in readings])
-    p = torch.stack([r.move if family.output is Output.unified else r.token for r in readings])
-    mixed = _mixture(p[:, :, 1:], log_weight[:, :, 1:])  # what is known at a place predicts the next one
-    entropy = torch.special.entr(mixed).sum(-1)
-    entropy = torch.cat([entropy, torch.zeros(len(tokens), 1)], 1)
-    return torch.where(batch.targets.cpu() == IGNORE, 0.0, entropy)
+    readings = [_read(tokens, family, k, prefix) for k in range(len(family.languages))]
+    log_weight = torch.stack([r.log_weight for r in readings])[:, :, 1:]  # what is known at a place predicts the next
+    p = torch.stack([r.move if family.output is Output.unified else r.token for r in readings])[:, :, 1:]
+    mixed = (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
+    mixed = mixed / mixed.sum(-1, keepdim=True).clamp(min=1e-30)  # a reading whose game is over says nothing
+    spoken = p[batch.language.cpu(), torch.arange(len(tokens))]
+    loss = -torch.special.xlogy(spoken, mixed).sum(-1)
+    loss = torch.cat([loss, torch.zeros(len(tokens), 1)], 1)
+    return torch.where(batch.targets.cpu() == IGNORE, 0.0, loss)
 
 
-def floor(batch: Batch, family: Family) -> Floor:
-    """The floor of a batch's loss. Exact given the games; the standard error is over games."""
+def floor(batch: Batch, family: Family, prefix: Sequence[int] = ()) -> Floor:
+    """The floor of a batch's loss. Exact given the games; the standard error is over games.
+
+    prefix: the opening that all games of the corpus share, which a predictor knows.
+    """
     assert bool((batch.tokens != PAD).any()), "no games"
-    pieces = [entropies(Batch(*(f[i : i + 128] for f in batch)), family) for i in range(0, len(batch.tokens), 128)]
-    entropy, scored = torch.cat(pieces).double(), (batch.targets.cpu() != IGNORE).sum(1).double()
+    pieces = [Batch(*(f[i : i + 128] for f in batch)) for i in range(0, len(batch.tokens), 128)]
+    entropy = torch.cat([entropies(piece, family, prefix) for piece in pieces]).double()
+    scored = (batch.targets.cpu() != IGNORE).sum(1).double()
     mean = float(entropy.sum() / scored.sum())
     residual = entropy.sum(1) - mean * scored
     error = float(residual.std() / scored.mean() / len(scored) ** 0.5) if len(scored) > 1 else float("nan")

@@ -40,7 +40,7 @@ class DataConfig:
     @property
     def steps(self) -> int:
         """Optimizer steps: whole batches only."""
-        return int(self.games * self.epochs) // self.batch_size
+        return int(round(self.games * self.epochs, 6)) // self.batch_size
 
 
 def permute(position: Int64[Tensor, " n"], size: int, seed: int) -> Int64[Tensor, " n"]:

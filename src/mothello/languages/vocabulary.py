@@ -20,30 +20,41 @@ def allocate(local: Sequence[Words]) -> tuple[list[Words], int]:
     return words, offset
 
 
-def _rename(words: Words, old: int, new: int) -> Words:
-    return [tuple(new if token == old else token for token in word) for word in words]
-
-
-def share(words: Sequence[Words], links: Sequence[Sequence[Member]], sharing: Sharing) -> list[Words]:
-    """Words after the anchors are applied; every link takes the words of its first member.
-
-    ValueError when components are to be shared between words of different lengths.
-    """
+def _share_moves(words: Sequence[Words], links: Sequence[Sequence[Member]]) -> list[Words]:
+    """Every move of a link takes the word of the first."""
     result = [list(table) for table in words]
-    for link in links:
-        (first, move), *others = link
+    for (first, move), *others in links:
         for language, linked in others:
-            source, target = result[first][move], result[language][linked]
-            if sharing is Sharing.move:
-                result[language][linked] = source
-                continue
+            result[language][linked] = result[first][move]
+    return result
+
+
+def _share_components(words: Sequence[Words], links: Sequence[Sequence[Member]]) -> list[Words]:
+    """The parts of linked words become one token, wherever they occur: classes of tokens, named by their lowest id."""
+    name = {token: token for table in words for word in table for token in word}
+    for (first, move), *others in links:
+        for language, linked in others:
+            source, target = words[first][move], words[language][linked]
             if len(source) != len(target) or len(source) < 2:
                 raise ValueError(
                     "languages.anchors.sharing: component needs compositional languages (a column and a row token)"
                 )
-            for old, new in zip(target, source, strict=True):
-                result[language] = _rename(result[language], old, new)
-    return result
+            for one, other in zip(source, target, strict=True):
+                low, high = sorted((name[one], name[other]))
+                name = {token: low if root == high else root for token, root in name.items()}
+    for table in words:
+        own = {token for word in table for token in word}
+        if len({name[token] for token in own}) < len(own):
+            raise ValueError("languages.anchors: two columns or rows of one language would share a token")
+    return [[tuple(name[token] for token in word) for word in table] for table in words]
+
+
+def share(words: Sequence[Words], links: Sequence[Sequence[Member]], sharing: Sharing) -> list[Words]:
+    """Words after the anchors are applied; a link takes the tokens of its lowest-indexed language.
+
+    ValueError when components are to be shared between words of different lengths, or the links contradict each other.
+    """
+    return _share_moves(words, links) if sharing is Sharing.move else _share_components(words, links)
 
 
 def compact(words: Sequence[Words]) -> tuple[list[Words], int]:

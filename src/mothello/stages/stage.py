@@ -1,6 +1,6 @@
 """What every stage needs, and evaluation along the way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,8 +75,12 @@ def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
 
 
 def build_evaluator(
-    family: Family, moves: Int8[Tensor, "game ply"], objective: Objective, precision: Precision
+    family: Family,
+    moves: Int8[Tensor, "game ply"],
+    objective: Objective,
+    precision: Precision,
+    prefix: Sequence[int] = (),
 ) -> Evaluator:
-    """Fixed games in every language, with the floor of each."""
+    """Fixed games in every language, with the floor of each. prefix: the opening all of them share."""
     batches = [in_language(moves, index, family) for index in range(len(family.languages))]
-    return Evaluator(family, moves, batches, [floor(batch, family) for batch in batches], objective, precision)
+    return Evaluator(family, moves, batches, [floor(batch, family, prefix) for batch in batches], objective, precision)
