@@ -17,7 +17,7 @@ MAINS: dict[str, Callable[[], None]] = {
 }
 
 TINY = [
-    "model=tiny", "board=4x4", "tracking=jsonl", "device=cpu", "data.games=256", "data.batch_size=32",
+    "model=tiny", "board=4x4", "tracking=jsonl", "device=cpu", "device.threads=1", "data.games=256", "data.batch_size=32",
     "evaluation.games=8", "evaluation.times=2", "evaluation.log_every=2",
 ]  # fmt: skip
 TINY_PROBE = [

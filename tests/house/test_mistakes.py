@@ -46,7 +46,7 @@ MISTAKES = [
     ("probe", ["run=nowhere", "probe.probes=[quadratic]"], ["probe.probes", "quadratic", "linear, mlp"]),
     ("transfer", ["run=nowhere"], ["nowhere/config.yaml"]),
     ("report", ["runs=[]"], ["runs", "no finished run"]),
-    ("report", ["runs=[nowhere]"], ["runs", "nowhere"]),
+    ("report", ["runs=[nowhere]"], ["runs", "nowhere", "does not exist"]),
     ("study", ["+study=nope"], ["study", "nope", "demo"]),
     ("study", [], ["experiments"]),
 ]  # fmt: skip

@@ -209,7 +209,9 @@ def test_counts_are_checked_before_anything_is_built():
 
 def test_two_moves_written_alike_are_refused():
     links = ["compositional_0.c2=compositional_1.a1", "compositional_0.c5=compositional_1.b6"]  # a and b both as c
-    with pytest.raises(ValueError, match=r"languages\.anchors: two columns or rows of one language would share a token"):
+    with pytest.raises(
+        ValueError, match=r"languages\.anchors: two columns or rows of one language would share a token"
+    ):
         family(["compositional*2"], links=links, sharing=Sharing.component)
 
 

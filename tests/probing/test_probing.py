@@ -27,11 +27,11 @@ from mothello.training.device import Precision
 
 BOARD = board(6)
 FAMILY = build_family(FamilyConfig(kinds=["atomic", "split"]), BOARD)
-CONFIG = ProbeConfig(games=640, batch_size=16, test_games=32, hidden=64)
+CONFIG = ProbeConfig(games=1600, batch_size=16, test_games=32, hidden=64)
 
 
 def model() -> nn.Module:
-    return build_model(ModelConfig(n_layer=2, n_head=2, d_model=128), FAMILY).initialize(0).eval()
+    return build_model(ModelConfig(n_layer=1, n_head=2, d_model=64), FAMILY).initialize(0).eval()
 
 
 def games(n: int, first: int = 0) -> torch.Tensor:
@@ -76,7 +76,8 @@ class Planted:
     """Activations in which the board stands as a fixed linear code (or shuffled over games: destroyed)."""
 
     def __init__(self, destroyed: bool, maps: tuple[str, ...] = ("identity", "identity")) -> None:
-        self.code = torch.randn(BOARD.n_cells, 128, generator=torch.Generator().manual_seed(0))
+        noise = torch.randn(64, BOARD.n_cells, generator=torch.Generator().manual_seed(0))
+        self.code = torch.linalg.qr(noise).Q.T  # one orthogonal direction per cell
         self.destroyed, self.maps = destroyed, maps
 
     def __call__(self, m: nn.Module, batch: object, precision: Precision) -> torch.Tensor:
@@ -88,7 +89,7 @@ class Planted:
         if self.destroyed:
             x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(len(x)))]
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
-        return (x + 0.1 * noise).expand(3, *x.shape)
+        return (x + 0.1 * noise).expand(2, *x.shape)
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, planted: Planted) -> dict[str, torch.Tensor]:

@@ -32,6 +32,14 @@ def family_of(config: TrainConfig) -> Family:
         raise ConfigError(str(error)) from None
 
 
+def model_of(config: TrainConfig, family: Family) -> GPT:
+    """A model of a config, not yet initialised. ConfigError when the parts do not fit."""
+    try:
+        return build_model(config.model, family)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
 def load_run(path: str | Path, device: torch.device | str = "cpu") -> LoadedRun:
     """Read a run folder. ConfigError or CheckpointError names the file that is missing, damaged or does not fit."""
     folder = RunDir(path)
@@ -46,7 +54,7 @@ def load_run(path: str | Path, device: torch.device | str = "cpu") -> LoadedRun:
     found, problems = checkpoint.latest(folder.checkpoints)
     if problems:
         raise checkpoint.CheckpointError(problems[0])
-    model = build_model(config.model, family)
+    model = model_of(config, family)
     restore(model, found, folder.checkpoints)
     return LoadedRun(folder, config, board(config.board.size), family, model.to(device).eval())
 

@@ -10,6 +10,9 @@ from mothello.config import ConfigError, ReportCommand
 
 def report(config: ReportCommand) -> Path:
     """Write OUT/index.html and OUT/*.csv; returns the page's path."""
+    missing = [path for path in config.runs if not Path(path).exists()]
+    if missing:
+        raise ConfigError(f"runs: {missing[0]} does not exist")
     runs = find_runs(config.runs)
     if not runs:
         raise ConfigError(f"runs: no finished run in {', '.join(config.runs) or 'an empty list'}")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from mothello.commands.entry import command
-from mothello.commands.loading import family_of, restore
+from mothello.commands.loading import family_of, model_of, restore
 from mothello.config import ConfigError, TrainConfig, identity, plain, run_folder
 from mothello.data.corpus import Corpus
 from mothello.data.floor import Floor
@@ -20,7 +20,7 @@ from mothello.othello.board import board
 from mothello.othello.notation import parse_move
 from mothello.rundir import RunDir, fingerprint
 from mothello.stages.pretrain import pretrain
-from mothello.stages.stage import build_evaluator, build_model
+from mothello.stages.stage import build_evaluator
 from mothello.tracking import Tracker
 from mothello.training import checkpoint
 from mothello.training.device import has_compiler, resolve
@@ -62,7 +62,7 @@ def check_folder(folder: RunDir, config: TrainConfig) -> None:
 
 def describe(config: TrainConfig, family: Family, folder: RunDir) -> str:
     """One line on what a run will do."""
-    model = build_model(config.model, family)
+    model = model_of(config, family)
     games = config.data.steps * config.data.batch_size
     return (
         f"{config.name}: {family.board.name}, {', '.join(family.names)}; {model.n_parameters / 1e6:.2f} M parameters, "
@@ -119,7 +119,7 @@ def _check_resumable(folder: RunDir, config: TrainConfig, family: Family) -> Non
     """Verify a begun run's checkpoint before any compute. CheckpointError names the file."""
     if checkpoint.saved(folder.checkpoints):
         found, _ = checkpoint.latest(folder.checkpoints)
-        restore(build_model(config.model, family), found, folder.checkpoints)
+        restore(model_of(config, family), found, folder.checkpoints)
         folder.cut_metrics(found.step)
 
 
@@ -128,7 +128,7 @@ def _run(config: TrainConfig, device: torch.device, family: Family, games: Corpu
     held_out = games_of(config, Split.validation, config.evaluation.games, prefix_moves(config))
     moves = held_out.moves(torch.arange(config.evaluation.games, device=device))
     evaluator = build_evaluator(family, moves, loss, config.device.precision, prefix_moves(config))
-    model = build_model(config.model, family).initialize(config.seed).to(device)
+    model = model_of(config, family).initialize(config.seed).to(device)
     compiled = config.device.compile and has_compiler(device)
     if config.device.compile and not compiled:
         log.warning("device.compile: no C++ compiler found; running eagerly")

@@ -89,7 +89,7 @@ class EnumeratedPlay:
         for ply, move in enumerate(prefix):
             keep &= moves[:, ply] == move
         if not bool(keep.any()):
-            raise ValueError("prefix: no game of the 4x4 board starts like this")
+            raise ValueError("prefix: not legal; no game of the 4x4 board starts like this")
         self.games = moves[keep]
         self.cumulative = probability[keep].cumsum(0) / probability[keep].sum()
 
