@@ -1,8 +1,12 @@
-"""Settings of every test: one thread, and the same Hypothesis examples in every run."""
+"""Settings of every test: one thread, no compiler unless a test asks for it, and the same Hypothesis examples in every run."""
+
+from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
+
+from mothello.othello.engine import Engine, using
 
 settings.register_profile("mothello", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("mothello")
@@ -12,3 +16,10 @@ settings.load_profile("mothello")
 def _one_thread() -> None:
     """Workers run side by side; commands under test may have set another count."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _eager() -> Iterator[None]:
+    """No test starts a compiler by playing many games; those that prove the compiled engine ask for it."""
+    with using(Engine.eager):
+        yield

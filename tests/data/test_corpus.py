@@ -20,8 +20,10 @@ from torch import Tensor
 from mothello.data.corpus import Corpus, EnumeratedPlay, RandomPlay, all_games, orbit_hash
 from mothello.data.split import Split, corpus, shared_games
 from mothello.othello.board import SIZES, board
+from mothello.othello.counter import random_bits
 from mothello.othello.notation import parse_game
-from mothello.othello.rollout import random_bits, random_games, replay
+from mothello.othello.replay import replay
+from mothello.othello.rollout import random_games
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, move_map
 
 ALPHA = 1e-4

@@ -20,7 +20,7 @@ from mothello.languages.family import Family, FamilyConfig, Output, build_family
 from mothello.languages.language import PAD
 from mothello.othello.board import board
 from mothello.othello.notation import move_name
-from mothello.othello.rollout import replay
+from mothello.othello.replay import replay
 from mothello.othello.symmetry import move_map
 
 FOUR = board(4)

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from reference import othello as slow
 from torch import Tensor
 
-from mothello.othello import bitboard
 from mothello.othello.bitboard import flips, legal_moves, play, popcount, select
 from mothello.othello.board import SIZES, Board, board, signed
-from mothello.othello.rollout import Position, advance, squares_to_moves, start_position
+from mothello.othello.replay import Position, advance, squares_to_moves, start_position
 
 PERFT = {
     4: [4, 12, 44, 128, 436, 1296, 3784, 9756, 22152, 41296, 58912, 53580],
@@ -107,8 +106,8 @@ def test_perft_of_another_start_position_differs() -> None:
 
 def test_agreement_fails_without_the_edge_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     everything = (1 << 63) - 1
-    unmasked = tuple((step, everything) for step, _ in bitboard.directions(board(8)))
-    monkeypatch.setattr(bitboard, "directions", lambda _: unmasked)
+    unmasked = tuple((step, everything) for step, _ in board(8).directions)
+    monkeypatch.setitem(board(8).__dict__, "directions", unmasked)
     with pytest.raises(AssertionError):
         assert_agrees(seeded_discs(8, 50), 8)
 

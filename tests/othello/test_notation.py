@@ -20,7 +20,8 @@ from mothello.othello.notation import (
     square_name,
     svg_board,
 )
-from mothello.othello.rollout import random_games, replay, squares_to_moves
+from mothello.othello.replay import replay, squares_to_moves
+from mothello.othello.rollout import random_games
 
 SVG = "{http://www.w3.org/2000/svg}"
 START_8 = """\

@@ -18,18 +18,10 @@ from torch import Tensor
 
 from mothello.othello.bitboard import popcount
 from mothello.othello.board import SIZES, Board, board, signed
+from mothello.othello.counter import random_bits
 from mothello.othello.notation import game_text, parse_game, parse_move
-from mothello.othello.rollout import (
-    GENERATOR_VERSION,
-    Position,
-    advance,
-    random_bits,
-    random_games,
-    replay,
-    squares_to_cells,
-    squares_to_moves,
-    start_position,
-)
+from mothello.othello.replay import Position, advance, replay, squares_to_cells, squares_to_moves, start_position
+from mothello.othello.rollout import GENERATOR_VERSION, random_games
 
 ALPHA = 1e-4
 WORD = (1 << 64) - 1

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mothello.othello.board import SIZES, Board, board
-from mothello.othello.rollout import Replay, random_games, replay, squares_to_cells, squares_to_moves
+from mothello.othello.replay import Replay, replay, squares_to_cells, squares_to_moves
+from mothello.othello.rollout import random_games
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, cell_map, move_map, square_map
 
 ALL_MAPS = OPENING_MAPS + OTHER_MAPS

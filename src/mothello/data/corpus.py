@@ -9,7 +9,9 @@ from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
 from mothello.othello.board import Board
-from mothello.othello.rollout import Position, advance, random_bits, random_games, start_position
+from mothello.othello.counter import random_bits
+from mothello.othello.replay import Position, advance, start_position
+from mothello.othello.rollout import random_games
 from mothello.othello.symmetry import OPENING_MAPS, move_map
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from mothello.data.batch import IGNORE, Batch
 from mothello.languages.family import Family, Output
 from mothello.languages.language import PAD, ROOT, decode
-from mothello.othello.rollout import replay, squares_to_moves
+from mothello.othello.replay import replay, squares_to_moves
 
 
 class Floor(NamedTuple):

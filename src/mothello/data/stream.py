@@ -9,7 +9,7 @@ from torch import Tensor
 from mothello.data.batch import Batch, make_batch
 from mothello.data.corpus import Corpus
 from mothello.languages.family import Family
-from mothello.othello.rollout import random_bits
+from mothello.othello.counter import random_bits
 from mothello.seeding import derive
 
 

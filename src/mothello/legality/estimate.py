@@ -11,7 +11,7 @@ from mothello.languages.family import Family, Output
 from mothello.legality.greedy import greedy_moves
 from mothello.model.transformer import GPT
 from mothello.othello.bitboard import legal_moves, popcount
-from mothello.othello.rollout import replay, squares_to_moves
+from mothello.othello.replay import replay, squares_to_moves
 
 
 class Rules(NamedTuple):

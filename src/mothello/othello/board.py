@@ -75,6 +75,15 @@ class Board:
         everything = range(self.size)
         return sum(1 << 8 * r + c for r in (keep if rows else everything) for c in (keep if columns else everything))
 
+    @cached_property
+    def directions(self) -> tuple[tuple[int, int], ...]:
+        """(shift, squares that can be flipped along it) per direction; a negative shift goes right."""
+        horizontal = self.inner(rows=False, columns=True)
+        vertical = self.inner(rows=True, columns=False)
+        diagonal = self.inner(rows=True, columns=True)
+        axes = ((1, horizontal), (8, vertical), (9, diagonal), (7, diagonal))
+        return tuple((sign * step, mask) for step, mask in axes for sign in (1, -1))
+
 
 @cache
 def board(size: int) -> Board:

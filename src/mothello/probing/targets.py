@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
 from mothello.othello.board import Board
-from mothello.othello.rollout import replay, squares_to_cells
+from mothello.othello.replay import replay, squares_to_cells
 
 TARGETS = ("absolute", "relative")
 """absolute: 0 white, 1 empty, 2 black. relative: 0 theirs, 1 empty, 2 mine; mine moves next, passes applied."""

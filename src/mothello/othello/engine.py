@@ -1,0 +1,97 @@
+"""Eager or compiled, chosen by the amount of work.
+
+A ply is some seven hundred elementwise operations on int64. Eager, each is a pass over memory; compiled, they are one
+kernel that keeps a game in registers. Compiling takes seconds, so short jobs never pay for it: work starts eagerly and
+is compiled as soon as all that was played eagerly, and what is still asked for, would take longer than a compiler does.
+The games are the same either way.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from time import perf_counter
+from typing import Any
+
+import torch
+
+log = logging.getLogger(__name__)
+
+Step = Callable[..., Any]
+
+COMPILE_SECONDS = 20.0
+"""What compiling takes, roughly, on a machine with one or two cores (docs/LOG.md). Only decides when it pays."""
+
+_OPTIONS: dict[str, Any] = {"max_fusion_size": 10_000, "realize_opcount_threshold": 4}
+"""One kernel, whatever its length; and each value computed once instead of being inlined into all its users, which is
+what makes compiling slow. Neither changes a result (docs/LOG.md)."""
+
+
+class Engine(StrEnum):
+    """``auto``: by the amount of work. The results are identical."""
+
+    auto = "auto"
+    eager = "eager"
+    compiled = "compiled"
+
+
+_default = Engine.auto
+
+
+@contextmanager
+def using(engine: Engine) -> Iterator[None]:
+    """Within the context, ``auto`` means this engine."""
+    global _default
+    before, _default = _default, engine
+    try:
+        yield
+    finally:
+        _default = before
+
+
+class Fused:
+    """An elementwise function on a batch of games that is compiled once the work pays for it."""
+
+    def __init__(self, function: Step, name: str) -> None:
+        self.function, self.name = function, name
+        self.compiled: Step | None = None
+        self.broken = False
+        self.compile_seconds = 0.0
+        self._games, self._seconds = 0, 0.0
+
+    def _pays(self, games: int) -> bool:
+        rate = self._seconds / self._games if self._games else 0.0
+        return self._seconds + rate * games > COMPILE_SECONDS
+
+    def step(self, games: int, engine: Engine = Engine.auto) -> Step:
+        """The function to use when that many games are still to be played."""
+        engine = _default if engine is Engine.auto else engine
+        if (
+            engine is Engine.eager
+            or self.broken
+            or (engine is Engine.auto and not (self.compiled or self._pays(games)))
+        ):
+            return self.function
+        return self._compiled
+
+    def spent(self, games: int, seconds: float) -> None:
+        """Tell how long that many games took eagerly."""
+        self._games, self._seconds = self._games + games, self._seconds + seconds
+
+    def _compiled(self, *arguments: Any) -> Any:
+        """The first call compiles; where that fails, one line says so and everything stays eager."""
+        if self.compiled is not None:
+            return self.compiled(*arguments)
+        start = perf_counter()
+        compiled = torch.compile(self.function, dynamic=True, fullgraph=True, options=_OPTIONS)
+        try:
+            result = compiled(*arguments)
+        except (
+            Exception
+        ) as error:  # no compiler, no headers, no room for its cache: the compiler's errors have no common type
+            self.broken = True
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            log.warning("%s stays eager (slower, same games): no working compiler: %s", self.name, reason)
+            return self.function(*arguments)
+        self.compile_seconds, self.compiled = perf_counter() - start, compiled
+        return result
