@@ -17,8 +17,10 @@ from reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 
-from mothello.data.corpus import Corpus, EnumeratedPlay, RandomPlay, all_games, orbit_hash
-from mothello.data.split import Split, corpus, shared_games
+from mothello.data.corpus import Corpus, RandomPlay
+from mothello.data.enumerated import EnumeratedPlay, all_games
+from mothello.data.orbit import orbit_hash, overlap
+from mothello.data.split import Split, corpus
 from mothello.othello.board import SIZES, board
 from mothello.othello.counter import random_bits
 from mothello.othello.notation import parse_game
@@ -31,6 +33,7 @@ FOUR = board(4)
 LENGTHS = {6: 4, 7: 8, 8: 20, 9: 308, 10: 808, 11: 5332, 12: 53580}
 OPENINGS = {4: "", 6: "c2 b2 a2", 8: "d3 c3 b3"}
 ONE_OPENING = "b1 a1"
+MAPS = [move_map(FOUR, name) for name in OPENING_MAPS]
 
 
 def rows(moves: Tensor) -> list[tuple[int, ...]]:
@@ -180,16 +183,21 @@ def test_splits_of_larger_boards_are_disjoint_ranges_of_one_corpus():
         assert end <= start
 
 
-def test_shared_games_counts_collisions():
+def test_overlap_counts_shared_games_and_mirror_images():
     splits = [corpus(board(6), 0, split, 2000) for split in Split]
-    assert shared_games(splits[0], splits[0]) == 1
-    assert shared_games(splits[0], splits[1], 2000) < 0.01
+    assert overlap(splits[0], splits[0]).share == 1
+    assert overlap(splits[0], splits[1], 2000).share < 0.01
     four = [corpus(FOUR, 0, split, 2000) for split in Split]
-    assert [shared_games(four[0], other) for other in four[1:]] == [0, 0, 0]
-    assert shared_games(RandomPlay(FOUR, 0, 4000), RandomPlay(FOUR, 1, 4000)) > 0.05  # control: without splits they do
+    assert [(found.games, found.orbits) for found in (overlap(four[0], other) for other in four[1:])] == [(0, 0)] * 3
     one, other = RandomPlay(FOUR, 0, 300), RandomPlay(FOUR, 1, 200)
-    games = [set(rows(c.moves(torch.arange(len(c))))) for c in (one, other)]
-    assert shared_games(one, other) == len(games[0] & games[1]) / len(games[0])
+    found = overlap(one, other)
+    played = [rows(c.moves(torch.arange(len(c)))) for c in (one, other)]
+    assert found.n == (300, 200)
+    assert found.distinct == tuple(len(set(games)) for games in played)
+    assert found.games == len(set(played[0]) & set(played[1])) > 0
+    assert found.share == sum(game in set(played[1]) for game in played[0]) / 300
+    orbits = [{min(tuple(g[m] for m in game) for g in MAPS) for game in games} for games in played]
+    assert found.orbits == len(orbits[0] & orbits[1]) > found.games  # mirror images are more than the same games
 
 
 @pytest.mark.parametrize("size", [6, 8])
@@ -234,7 +242,7 @@ def test_random_play_from_a_prefix_fits_filtering():
 @pytest.mark.parametrize("size", SIZES)
 def test_bad_sizes_and_prefixes_are_refused(size: int):
     for games in (0, -1, (1 << 40) + 1):
-        with pytest.raises(ValueError, match=r"data\.games"):
+        with pytest.raises(ValueError, match=r"games: "):
             corpus(board(size), 0, Split.train, games)
     for prefix in ([0], [0, 1]):  # a1 is never a first move
         with pytest.raises(ValueError, match="prefix"):

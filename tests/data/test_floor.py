@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, in_language, make_batch
-from mothello.data.corpus import RandomPlay, all_games
+from mothello.data.corpus import RandomPlay
+from mothello.data.enumerated import all_games
 from mothello.data.floor import entropies, floor
+from mothello.data.predict import play_predictor
 from mothello.languages.anchors import AnchorConfig, Placement, Sharing
 from mothello.languages.family import Family, FamilyConfig, Output, build_family
 from mothello.languages.language import PAD
@@ -24,6 +26,7 @@ from mothello.othello.replay import replay
 from mothello.othello.symmetry import move_map
 
 FOUR = board(4)
+UNIFORM = play_predictor(FOUR)
 CLOSE = 2e-6  # float32 probabilities inside, means over millions of positions
 
 
@@ -81,7 +84,7 @@ def weighted_floor(family: Family, moves: Tensor, weight: Tensor, languages: lis
     nats = scored = 0.0
     for language in languages:
         pieces = batches(family, moves, language)
-        entropy = torch.cat([entropies(batch, family).double().sum(1) for batch in pieces])
+        entropy = torch.cat([entropies(batch, family, UNIFORM).double().sum(1) for batch in pieces])
         count = torch.cat([(batch.targets != IGNORE).sum(1) for batch in pieces])
         nats += float((entropy * weight).sum())
         scored += float((count * weight).sum())
@@ -170,12 +173,12 @@ def test_the_floor_of_a_cut_batch_ignores_padding():
     moves, _ = tree(4)
     short, long = (in_language(moves[:50], k, made) for k in (0, 1))
     mixed = make_batch(moves[:50].repeat(2, 1), torch.arange(100) // 50, made)
-    entropy = entropies(mixed, made)
+    entropy = entropies(mixed, made, UNIFORM)
     assert entropy.shape == mixed.tokens.shape
     assert (entropy[mixed.targets == IGNORE] == 0).all()
     assert not entropy.isnan().any()
-    torch.testing.assert_close(entropy[:50, : short.tokens.shape[1]], entropies(short, made))
-    torch.testing.assert_close(entropy[50:], entropies(long, made))
+    torch.testing.assert_close(entropy[:50, : short.tokens.shape[1]], entropies(short, made, UNIFORM))
+    torch.testing.assert_close(entropy[50:], entropies(long, made, UNIFORM))
     assert (mixed.tokens[:50, 12:] == PAD).all()
 
 
@@ -187,9 +190,9 @@ def test_a_language_with_words_of_its_own_has_the_entropy_of_the_rules(output: O
     legal = replay(moves, FOUR).legal[:, 1:-1]
     n_legal = torch.tensor([[bin(bits & FOUR.full).count("1") for bits in row] for row in legal.tolist()])
     expected = torch.where(moves[:, 1:] >= 0, n_legal.clamp(min=1).double().log(), 0)
-    torch.testing.assert_close(entropies(in_language(moves, 0, made), made)[:, :11].double(), expected)
+    torch.testing.assert_close(entropies(in_language(moves, 0, made), made, UNIFORM)[:, :11].double(), expected)
     batch = in_language(moves, 1, made)
-    nats = entropies(batch, made).sum(1)
+    nats = entropies(batch, made, UNIFORM).sum(1)
     torch.testing.assert_close(nats.double(), expected.sum(1))  # the first token of a split word tells the move
 
 
@@ -212,7 +215,7 @@ def test_the_estimate_and_its_standard_error_are_honest(output: Output):
         moves = RandomPlay(FOUR, seed, 100).moves(torch.arange(100))
         moves[:, 7:] = -1
         language = torch.randint(2, (100,), generator=torch.Generator().manual_seed(seed))
-        estimate = floor(make_batch(moves, language, made), made)
+        estimate = floor(make_batch(moves, language, made), made, UNIFORM)
         z.append((estimate.nats - exact) / estimate.standard_error)
     spread = torch.tensor(z, dtype=torch.float64)
     assert 0.5 < float(spread.std()) < 1.6
@@ -224,6 +227,6 @@ def test_the_floor_is_the_mean_over_scored_positions():
     moves = RandomPlay(FOUR, 0, 300).moves(torch.arange(300))
     batch = make_batch(moves, torch.arange(300) % 2, made)
     before = [field.clone() for field in batch]
-    mean = float(entropies(batch, made).double().sum() / (batch.targets != IGNORE).sum())
-    assert floor(batch, made).nats == pytest.approx(mean, rel=1e-6)
+    mean = float(entropies(batch, made, UNIFORM).double().sum() / (batch.targets != IGNORE).sum())
+    assert floor(batch, made, UNIFORM).nats == pytest.approx(mean, rel=1e-6)
     assert all(torch.equal(a, b) for a, b in zip(batch, before, strict=True))

@@ -14,7 +14,7 @@ from scipy.stats import chi2_contingency, chisquare
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, in_language, make_batch
-from mothello.data.corpus import RandomPlay
+from mothello.data.corpus import RandomPlay, WholeGames
 from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig, Stream, permute
 from mothello.languages.anchors import AnchorConfig
@@ -27,7 +27,7 @@ ALPHA = 1e-4
 MIXED = ["atomic", "split", "compositional"]
 
 
-class Numbered:
+class Numbered(WholeGames):
     """A corpus whose game i tells its index: four digits to base 12, written as moves."""
 
     board = board(4)
@@ -170,7 +170,7 @@ def test_languages_are_uniform_and_drawn_anew_at_every_visit(n: int):
         assert chisquare(table.sum(1)).pvalue > ALPHA
         assert chi2_contingency(table).pvalue > ALPHA  # the second draw does not know the first
         places = torch.arange(2 * size)
-        first, second = stream.languages(places).split(size)
+        first, second = stream.languages(places, stream.indices(places)).split(size)
         assert not torch.equal(first, second)
 
 

@@ -6,9 +6,13 @@ from typing import NamedTuple
 import torch
 
 from mothello.config import ConfigError, TrainConfig, typed
+from mothello.data.corpus import Corpus
+from mothello.data.domain import mixture
+from mothello.data.split import Split, corpus
 from mothello.languages.family import Family, build_family
 from mothello.model.transformer import GPT
 from mothello.othello.board import Board, board
+from mothello.othello.notation import parse_move
 from mothello.rundir import RunDir
 from mothello.stages.stage import build_model
 from mothello.training import checkpoint
@@ -36,6 +40,36 @@ def model_of(config: TrainConfig, family: Family) -> GPT:
     """A model of a config, not yet initialised. ConfigError when the parts do not fit."""
     try:
         return build_model(config.model, family)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def games_of(config: TrainConfig, family: Family, split: Split, size: int) -> list[Corpus]:
+    """Games of one split of the run's data, for each language. ConfigError names the key that does not fit."""
+    data, on = config.data, family.board
+    unknown = set(data.speaks) - set(family.names)
+    if unknown:
+        raise ConfigError(f"data.speaks: no language {min(unknown)!r}; there are {', '.join(family.names)}")
+    weights_of(config, family)
+    try:
+        prefix = [parse_move(text, on) for text in data.prefix]
+    except ValueError as error:
+        raise ConfigError(f"data.prefix: {error}") from None
+    try:
+        if not data.domains:
+            return [corpus(on, data.corpus_seed, split, size, prefix)] * len(family.names)
+        shared = mixture(on, data.corpus_seed, split, size, data.domains)
+        own = {name: mixture(on, data.corpus_seed, split, size, {name: data.domains[name]}) for name in data.domains}
+    except ValueError as error:
+        raise ConfigError(f"data.{error}") from None
+    return [own[data.speaks[name]] if name in data.speaks else shared for name in family.names]
+
+
+def weights_of(config: TrainConfig, family: Family) -> list[float]:
+    """How often each language is spoken. ConfigError when shares or epochs do not fit the languages."""
+    try:
+        config.data.draw.check_epochs(config.data.epochs, len(family.names))
+        return config.data.draw.weights(len(family.names))
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

@@ -8,16 +8,14 @@ from typing import Any
 import torch
 
 from mothello.commands.entry import command
-from mothello.commands.loading import family_of, model_of, restore
+from mothello.commands.loading import family_of, games_of, model_of, restore, weights_of
 from mothello.config import ConfigError, TrainConfig, identity, plain, run_folder
 from mothello.data.corpus import Corpus
 from mothello.data.floor import Floor
-from mothello.data.split import Split, corpus
+from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.languages.family import Family
 from mothello.objectives.objective import objective
-from mothello.othello.board import board
-from mothello.othello.notation import parse_move
 from mothello.rundir import RunDir, fingerprint
 from mothello.stages.pretrain import pretrain
 from mothello.stages.stage import build_evaluator
@@ -27,22 +25,6 @@ from mothello.training.device import has_compiler, resolve
 from mothello.training.loop import Plan
 
 log = logging.getLogger(__name__)
-
-
-def prefix_moves(config: TrainConfig) -> list[int]:
-    """The opening of data.prefix as moves. ConfigError names the key."""
-    try:
-        return [parse_move(text, board(config.board.size)) for text in config.data.prefix]
-    except ValueError as error:
-        raise ConfigError(f"data.prefix: {error}") from None
-
-
-def games_of(config: TrainConfig, split: Split, size: int, prefix: list[int] | None = None) -> Corpus:
-    """Games of one split of the run's corpus. ConfigError when the prefix is not legal."""
-    try:
-        return corpus(board(config.board.size), config.data.corpus_seed, split, size, prefix or [])
-    except ValueError as error:
-        raise ConfigError(f"data.{error}") from None
 
 
 def check_folder(folder: RunDir, config: TrainConfig) -> None:
@@ -74,8 +56,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     """Run the config; returns the final numbers (those stored in results.json)."""
     device = resolve_device(config)
     family = family_of(config)
-    prefix = prefix_moves(config)
-    games = games_of(config, Split.train, config.data.games, prefix)
+    games = games_of(config, family, Split.train, config.data.games)
     folder = RunDir(run_folder(config))
     check_folder(folder, config)
     print(describe(config, family, folder), flush=True)
@@ -123,11 +104,14 @@ def _check_resumable(folder: RunDir, config: TrainConfig, family: Family) -> Non
         folder.cut_metrics(found.step)
 
 
-def _run(config: TrainConfig, device: torch.device, family: Family, games: Corpus, folder: RunDir) -> dict[str, Any]:
+def _run(
+    config: TrainConfig, device: torch.device, family: Family, games: list[Corpus], folder: RunDir
+) -> dict[str, Any]:
     loss = objective(config.objective)
-    held_out = games_of(config, Split.validation, config.evaluation.games, prefix_moves(config))
-    moves = held_out.moves(torch.arange(config.evaluation.games, device=device))
-    evaluator = build_evaluator(family, moves, loss, config.device.precision, prefix_moves(config))
+    held_out = games_of(config, family, Split.validation, config.evaluation.games)
+    evaluator = build_evaluator(
+        family, held_out, config.evaluation.games, loss, config.device.precision, weights_of(config, family), device
+    )
     model = model_of(config, family).initialize(config.seed).to(device)
     compiled = config.device.compile and has_compiler(device)
     if config.device.compile and not compiled:
@@ -149,7 +133,8 @@ def _run(config: TrainConfig, device: torch.device, family: Family, games: Corpu
             evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
             checkpoint_every=config.checkpoint_every, compiled=compiled, title=config.name,
         )  # fmt: skip
-        stream = Stream(games, family, config.data.batch_size, config.seed, device)
+        data = config.data
+        stream = Stream(games, family, data.batch_size, config.seed, device, data.draw, data.corpus_seed)
         progress = pretrain(model, stream, plan)
     return {
         "identity": fingerprint(identity(config)),
@@ -176,7 +161,7 @@ def _by_ply(model: Any, evaluator: Any) -> dict[str, Any]:
     from mothello.legality.estimate import legality
 
     names = evaluator.family.names
-    return {n: legality(model, evaluator.moves, evaluator.family, i)["top1_by_ply"] for i, n in enumerate(names)}
+    return {n: legality(model, evaluator.moves[i], evaluator.family, i)["top1_by_ply"] for i, n in enumerate(names)}
 
 
 main = command("train", TrainConfig, train)

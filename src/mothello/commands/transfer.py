@@ -1,14 +1,13 @@
 """scripts/transfer.py: fine-tune a run on one language, and measure every language on the way."""
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
-import torch
-
 from mothello.commands.entry import command
-from mothello.commands.loading import LoadedRun, load_run, restore
+from mothello.commands.loading import LoadedRun, games_of, load_run, restore
 from mothello.commands.probe import measure_model
-from mothello.commands.train import games_of, resolve_device
+from mothello.commands.train import resolve_device
 from mothello.config import ConfigError, TransferCommand, identity, plain
 from mothello.data.split import Split
 from mothello.data.stream import Stream
@@ -34,11 +33,14 @@ def source_index(config: TransferCommand, run: LoadedRun) -> int:
 def _fine_tune(config: TransferCommand, run: LoadedRun, source: int, folder: RunDir) -> dict[str, Any]:
     """Fine-tune the run's model in place; the numbers of results.json, without alignment."""
     settings, family, device = config.transfer, run.family, run.model.head.weight.device
-    games = games_of(run.config, Split.transfer, settings.data.games)
-    held_out = games_of(run.config, Split.validation, settings.evaluation.games)
-    moves = held_out.moves(torch.arange(settings.evaluation.games, device=device))
+    data = replace(settings.data, corpus_seed=run.config.data.corpus_seed)
+    fine = replace(run.config, data=data)  # the whole distribution, or the domains that the command names
+    games = games_of(fine, family, Split.transfer, data.games)[source]
+    held_out = games_of(fine, family, Split.validation, settings.evaluation.games)
     loss = objective(run.config.objective)
-    evaluator = build_evaluator(family, moves, loss, config.device.precision)
+    evaluator = build_evaluator(
+        family, held_out, settings.evaluation.games, loss, config.device.precision, device=device
+    )
     group, name = f"{run.config.name}-transfer", f"{run.config.name}-{family.names[source]}-seed{config.seed}"
     with Tracker(config.tracking, folder, plain(config), group, "transfer", name) as tracker:
         plan = Plan(
@@ -47,7 +49,7 @@ def _fine_tune(config: TransferCommand, run: LoadedRun, source: int, folder: Run
             evaluate_at=settings.evaluation.steps(settings.data.steps), log_every=settings.evaluation.log_every,
             checkpoint_every=config.checkpoint_every, title=f"fine-tune {family.names[source]}",
         )  # fmt: skip
-        stream = Stream(games, family, settings.data.batch_size, config.seed, device)
+        stream = Stream(games, family, data.batch_size, config.seed, device)
         progress = finetune(run.model, stream, source, plan)
     curve = curves(folder.read_metrics(), family.names)
     return {

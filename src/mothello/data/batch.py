@@ -45,13 +45,30 @@ def next_move_targets(
     return targets[:, :-1]
 
 
-def make_batch(moves: Int8[Tensor, "game ply"], language: Int64[Tensor, " game"], family: Family) -> Batch:
-    """Write games in their languages, one language index per game."""
+def _from_ply(
+    targets: Int64[Tensor, "game token"], move_ends: Int64[Tensor, "game ply"], first_scored: Int64[Tensor, " game"]
+) -> Int64[Tensor, "game token"]:
+    """Drop the targets of plies before the first scored one: they stand before the end of the ply that precedes it."""
+    width = targets.shape[1]
+    end = move_ends.gather(1, (first_scored - 1).clamp(min=0).unsqueeze(1))
+    start = torch.where(first_scored.unsqueeze(1) > 0, torch.where(end < 0, width, end), 0)
+    return torch.where(torch.arange(width, device=targets.device) < start, IGNORE, targets)
+
+
+def make_batch(
+    moves: Int8[Tensor, "game ply"],
+    language: Int64[Tensor, " game"],
+    family: Family,
+    first_scored: Int64[Tensor, " game"] | None = None,
+) -> Batch:
+    """Write games in their languages, one language index per game. first_scored: plies before it carry no loss."""
     tokens, move_ends = family.encode(moves, language)
     if family.output is Output.unified:
         targets = next_move_targets(moves, move_ends, tokens.shape[1])
     else:
         targets = next_token_targets(tokens)
+    if first_scored is not None:
+        targets = _from_ply(targets, move_ends, first_scored)
     return Batch(tokens, targets, move_ends, moves, language)
 
 

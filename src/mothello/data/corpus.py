@@ -1,104 +1,149 @@
 """Corpora: anything that has a length and gives the moves of any of its games."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int8, Int64
+from jaxtyping import Int8, Int64
 from torch import Tensor
 
+from mothello.data.predict import Predictor, mixed, play_predictor
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
-from mothello.othello.replay import Position, advance, start_position
-from mothello.othello.rollout import random_games
-from mothello.othello.symmetry import OPENING_MAPS, move_map
+from mothello.othello.policy import PolicyConfig
+from mothello.othello.rollout import Play
 
 
 class Corpus(Protocol):
-    """Games by index. ``moves`` is a pure function of the indices; negative moves follow the end of a game."""
+    """Games by index. Everything is a pure function of the indices."""
 
     board: Board
 
     def __len__(self) -> int: ...
 
-    def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]: ...
-
-
-class RandomPlay:
-    """Uniform random legal games; a seed, a first index and a size. Nothing is stored."""
-
-    def __init__(self, board: Board, seed: int, size: int, first: int = 0, prefix: Sequence[int] = ()) -> None:
-        self.board, self.seed, self.size, self.first, self.prefix = board, seed, size, first, tuple(prefix)
-        random_games(seed, torch.zeros(1, dtype=torch.int64), board, self.prefix)  # an illegal prefix raises here
-
-    def __len__(self) -> int:
-        return self.size
-
     def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
-        return random_games(self.seed, indices + self.first, self.board, self.prefix)
+        """Move indices; negative ones follow the end of a game."""
+        ...
+
+    def first_scored(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
+        """First ply of each game that carries loss, 0 for whole games."""
+        ...
+
+    @property
+    def predictor(self) -> Predictor | None:
+        """What a perfect predictor of these games knows; None where nobody can say (recorded games)."""
+        ...
 
 
-@lru_cache(maxsize=1)
-def all_games(board: Board) -> tuple[Int8[Tensor, "game ply"], Float[Tensor, " game"]]:
-    """Every complete game of the 4x4 board, with its exact probability under uniform random play (float64)."""
-    if board.size != 4:
-        raise ValueError(f"board: only the 4x4 board can be enumerated, not {board.name}")
-    position = start_position(board, 1)
-    moves = torch.full((1, board.n_moves), -1, dtype=torch.int8)
-    probability = torch.ones(1, dtype=torch.float64)
-    squares = torch.tensor(board.moves)
-    for ply in range(board.n_moves):
-        open_moves = (position.legal.unsqueeze(1) >> squares & 1).bool()
-        over = ~open_moves.any(1)
-        game, move = torch.cat([open_moves, over.unsqueeze(1)], 1).nonzero(as_tuple=True)
-        played = move < board.n_moves
-        count = open_moves.sum(1).clamp(min=1)
-        probability = probability[game] / count[game]
-        moves = moves[game].clone()
-        moves[:, ply] = torch.where(played, move, -1).to(torch.int8)
-        bit = played.long() << squares[move.clamp(max=board.n_moves - 1)]
-        position = advance(Position(*(field[game] for field in position)), bit, board)
-    return moves, probability
+class WholeGames:
+    """What most corpora share: every ply carries loss."""
+
+    def first_scored(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
+        return torch.zeros_like(indices)
 
 
-def orbit_hash(moves: Int8[Tensor, "game ply"], board: Board) -> Int64[Tensor, " game"]:
-    """A hash (32 bits) of each game that is the same for its images under the symmetries of the opening."""
-    images = []
-    for name in OPENING_MAPS:
-        image = torch.tensor((*move_map(board, name), -1))[moves.long()]
-        code = torch.zeros(len(moves), dtype=torch.int64)
-        for ply in range(moves.shape[1]):
-            code = code * 1_000_003 + image[:, ply] + 2
-        images.append(code)
-    return random_bits(0, torch.stack(images).min(0).values, 0)
-
-
-class EnumeratedPlay:
-    """Uniform random play on the 4x4 board, conditioned on the game lying in one part of a hash split.
-
-    Game ``index`` is drawn from the exact distribution by its own random number, so repeats occur as in random play.
-    part: (low, high) in 0..1, the slice of hash values that this corpus owns.
-    """
+class RandomPlay(WholeGames):
+    """Random legal games, uniform or under a policy; a seed, a first index and a size. Nothing is stored."""
 
     def __init__(
-        self, board: Board, seed: int, size: int, part: tuple[float, float], prefix: Sequence[int] = ()
+        self,
+        board: Board,
+        seed: int,
+        size: int,
+        first: int = 0,
+        prefix: Sequence[int] = (),
+        policy: PolicyConfig | None = None,
     ) -> None:
-        self.board, self.seed, self.size = board, seed, size
-        moves, probability = all_games(board)
-        hashed = orbit_hash(moves, board).double() / 2**32
-        keep = (hashed >= part[0]) & (hashed < part[1])
-        for ply, move in enumerate(prefix):
-            keep &= moves[:, ply] == move
-        if not bool(keep.any()):
-            raise ValueError("prefix: not legal; no game of the 4x4 board starts like this")
-        self.games = moves[keep]
-        self.cumulative = probability[keep].cumsum(0) / probability[keep].sum()
+        self.board, self.size, self.first = board, size, first
+        self.play = Play(board, seed, tuple(prefix), policy or PolicyConfig())
 
     def __len__(self) -> int:
         return self.size
 
     def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
-        uniform = (random_bits(self.seed, indices.cpu(), 0).double() + 0.5) / 2**32
-        place = torch.searchsorted(self.cumulative, uniform).clamp(max=len(self.games) - 1)
-        return self.games[place].to(indices.device)
+        return self.play.games(indices + self.first)
+
+    @property
+    def predictor(self) -> Predictor:
+        return play_predictor(self.board, self.play.prefix, self.play.policy)
+
+
+class Window:
+    """The early or late plies of another corpus' games.
+
+    Games end before ply ``last``; plies before ``first`` are written but carry no loss, since without them nobody
+    could know the board.
+    """
+
+    def __init__(self, games: Corpus, first: int, last: int) -> None:
+        self.games, self.board, self.first, self.last = games, games.board, first, last
+        if not 0 <= first < last <= self.board.n_moves:
+            raise ValueError(f"plies: [{first}, {last}] is no range within 0..{self.board.n_moves}")
+
+    def __len__(self) -> int:
+        return len(self.games)
+
+    def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
+        moves = self.games.moves(indices).clone()
+        moves[:, self.last :] = -1
+        return moves
+
+    def first_scored(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
+        return self.games.first_scored(indices).clamp(min=self.first)
+
+    @property
+    def predictor(self) -> Predictor | None:
+        inner = self.games.predictor
+        if inner is None:
+            return None
+
+        def predict(moves: Tensor) -> Tensor:
+            predicted = inner(moves)
+            predicted[:, self.last :] = 0
+            return predicted
+
+        return predict
+
+
+class Mixture:
+    """Several corpora in given proportions. Game ``index`` comes from the source that its own random number names,
+    as that source's game ``index`` (counted around where the source is shorter, so that games repeat)."""
+
+    def __init__(self, sources: Sequence[Corpus], weights: Sequence[float], seed: int, size: int) -> None:
+        assert len(sources) == len(weights) > 0
+        self.sources, self.weights, self.seed, self.size = list(sources), list(weights), seed, size
+        self.board = sources[0].board
+
+    def __len__(self) -> int:
+        return self.size
+
+    def source(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
+        """Which source each game comes from."""
+        return draw(random_bits(self.seed, indices, 0), self.weights)
+
+    def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
+        source = self.source(indices)
+        moves = torch.full((len(indices), self.board.n_moves), -1, dtype=torch.int8, device=indices.device)
+        for k, games in enumerate(self.sources):
+            rows = source == k
+            if bool(rows.any()):
+                moves[rows] = games.moves(indices[rows] % len(games))
+        return moves
+
+    def first_scored(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
+        each = torch.stack([games.first_scored(indices % len(games)) for games in self.sources])
+        return each.gather(0, self.source(indices).unsqueeze(0)).squeeze(0)
+
+    @property
+    def predictor(self) -> Predictor | None:
+        each = [games.predictor for games in self.sources]
+        known = [predictor for predictor in each if predictor is not None]
+        return mixed(known, self.weights) if len(known) == len(each) else None
+
+
+def draw(bits: Int64[Tensor, " *batch"], weights: Sequence[float]) -> Int64[Tensor, " *batch"]:
+    """Index drawn in proportion to the weights by 32 random bits; the same on every device."""
+    total, bounds = sum(weights), []
+    for k in range(1, len(weights)):
+        bounds.append(-int(-(sum(weights[:k]) / total * 2**32) // 1))  # rounded up
+    return torch.bucketize(bits, torch.tensor(bounds, dtype=torch.int64, device=bits.device), right=True)

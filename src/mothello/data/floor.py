@@ -1,8 +1,8 @@
 """The loss floor: the entropy of what a perfect predictor still cannot know, over exactly the scored positions.
 
-Under uniform random play the next move is uniform over the legal ones; its entropy is spread over the tokens of the
-word. Anchors can hide which language is spoken, so the distribution of the next token is a mixture over all languages
-that could have written the prefix, each weighted by how likely it made that prefix.
+What can be known of the next move is the corpus' predictor (uniform over the legal moves for random play); its entropy
+is spread over the tokens of the word. Anchors can hide which language is spoken, so the distribution of the next token
+is a mixture over all languages that could have written the prefix, each weighted by how likely it made that prefix.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch
+from mothello.data.predict import Predictor
 from mothello.languages.family import Family, Output
 from mothello.languages.language import PAD, ROOT, decode
-from mothello.othello.replay import replay, squares_to_moves
 
 
 class Floor(NamedTuple):
@@ -46,27 +46,19 @@ def _continuations(family: Family, language: int) -> Int64[Tensor, "state move"]
     return table
 
 
-def _legal(moves: Tensor, family: Family, prefix: Sequence[int]) -> Tensor:
-    """What may be played before every ply: the legal moves, or the prefix's while it lasts."""
-    legal = squares_to_moves(replay(moves, family.board).legal, family.board)
-    for ply, move in enumerate(prefix):
-        legal[:, ply] &= torch.arange(family.board.n_moves) == move
-    return legal
-
-
-def _read(tokens: Int64[Tensor, "game token"], family: Family, language: int, prefix: Sequence[int]) -> _Reading:
+def _read(tokens: Int64[Tensor, "game token"], family: Family, language: int, predictor: Predictor) -> _Reading:
     spelling, board = family.spelling(language), family.board
     n, length = tokens.shape
     decoded = decode(tokens, spelling)
-    legal = _legal(decoded.moves[:, : board.n_moves], family, prefix)
+    predicted = predictor(decoded.moves[:, : board.n_moves]).float()
     state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
     rows, continuing = torch.arange(n), _continuations(family, language)
     token_p, move_p, weights = [], [], []
     log_weight = torch.zeros(n)
     for place in range(length):
         following = continuing[state]
-        possible = (legal[rows, ply.clamp(max=legal.shape[1] - 1)] & (following >= 0)).float()
-        possible = possible / possible.sum(1, keepdim=True).clamp(min=1)
+        possible = predicted[rows, ply.clamp(max=predicted.shape[1] - 1)] * (following >= 0)
+        possible = possible / possible.sum(1, keepdim=True).clamp(min=1e-30)
         p = torch.zeros(n, family.vocabulary_size).scatter_add_(1, following.clamp(min=0), possible)
         token_p.append(p)
         move_p.append(possible)
@@ -78,15 +70,26 @@ def _read(tokens: Int64[Tensor, "game token"], family: Family, language: int, pr
     return _Reading(torch.stack(token_p, 1), torch.stack(move_p, 1), torch.stack(weights, 1))
 
 
-def entropies(batch: Batch, family: Family, prefix: Sequence[int] = ()) -> Float[Tensor, "game token"]:
+def _each(predictors: Predictor | Sequence[Predictor], family: Family) -> list[Predictor]:
+    n = len(family.languages)
+    each = list(predictors) if isinstance(predictors, Sequence) else [predictors] * n
+    assert len(each) == n, "one predictor, or one per language"
+    return each
+
+
+def entropies(
+    batch: Batch, family: Family, predictors: Predictor | Sequence[Predictor], weights: Sequence[float] | None = None
+) -> Float[Tensor, "game token"]:
     """Expected loss of a perfect predictor at each place, in nats; zero where nothing is scored. Works on the CPU.
 
     It predicts the mixture over languages and is scored against the language spoken: over games of all languages that
     is the mixture's entropy, and on the games of one language it is what that language costs.
+    predictors: what is known of the moves, for all languages or for each. weights: how often each language is spoken.
     """
     tokens = batch.tokens.cpu()
-    readings = [_read(tokens, family, k, prefix) for k in range(len(family.languages))]
-    log_weight = torch.stack([r.log_weight for r in readings])[:, :, 1:]  # what is known at a place predicts the next
+    readings = [_read(tokens, family, k, known) for k, known in enumerate(_each(predictors, family))]
+    prior = torch.tensor(weights or [1.0] * len(readings)).log().view(-1, 1, 1)
+    log_weight = prior + torch.stack([r.log_weight for r in readings])[:, :, 1:]  # what is known predicts the next
     p = torch.stack([r.move if family.output is Output.unified else r.token for r in readings])[:, :, 1:]
     mixed = (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
     mixed = mixed / mixed.sum(-1, keepdim=True).clamp(min=1e-30)  # a reading whose game is over says nothing
@@ -96,14 +99,13 @@ def entropies(batch: Batch, family: Family, prefix: Sequence[int] = ()) -> Float
     return torch.where(batch.targets.cpu() == IGNORE, 0.0, loss)
 
 
-def floor(batch: Batch, family: Family, prefix: Sequence[int] = ()) -> Floor:
-    """The floor of a batch's loss. Exact given the games; the standard error is over games.
-
-    prefix: the opening that all games of the corpus share, which a predictor knows.
-    """
+def floor(
+    batch: Batch, family: Family, predictors: Predictor | Sequence[Predictor], weights: Sequence[float] | None = None
+) -> Floor:
+    """The floor of a batch's loss. Exact given the games; the standard error is over games."""
     assert bool((batch.tokens != PAD).any()), "no games"
     pieces = [Batch(*(f[i : i + 128] for f in batch)) for i in range(0, len(batch.tokens), 128)]
-    entropy = torch.cat([entropies(piece, family, prefix) for piece in pieces]).double()
+    entropy = torch.cat([entropies(piece, family, predictors, weights) for piece in pieces]).double()
     scored = (batch.targets.cpu() != IGNORE).sum(1).double()
     mean = float(entropy.sum() / scored.sum())
     residual = entropy.sum(1) - mean * scored

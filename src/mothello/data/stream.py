@@ -1,6 +1,8 @@
 """The training stream: batch = f(seed, step), so resuming is arithmetic and workers are a stride."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int8, Int64
@@ -8,6 +10,8 @@ from torch import Tensor
 
 from mothello.data.batch import Batch, make_batch
 from mothello.data.corpus import Corpus
+from mothello.data.domain import DomainConfig
+from mothello.data.pairing import LanguageDraw, languages_of
 from mothello.languages.family import Family
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
@@ -27,6 +31,12 @@ class DataConfig:
     """Decides the games; the training seed never does."""
     prefix: list[str] = field(default_factory=list)
     """Opening moves every training game starts with, such as [c2, b2, a2]."""
+    domains: dict[str, DomainConfig] = field(default_factory=dict)
+    """Where the games come from, by name; none is uniform random play, several are mixed by their weights."""
+    speaks: dict[str, str] = field(default_factory=dict)
+    """Language -> domain: its games come from that domain alone; other languages draw from the mixture."""
+    draw: LanguageDraw = field(default_factory=LanguageDraw)
+    """How games are given to languages."""
 
     def __post_init__(self) -> None:
         for name, value, low in (("games", self.games, 1), ("batch_size", self.batch_size, 1)):
@@ -34,6 +44,11 @@ class DataConfig:
                 raise ValueError(f"data.{name}: {value} is below {low}")
         if self.epochs <= 0:
             raise ValueError(f"data.epochs: {self.epochs} is not positive")
+        if self.prefix and self.domains:
+            raise ValueError("data.prefix: with domains, give the opening to each of them (data.domains.NAME.prefix)")
+        for language, domain in self.speaks.items():
+            if domain not in self.domains:
+                raise ValueError(f"data.speaks.{language}: no domain {domain!r}; there are {list(self.domains)}")
         if self.steps < 1:
             raise ValueError("data.games: games x epochs is less than one batch")
 
@@ -57,22 +72,38 @@ def permute(position: Int64[Tensor, " n"], size: int, seed: int) -> Int64[Tensor
     return value
 
 
+class Games(NamedTuple):
+    """Some rows of a stream before they are written."""
+
+    moves: Int8[Tensor, "game ply"]
+    language: Int64[Tensor, " game"]
+    first_scored: Int64[Tensor, " game"]
+
+
 class Stream:
-    """Batches of a corpus in a family's languages. Games are drawn without replacement within an epoch, in an order
-    that depends on the seed; the language of a game is drawn uniformly at every visit."""
+    """Batches of a corpus in a family's languages.
+
+    Games are drawn without replacement within an epoch, in an order that depends on the seed; ``how`` gives them to
+    languages. corpora: one for all languages, or one per language (domains).
+    """
 
     def __init__(
-        self, corpus: Corpus, family: Family, batch_size: int, seed: int, device: torch.device | str = "cpu"
+        self,
+        corpora: Corpus | Sequence[Corpus],
+        family: Family,
+        batch_size: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        how: LanguageDraw | None = None,
+        corpus_seed: int = 0,
     ) -> None:
-        self.corpus, self.family, self.batch_size, self.device = (
-            corpus,
-            family,
-            batch_size,
-            torch.device(device),
-        )
-        self.seed = seed
+        self.corpora = list(corpora) if isinstance(corpora, Sequence) else [corpora] * len(family.languages)
+        assert len(self.corpora) == len(family.languages), "one corpus, or one per language"
+        self.family, self.batch_size, self.device = family, batch_size, torch.device(device)
+        self.seed, self.corpus_seed, self.how = seed, corpus_seed, how or LanguageDraw()
+        self.size = min(len(games) for games in self.corpora)
         self.steps_at_once = max(1, 4096 // batch_size)  # bulk play is faster; the games stay the same
-        self._chunk: tuple[int, Int8[Tensor, "game ply"]] | None = None
+        self._chunk: tuple[int, Games] | None = None
 
     def _rows(self, step: int, n_steps: int = 1) -> Int64[Tensor, " game"]:
         start = step * self.batch_size
@@ -80,23 +111,48 @@ class Stream:
 
     def indices(self, rows: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
         """Corpus index of each row of the endless stream."""
-        size, result = len(self.corpus), torch.empty_like(rows)
-        epochs = rows // size
+        result, epochs = torch.empty_like(rows), rows // self.size
         for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
             here = epochs == epoch
-            result[here] = permute(rows[here] % size, size, derive(self.seed, "order", epoch))
+            result[here] = permute(rows[here] % self.size, self.size, derive(self.seed, "order", epoch))
         return result
 
-    def languages(self, rows: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
-        """Language of each row, uniform."""
-        bits = random_bits(derive(self.seed, "language"), rows, 0)
-        return bits * len(self.family.languages) >> 32
+    def languages(self, rows: Int64[Tensor, " game"], indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
+        """Language of each row."""
+        n = len(self.family.languages)
+        return languages_of(rows, indices, rows // self.size, self.how, n, self.seed, self.corpus_seed)
+
+    def _games(self, step: int, n_steps: int) -> Games:
+        rows = self._rows(step, n_steps)
+        indices = self.indices(rows)
+        language = self.languages(rows, indices)
+        moves = torch.empty(len(rows), self.family.board.n_moves, dtype=torch.int8, device=self.device)
+        first_scored = torch.zeros_like(rows)
+        for games in dict.fromkeys(self.corpora):
+            speakers = torch.tensor([corpus is games for corpus in self.corpora], device=self.device)
+            here = speakers[language]
+            moves[here] = games.moves(indices[here])
+            first_scored[here] = games.first_scored(indices[here])
+        return Games(moves, language, first_scored)
+
+    def games(self, step: int) -> Games:
+        """The games of that step, before they are written."""
+        first = step - step % self.steps_at_once
+        if self._chunk is None or self._chunk[0] != first:
+            self._chunk = first, self._games(first, self.steps_at_once)
+        at = (step - first) * self.batch_size
+        return Games(*(field[at : at + self.batch_size] for field in self._chunk[1]))
 
     def batch(self, step: int) -> Batch:
         """The batch of that step; the same whatever was asked before."""
-        first = step - step % self.steps_at_once
-        if self._chunk is None or self._chunk[0] != first:
-            self._chunk = first, self.corpus.moves(self.indices(self._rows(first, self.steps_at_once)))
-        at = (step - first) * self.batch_size
-        moves = self._chunk[1][at : at + self.batch_size]
-        return make_batch(moves, self.languages(self._rows(step)), self.family)
+        games = self.games(step)
+        return make_batch(games.moves, games.language, self.family, games.first_scored)
+
+    def pairs(self, step: int, one: int, other: int) -> tuple[Batch, Batch]:
+        """The games of that step in two languages, row by row translations of each other: for measures, and for
+        objectives that need parallel text. Only games of one corpus can be in both languages."""
+        assert self.corpora[one] is self.corpora[other], "languages with domains of their own share no games"
+        games = self.games(step)
+        both = [torch.full_like(games.language, language) for language in (one, other)]
+        written = [make_batch(games.moves, language, self.family, games.first_scored) for language in both]
+        return written[0], written[1]

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from torch.fx import symbolic_trace
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,10 @@ def using(engine: Engine) -> Iterator[None]:
 
 
 class Fused:
-    """An elementwise function on a batch of games that is compiled once the work pays for it."""
+    """An elementwise function on a batch of games that is compiled once the work pays for it.
+
+    Its positional arguments are tensors; everything else it uses is constant.
+    """
 
     def __init__(self, function: Step, name: str) -> None:
         self.function, self.name = function, name
@@ -83,7 +87,8 @@ class Fused:
         if self.compiled is not None:
             return self.compiled(*arguments)
         start = perf_counter()
-        compiled = torch.compile(self.function, dynamic=True, fullgraph=True, options=_OPTIONS)
+        # Traced first, so that the board's masks are constants: torch.compile would turn them into arguments.
+        compiled = torch.compile(symbolic_trace(self.function), dynamic=True, fullgraph=True, options=_OPTIONS)
         try:
             result = compiled(*arguments)
         except (

@@ -5,7 +5,8 @@ index, so a corpus is a seed and a size. A ply is one fused step on int64 bitboa
 """
 
 from collections.abc import Sequence
-from functools import cache, partial
+from dataclasses import dataclass, field
+from functools import cache
 from time import perf_counter
 
 import torch
@@ -16,6 +17,7 @@ from mothello.othello import counter
 from mothello.othello.bitboard import choose, legal_moves, play
 from mothello.othello.board import Board, signed
 from mothello.othello.engine import Engine, Fused, Step
+from mothello.othello.policy import PolicyConfig, options, pick
 from mothello.othello.replay import replay, start_position
 
 GENERATOR_VERSION = 1
@@ -46,38 +48,70 @@ def random_ply(
 
 
 @cache
-def fused(board: Board, device: str) -> Fused:
-    """The ply of a board on a kind of device, compiled once the work pays for it."""
-    return Fused(partial(random_ply, board=board), f"random play on {board.name} ({device})")
+def fused(board: Board, device: str, policy: PolicyConfig) -> Fused:
+    """The ply of a board on a kind of device, compiled once the work pays for it; policies count their work apart."""
+
+    def ply(own: Tensor, opponent: Tensor, legal: Tensor, key: Tensor, offset: Tensor) -> tuple[Tensor, ...]:
+        return random_ply(own, opponent, legal, key, offset, board)
+
+    return Fused(ply, f"{'random' if policy.uniform else 'policy'} play on {board.name} ({device})")
 
 
 CHUNK = {"cpu": (4096, 131_072), "cuda": (65_536, 1 << 20)}
 """Games at once by device, eager and compiled: a chunk's state stays in a CPU's cache, and fills a GPU."""
 
 
-def _play(
-    step: Step, seed: int, indices: Int64[Tensor, " game"], board: Board, prefix: Sequence[int]
-) -> Int8[Tensor, "game ply"]:
+def _play(step: Step, indices: Int64[Tensor, " game"], play: "Play", engine: Engine) -> Int8[Tensor, "game ply"]:
+    board, policy = play.board, play.policy
     own, opponent, _, legal = start_position(board, len(indices), indices.device)
     offsets = torch.tensor([counter.offset(ply) for ply in range(board.n_moves)], device=indices.device)
-    key = counter.hashed(seed, indices)
+    key = counter.hashed(play.seed, indices)
     moves = torch.empty(board.n_moves, len(indices), dtype=torch.int8, device=indices.device)
     for ply, offset in enumerate(offsets):
-        if ply < len(prefix):
-            legal = torch.full_like(legal, signed(1 << board.moves[prefix[ply]]))
-        own, opponent, legal, moves[ply] = step(own, opponent, legal, key, offset)
+        if ply < len(play.prefix):
+            legal = torch.full_like(legal, signed(1 << board.moves[play.prefix[ply]]))
+        elif not policy.uniform:
+            legal = pick(options(own, opponent, legal, board, policy, engine), counter.bits(key, offset))
+        own, opponent, legal, moves[ply] = step(own, opponent, legal, key, offset)  # one legal move is no choice
     return moves.T.contiguous()
 
 
-def check_prefix(prefix: Sequence[int], board: Board) -> None:
-    """ValueError unless the moves are a legal opening of the board."""
-    if not prefix:
-        return
-    if len(prefix) > board.n_moves or not all(0 <= move < board.n_moves for move in prefix):
-        raise ValueError(f"prefix: a move index is outside 0..{board.n_moves - 1}, or there are too many")
-    illegal_at = int(replay(torch.tensor([list(prefix)], dtype=torch.int64), board).illegal_at)
-    if illegal_at >= 0:
-        raise ValueError(f"prefix: move {illegal_at + 1} is not legal")
+@dataclass(frozen=True)
+class Play:
+    """What decides a game besides its index. ValueError when the prefix is not a legal opening of the board."""
+
+    board: Board
+    seed: int = 0
+    prefix: tuple[int, ...] = ()
+    """Moves every game starts with; play goes on from there, which is the distribution of games filtered for it."""
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+
+    def __post_init__(self) -> None:
+        if len(self.prefix) > self.board.n_moves or not all(0 <= move < self.board.n_moves for move in self.prefix):
+            raise ValueError(f"prefix: a move index is outside 0..{self.board.n_moves - 1}, or there are too many")
+        if self.prefix:
+            illegal_at = int(replay(torch.tensor([self.prefix]), self.board).illegal_at)
+            if illegal_at >= 0:
+                raise ValueError(f"prefix: move {illegal_at + 1} is not legal")
+
+    def games(self, indices: Int64[Tensor, " game"], engine: Engine = Engine.auto) -> Int8[Tensor, "game ply"]:
+        """Random legal games: moves [game, ply], -1 after the end; passes are not written.
+
+        engine: how it is computed, never what.
+        """
+        ply = fused(self.board, indices.device.type, self.policy)
+        parts: list[Tensor] = []
+        done = 0
+        while done < len(indices) or not parts:
+            step = ply.step(len(indices) - done, engine)
+            eager = step is ply.function
+            chunk = indices[done : done + CHUNK[indices.device.type][not eager]]
+            start = perf_counter()
+            parts.append(_play(step, chunk, self, Engine.eager if eager else Engine.compiled))
+            if eager:
+                ply.spent(len(chunk), perf_counter() - start)
+            done += len(chunk)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def random_games(
@@ -87,22 +121,5 @@ def random_games(
     prefix: Sequence[int] = (),
     engine: Engine = Engine.auto,
 ) -> Int8[Tensor, "game ply"]:
-    """Uniform random legal games: moves [game, ply], -1 after the end; passes are not written.
-
-    prefix: moves every game starts with; play goes on at random from there, which is the distribution of
-    random games filtered for the prefix. ValueError when the prefix is not legal.
-    engine: how it is computed, never what.
-    """
-    check_prefix(prefix, board)
-    ply = fused(board, indices.device.type)
-    parts: list[Tensor] = []
-    done = 0
-    while done < len(indices) or not parts:
-        step = ply.step(len(indices) - done, engine)
-        chunk = indices[done : done + CHUNK[indices.device.type][step is not ply.function]]
-        start = perf_counter()
-        parts.append(_play(step, seed, chunk, board, prefix))
-        if step is ply.function:
-            ply.spent(len(chunk), perf_counter() - start)
-        done += len(chunk)
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    """Uniform random games; see :class:`Play`."""
+    return Play(board, seed, tuple(prefix)).games(indices, engine)

@@ -1,6 +1,8 @@
 """Fine-tuning on one language: the same loop on games that are all written in it."""
 
-from mothello.data.batch import Batch, in_language
+import torch
+
+from mothello.data.batch import Batch, make_batch
 from mothello.data.stream import Stream
 from mothello.model.transformer import GPT
 from mothello.training.loop import Plan, Progress, train
@@ -10,6 +12,7 @@ def finetune(model: GPT, stream: Stream, language: int, plan: Plan) -> Progress:
     """Train on the stream's games in one language; the plan's evaluation watches every language."""
 
     def batch_of(step: int) -> Batch:
-        return in_language(stream.batch(step).moves, language, stream.family)
+        games = stream.games(step)
+        return make_batch(games.moves, torch.full_like(games.language, language), stream.family, games.first_scored)
 
     return train(model, batch_of, plan)

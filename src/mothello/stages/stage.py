@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Int8
 from torch import Tensor
 
-from mothello.data.batch import Batch, in_language
+from mothello.data.batch import Batch, make_batch
+from mothello.data.corpus import Corpus
 from mothello.data.floor import Floor, floor
 from mothello.languages.family import Family
 from mothello.legality.estimate import legality
@@ -21,7 +22,7 @@ class EvaluationConfig:
     """The cheap evaluation along a stage."""
 
     games: int = 128
-    """Fixed validation games, the same in every language."""
+    """Fixed validation games, the same in every language unless they have domains of their own."""
     times: int = 10
     """Evaluations along the stage, besides the first."""
     log_every: int = 20
@@ -47,7 +48,8 @@ class Evaluator:
     """Evaluates a model on fixed games, language by language."""
 
     family: Family
-    moves: Int8[Tensor, "game ply"]
+    moves: list[Int8[Tensor, "game ply"]]
+    """Per language; the same games in all of them unless they speak of different domains."""
     batches: list[Batch]
     floors: list[Floor]
     objective: Objective
@@ -59,7 +61,7 @@ class Evaluator:
         device = model.head.weight.device
         with torch.no_grad(), autocast(device, self.precision):
             for index, name in enumerate(self.family.names):
-                scores = legality(model, self.moves, self.family, index)
+                scores = legality(model, self.moves[index], self.family, index)
                 loss = float(self.objective(model, self.batches[index]))
                 values = {k: v for k, v in scores.items() if isinstance(v, float)}
                 values |= {"loss": loss, "floor": self.floors[index].nats}
@@ -76,11 +78,25 @@ def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
 
 def build_evaluator(
     family: Family,
-    moves: Int8[Tensor, "game ply"],
+    games: Sequence[Corpus],
+    size: int,
     objective: Objective,
     precision: Precision,
-    prefix: Sequence[int] = (),
+    weights: Sequence[float] | None = None,
+    device: torch.device | str = "cpu",
 ) -> Evaluator:
-    """Fixed games in every language, with the floor of each. prefix: the opening all of them share."""
-    batches = [in_language(moves, index, family) for index in range(len(family.languages))]
-    return Evaluator(family, moves, batches, [floor(batch, family, prefix) for batch in batches], objective, precision)
+    """The first ``size`` games of each language's corpus, written in it, with the floor of each.
+
+    weights: how often each language is spoken in training; the floor is nan where no predictor is known.
+    """
+    indices = torch.arange(size, device=device)
+    moves = [corpus.moves(indices) for corpus in games]
+    predictors = [corpus.predictor for corpus in games]
+    known = [predictor for predictor in predictors if predictor is not None]
+    batches, floors = [], []
+    for index, corpus in enumerate(games):
+        language = torch.full_like(indices, index)
+        batches.append(make_batch(moves[index], language, family, corpus.first_scored(indices)))
+        whole = len(known) == len(games)
+        floors.append(floor(batches[-1], family, known, weights) if whole else Floor(float("nan"), float("nan")))
+    return Evaluator(family, moves, batches, floors, objective, precision)

@@ -1,0 +1,92 @@
+"""Domains: where the games of a language, or of a part of the mixture, come from.
+
+A domain is random play under a policy, after an opening, within a range of plies, or a folder of stored games. Corpora
+of different domains are the testbed's counterpart of monolingual corpora about different things.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mothello.data.corpus import Corpus, Mixture, Window
+from mothello.data.enumerated import EnumeratedPlay
+from mothello.data.predict import Predictor, play_predictor
+from mothello.data.split import PARTS, Split, corpus
+from mothello.data.stored import StoredGames
+from mothello.othello.board import Board
+from mothello.othello.notation import parse_move
+from mothello.othello.policy import PolicyConfig
+from mothello.seeding import derive
+
+
+@dataclass(kw_only=True)
+class DomainConfig:
+    """One source of games; the defaults are uniform random play."""
+
+    weight: float = 1.0
+    """Share of a mixture, relative to the other domains."""
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    prefix: list[str] = field(default_factory=list)
+    """Opening moves every game starts with, such as [c2, b2, a2]."""
+    plies: list[int] = field(default_factory=list)
+    """[first, last]: games end before ply last, plies before first carry no loss. All plies by default."""
+    folder: str = ""
+    """Stored games (scripts/generate.py, scripts/import_games.py) instead of random play."""
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0:
+            raise ValueError(f"weight: {self.weight} is not positive")
+        if len(self.plies) not in (0, 2):
+            raise ValueError(f"plies: {self.plies} is not [first, last]")
+        if self.folder and (self.prefix or not self.policy.uniform):
+            raise ValueError(f"folder: {self.folder} holds finished games; policy and prefix cannot change them")
+
+    @property
+    def plain(self) -> bool:
+        """Uniform random play of whole games from the start."""
+        return not (self.folder or self.prefix or self.plies) and self.policy.uniform
+
+
+def _seed(domain: DomainConfig, seed: int) -> int:
+    """Games of different domains share no random number; uniform play from the start keeps the corpus' seed."""
+    if domain.policy.uniform and not domain.prefix:
+        return seed
+    return derive(seed, "domain", *domain.policy.units, *domain.prefix)
+
+
+def source_predictor(on: Board, source: Mapping[str, Any], split: Split) -> Predictor | None:
+    """The predictor of stored games that this project generated, None for recorded ones."""
+    if source.get("kind") != "generated":
+        return None
+    prefix = [parse_move(text, on) for text in source["prefix"]]
+    policy = PolicyConfig(**source["policy"])
+    if on.size == 4:
+        return EnumeratedPlay(on, 0, 1, PARTS[split], prefix, policy).predictor
+    return play_predictor(on, prefix, policy)
+
+
+def domain_corpus(on: Board, seed: int, split: Split, size: int, domain: DomainConfig) -> Corpus:
+    """Games of one domain and split. ValueError names what does not fit: prefix, plies, folder."""
+    if domain.folder:
+        stored = StoredGames(domain.folder, PARTS[split], size)
+        if stored.board != on:
+            raise ValueError(f"folder: {domain.folder} holds {stored.board.name} games, the board is {on.name}")
+        games: Corpus = stored.known(source_predictor(on, stored.index["source"], split))
+    else:
+        prefix = [parse_move(text, on) for text in domain.prefix]
+        games = corpus(on, _seed(domain, seed), split, size, prefix, domain.policy)
+    return Window(games, *domain.plies) if domain.plies else games
+
+
+def mixture(on: Board, seed: int, split: Split, size: int, domains: Mapping[str, DomainConfig]) -> Corpus:
+    """Games of several domains in proportion to their weights. ValueError names the domain."""
+    sources = []
+    for name, domain in domains.items():
+        try:
+            wanted = size if not domain.folder else min(size, StoredGames(domain.folder, PARTS[split]).available)
+            sources.append(domain_corpus(on, seed, split, wanted, domain))
+        except ValueError as error:
+            raise ValueError(f"domains.{name}.{error}") from None
+    if len(sources) == 1:
+        return sources[0]
+    return Mixture(sources, [d.weight for d in domains.values()], derive(seed, "mixture", split.value), size)
