@@ -1,33 +1,48 @@
 """Games up to the symmetries of the opening: a hash that mirror images share, and how much two corpora overlap."""
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int8, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from mothello.data.corpus import Corpus
-from mothello.othello.board import Board
+from mothello.data.predict import Moves
+from mothello.othello.board import Board, signed
 from mothello.othello.counter import hashed, random_bits
 from mothello.othello.symmetry import OPENING_MAPS, move_map
 
 
-def game_code(moves: Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"]) -> Int64[Tensor, " game"]:
-    """A 64-bit number per game, the same for the same moves."""
+@cache
+def _tables(board: Board, plies: int) -> Int64[Tensor, "map ply move"]:
+    """What each move at each ply adds to the code of each image of a game; -1 (no move) is the last column."""
+    powers = [pow(1_000_003, plies - 1 - ply, 1 << 64) for ply in range(plies)]
+    images = [(*move_map(board, name), -1) for name in OPENING_MAPS]
+    terms = [[[signed((move + 2) * power % (1 << 64)) for move in image] for power in powers] for image in images]
+    return torch.tensor(terms)
+
+
+def _image_code(moves: Moves, table: Int64[Tensor, "ply move"]) -> Int64[Tensor, " game"]:
+    columns = torch.where(moves < 0, table.shape[1] - 1, moves).int().T.contiguous()
     code = torch.zeros(len(moves), dtype=torch.int64, device=moves.device)
-    for ply in range(moves.shape[1]):
-        code = code * 1_000_003 + moves[:, ply] + 2
+    for terms, column in zip(table.to(moves.device), columns, strict=True):
+        code += terms.index_select(0, column)
     return code
 
 
-def orbit_code(moves: Int8[Tensor, "game ply"], board: Board) -> Int64[Tensor, " game"]:
-    """A 64-bit number per game that its images under the symmetries of the opening share."""
-    images = [torch.tensor((*move_map(board, name), -1), device=moves.device) for name in OPENING_MAPS]
-    return torch.stack([game_code(image[moves.long()]) for image in images]).min(0).values
+def game_code(moves: Moves, board: Board) -> Int64[Tensor, " game"]:
+    """A 64-bit number per game, the same for the same moves: a polynomial in 1,000,003, modulo 2^64."""
+    return _image_code(moves, _tables(board, moves.shape[1])[0])
 
 
-def orbit_hash(moves: Int8[Tensor, "game ply"], board: Board) -> Int64[Tensor, " game"]:
+def orbit_code(moves: Moves, board: Board) -> Int64[Tensor, " game"]:
+    """A 64-bit number per game that its images under the symmetries of the opening share: the least of their codes."""
+    return torch.stack([_image_code(moves, table) for table in _tables(board, moves.shape[1])]).min(0).values
+
+
+def orbit_hash(moves: Moves, board: Board) -> Int64[Tensor, " game"]:
     """The orbit's code, hashed to 32 bits: what decides the split of a stored or 4x4 game."""
     return random_bits(0, orbit_code(moves, board), 0)
 
@@ -51,7 +66,7 @@ def _codes(games: Corpus, n: int) -> tuple[np.ndarray, np.ndarray]:
     exact, orbits = [], []
     for indices in torch.arange(n).split(65_536):
         moves = games.moves(indices)
-        exact.append(hashed(0, game_code(moves)).numpy())
+        exact.append(hashed(0, game_code(moves, games.board)).numpy())
         orbits.append(hashed(0, orbit_code(moves, games.board)).numpy())
     return np.concatenate(exact), np.concatenate(orbits)
 

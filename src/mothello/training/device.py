@@ -37,9 +37,14 @@ class DeviceConfig:
             raise ValueError(f"device.threads: {self.threads} is negative")
 
 
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def resolve(config: DeviceConfig) -> torch.device:
     """The device to use, with the thread count set. ValueError when CUDA is asked for and absent."""
-    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    torch.set_num_threads(config.threads or cores())
     if config.name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if config.name != "cpu" and not torch.cuda.is_available():

@@ -1,36 +1,19 @@
-"""The typed tree of settings: one root per script, composed of the parts' own dataclasses.
+"""The roots of the scripts that train and measure, composed of the parts' own dataclasses."""
 
-Hydra composes plain YAML; :func:`typed` merges it into the schema, which rejects unknown keys and wrong types,
-and builds the dataclasses, whose ``__post_init__`` checks ranges. Whatever a user got wrong ends as one line.
-"""
+from dataclasses import dataclass, field
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, TypeVar, get_type_hints
-
-from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 
 from mothello.data.stream import DataConfig
 from mothello.languages.family import FamilyConfig
 from mothello.model.transformer import ModelConfig
 from mothello.objectives.objective import objective
 from mothello.othello.board import board
-from mothello.othello.rollout import GENERATOR_VERSION
 from mothello.probing.train import ProbeConfig
-from mothello.rundir import fingerprint
 from mothello.stages.stage import EvaluationConfig
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig
 from mothello.training.optimizer import OptimizerConfig
-
-T = TypeVar("T")
-
-
-class ConfigError(ValueError):
-    """A user's mistake, in one line that names the key or the file."""
 
 
 @dataclass(kw_only=True)
@@ -153,87 +136,3 @@ class StudyCommand:
     minutes: float = 0.0
     """Measured time on 2 cores per seed, printed first."""
     dry_run: bool = False
-
-
-SCHEMAS: dict[str, type] = {
-    "train": TrainConfig,
-    "probe": ProbeCommand,
-    "transfer": TransferCommand,
-    "report": ReportCommand,
-    "study": StudyCommand,
-}
-"""One root per script; Hydra finds them as NAME_schema, the first entry of each defaults list."""
-
-for _name, _schema in SCHEMAS.items():
-    ConfigStore.instance().store(name=f"{_name}_schema", node=_schema)
-
-
-def _fields(schema: type) -> dict[str, list[str]]:
-    """Keys of a schema and of all schemas in it, by class name."""
-    found = {schema.__name__: [f.name for f in fields(schema)]}
-    for hint in get_type_hints(schema).values():
-        if is_dataclass(hint):
-            found |= _fields(hint)  # type: ignore[arg-type]
-    return found
-
-
-def one_line(error: BaseException) -> str:
-    """What a user needs of an OmegaConf message: the key, what is wrong, and the choices."""
-    text = str(error).strip()
-    key = getattr(error, "full_key", None)
-    first = text.splitlines()[0] if text else type(error).__name__
-    unknown = re.search(r"Key '(\w+)' (?:is )?not in '(\w+)'", text)
-    if unknown:
-        known = [keys for schema in SCHEMAS.values() for name, keys in _fields(schema).items() if name == unknown[2]]
-        return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known[0])}" if known else "")
-    if "missing mandatory value" in text:
-        return f"{first.rpartition(' ')[2]}: must be given"
-    return f"{key}: {first}" if key and not first.startswith(key) else first
-
-
-def typed(content: DictConfig | Mapping[str, Any], schema: type[T]) -> T:
-    """Plain settings -> the schema's dataclasses. ConfigError names the key: unknown, wrong type, out of range."""
-    try:
-        if isinstance(content, DictConfig):  # as plain values: a typed config would carry keys added with + along
-            content = OmegaConf.to_container(content, resolve=True, enum_to_str=True)  # type: ignore[assignment]
-        merged = OmegaConf.merge(OmegaConf.structured(schema), content)
-        return OmegaConf.to_object(merged)  # type: ignore[return-value]
-    except OmegaConfBaseException as error:
-        cause = error.__cause__
-        if isinstance(cause, ValueError) and not isinstance(cause, OmegaConfBaseException):
-            raise ConfigError(str(cause)) from None
-        raise ConfigError(one_line(error)) from None
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-
-
-def plain(config: Any) -> dict[str, Any]:
-    """Dataclasses -> nested dicts of plain values, as YAML and JSON want them."""
-    content = OmegaConf.to_container(OmegaConf.structured(config), resolve=True, enum_to_str=True)
-    assert isinstance(content, dict)
-    return content  # type: ignore[return-value]
-
-
-_NOT_IDENTITY = (
-    "name",
-    "seed",
-    "device",
-    "tracking",
-    "checkpoint_every",
-    "runs",
-    "run",
-    "force",
-    "dry_run",
-    "evaluation",
-)
-
-
-def identity(config: Any, *leave_out: str) -> dict[str, Any]:
-    """What determines a result: no device, tracking, paths or cadences, but the generator's version."""
-    content = {k: v for k, v in plain(config).items() if k not in (*_NOT_IDENTITY, *leave_out)}
-    return content | {"generator_version": GENERATOR_VERSION}
-
-
-def run_folder(config: TrainConfig) -> str:
-    """The folder of a run: runs/NAME/HASH/seedN, the same for the same result."""
-    return config.run or f"{config.runs}/{config.name}/{fingerprint(identity(config))}/seed{config.seed}"

@@ -1,0 +1,38 @@
+"""scripts/export_games.py: a folder of shards as text, one game a line."""
+
+import os
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from mothello.commands.entry import command
+from mothello.config import ConfigError
+from mothello.config.corpora import ExportCommand
+from mothello.data.stored import StoredError, StoredGames
+from mothello.othello.notation import move_name
+
+
+def export_games(config: ExportCommand) -> Path:
+    """Write every game as "f5d6c3..."; returns the text file, which appears when it is whole."""
+    out = Path(config.out)
+    if out.exists():
+        raise ConfigError(f"out: {out} exists; choose another file")
+    try:
+        games = StoredGames(config.folder, verify=True)
+    except StoredError as error:
+        raise ConfigError(str(error)) from None
+    names = [move_name(games.board, move) for move in range(games.board.n_moves)] + [""]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part")
+    with part.open("w") as file, tqdm(total=len(games), unit="game", unit_scale=True, desc="export") as bar:
+        for indices in torch.arange(len(games)).split(65_536):
+            moves = games.moves(indices).tolist()
+            file.writelines("".join(names[move] for move in game) + "\n" for game in moves)
+            bar.update(len(moves))
+    os.replace(part, out)
+    print(f"{len(games):,} games: {out}", flush=True)
+    return out
+
+
+main = command("export_games", ExportCommand, export_games)

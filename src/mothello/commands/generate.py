@@ -1,0 +1,139 @@
+"""scripts/generate.py: write shards of random games, or go on where a killed job stopped."""
+
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from mothello.commands.entry import command
+from mothello.config import ConfigError
+from mothello.config.corpora import GenerateCommand
+from mothello.data.stored import FORMAT_VERSION, StoredError, read_index, whole_shard, write_index, write_shard
+from mothello.othello.board import Board, board
+from mothello.othello.engine import using
+from mothello.othello.notation import parse_move
+from mothello.othello.rollout import GENERATOR_VERSION, Play
+from mothello.training.device import cores
+
+_AT_ONCE = 131_072
+
+
+def play_of(config: GenerateCommand) -> Play:
+    """What the games are. ConfigError names the key of a bad opening."""
+    on = board(config.board.size)
+    try:
+        return Play(on, config.seed, tuple(parse_move(text, on) for text in config.prefix), config.policy)
+    except ValueError as error:
+        text = str(error)
+        raise ConfigError(text if text.startswith("prefix") else f"prefix: {text}") from None
+
+
+def source(config: GenerateCommand) -> dict[str, Any]:
+    """What determines the games besides their index."""
+    return {
+        "kind": "generated",
+        "seed": config.seed,
+        "first_index": config.first,
+        "policy": asdict(config.policy),
+        "prefix": list(config.prefix),
+        "generator_version": GENERATOR_VERSION,
+        "shard_games": config.shard_games,
+    }
+
+
+def _span(config: GenerateCommand, number: int) -> tuple[int, int]:
+    """(first, one past the last) game of a shard, counted from config.first."""
+    start = number * config.shard_games
+    return start, min(start + config.shard_games, config.games)
+
+
+def _about(config: GenerateCommand, number: int) -> dict[str, Any]:
+    start, end = _span(config, number)
+    return {"version": FORMAT_VERSION, "board": board(config.board.size).name, "count": end - start, **source(config)}
+
+
+def _write(config: GenerateCommand, number: int, bar: "tqdm[Any] | None") -> dict[str, Any]:
+    """Play and write one shard."""
+    play = play_of(config)
+    start, end = _span(config, number)
+
+    def parts() -> Any:
+        for indices in torch.arange(config.first + start, config.first + end).split(_AT_ONCE):
+            yield play.games(indices)
+            if bar is not None:
+                bar.update(len(indices))
+
+    about = {key: value for key, value in _about(config, number).items() if key != "count"}
+    return write_shard(Path(config.out), number, start, parts(), play.board, about)
+
+
+def _in_worker(config: GenerateCommand, number: int, threads: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)
+    with using(config.engine):
+        return _write(config, number, None)
+
+
+def _check_folder(config: GenerateCommand, on: Board) -> bool:
+    """Whether the folder is complete already. ConfigError when it holds something else."""
+    folder = Path(config.out)
+    if not folder.exists():
+        return False
+    if not folder.is_dir():
+        raise ConfigError(f"out: {folder} is a file")
+    if not (folder / "corpus.json").exists():
+        if any(folder.iterdir()) and not list(folder.glob("shard-*")) and not list(folder.glob(".shard-*")):
+            raise ConfigError(f"out: {folder} is not empty and holds no shards; choose another folder")
+        return False
+    try:
+        index = read_index(folder)
+    except StoredError as error:
+        raise ConfigError(f"out: {error}") from None
+    if (index["board"], index["source"]) != (on.name, source(config)):
+        raise ConfigError(f"out: {folder} holds other games; choose another folder")
+    return index["count"] == config.games
+
+
+def generate(config: GenerateCommand) -> Path:
+    """Write the shards that are missing; returns the folder."""
+    play = play_of(config)
+    folder, on = Path(config.out), play.board
+    n_shards = -(-config.games // config.shard_games)
+    complete = _check_folder(config, on)
+    print(f"{config.games:,} {on.name} games in {n_shards} shards, {config.games * on.n_moves / 1e9:.2f} GB: {folder}")
+    if config.dry_run:
+        return folder
+    shards = {n: whole_shard(folder, n, _about(config, n)) for n in range(n_shards)}
+    todo = [number for number, shard in shards.items() if shard is None]
+    if complete and not todo:
+        print("finished already")
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "corpus.json").unlink(missing_ok=True)  # until the last shard stands again
+    start = sum(end - begin for begin, end in (_span(config, n) for n in set(shards) - set(todo)))
+    with tqdm(total=config.games, initial=start, unit="game", unit_scale=True, desc="generate") as bar:
+        if config.workers == 1:
+            with using(config.engine):
+                for number in todo:
+                    shards[number] = _write(config, number, bar)
+        else:
+            shards |= _in_parallel(config, todo, bar)
+    write_index(folder, on, source(config), [shard for _, shard in sorted(shards.items()) if shard is not None])
+    return folder
+
+
+def _in_parallel(config: GenerateCommand, todo: list[int], bar: "tqdm[Any]") -> dict[int, dict[str, Any]]:
+    threads = max(1, cores() // config.workers)
+    done = {}
+    with ProcessPoolExecutor(min(config.workers, len(todo)), mp_context=get_context("spawn")) as pool:
+        jobs: dict[Future[dict[str, Any]], int] = {pool.submit(_in_worker, config, n, threads): n for n in todo}
+        for job in as_completed(jobs):
+            done[jobs[job]] = job.result()
+            bar.update(done[jobs[job]]["count"])
+    return done
+
+
+main = command("generate", GenerateCommand, generate)

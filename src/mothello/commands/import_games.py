@@ -1,0 +1,82 @@
+"""scripts/import_games.py: recorded games, checked by strict replay, into a folder of shards."""
+
+import shutil
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mothello.commands.entry import command
+from mothello.config import ConfigError
+from mothello.config.corpora import ImportCommand
+from mothello.data.recorded import Imported, import_records
+from mothello.othello.board import board
+from mothello.othello.records import ENDINGS, RecordError, reader
+
+
+def listed(config: ImportCommand) -> list[Path]:
+    """The files to read, folders opened. ConfigError names the one that is not there."""
+    found: list[Path] = []
+    for name in config.files:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+            if not inside:
+                raise ConfigError(f"files: {path} holds no file that ends in {', '.join(ENDINGS)}")
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise ConfigError(f"files: {path} does not exist")
+    if not found:
+        raise ConfigError("files: name at least one file or folder, such as files=[games.txt]")
+    return found
+
+
+def _describe(seen: Imported, n_files: int, folder: Path) -> str:
+    notes = [f"{seen.unfinished:,} unfinished"] * (seen.unfinished > 0)
+    notes += [f"{seen.repeated:,} repeated"] * (seen.repeated > 0)
+    notes += [f"{seen.other_score:,} with another result in the file"] * (seen.other_score > 0)
+    noted = f" ({', '.join(notes)})" if notes else ""
+    aside = f"; {seen.set_aside:,} set aside in {folder / 'rejected.txt'}, the first: {seen.first_problem}"
+    return f"{n_files} files: {seen.kept:,} games kept{noted}{aside if seen.set_aside else '; none set aside'}"
+
+
+def import_games(config: ImportCommand) -> Path:
+    """Read the files; returns the folder. Written beside it first, so an older folder is whole until the new one is."""
+    on, folder = board(config.board.size), Path(config.out)
+    if folder.exists() and not config.force:
+        raise ConfigError(f"out: {folder} exists; choose another folder, or force=true to replace it")
+    if folder.exists() and not (folder / "corpus.json").exists() and any(folder.iterdir()):
+        raise ConfigError(f"out: {folder} holds no corpus; it is not replaced")
+    files = listed(config)
+    try:
+        readers = [reader(path, config.format) for path in files]
+    except RecordError as error:
+        raise ConfigError(str(error)) from None
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        with (
+            (part / "rejected.txt").open("w", encoding="utf-8") as rejected,
+            tqdm(desc="import", unit="game", unit_scale=True) as bar,
+        ):
+            each = ((str(path), read(path, on)) for path, read in zip(files, readers, strict=True))
+            source = {"kind": "recorded", "files": [path.name for path in files]}
+            seen = import_records(each, on, part, config.shard_games, source, rejected, bar.update)
+    except RecordError as error:
+        shutil.rmtree(part)
+        raise ConfigError(str(error)) from None
+    if not seen.kept:
+        reason = f"the first problem: {seen.first_problem}" if seen.first_problem else "they hold none"
+        shutil.rmtree(part)
+        raise ConfigError(f"files: no legal game in {len(files)} files; {reason}")
+    if not seen.set_aside:
+        (part / "rejected.txt").unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+    print(_describe(seen, len(files), folder), flush=True)
+    return folder
+
+
+main = command("import_games", ImportCommand, import_games)

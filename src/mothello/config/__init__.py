@@ -1,0 +1,29 @@
+"""The typed tree of settings: one root per script."""
+
+from mothello.config.schemas import (
+    BoardConfig,
+    ProbeCommand,
+    ReportCommand,
+    StudyCommand,
+    TrainConfig,
+    TransferCommand,
+    TransferSettings,
+)
+from mothello.config.typed import SCHEMAS, ConfigError, identity, one_line, plain, run_folder, typed
+
+__all__ = [
+    "SCHEMAS",
+    "BoardConfig",
+    "ConfigError",
+    "ProbeCommand",
+    "ReportCommand",
+    "StudyCommand",
+    "TrainConfig",
+    "TransferCommand",
+    "TransferSettings",
+    "identity",
+    "one_line",
+    "plain",
+    "run_folder",
+    "typed",
+]
