@@ -6,9 +6,11 @@ from typing import NamedTuple
 import torch
 
 from mothello.config import ConfigError, TrainConfig, typed
+from mothello.config.corpora import CorpusCommand
 from mothello.data.corpus import Corpus
 from mothello.data.domain import mixture
 from mothello.data.split import Split, corpus
+from mothello.data.stream import DataConfig
 from mothello.languages.family import Family, build_family
 from mothello.model.transformer import GPT
 from mothello.othello.board import Board, board
@@ -28,7 +30,7 @@ class LoadedRun(NamedTuple):
     model: GPT
 
 
-def family_of(config: TrainConfig) -> Family:
+def family_of(config: TrainConfig | CorpusCommand) -> Family:
     """The languages of a config. ConfigError names the key that does not fit."""
     try:
         return build_family(config.languages, board(config.board.size))
@@ -44,13 +46,13 @@ def model_of(config: TrainConfig, family: Family) -> GPT:
         raise ConfigError(str(error)) from None
 
 
-def games_of(config: TrainConfig, family: Family, split: Split, size: int) -> list[Corpus]:
-    """Games of one split of the run's data, for each language. ConfigError names the key that does not fit."""
-    data, on = config.data, family.board
+def games_of(data: DataConfig, family: Family, split: Split, size: int) -> list[Corpus]:
+    """Games of one split, for each language. ConfigError names the key that does not fit."""
+    on = family.board
     unknown = set(data.speaks) - set(family.names)
     if unknown:
         raise ConfigError(f"data.speaks: no language {min(unknown)!r}; there are {', '.join(family.names)}")
-    weights_of(config, family)
+    weights_of(data, family)
     try:
         prefix = [parse_move(text, on) for text in data.prefix]
     except ValueError as error:
@@ -65,11 +67,11 @@ def games_of(config: TrainConfig, family: Family, split: Split, size: int) -> li
     return [own[data.speaks[name]] if name in data.speaks else shared for name in family.names]
 
 
-def weights_of(config: TrainConfig, family: Family) -> list[float]:
+def weights_of(data: DataConfig, family: Family) -> list[float]:
     """How often each language is spoken. ConfigError when shares or epochs do not fit the languages."""
     try:
-        config.data.draw.check_epochs(config.data.epochs, len(family.names))
-        return config.data.draw.weights(len(family.names))
+        data.draw.check_epochs(data.epochs, len(family.names))
+        return data.draw.weights(len(family.names))
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

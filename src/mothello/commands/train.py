@@ -56,7 +56,7 @@ def train(config: TrainConfig) -> dict[str, Any]:
     """Run the config; returns the final numbers (those stored in results.json)."""
     device = resolve_device(config)
     family = family_of(config)
-    games = games_of(config, family, Split.train, config.data.games)
+    games = games_of(config.data, family, Split.train, config.data.games)
     folder = RunDir(run_folder(config))
     check_folder(folder, config)
     print(describe(config, family, folder), flush=True)
@@ -108,9 +108,15 @@ def _run(
     config: TrainConfig, device: torch.device, family: Family, games: list[Corpus], folder: RunDir
 ) -> dict[str, Any]:
     loss = objective(config.objective)
-    held_out = games_of(config, family, Split.validation, config.evaluation.games)
+    held_out = games_of(config.data, family, Split.validation, config.evaluation.games)
     evaluator = build_evaluator(
-        family, held_out, config.evaluation.games, loss, config.device.precision, weights_of(config, family), device
+        family,
+        held_out,
+        config.evaluation.games,
+        loss,
+        config.device.precision,
+        weights_of(config.data, family),
+        device,
     )
     model = model_of(config, family).initialize(config.seed).to(device)
     compiled = config.device.compile and has_compiler(device)

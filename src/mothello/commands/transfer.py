@@ -33,10 +33,9 @@ def source_index(config: TransferCommand, run: LoadedRun) -> int:
 def _fine_tune(config: TransferCommand, run: LoadedRun, source: int, folder: RunDir) -> dict[str, Any]:
     """Fine-tune the run's model in place; the numbers of results.json, without alignment."""
     settings, family, device = config.transfer, run.family, run.model.head.weight.device
-    data = replace(settings.data, corpus_seed=run.config.data.corpus_seed)
-    fine = replace(run.config, data=data)  # the whole distribution, or the domains that the command names
-    games = games_of(fine, family, Split.transfer, data.games)[source]
-    held_out = games_of(fine, family, Split.validation, settings.evaluation.games)
+    data = replace(settings.data, corpus_seed=run.config.data.corpus_seed)  # the whole distribution unless said
+    games = games_of(data, family, Split.transfer, data.games)[source]
+    held_out = games_of(data, family, Split.validation, settings.evaluation.games)
     loss = objective(run.config.objective)
     evaluator = build_evaluator(
         family, held_out, settings.evaluation.games, loss, config.device.precision, device=device

@@ -70,13 +70,9 @@ class Fused:
     def step(self, games: int, engine: Engine = Engine.auto) -> Step:
         """The function to use when that many games are still to be played."""
         engine = _default if engine is Engine.auto else engine
-        if (
-            engine is Engine.eager
-            or self.broken
-            or (engine is Engine.auto and not (self.compiled or self._pays(games)))
-        ):
-            return self.function
-        return self._compiled
+        ready = self.compiled is not None
+        wanted = ready or self._pays(games) if engine is Engine.auto else engine is Engine.compiled
+        return self._compiled if wanted and not self.broken else self.function
 
     def spent(self, games: int, seconds: float) -> None:
         """Tell how long that many games took eagerly."""

@@ -1,0 +1,162 @@
+"""scripts/corpus.py: pictures and numbers of what a training run would read."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from mothello.analysis.corpus_page import write_corpus_page
+from mothello.commands.entry import command
+from mothello.commands.loading import family_of, games_of, weights_of
+from mothello.commands.train import resolve_device
+from mothello.config import ConfigError
+from mothello.config.corpora import CorpusCommand
+from mothello.data.batch import in_language
+from mothello.data.corpus import Corpus
+from mothello.data.domain import mixture
+from mothello.data.orbit import overlap
+from mothello.data.split import Split, corpus
+from mothello.data.survey import Counts, count_corpus, divergence, opening_tree, ply_floor
+from mothello.languages.family import Family
+from mothello.othello.notation import game_text, move_name
+from mothello.othello.replay import replay
+
+_OVERLAP_GAMES = 20_000
+_DEPTH = 3
+
+
+def _numbers(games: Corpus, sample: int) -> dict[str, Any]:
+    """Everything that is counted of one corpus; its halves held against each other are the noise of a divergence."""
+    n = min(sample, len(games))
+    halves = [count_corpus(games, 0, n // 2), count_corpus(games, n // 2, n)]
+    counts = Counts(*(a + b for a, b in zip(*halves, strict=True)))
+    floor = ply_floor(games, min(n, 4096))
+    on, have = games.board, counts.played.sum(1)
+    lengths = counts.lengths.double()
+    mean = float((lengths * torch.arange(len(lengths))).sum() / lengths.sum())
+    tree = opening_tree(games.moves(torch.arange(n)), _DEPTH)
+    return {
+        "games": n,
+        "size": len(games),
+        "mean_length": mean,
+        "lengths": counts.lengths.tolist(),
+        "passes": counts.passes.tolist(),
+        "alive": (have / n).tolist(),
+        "legal": (counts.legal / have.clamp(min=1)).tolist(),
+        "passed": (counts.passed / have.clamp(min=1)).tolist(),
+        "floor": {
+            "nats": floor.nats.tolist(),
+            "standard_error": floor.standard_error.tolist(),
+            "kind": floor.kind,
+            "mean": float((floor.nats.nan_to_num() * have).sum() / have.sum()),
+        },
+        "occupied": (counts.discs.sum(-1).double() / have.clamp(min=1).view(-1, 1)).tolist(),
+        "openings": [{"moves": [move_name(on, m) for m in node["moves"]], "games": node["games"]} for node in tree],
+        "halves": divergence(*halves)[:2],
+        "counts": counts,
+    }
+
+
+def _distance(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    found = divergence(one["counts"], other["counts"])
+    by_ply = {"moves_by_ply": found.moves_by_ply.tolist(), "boards_by_ply": found.boards_by_ply.tolist()}
+    return {"moves": found.moves, "boards": found.boards, **by_ply}
+
+
+def _written(games: Corpus, family: Family) -> dict[str, Any]:
+    """One game, its boards, and how every language writes it; which tokens several languages share."""
+    moves = games.moves(torch.zeros(1, dtype=torch.int64))
+    played, on = replay(moves, family.board), family.board
+    boards = []
+    for ply in range(int(played.lengths) + 1):
+        black, white = int(played.black[0, ply]), int(played.white[0, ply])
+        boards.append([1 + (black >> s & 1) - (white >> s & 1) for s in on.squares])
+    owners: dict[int, set[str]] = defaultdict(set)
+    for language in family.languages:
+        for token in language.ids:
+            owners[token].add(language.name)
+    words = {}
+    for index, language in enumerate(family.languages):
+        batch = in_language(moves, index, family)
+        ends = [int(end) for end in batch.move_ends[0] if end >= 0]
+        starts = [0, *(end + 1 for end in ends[:-1])]
+        tokens = batch.tokens[0].tolist()
+        words[language.name] = [tokens[a : b + 1] for a, b in zip(starts, ends, strict=True)]
+    shared = sorted(token for token, names in owners.items() if len(names) > 1)
+    text = game_text(moves[0].tolist(), on).split()
+    return {"moves": text, "boards": boards, "words": words, "shared": shared}
+
+
+def _overlaps(config: CorpusCommand, family: Family) -> list[dict[str, Any]]:
+    """What the training games share with each split that something is measured on."""
+    size = min(_OVERLAP_GAMES, config.data.games)
+    train = games_of(config.data, family, Split.train, size)[0]
+    rows = []
+    for split in (Split.validation, Split.probe, Split.transfer):
+        try:
+            other = games_of(config.data, family, split, min(size, _OVERLAP_GAMES // 4))[0]
+        except ConfigError:  # a stored split may be smaller than what is asked for here
+            continue
+        rows.append({"one": "train", "other": split.value, **overlap(train, other, _OVERLAP_GAMES)._asdict()})
+    return rows
+
+
+def _against(config: CorpusCommand, family: Family) -> Corpus:
+    data, on = config.data, family.board
+    if config.against == "uniform":
+        return corpus(on, data.corpus_seed, Split.validation, config.sample)
+    if config.against not in data.domains:
+        known = ", ".join(["uniform", *data.domains])
+        raise ConfigError(f"against: {config.against!r} is not one of {known}")
+    name = config.against
+    return mixture(on, data.corpus_seed, Split.validation, config.sample, {name: data.domains[name]})
+
+
+def survey(config: CorpusCommand) -> dict[str, Any]:
+    """Write OUT/numbers.json and OUT/index.html; returns the numbers."""
+    resolve_device(config)
+    family = family_of(config)
+    weights = weights_of(config.data, family)
+    per_language = games_of(config.data, family, Split.train, config.data.games)
+    other = _against(config, family)
+    names: dict[int, list[str]] = defaultdict(list)
+    for name, games in zip(family.names, per_language, strict=True):
+        names[id(games)].append(name)
+    distinct = list(dict.fromkeys(per_language))
+    titles = ["all languages" if len(distinct) == 1 else ", ".join(names[id(games)]) for games in distinct]
+    found = {}
+    for title, games in tqdm([*zip(titles, distinct, strict=True), ("against", other)], desc="count", unit="corpus"):
+        found[title] = _numbers(games, config.sample)
+    numbers = {
+        "board": family.board.name,
+        "languages": dict(zip(family.names, weights, strict=True)),
+        "pairing": config.data.draw.pairing.value,
+        "against": config.against,
+        "divergence": {title: _distance(found[title], found["against"]) for title in titles},
+        "overlap": _overlaps(config, family),
+        "game": _written(per_language[0], family),
+        "corpora": {title: {k: v for k, v in row.items() if k != "counts"} for title, row in found.items()},
+    }
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "numbers.json").write_text(json.dumps(numbers))
+    page = write_corpus_page(numbers, out)
+    for title in titles:
+        print(f"{title}: {_line(numbers, title)}", flush=True)
+    print(f"corpus: {page.resolve()}", flush=True)
+    return numbers
+
+
+def _line(numbers: dict[str, Any], title: str) -> str:
+    row, away = numbers["corpora"][title], numbers["divergence"][title]
+    return (
+        f"mean length {row['mean_length']:.2f}, floor {row['floor']['mean']:.3f} nats a move ({row['floor']['kind']}); "
+        f"from {numbers['against']}: moves {away['moves']:.4f}, boards {away['boards']:.4f} nats "
+        f"(its own halves: {row['halves'][0]:.4f}, {row['halves'][1]:.4f})"
+    )
+
+
+main = command("corpus", CorpusCommand, survey)

@@ -1,0 +1,149 @@
+"""What a corpus is, in numbers: lengths, passes, legal moves and floor by ply, openings, and how two corpora differ."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int8
+from torch import Tensor
+
+from mothello.data.corpus import Corpus, Mixture, Window
+from mothello.data.enumerated import all_games
+from mothello.data.predict import Predictor, log_likelihood, play_predictor
+from mothello.othello.bitboard import popcount
+from mothello.othello.board import Board
+from mothello.othello.replay import replay, squares_to_cells
+
+_AT_ONCE = 1024
+
+
+class PlyFloor(NamedTuple):
+    """Entropy of the next move before each ply, in nats, over the games that have that ply."""
+
+    nats: Float[Tensor, " ply"]
+    standard_error: Float[Tensor, " ply"]
+    """Over games; zero where the floor is exact."""
+    kind: str
+    """exact (4x4, all games enumerated), sampled, or bound: nobody knows how recorded games were chosen, and the
+    logarithm of the number of legal moves is all that can be said (the entropy is at most that)."""
+
+
+def _entropy(p: Float[Tensor, "*batch move"]) -> Float[Tensor, " *batch"]:
+    return -torch.special.xlogy(p, p).sum(-1)
+
+
+def _exact(on: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
+    """Over all openings, weighted by their probability. A complete game stands for its share of uniform play."""
+    games, _ = all_games(on)
+    uniform = play_predictor(on)
+    nats, mass = (torch.zeros(on.n_moves, dtype=torch.float64) for _ in range(2))
+    for moves in games.split(4096):
+        predicted, known = predictor(moves)[:, :-1], uniform(moves)
+        # sum over completions of an opening: their uniform probabilities add up to that of the opening
+        share = log_likelihood(moves, known)[:, -1:]
+        opening = log_likelihood(moves, predictor(moves))[:, :-1] - log_likelihood(moves, known)[:, :-1]
+        weight = (share + opening).exp() * (predicted.sum(-1) > 0)
+        nats += (weight * _entropy(predicted)).sum(0)
+        mass += weight.sum(0)
+    return nats / mass
+
+
+def ply_floor(games: Corpus, n: int) -> PlyFloor:
+    """The floor of a corpus by ply, from its first n games where it cannot be enumerated."""
+    on, predictor = games.board, games.predictor
+    cut = isinstance(games, Mixture) and any(isinstance(source, Window) for source in games.sources)
+    if on.size == 4 and predictor is not None and not cut:
+        exact = _exact(on, predictor)
+        return PlyFloor(exact, torch.zeros_like(exact), "exact")
+    known = predictor or play_predictor(on)
+    total, square, count = (torch.zeros(on.n_moves, dtype=torch.float64) for _ in range(3))
+    for indices in torch.arange(min(n, len(games))).split(_AT_ONCE):
+        moves = games.moves(indices)
+        nats, played = _entropy(known(moves)[:, :-1]), (moves >= 0).double()
+        total, square, count = total + (nats * played).sum(0), square + (nats**2 * played).sum(0), count + played.sum(0)
+    mean = total / count
+    spread = (square / count - mean**2).clamp(min=0) / (count - 1).clamp(min=1)
+    return PlyFloor(mean, spread.sqrt(), "sampled" if predictor is not None else "bound")
+
+
+class Counts(NamedTuple):
+    """Counts over a sample of games, which add up over samples."""
+
+    lengths: Tensor
+    """[length] games of each number of plies."""
+    passes: Tensor
+    """[passes] games with that many passes."""
+    played: Tensor
+    """[ply, move] how often each move was played at each ply."""
+    legal: Tensor
+    """[ply] legal moves, summed over the games that have the ply."""
+    passed: Tensor
+    """[ply] how often the side to move had changed by a pass."""
+    discs: Tensor
+    """[ply, cell, colour] white and black discs on every cell before every ply, over the games that have it."""
+
+
+def count(moves: Int8[Tensor, "game ply"], on: Board) -> Counts:
+    """The counts of some games."""
+    games, played = replay(moves, on), moves >= 0
+    black = games.black_to_move[:, :-1]
+    passed = torch.cat([torch.zeros_like(black[:, :1]), black[:, 1:] == black[:, :-1]], 1) & played
+    ply = torch.arange(on.n_moves).expand(moves.shape)
+    table = torch.zeros(on.n_moves, on.n_moves, dtype=torch.int64)
+    table.index_put_((ply[played], moves[played].long()), torch.ones(()).long(), accumulate=True)
+    discs = [squares_to_cells(c[:, :-1], on) & played.unsqueeze(-1) for c in (games.white, games.black)]
+    return Counts(
+        torch.bincount(played.sum(1), minlength=on.n_moves + 1),
+        torch.bincount(passed.sum(1), minlength=on.n_moves + 1),
+        table,
+        (popcount(games.legal[:, :-1]) * played).sum(0),
+        passed.sum(0),
+        torch.stack([colour.sum(0) for colour in discs], -1),
+    )
+
+
+def count_corpus(games: Corpus, first: int, last: int) -> Counts:
+    """The counts of the games first .. last - 1."""
+    parts = [count(games.moves(indices), games.board) for indices in torch.arange(first, last).split(_AT_ONCE)]
+    return Counts(*(torch.stack(field).sum(0) for field in zip(*parts, strict=True)))
+
+
+class Divergence(NamedTuple):
+    """Jensen-Shannon divergence between two samples of games, in nats (0 .. log 2 = 0.693)."""
+
+    moves: float
+    """Of the move at each ply, averaged over plies, weighted by how many games have them."""
+    boards: float
+    """Of the content of each cell (white, empty, black) before each ply, averaged alike."""
+    moves_by_ply: Float[Tensor, " ply"]
+    boards_by_ply: Float[Tensor, " ply"]
+
+
+def _js(p: Tensor, q: Tensor) -> Tensor:
+    """Jensen-Shannon divergence of counts along the last axis."""
+    p, q = (x.double() / x.sum(-1, keepdim=True).clamp(min=1) for x in (p, q))
+    middle = (p + q) / 2
+    return _entropy(middle) - (_entropy(p) + _entropy(q)) / 2
+
+
+def _contents(counts: Counts) -> Tensor:
+    games = counts.played.sum(1).view(-1, 1, 1)
+    return torch.cat([counts.discs, games - counts.discs.sum(-1, keepdim=True)], -1)
+
+
+def divergence(one: Counts, other: Counts) -> Divergence:
+    """How different two samples of games are; plies that one of them never reaches are left out."""
+    plies = [counts.played.sum(1) for counts in (one, other)]
+    weight = torch.minimum(*(n.double() / n.sum() for n in plies))
+    moves = _js(one.played, other.played)
+    boards = _js(_contents(one), _contents(other)).mean(-1)
+    total = weight.sum().clamp(min=1e-300)
+    return Divergence(float((moves * weight).sum() / total), float((boards * weight).sum() / total), moves, boards)
+
+
+def opening_tree(moves: Int8[Tensor, "game ply"], depth: int) -> list[dict[str, Any]]:
+    """How often each opening of up to ``depth`` plies was played: [{"moves": [...], "games": n}], in order."""
+    nodes = []
+    for length in range(1, depth + 1):
+        openings, games = moves[moves[:, length - 1] >= 0, :length].unique(dim=0, return_counts=True)
+        nodes += [{"moves": o, "games": n} for o, n in zip(openings.tolist(), games.tolist(), strict=True)]
+    return nodes
