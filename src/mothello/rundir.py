@@ -10,6 +10,7 @@ measures/NAME-HASH/results.json, transfer/...: folders of the same form inside
 
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -52,6 +53,19 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "versions": versions,
     }
+
+
+def json_text(content: Any, **more: Any) -> str:
+    """Strict JSON: a number that is not known (nan) is null."""
+
+    def known(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: known(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [known(inner) for inner in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(known(content), allow_nan=False, **more)
 
 
 def _write(path: Path, text: str) -> None:
@@ -119,7 +133,7 @@ class RunDir:
 
     def write_results(self, kind: str, content: Mapping[str, Any]) -> None:
         whole = {"version": RESULTS_VERSION, "kind": kind, "environment": environment(), **content}
-        _write(self.path / "results.json", json.dumps(whole, indent=1))
+        _write(self.path / "results.json", json_text(whole, indent=1))
 
     def read_results(self) -> dict[str, Any]:
         """ValueError names the file when it is missing or damaged."""
@@ -134,7 +148,7 @@ class RunDir:
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json_text(line) + "\n")
 
     def cut_metrics(self, after: int) -> None:
         """Drop lines of steps beyond ``after`` (and a line cut off by a kill): a resumed run writes them again."""

@@ -6,7 +6,18 @@ from collections.abc import Callable
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from mothello.commands import probe, report, study, train, transfer
+from mothello.commands import (
+    bench,
+    corpus,
+    export_games,
+    generate,
+    import_games,
+    probe,
+    report,
+    study,
+    train,
+    transfer,
+)
 
 MAINS: dict[str, Callable[[], None]] = {
     "train": train.main,
@@ -14,6 +25,11 @@ MAINS: dict[str, Callable[[], None]] = {
     "transfer": transfer.main,
     "report": report.main,
     "study": study.main,
+    "generate": generate.main,
+    "import_games": import_games.main,
+    "export_games": export_games.main,
+    "corpus": corpus.main,
+    "bench": bench.main,
 }
 
 TINY = [

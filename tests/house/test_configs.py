@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from mothello.commands.loading import family_of
 from mothello.commands.study import composed
@@ -21,6 +22,19 @@ def test_every_option_composes(group: str, name: str) -> None:
     config = composed("train", TrainConfig, [f"{group}={name}"])
     assert plain(config)[group]
     family_of(config)
+
+
+@pytest.mark.parametrize("script", ["train", "corpus"])
+@pytest.mark.parametrize("name", names("domain"))
+def test_every_domain_composes_alone_and_in_a_mixture(script: str, name: str) -> None:
+    more = ["data.domains.human.folder=x"] if name == "human" else []
+    if script == "corpus":
+        more.append("out=x")
+    alone = composed(script, SCHEMAS[script], [f"domain=[{name}]", *more])
+    assert list(alone.data.domains) == [name]
+    assert not alone.data.domains[name].plain or name == "random"
+    mixed = composed(script, SCHEMAS[script], [f"domain=[{name},random]", f"data.domains.{name}.weight=3", *more])
+    assert mixed.data.domains[name].weight == 3
 
 
 @pytest.mark.parametrize("experiment", names("experiment"))
@@ -66,3 +80,18 @@ def test_the_published_recipe_is_the_published_one() -> None:
     o = config.optimizer
     assert (o.name, o.lr, o.beta_1, o.beta_2, o.weight_decay, o.clip) == ("adamw", 5e-4, 0.9, 0.95, 0.1, 1.0)
     assert (o.shape, o.final_lr) == ("cosine", 0.1)
+
+
+def test_stored_games_are_identified_by_what_they_are(tmp_path: Path) -> None:
+    from mothello.data.stored import write_index, write_shard
+    from mothello.othello.board import board
+    from mothello.othello.rollout import random_games
+
+    def run(name: str, seed: int) -> str:
+        folder, on = tmp_path / name, board(6)
+        folder.mkdir()
+        shard = write_shard(folder, 0, 0, [random_games(seed, torch.arange(20), on)], on, {})
+        write_index(folder, on, {"kind": "recorded"}, [shard])
+        return run_folder(composed("train", TrainConfig, ["domain=[human]", f"data.domains.human.folder={folder}"]))
+
+    assert run("here", 0) == run("there", 0) != run("elsewhere", 1)

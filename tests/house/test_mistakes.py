@@ -1,6 +1,7 @@
 """Proves: each mistake of a user gives one line that names the key or file, exit code 2, and leaves the files as they are."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,26 @@ MISTAKES = [
     ("transfer", ["run=nowhere"], ["nowhere/config.yaml"]),
     ("report", ["runs=[]"], ["runs", "no finished run"]),
     ("report", ["runs=[nowhere]"], ["runs", "nowhere", "does not exist"]),
+    ("train", ["domain=[nope]"], ["domain", "nope", "flips"]),
+    ("train", ["domain=[flips]", "data.domains.flips.policy.temperature=0"], ["policy.temperature"]),
+    ("train", ["domain=[early]", "data.domains.early.plies=[5,3]"], ["data.domains.early.plies", "[5, 3]"]),
+    ("train", ["domain=[opening]", "data.domains.opening.prefix=[a1]"], ["data.domains.opening.prefix"]),
+    ("train", ["domain=[human]"], ["data.domains.human.folder", "games/human/corpus.json", "import_games"]),
+    ("train", ["domain=[human]", "data.domains.human.folder=nowhere"], ["data.domains.human.folder", "nowhere"]),
+    ("train", ["domain=[flips]", "+data.speaks.latin=flips"], ["data.speaks", "latin", "atomic_0"]),
+    ("train", ["+data.speaks.atomic_0=nope"], ["data.speaks.atomic_0", "nope"]),
+    ("train", ["data.draw.shares=[1,2,3]"], ["data.draw.shares", "3 shares for 2 languages"]),
+    ("train", ["data.draw.pairing=parallel"], ["data.epochs", "parallel"]),
+    ("train", ["data.draw.pairing=nope"], ["data.draw.pairing", "disjoint"]),
+    ("generate", [], ["out: must be given"]),
+    ("generate", ["out=x", "prefix=[a1]"], ["prefix", "not legal"]),
+    ("generate", ["out=x", "games=0"], ["games"]),
+    ("import_games", ["out=x"], ["files"]),
+    ("import_games", ["out=x", "files=[nowhere.wtb]"], ["files", "nowhere.wtb", "does not exist"]),
+    ("import_games", ["out=x", "format=csv"], ["format", "csv", "wthor"]),
+    ("export_games", ["folder=nowhere", "out=x.txt"], ["folder", "nowhere"]),
+    ("corpus", ["against=nope"], ["against", "nope", "uniform"]),
+    ("bench", ["target=nope"], ["target", "nope", "engine"]),
     ("study", ["+study=nope"], ["study", "nope", "demo"]),
     ("study", [], ["experiments"]),
 ]  # fmt: skip
@@ -89,6 +110,35 @@ def test_one_line_and_exit_code_2(
     assert run(monkeypatch, script, *base, *arguments) == 2
     assert_one_line(capsys, expected)
     assert snapshot(tmp_path) == {}
+
+
+def test_files_that_cannot_be_imported_leave_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "evil.pickle").write_bytes(pickle.dumps([[1], os.getcwd]))
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    (tmp_path / "bad.txt").write_text("zz\n")
+    (tmp_path / "a.csv").write_text("f5d6\n")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("years of work")
+    for name, expected in (
+        ("evil.pickle", ["evil.pickle is refused", "getcwd"]),
+        ("empty.txt", ["no legal game"]),
+        ("bad.txt", ["no legal game", "bad.txt:1", "zz"]),
+        ("a.csv", ["a.csv", "format="]),
+    ):
+        call = ["import_games", f"files=[{tmp_path / name}]", f"out={tmp_path / 'out'}"]
+        before = snapshot(tmp_path)
+        assert run(monkeypatch, *call) == 2
+        lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+        assert len(lines) == 1
+        assert all(text in lines[0] for text in expected)
+        assert snapshot(tmp_path) == before
+    text = f"files=[{tmp_path / 'a.csv'}]"
+    for force in ("false", "true"):
+        call = ["import_games", text, f"out={tmp_path / 'taken'}", "format=text", f"force={force}"]
+        fails(monkeypatch, capsys, tmp_path, call, ["taken"])
+    fails(monkeypatch, capsys, tmp_path, ["generate", f"out={tmp_path / 'taken'}", "games=10"], ["taken", "no shards"])
 
 
 def test_cuda_asked_for_and_absent(

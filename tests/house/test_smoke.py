@@ -78,6 +78,116 @@ def test_a_study_with_its_report(
     assert len(list(Path("runs/demo").glob("*/*/seed0/results.json"))) == 3
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_games_are_generated_resumed_exported_and_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call = ["board=6x6", "games=250", "shard_games=100"]
+    assert run(monkeypatch, "generate", "out=a", *call) == 0
+    assert run(monkeypatch, "generate", "out=b", *call, "workers=2") == 0
+    whole = contents(Path("a"))
+    assert contents(Path("b")) == whole
+    for name in ("shard-00001.json", "shard-00002.npy", "corpus.json"):  # what a killed job may lack
+        Path("b", name).unlink()
+    written = Path("b/shard-00000.npy").stat().st_mtime_ns
+    assert run(monkeypatch, "generate", "out=b", *call) == 0
+    assert contents(Path("b")) == whole
+    assert Path("b/shard-00000.npy").stat().st_mtime_ns == written  # a whole shard is left alone
+    Path("b/shard-00000.npy").write_bytes(whole["shard-00000.npy"][:-1] + b"x")
+    assert run(monkeypatch, "generate", "out=b", *call) == 0
+    assert contents(Path("b")) == whole  # a damaged one is not
+    capsys.readouterr()
+    assert run(monkeypatch, "generate", "out=b", *call) == 0
+    assert "finished already" in capsys.readouterr().out
+    assert run(monkeypatch, "generate", "out=b", *call, "seed=1") == 2
+    assert "b holds other games" in capsys.readouterr().err
+
+    assert run(monkeypatch, "export_games", "folder=a", "out=a.txt") == 0
+    lines = Path("a.txt").read_text().splitlines()
+    assert len(lines) == 250
+    Path("more.txt").write_text("# mine\n" + lines[0] + "\na1\n")
+    assert run(monkeypatch, "import_games", "board=6x6", "files=[a.txt,more.txt]", "out=c", "shard_games=100") == 0
+    assert "251 games kept (1 repeated); 1 set aside" in capsys.readouterr().out
+    assert Path("c/rejected.txt").read_text() == "more.txt:3: move 1, a1, is not legal: a1\n"
+    assert Path("c/shard-00000.npy").read_bytes() == whole["shard-00000.npy"]
+    assert run(monkeypatch, "export_games", "folder=c", "out=c.txt") == 0
+    assert Path("c.txt").read_text().splitlines() == [*lines, lines[0]]
+
+
+def test_training_on_stored_games_and_on_domains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "generate", "out=games", "board=6x6", "games=600") == 0
+    tiny = [x for x in TINY if x != "board=4x4"]
+    call = [
+        "board=6x6",
+        *tiny,
+        "domain=[human,late,flips]",
+        "data.domains.human.folder=games",
+        "+data.speaks.atomic_1=flips",
+    ]
+    assert run(monkeypatch, "train", *call, "data.draw.shares=[3,1]", "data.draw.alpha=0.5", "run=run") == 0
+    results = RunDir("run").read_results()
+    assert all(floor["nats"] > 0 for floor in results["floors"].values())
+    assert run(monkeypatch, "train", *tiny, "board=6x6", "data.draw.pairing=parallel", "data.epochs=2", "run=run2") == 0
+
+
+def test_recorded_games_have_no_floor_and_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "generate", "out=games", "board=6x6", "games=600") == 0
+    assert run(monkeypatch, "export_games", "folder=games", "out=games.txt") == 0
+    assert run(monkeypatch, "import_games", "files=[games.txt]", "board=6x6", "out=human") == 0
+    tiny = [x for x in TINY if x != "board=4x4"]
+    domain = ["domain=[human]", "data.domains.human.folder=human"]
+    assert run(monkeypatch, "train", "board=6x6", *tiny, *domain, "run=run") == 0
+    assert RunDir("run").read_results()["floors"]["atomic_0"]["nats"] is None
+    assert run(monkeypatch, "report", "runs=[run]") == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["board=4x4", "languages=mix", "languages.anchors.count=2"],
+        ["domain=[flips,random]", "+data.speaks.atomic_0=flips", "languages=five_atomic"],
+        ["domain=[early]", "against=early"],
+    ],
+    ids=["4x4", "domains", "early"],
+)
+def test_a_corpus_is_drawn(call: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "corpus", *call, "sample=200", "data.games=300", "device.threads=1") == 0
+    numbers = json.loads(Path("corpus/numbers.json").read_text())
+    assert abs(sum(numbers["languages"].values()) - 1) < 1e-9
+    page = Path("corpus/index.html").read_text()
+    assert page.count("<figure") > 8
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_bench_ends_with_one_json_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a compiler: that path is quick, and must say so."""
+    monkeypatch.chdir(tmp_path)
+
+    def broken(*_: object, **__: object) -> object:
+        def fail(*_: object) -> object:
+            raise RuntimeError("no C++ compiler")
+
+        return fail
+
+    monkeypatch.setattr("torch.compile", broken)
+    assert run(monkeypatch, "bench", "seconds=0.05", "boards=[4,8]", "peers=false", "device=cpu") == 0
+    numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert numbers["engine.8x8.eager_games_per_s"] > 0
+    assert numbers["engine.8x8.eager_mean_length"] == pytest.approx(59.97, abs=0.03)
+    assert numbers["engine.8x8.compiled_games_per_s"] is None
+    assert numbers["engine.8x8.compile_s"] is None
+    assert numbers["engine.8x8.ratio_pgx"] is None
+
+
 def test_a_multirun_makes_one_folder_per_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, "train", "-m", "+experiment=naive,anchor", "seed=0,1", *TINY) == 0

@@ -1,6 +1,5 @@
 """scripts/corpus.py: pictures and numbers of what a training run would read."""
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from mothello.data.survey import Counts, count_corpus, divergence, opening_tree,
 from mothello.languages.family import Family
 from mothello.othello.notation import game_text, move_name
 from mothello.othello.replay import replay
+from mothello.rundir import json_text
 
 _OVERLAP_GAMES = 20_000
 _DEPTH = 3
@@ -142,7 +142,7 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
     }
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "numbers.json").write_text(json.dumps(numbers))
+    (out / "numbers.json").write_text(json_text(numbers))
     page = write_corpus_page(numbers, out)
     for title in titles:
         print(f"{title}: {_line(numbers, title)}", flush=True)

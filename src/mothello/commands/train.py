@@ -80,9 +80,11 @@ def train(config: TrainConfig) -> dict[str, Any]:
     folder.write_results("train", results)
     folder.write_status("ok")
     final = results["final"]
+    excess = final["val/excess_nats"]
+    above = "floor unknown" if excess != excess else f"{excess:.3f} nats above the floor"
     print(
-        f"done: strict top-1 legality {final['val/top1']:.3f}, loss {final['val/loss']:.3f}, "
-        f"{final['val/excess_nats']:.3f} nats above the floor; {results['seconds'] / 60:.1f} min",
+        f"done: strict top-1 legality {final['val/top1']:.3f}, loss {final['val/loss']:.3f}, {above}; "
+        f"{results['seconds'] / 60:.1f} min",
         flush=True,
     )
     return folder.read_results()

@@ -7,6 +7,7 @@ and builds the dataclasses, whose ``__post_init__`` checks ranges. Whatever a us
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from hydra.core.config_store import ConfigStore
@@ -15,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mothello.config.corpora import BenchCommand, CorpusCommand, ExportCommand, GenerateCommand, ImportCommand
 from mothello.config.schemas import ProbeCommand, ReportCommand, StudyCommand, TrainConfig, TransferCommand
+from mothello.data.stored import read_index
 from mothello.othello.rollout import GENERATOR_VERSION
 from mothello.rundir import fingerprint
 
@@ -104,8 +106,12 @@ _NOT_IDENTITY = (
 
 
 def identity(config: Any, *leave_out: str) -> dict[str, Any]:
-    """What determines a result: no device, tracking, paths or cadences, but the generator's version."""
+    """What determines a result: no device, tracking, paths or cadences, but the generator's version, and of stored
+    games what they are instead of where."""
     content = {k: v for k, v in plain(config).items() if k not in (*_NOT_IDENTITY, *leave_out)}
+    for domain in content.get("data", {}).get("domains", {}).values():
+        if domain["folder"] and (Path(domain["folder"]) / "corpus.json").exists():
+            domain["folder"] = fingerprint(read_index(Path(domain["folder"])))
     return content | {"generator_version": GENERATOR_VERSION}
 
 
