@@ -13,15 +13,14 @@ from mothello.commands.loading import family_of, games_of, weights_of
 from mothello.commands.train import resolve_device
 from mothello.config import ConfigError
 from mothello.config.corpora import CorpusCommand
-from mothello.data.batch import in_language
 from mothello.data.corpus import Corpus
 from mothello.data.domain import mixture
 from mothello.data.orbit import overlap
 from mothello.data.split import Split, corpus
 from mothello.data.survey import Counts, count_corpus, divergence, opening_tree, ply_floor
+from mothello.data.written import written
 from mothello.languages.family import Family
-from mothello.othello.notation import game_text, move_name
-from mothello.othello.replay import replay
+from mothello.othello.notation import move_name
 from mothello.rundir import json_text
 
 _OVERLAP_GAMES = 20_000
@@ -64,30 +63,6 @@ def _distance(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     found = divergence(one["counts"], other["counts"])
     by_ply = {"moves_by_ply": found.moves_by_ply.tolist(), "boards_by_ply": found.boards_by_ply.tolist()}
     return {"moves": found.moves, "boards": found.boards, **by_ply}
-
-
-def _written(games: Corpus, family: Family) -> dict[str, Any]:
-    """One game, its boards, and how every language writes it; which tokens several languages share."""
-    moves = games.moves(torch.zeros(1, dtype=torch.int64))
-    played, on = replay(moves, family.board), family.board
-    boards = []
-    for ply in range(int(played.lengths) + 1):
-        black, white = int(played.black[0, ply]), int(played.white[0, ply])
-        boards.append([1 + (black >> s & 1) - (white >> s & 1) for s in on.squares])
-    owners: dict[int, set[str]] = defaultdict(set)
-    for language in family.languages:
-        for token in language.ids:
-            owners[token].add(language.name)
-    words = {}
-    for index, language in enumerate(family.languages):
-        batch = in_language(moves, index, family)
-        ends = [int(end) for end in batch.move_ends[0] if end >= 0]
-        starts = [0, *(end + 1 for end in ends[:-1])]
-        tokens = batch.tokens[0].tolist()
-        words[language.name] = [tokens[a : b + 1] for a, b in zip(starts, ends, strict=True)]
-    shared = sorted(token for token, names in owners.items() if len(names) > 1)
-    text = game_text(moves[0].tolist(), on).split()
-    return {"moves": text, "boards": boards, "words": words, "shared": shared}
 
 
 def _overlaps(config: CorpusCommand, family: Family) -> list[dict[str, Any]]:
@@ -137,7 +112,7 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
         "against": config.against,
         "divergence": {title: _distance(found[title], found["against"]) for title in titles},
         "overlap": _overlaps(config, family),
-        "game": _written(per_language[0], family),
+        "game": written(per_language[0].moves(torch.zeros(1, dtype=torch.int64))[0], family)._asdict(),
         "corpora": {title: {k: v for k, v in row.items() if k != "counts"} for title, row in found.items()},
     }
     out = Path(config.out)

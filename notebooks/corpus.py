@@ -1,0 +1,97 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # What is in a corpus?
+#
+# A corpus is a function of a seed: `moves(indices)` gives any game of it, in any order, and nothing is stored.
+# This notebook looks at random play, at play that likes corners, and at how one game is written in several languages.
+# The same numbers and more, as a page: `python scripts/corpus.py domain=[corners]`.
+
+# %%
+import pandas as pd
+import torch
+from IPython.display import HTML, display
+
+from mothello.data.corpus import RandomPlay
+from mothello.data.orbit import overlap
+from mothello.data.split import Split, corpus
+from mothello.data.survey import count_corpus, divergence, opening_tree, ply_floor
+from mothello.data.written import written
+from mothello.languages.anchors import AnchorConfig
+from mothello.languages.family import FamilyConfig, build_family
+from mothello.othello.board import board
+from mothello.othello.notation import game_text, svg_board
+from mothello.othello.policy import PolicyConfig
+
+torch.set_num_threads(1)
+on, n = board(6), 2000
+random = corpus(on, seed=0, split=Split.train, size=20_000_000)
+corners = RandomPlay(on, seed=0, size=20_000_000, policy=PolicyConfig(corners=4))
+game_text(random.moves(torch.tensor([19_999_999]))[0].tolist(), on)
+
+# %% [markdown]
+# ## Length, choice and floor
+# The floor is what even a perfect predictor cannot know of the next move. The policy of a biased corpus is known, so
+# its floor is too.
+
+# %%
+corpora = {"random": random, "corners": corners}
+counts = {name: count_corpus(games, 0, n) for name, games in corpora.items()}
+floors = {name: ply_floor(games, n) for name, games in corpora.items()}
+plies = pd.DataFrame(
+    {
+        f"{name}: {what}": values
+        for name in corpora
+        for what, values in {
+            "legal moves": counts[name].legal / counts[name].played.sum(1),
+            "floor (nats)": floors[name].nats,
+        }.items()
+    },
+    index=pd.RangeIndex(1, on.n_moves + 1, name="ply"),
+)
+blue, red = "#2a6f97", "#c8553d"
+panels = [plies.columns[::2].tolist(), plies.columns[1::2].tolist()]
+axes = plies.plot(subplots=panels, color=[blue, blue, red, red], figsize=(9, 5), grid=True)
+
+# %% [markdown]
+# ## How different are they?
+# Jensen-Shannon divergence of moves and of boards, beside what two halves of the same corpus give by chance.
+
+# %%
+rows = {
+    "two halves of random play": divergence(count_corpus(random, 0, n // 2), count_corpus(random, n // 2, n)),
+    "random and corners": divergence(counts["random"], counts["corners"]),
+}
+display(pd.DataFrame({name: {"moves": found.moves, "boards": found.boards} for name, found in rows.items()}).T)
+
+# %% [markdown]
+# ## Openings, and games that two splits share
+
+# %%
+openings = pd.DataFrame(opening_tree(random.moves(torch.arange(n)), 2))
+openings["moves"] = [game_text(moves, on) for moves in openings["moves"]]
+display(openings.set_index("moves").T)
+display(pd.Series(overlap(random, corpus(on, 0, Split.validation, 5000), n)._asdict(), name="train and validation"))
+
+# %% [markdown]
+# ## One game, its boards, and its words
+# Two anchors: moves that all languages write with the same tokens (bold).
+
+# %%
+kinds = ["atomic*2", "split", "compositional"]
+family = build_family(FamilyConfig(kinds=kinds, anchors=AnchorConfig(count=2)), on)
+game = written(random.moves(torch.tensor([0]))[0], family)
+plies_shown = (1, 8, 16, 24, len(game.moves))
+display(HTML("&emsp;".join(svg_board(game.boards[ply], on, cell=18) for ply in plies_shown)))
+
+# %%
+marked = {
+    name: [" ".join(f"<b>{t}</b>" if t in game.shared else str(t) for t in word) for word in words]
+    for name, words in game.words.items()
+}
+HTML(pd.DataFrame(marked, index=game.moves).T.to_html(escape=False))
