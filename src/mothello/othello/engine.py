@@ -80,16 +80,14 @@ class Fused:
 
     def _compiled(self, *arguments: Any) -> Any:
         """The first call compiles; where that fails, one line says so and everything stays eager."""
-        if self.compiled is not None:
-            return self.compiled(*arguments)
+        if self.compiled is not None or self.broken:
+            return (self.function if self.compiled is None else self.compiled)(*arguments)
         start = perf_counter()
         # Traced first, so that the board's masks are constants: torch.compile would turn them into arguments.
         compiled = torch.compile(symbolic_trace(self.function), dynamic=True, fullgraph=True, options=_OPTIONS)
         try:
             result = compiled(*arguments)
-        except (
-            Exception
-        ) as error:  # no compiler, no headers, no room for its cache: the compiler's errors have no common type
+        except Exception as error:  # no compiler, no headers, no room for its cache: these share no type
             self.broken = True
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             log.warning("%s stays eager (slower, same games): no working compiler: %s", self.name, reason)
