@@ -3,11 +3,13 @@
 import json
 import os
 import tempfile
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
 
+from mothello.analysis.growth_figure import growth_figure
 from mothello.commands.bench_engine import engine_numbers
 from mothello.commands.bench_growth import growth_numbers
 from mothello.commands.entry import command
@@ -43,8 +45,18 @@ def bench(config: BenchCommand) -> dict[str, Any]:
         }
         print(f"{numbers['device']}; load {numbers['load_before']}; fp32 products {numbers['matmul_gflops']} Gflop/s")
         numbers |= TARGETS[config.target](config, device)
+    if config.out:
+        _write(config, numbers)
     print(json.dumps(numbers), flush=True)
     return numbers
+
+
+def _write(config: BenchCommand, numbers: dict[str, Any]) -> None:
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{config.target}.json").write_text(json.dumps(numbers, indent=1) + "\n")
+    if config.target == "growth":
+        growth_figure(numbers).savefig(out / "growth.png", dpi=130)
 
 
 main = command("bench", BenchCommand, bench)

@@ -65,8 +65,8 @@ def _distance(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return {"moves": found.moves, "boards": found.boards, **by_ply}
 
 
-def _overlaps(config: CorpusCommand, family: Family) -> list[dict[str, Any]]:
-    """What the training games share with each split that something is measured on."""
+def _overlaps(config: CorpusCommand, family: Family, against: Corpus) -> list[dict[str, Any]]:
+    """What the training games share with each split that something is measured on, and with the other corpus."""
     size = min(_OVERLAP_GAMES, config.data.games)
     train = games_of(config.data, family, Split.train, size)[0]
     rows = []
@@ -76,7 +76,8 @@ def _overlaps(config: CorpusCommand, family: Family) -> list[dict[str, Any]]:
         except ConfigError:  # a stored split may be smaller than what is asked for here
             continue
         rows.append({"one": "train", "other": split.value, **overlap(train, other, _OVERLAP_GAMES)._asdict()})
-    return rows
+    found = overlap(train, against, _OVERLAP_GAMES)
+    return [*rows, {"one": "train", "other": f"{config.against} (held against)", **found._asdict()}]
 
 
 def _against(config: CorpusCommand, family: Family) -> Corpus:
@@ -111,7 +112,7 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
         "pairing": config.data.draw.pairing.value,
         "against": config.against,
         "divergence": {title: _distance(found[title], found["against"]) for title in titles},
-        "overlap": _overlaps(config, family),
+        "overlap": _overlaps(config, family, other),
         "game": written(per_language[0].moves(torch.zeros(1, dtype=torch.int64))[0], family)._asdict(),
         "corpora": {title: {k: v for k, v in row.items() if k != "counts"} for title, row in found.items()},
     }

@@ -102,6 +102,8 @@ class BenchCommand:
     boards: list[int] = field(default_factory=lambda: [4, 6, 8])
     peers: bool = True
     """Also time pgx, open_spiel and the slow reference, where they are installed."""
+    out: str = ""
+    """Folder for the numbers as JSON, and for the figure of target=growth; by default nothing is written."""
     device: DeviceConfig = field(default_factory=DeviceConfig)
 
     def __post_init__(self) -> None:
