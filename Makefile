@@ -35,6 +35,7 @@ test: lint
 	@$(BIN)/python -m pytest -m "not slow" -n 2
 
 slow: setup
+	@$(BIN)/python -m pip install --quiet --editable ".[oracle]"
 	@$(BIN)/python -m pytest -m slow
 
 clean:
