@@ -46,25 +46,28 @@ def _continuations(family: Family, language: int) -> Int64[Tensor, "state move"]
     return table
 
 
-def _read(tokens: Int64[Tensor, "game token"], family: Family, language: int, predictor: Predictor) -> _Reading:
+def _read(
+    tokens: Int64[Tensor, "game token"], family: Family, language: int, predictor: Predictor, columns: Tensor
+) -> _Reading:
+    """columns: place of each token id among those that matter."""
     spelling, board = family.spelling(language), family.board
     n, length = tokens.shape
     decoded = decode(tokens, spelling)
     predicted = predictor(decoded.moves[:, : board.n_moves]).float()
     state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
-    rows, continuing = torch.arange(n), _continuations(family, language)
+    rows, continuing, width = torch.arange(n), _continuations(family, language), int(columns.max()) + 1
     token_p, move_p, weights = [], [], []
     log_weight = torch.zeros(n)
     for place in range(length):
         following = continuing[state]
         possible = predicted[rows, ply.clamp(max=predicted.shape[1] - 1)] * (following >= 0)
         possible = possible / possible.sum(1, keepdim=True).clamp(min=1e-30)
-        p = torch.zeros(n, family.vocabulary_size).scatter_add_(1, following.clamp(min=0), possible)
+        p = torch.zeros(n, width).scatter_add_(1, columns[following.clamp(min=0)], possible)
         token_p.append(p)
         move_p.append(possible)
         weights.append(log_weight)
         token = tokens[:, place]
-        log_weight = log_weight + p[rows, token].log()
+        log_weight = log_weight + p[rows, columns[token]].log()
         ply = ply + (spelling.move[state, token] >= 0)
         state = spelling.next_state[state, token]
     return _Reading(torch.stack(token_p, 1), torch.stack(move_p, 1), torch.stack(weights, 1))
@@ -77,6 +80,12 @@ def _each(predictors: Predictor | Sequence[Predictor], family: Family) -> list[P
     return each
 
 
+def _possible(language: Int64[Tensor, " game"], family: Family) -> list[int]:
+    """Languages that share a token with one of the batch, ascending: the others did not write a single token of it."""
+    ids = family.own_table[torch.unique(language)].any(0)
+    return torch.nonzero((family.own_table & ids).any(1)).flatten().tolist()
+
+
 def entropies(
     batch: Batch, family: Family, predictors: Predictor | Sequence[Predictor], weights: Sequence[float] | None = None
 ) -> Float[Tensor, "game token"]:
@@ -86,14 +95,17 @@ def entropies(
     is the mixture's entropy, and on the games of one language it is what that language costs.
     predictors: what is known of the moves, for all languages or for each. weights: how often each language is spoken.
     """
-    tokens = batch.tokens.cpu()
-    readings = [_read(tokens, family, k, known) for k, known in enumerate(_each(predictors, family))]
-    prior = torch.tensor(weights or [1.0] * len(readings)).log().view(-1, 1, 1)
+    tokens, language = batch.tokens.cpu(), batch.language.cpu()
+    known, speakers = _each(predictors, family), _possible(language, family)
+    ids = family.own_table[speakers].any(0)
+    columns = torch.where(ids, ids.cumsum(0), 0)  # 0: whatever these languages never write, such as PAD
+    readings = [_read(tokens, family, k, known[k], columns) for k in speakers]
+    prior = torch.tensor([weights[k] if weights else 1.0 for k in speakers]).log().view(-1, 1, 1)
     log_weight = prior + torch.stack([r.log_weight for r in readings])[:, :, 1:]  # what is known predicts the next
     p = torch.stack([r.move if family.output is Output.unified else r.token for r in readings])[:, :, 1:]
     mixed = (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
     mixed = mixed / mixed.sum(-1, keepdim=True).clamp(min=1e-30)  # a reading whose game is over says nothing
-    spoken = p[batch.language.cpu(), torch.arange(len(tokens))]
+    spoken = p[torch.searchsorted(torch.tensor(speakers), language), torch.arange(len(tokens))]
     loss = -torch.special.xlogy(spoken, mixed).sum(-1)
     loss = torch.cat([loss, torch.zeros(len(tokens), 1)], 1)
     return torch.where(batch.targets.cpu() == IGNORE, 0.0, loss)
