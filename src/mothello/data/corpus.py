@@ -1,6 +1,7 @@
 """Corpora: anything that has a length and gives the moves of any of its games."""
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Protocol
 
 import torch
@@ -143,7 +144,7 @@ class Mixture:
 
 def draw(bits: Int64[Tensor, " *batch"], weights: Sequence[float]) -> Int64[Tensor, " *batch"]:
     """Index drawn in proportion to the weights by 32 random bits; the same on every device."""
-    total, bounds = sum(weights), []
-    for k in range(1, len(weights)):
-        bounds.append(-int(-(sum(weights[:k]) / total * 2**32) // 1))  # rounded up
+    total = sum(weights)
+    # rounded up; a trifle less first, because equal shares do not add up exactly
+    bounds = [ceil(sum(weights[:k]) / total * 2**32 - 1e-4) for k in range(1, len(weights))]
     return torch.bucketize(bits, torch.tensor(bounds, dtype=torch.int64, device=bits.device), right=True)

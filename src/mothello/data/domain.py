@@ -6,13 +6,14 @@ of different domains are the testbed's counterpart of monolingual corpora about 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mothello.data.corpus import Corpus, Mixture, Window
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.predict import Predictor, play_predictor
 from mothello.data.split import PARTS, Split, corpus
-from mothello.data.stored import StoredGames
+from mothello.data.stored import StoredGames, read_index
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
 from mothello.othello.policy import PolicyConfig
@@ -35,11 +36,11 @@ class DomainConfig:
 
     def __post_init__(self) -> None:
         if not self.weight > 0:
-            raise ValueError(f"weight: {self.weight} is not positive")
+            raise ValueError(f"domain.weight: {self.weight} is not positive")
         if len(self.plies) not in (0, 2):
-            raise ValueError(f"plies: {self.plies} is not [first, last]")
+            raise ValueError(f"domain.plies: {self.plies} is not [first, last]")
         if self.folder and (self.prefix or not self.policy.uniform):
-            raise ValueError(f"folder: {self.folder} holds finished games; policy and prefix cannot change them")
+            raise ValueError(f"domain.folder: {self.folder} holds finished games; policy and prefix cannot change them")
 
     @property
     def plain(self) -> bool:
@@ -47,11 +48,11 @@ class DomainConfig:
         return not (self.folder or self.prefix or self.plies) and self.policy.uniform
 
 
-def _seed(domain: DomainConfig, seed: int) -> int:
-    """Games of different domains share no random number; uniform play from the start keeps the corpus' seed."""
-    if domain.policy.uniform and not domain.prefix:
+def _seed(domain: DomainConfig, prefix: list[int], seed: int) -> int:
+    """Games of different domains share no random number; uniform play of whole games keeps the corpus' seed."""
+    if domain.plain:
         return seed
-    return derive(seed, "domain", *domain.policy.units, *domain.prefix)
+    return derive(seed, "domain", *domain.policy.units, "prefix", *prefix, "plies", *domain.plies)
 
 
 def source_predictor(on: Board, source: Mapping[str, Any], split: Split) -> Predictor | None:
@@ -65,25 +66,39 @@ def source_predictor(on: Board, source: Mapping[str, Any], split: Split) -> Pred
     return play_predictor(on, prefix, policy)
 
 
+def _opening(domain: DomainConfig, on: Board) -> list[int]:
+    try:
+        return [parse_move(text, on) for text in domain.prefix]
+    except ValueError as error:
+        raise ValueError(f"prefix: {error}") from None
+
+
 def domain_corpus(on: Board, seed: int, split: Split, size: int, domain: DomainConfig) -> Corpus:
     """Games of one domain and split. ValueError names what does not fit: prefix, plies, folder."""
     if domain.folder:
+        holds = read_index(Path(domain.folder))["board"]
+        if holds != on.name:
+            raise ValueError(f"folder: {domain.folder} holds {holds} games, the board is {on.name}")
         stored = StoredGames(domain.folder, PARTS[split], size)
-        if stored.board != on:
-            raise ValueError(f"folder: {domain.folder} holds {stored.board.name} games, the board is {on.name}")
         games: Corpus = stored.known(source_predictor(on, stored.index["source"], split))
     else:
-        prefix = [parse_move(text, on) for text in domain.prefix]
-        games = corpus(on, _seed(domain, seed), split, size, prefix, domain.policy)
+        prefix = _opening(domain, on)
+        games = corpus(on, _seed(domain, prefix, seed), split, size, prefix, domain.policy)
     return Window(games, *domain.plies) if domain.plies else games
 
 
 def mixture(on: Board, seed: int, split: Split, size: int, domains: Mapping[str, DomainConfig]) -> Corpus:
-    """Games of several domains in proportion to their weights. ValueError names the domain."""
+    """Games of several domains in proportion to their weights. ValueError names the domain.
+
+    A folder alone must hold the training games that are asked for; beside other domains its games repeat, and of a
+    split that is measured on there may be fewer.
+    """
     sources = []
     for name, domain in domains.items():
         try:
-            wanted = size if not domain.folder else min(size, StoredGames(domain.folder, PARTS[split]).available)
+            wanted = size
+            if domain.folder and (len(domains) > 1 or split is not Split.train):
+                wanted = max(1, min(size, StoredGames(domain.folder, PARTS[split]).available))
             sources.append(domain_corpus(on, seed, split, wanted, domain))
         except ValueError as error:
             raise ValueError(f"domains.{name}.{error}") from None

@@ -63,7 +63,7 @@ def tree_predictor(games: Moves, probability: Float[Tensor, " game"], n_moves: i
         mass = torch.zeros(len(opening), n_moves + 1, dtype=torch.float64)
         following = torch.where(games[:, state] >= 0, games[:, state].long(), n_moves)
         mass.index_put_((row, following), probability, accumulate=True)
-        levels.append((opening, mass[:, :n_moves] / mass[:, :n_moves].sum(1, keepdim=True).clamp(min=1e-300)))
+        levels.append((opening, (mass / mass.sum(1, keepdim=True).clamp(min=1e-300))[:, :n_moves]))
 
     def predict(moves: Moves) -> Float[Tensor, "game state move"]:
         moves = moves.cpu()

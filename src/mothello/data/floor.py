@@ -61,7 +61,8 @@ def _read(
     for place in range(length):
         following = continuing[state]
         possible = predicted[rows, ply.clamp(max=predicted.shape[1] - 1)] * (following >= 0)
-        possible = possible / possible.sum(1, keepdim=True).clamp(min=1e-30)
+        total = possible.sum(1, keepdim=True).clamp(min=1e-30)  # between two moves: that the game goes on at all
+        possible = torch.where((state == ROOT).unsqueeze(1), possible, possible / total)
         p = torch.zeros(n, width).scatter_add_(1, columns[following.clamp(min=0)], possible)
         token_p.append(p)
         move_p.append(possible)
@@ -106,6 +107,7 @@ def entropies(
     mixed = (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
     mixed = mixed / mixed.sum(-1, keepdim=True).clamp(min=1e-30)  # a reading whose game is over says nothing
     spoken = p[torch.searchsorted(torch.tensor(speakers), language), torch.arange(len(tokens))]
+    spoken = spoken / spoken.sum(-1, keepdim=True).clamp(min=1e-30)
     loss = -torch.special.xlogy(spoken, mixed).sum(-1)
     loss = torch.cat([loss, torch.zeros(len(tokens), 1)], 1)
     return torch.where(batch.targets.cpu() == IGNORE, 0.0, loss)

@@ -18,7 +18,8 @@ from mothello.othello.replay import replay, squares_to_moves
 Moves = Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"]
 Predictor = Callable[[Moves], Float[Tensor, "game state move"]]
 """Moves [game, ply] -> float64 probabilities [game, ply + 1, move], on the CPU: state t is the one before ply t.
-Zero rows where the game is over."""
+A row sums to the probability that the game goes on: zero where it is over, less than one where it may be (a mixture
+some of whose sources end early). Whoever asks what follows, given that something does, divides by the sum."""
 
 
 def play_predictor(board: Board, prefix: Sequence[int] = (), policy: PolicyConfig | None = None) -> Predictor:
@@ -41,6 +42,11 @@ def play_predictor(board: Board, prefix: Sequence[int] = (), policy: PolicyConfi
     return predict
 
 
+def given_a_move(predicted: Float[Tensor, "*batch move"]) -> Float[Tensor, "*batch move"]:
+    """What follows, given that something does; zero rows stay zero."""
+    return predicted / predicted.sum(-1, keepdim=True).clamp(min=1e-300)
+
+
 def log_likelihood(moves: Moves, predicted: Float[Tensor, "game state move"]) -> Float[Tensor, "game state"]:
     """Log probability of the moves before every state, float64; -inf once an impossible one was played."""
     played = moves.cpu().long()
@@ -57,7 +63,6 @@ def mixed(predictors: Sequence[Predictor], weights: Sequence[float]) -> Predicto
     def predict(moves: Moves) -> Float[Tensor, "game state move"]:
         each = [predictor(moves) for predictor in predictors]
         seen = torch.stack([p + log_likelihood(moves, e) for p, e in zip(prior, each, strict=True)])
-        both = (torch.stack(each) * seen.softmax(0).nan_to_num(0.0).unsqueeze(-1)).sum(0)
-        return both / both.sum(-1, keepdim=True).clamp(min=1e-300)  # given that a move follows
+        return (torch.stack(each) * seen.softmax(0).nan_to_num(0.0).unsqueeze(-1)).sum(0)
 
     return predict

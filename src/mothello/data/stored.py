@@ -14,7 +14,8 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -24,10 +25,11 @@ from torch import Tensor
 from mothello.data.corpus import WholeGames
 from mothello.data.orbit import orbit_hash
 from mothello.data.predict import Predictor
-from mothello.othello.board import Board, board
+from mothello.othello.board import SIZES, Board, board
 
 FORMAT_VERSION = 1
 END = 255
+_BOARDS = {board(size).name: board(size) for size in SIZES}
 
 
 class StoredError(ValueError):
@@ -40,25 +42,18 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def _atomically(path: Path, write: Callable[[Path], Any]) -> None:
+def _atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    write(part)
+    with part.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(part, path)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Whole or not at all."""
-    _atomically(path, lambda part: part.write_text(json.dumps(content, indent=1) + "\n"))
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    def write(part: Path) -> None:
-        with part.open("wb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
-
-    _atomically(path, write)
+    _atomically(path, lambda file: file.write((json.dumps(content, indent=1) + "\n").encode()))
 
 
 def shard_names(folder: Path, number: int) -> tuple[Path, Path, Path]:
@@ -81,10 +76,11 @@ def write_shard(
         games.append(np.where(moves.numpy() < 0, END, moves.numpy()).astype(np.uint8))
         orbits.append(orbit_hash(moves, on).numpy().astype(np.uint32))
     file, orbit_file, described = shard_names(folder, number)
-    _save(file, np.concatenate(games))
-    _save(orbit_file, np.concatenate(orbits))
+    for path, arrays in ((file, games), (orbit_file, orbits)):
+        _atomically(path, lambda out, arrays=arrays: np.save(out, np.concatenate(arrays)))  # type: ignore[misc]
     count = sum(map(len, games))
-    content = {"file": file.name, "first": first, "count": count, "checksum": checksum(file), **about}
+    sums = {"checksum": checksum(file), "orbit_checksum": checksum(orbit_file)}
+    content = {"file": file.name, "first": first, "count": count, **sums, **about}
     write_json(described, content)
     return content
 
@@ -94,9 +90,13 @@ def whole_shard(folder: Path, number: int, about: Mapping[str, Any]) -> dict[str
     file, orbit_file, described = shard_names(folder, number)
     if not (file.exists() and orbit_file.exists() and described.exists()):
         return None
-    content = json.loads(described.read_text())
-    same = all(content.get(key) == value for key, value in about.items())
-    return content if same and content["checksum"] == checksum(file) else None
+    try:
+        content = json.loads(described.read_text())
+        same = all(content[key] == value for key, value in about.items())
+        sums = content["checksum"], content["orbit_checksum"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return content if same and sums == (checksum(file), checksum(orbit_file)) else None
 
 
 def write_index(folder: Path, on: Board, source: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]) -> None:
@@ -122,7 +122,8 @@ def read_index(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
         version = content["version"]
-        _ = content["board"], content["count"], content["source"], content["shards"]
+        _ = _BOARDS[content["board"]], content["count"], content["source"]
+        _ = [(shard["file"], int(shard["count"]), shard["checksum"]) for shard in content["shards"]]
     except (ValueError, KeyError, TypeError):
         raise StoredError(f"folder: {path} is damaged") from None
     if version != FORMAT_VERSION:
@@ -145,13 +146,16 @@ class StoredGames(WholeGames):
     ) -> None:
         self.folder = Path(folder)
         self.index = read_index(self.folder)
-        self.board = board(int(self.index["board"][0]))
+        self.board = _BOARDS[self.index["board"]]
         self.shards, orbits = [], []
         for number, listed in enumerate(self.index["shards"]):
             file, orbit_file, _ = shard_names(self.folder, number)
-            self.shards.append(self._open(file, listed, verify))
+            shape = (listed["count"], self.board.n_moves)
+            self.shards.append(self._open(file, shape, np.uint8))
+            if verify and checksum(file) != listed["checksum"]:
+                raise StoredError(f"folder: {file} is damaged: its checksum differs from corpus.json")
             if part != (0.0, 1.0):
-                orbits.append(self._map(orbit_file))
+                orbits.append(self._open(orbit_file, shape[:1], np.uint32))
         self.starts = np.cumsum([0, *(len(shard) for shard in self.shards)])
         self.rows: np.ndarray | None = None  # None: every game
         if orbits:
@@ -171,26 +175,22 @@ class StoredGames(WholeGames):
         return self
 
     @staticmethod
-    def _map(file: Path) -> np.ndarray:
+    def _open(file: Path, shape: tuple[int, ...], kind: type) -> np.ndarray:
         try:
-            return np.load(file, mmap_mode="r")
-        except (OSError, ValueError):
+            array = np.load(file, mmap_mode="r")
+        except (OSError, ValueError, EOFError, BadZipFile):
             raise StoredError(f"folder: {file} is missing or damaged") from None
-
-    def _open(self, file: Path, listed: Mapping[str, Any], verify: bool) -> np.ndarray:
-        shard = self._map(file)
-        if shard.shape != (listed["count"], self.board.n_moves) or shard.dtype != np.uint8:
-            raise StoredError(f"folder: {file} holds {shard.shape[0]} games, corpus.json says {listed['count']}")
-        if verify and checksum(file) != listed["checksum"]:
-            raise StoredError(f"folder: {file} is damaged: its checksum differs from corpus.json")
-        return shard
+        if array.shape != shape or array.dtype != kind:
+            has = f"{array.shape[0]} games" if array.shape[1:] == shape[1:] and array.ndim else "something else"
+            raise StoredError(f"folder: {file} holds {has}, corpus.json says {shape[0]}")
+        return array
 
     def __len__(self) -> int:
         return self.size
 
     def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
         asked = indices.cpu().numpy()
-        assert not len(asked) or (asked.min() >= 0 and asked.max() < self.available), "no such game"
+        assert not len(asked) or (asked.min() >= 0 and asked.max() < self.size), "no such game"
         rows = asked if self.rows is None else self.rows[asked]
         shard = np.searchsorted(self.starts, rows, side="right") - 1
         result = np.empty((len(rows), self.board.n_moves), dtype=np.uint8)

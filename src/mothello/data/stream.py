@@ -11,7 +11,7 @@ from torch import Tensor
 from mothello.data.batch import Batch, make_batch
 from mothello.data.corpus import Corpus
 from mothello.data.domain import DomainConfig
-from mothello.data.pairing import LanguageDraw, languages_of
+from mothello.data.pairing import LanguageDraw, Pairing, languages_of
 from mothello.languages.family import Family
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
@@ -49,6 +49,8 @@ class DataConfig:
         for language, domain in self.speaks.items():
             if domain not in self.domains:
                 raise ValueError(f"data.speaks.{language}: no domain {domain!r}; there are {list(self.domains)}")
+        if self.speaks and self.draw.pairing is Pairing.parallel:
+            raise ValueError("data.speaks: parallel corpora hold every game in every language; leave speaks out")
         if self.steps < 1:
             raise ValueError("data.games: games x epochs is less than one batch")
 
@@ -150,9 +152,11 @@ class Stream:
 
     def pairs(self, step: int, one: int, other: int) -> tuple[Batch, Batch]:
         """The games of that step in two languages, row by row translations of each other: for measures, and for
-        objectives that need parallel text. Only games of one corpus can be in both languages."""
-        assert self.corpora[one] is self.corpora[other], "languages with domains of their own share no games"
-        games = self.games(step)
-        both = [torch.full_like(games.language, language) for language in (one, other)]
-        written = [make_batch(games.moves, language, self.family, games.first_scored) for language in both]
+        objectives that need parallel text. Both languages must draw from the same corpus."""
+        games = self.corpora[one]
+        assert games is self.corpora[other], "languages with domains of their own share no games"
+        indices = self.indices(self._rows(step))
+        moves, first_scored = games.moves(indices), games.first_scored(indices)
+        both = [torch.full_like(indices, language) for language in (one, other)]
+        written = [make_batch(moves, language, self.family, first_scored) for language in both]
         return written[0], written[1]

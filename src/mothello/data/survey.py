@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from mothello.data.corpus import Corpus, Mixture, Window
+from mothello.data.corpus import Corpus
 from mothello.data.enumerated import all_games
-from mothello.data.predict import Predictor, log_likelihood, play_predictor
+from mothello.data.predict import Predictor, given_a_move, log_likelihood, play_predictor
 from mothello.othello.bitboard import popcount
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_cells
@@ -41,8 +41,8 @@ def _exact(on: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
         # sum over completions of an opening: their uniform probabilities add up to that of the opening
         share = log_likelihood(moves, known)[:, -1:]
         opening = log_likelihood(moves, predictor(moves))[:, :-1] - log_likelihood(moves, known)[:, :-1]
-        weight = (share + opening).exp() * (predicted.sum(-1) > 0)
-        nats += (weight * _entropy(predicted)).sum(0)
+        weight = (share + opening).exp() * predicted.sum(-1)
+        nats += (weight * _entropy(given_a_move(predicted))).sum(0)
         mass += weight.sum(0)
     return nats / mass
 
@@ -50,19 +50,24 @@ def _exact(on: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
 def ply_floor(games: Corpus, n: int) -> PlyFloor:
     """The floor of a corpus by ply, from its first n games where it cannot be enumerated."""
     on, predictor = games.board, games.predictor
-    cut = isinstance(games, Mixture) and any(isinstance(source, Window) for source in games.sources)
-    if on.size == 4 and predictor is not None and not cut:
+    if on.size == 4 and predictor is not None:
         exact = _exact(on, predictor)
         return PlyFloor(exact, torch.zeros_like(exact), "exact")
-    known = predictor or play_predictor(on)
+    mean, error = sampled_floor(games, predictor or play_predictor(on), n)
+    return PlyFloor(mean, error, "sampled" if predictor is not None else "bound")
+
+
+def sampled_floor(games: Corpus, known: Predictor, n: int) -> tuple[Float[Tensor, " ply"], Float[Tensor, " ply"]]:
+    """Mean entropy of what is known before each ply of the first n games, and its standard error over games."""
+    on = games.board
     total, square, count = (torch.zeros(on.n_moves, dtype=torch.float64) for _ in range(3))
     for indices in torch.arange(min(n, len(games))).split(_AT_ONCE):
         moves = games.moves(indices)
-        nats, played = _entropy(known(moves)[:, :-1]), (moves >= 0).double()
+        nats, played = _entropy(given_a_move(known(moves)[:, :-1])), (moves >= 0).double()
         total, square, count = total + (nats * played).sum(0), square + (nats**2 * played).sum(0), count + played.sum(0)
     mean = total / count
     spread = (square / count - mean**2).clamp(min=0) / (count - 1).clamp(min=1)
-    return PlyFloor(mean, spread.sqrt(), "sampled" if predictor is not None else "bound")
+    return mean, spread.sqrt()
 
 
 class Counts(NamedTuple):

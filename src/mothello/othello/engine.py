@@ -23,6 +23,9 @@ Step = Callable[..., Any]
 COMPILE_SECONDS = 20.0
 """What compiling takes, roughly, on a machine with one or two cores (docs/LOG.md). Only decides when it pays."""
 
+_TELLING = 1024
+"""Games before which the time spent says little about a game: it is nearly all fixed cost."""
+
 _OPTIONS: dict[str, Any] = {"max_fusion_size": 10_000, "realize_opcount_threshold": 4}
 """One kernel, whatever its length; and each value computed once instead of being inlined into all its users, which is
 what makes compiling slow. Neither changes a result (docs/LOG.md)."""
@@ -64,7 +67,7 @@ class Fused:
         self._games, self._seconds = 0, 0.0
 
     def _pays(self, games: int) -> bool:
-        rate = self._seconds / self._games if self._games else 0.0
+        rate = self._seconds / self._games if self._games >= _TELLING else 0.0
         return self._seconds + rate * games > COMPILE_SECONDS
 
     def step(self, games: int, engine: Engine = Engine.auto) -> Step:
@@ -84,8 +87,8 @@ class Fused:
             return (self.function if self.compiled is None else self.compiled)(*arguments)
         start = perf_counter()
         # Traced first, so that the board's masks are constants: torch.compile would turn them into arguments.
-        compiled = torch.compile(symbolic_trace(self.function), dynamic=True, fullgraph=True, options=_OPTIONS)
         try:
+            compiled = torch.compile(symbolic_trace(self.function), dynamic=True, fullgraph=True, options=_OPTIONS)
             result = compiled(*arguments)
         except Exception as error:  # no compiler, no headers, no room for its cache: these share no type
             self.broken = True

@@ -83,7 +83,12 @@ def _fused(board: Board, units: tuple[int, int, int], device: str) -> Fused:
     def score(own: Tensor, opponent: Tensor, legal: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
         return _score(own, opponent, legal, rank, board, units)
 
-    return Fused(score, f"policy play on {board.name} ({device})")
+    return Fused(score, f"move scores on {board.name} ({device})")
+
+
+@cache
+def _exponentials(device: torch.device) -> Int64[Tensor, " difference"]:
+    return torch.tensor([*_TABLE, 0], device=device)
 
 
 def options(
@@ -97,8 +102,7 @@ def options(
     score = _fused(board, policy.units, legal.device.type).step(0, engine)
     square, scores = score(own[game], opponent[game], legal[game], rank)
     best = torch.full_like(legal, -(1 << 62)).scatter_reduce(0, game, scores, "amax")
-    table = torch.tensor([*_TABLE, 0], device=legal.device)
-    return Options(game, square, table[(best[game] - scores).clamp(max=len(_TABLE))])
+    return Options(game, square, _exponentials(legal.device)[(best[game] - scores).clamp(max=len(_TABLE))])
 
 
 def pick(found: Options, uniform: Bits) -> Bits:

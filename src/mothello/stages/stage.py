@@ -85,11 +85,11 @@ def build_evaluator(
     weights: Sequence[float] | None = None,
     device: torch.device | str = "cpu",
 ) -> Evaluator:
-    """The first ``size`` games of each language's corpus, written in it, with the floor of each.
+    """The first ``size`` games of each language's corpus (or all of a smaller one), written in it, with their floors.
 
     weights: how often each language is spoken in training; the floor is nan where no predictor is known.
     """
-    indices = torch.arange(size, device=device)
+    indices = torch.arange(min(size, *(len(corpus) for corpus in games)), device=device)
     moves = [corpus.moves(indices) for corpus in games]
     predictors = [corpus.predictor for corpus in games]
     known = [predictor for predictor in predictors if predictor is not None]
