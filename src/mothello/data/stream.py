@@ -104,7 +104,7 @@ class Stream:
         self.family, self.batch_size, self.device = family, batch_size, torch.device(device)
         self.seed, self.corpus_seed, self.how = seed, corpus_seed, how or LanguageDraw()
         self.size = min(len(games) for games in self.corpora)
-        self.steps_at_once = max(1, 4096 // batch_size)  # bulk play is faster; the games stay the same
+        self.steps_at_once = max(1, min(8192, self.size) // batch_size)  # bulk play is faster; the games stay the same
         self._chunk: tuple[int, Games] | None = None
 
     def _rows(self, step: int, n_steps: int = 1) -> Int64[Tensor, " game"]:

@@ -57,8 +57,8 @@ def fused(board: Board, device: str, policy: PolicyConfig) -> Fused:
     return Fused(ply, f"{'random' if policy.uniform else 'policy'} play on {board.name} ({device})")
 
 
-CHUNK = {"cpu": (4096, 131_072), "cuda": (65_536, 1 << 20)}
-"""Games at once by device, eager and compiled: a chunk's state stays in a CPU's cache, and fills a GPU."""
+CHUNK = {"cpu": (65_536, 131_072), "cuda": (1 << 20, 1 << 20)}
+"""Games at once by device, eager and compiled: enough for all threads, and to hide what a call costs (docs/LOG.md)."""
 
 
 def _play(step: Step, indices: Int64[Tensor, " game"], play: "Play", engine: Engine) -> Int8[Tensor, "game ply"]:
