@@ -13,20 +13,24 @@ GAMES = (10**3, 10**4, 10**5, 10**6, 10**7, 10**8)
 LANGUAGES = (2, 5, 10, 20, 50, 100)
 
 _PROBE = """
-import json, resource, sys, time, torch
+import json, sys, time, torch
 from mothello.data.corpus import RandomPlay
 from mothello.data.stream import Stream
 from mothello.languages.family import FamilyConfig, build_family
 from mothello.othello.board import board
+from mothello.othello.rollout import Play
 what, n, size, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 torch.set_num_threads(threads)
 on = board(size)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def held(key):  # kB of this process alone; getrusage would tell the parent's peak as well
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(key))
+before = held("VmRSS")
 start = time.perf_counter()
 if what == "games":
-    corpus, plies = RandomPlay(on, 0, n), 0
-    for first in range(0, n, 1 << 19):
-        plies += int((corpus.moves(torch.arange(first, min(n, first + (1 << 19)))) >= 0).sum())
+    play, plies, at_once = Play(on), 0, 1 << 17
+    for first in range(0, n, at_once):
+        last = min(n, first + at_once)
+        plies += int((play.games(torch.arange(first, last), coming=n - last) >= 0).sum())
     seconds, extra = time.perf_counter() - start, plies / n
 else:
     family = build_family(FamilyConfig(kinds=[f"atomic*{n}"]), on)
@@ -35,7 +39,7 @@ else:
     start = time.perf_counter()
     tokens = sum(int((stream.batch(step).tokens > 0).sum()) for step in range(1, 65))
     seconds, extra = time.perf_counter() - start, tokens
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = held("VmHWM")
 print(json.dumps({"n": n, "seconds": seconds, "peak_mb": peak / 1000, "base_mb": before / 1000, "extra": extra}))
 """
 

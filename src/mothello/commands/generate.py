@@ -63,7 +63,7 @@ def _write(config: GenerateCommand, number: int, bar: "tqdm[Any] | None") -> dic
 
     def parts() -> Any:
         for indices in torch.arange(config.first + start, config.first + end).split(_AT_ONCE):
-            yield play.games(indices)
+            yield play.games(indices, coming=config.games // config.workers - start)
             if bar is not None:
                 bar.update(len(indices))
 

@@ -94,16 +94,19 @@ class Play:
             if illegal_at >= 0:
                 raise ValueError(f"prefix: move {illegal_at + 1} is not legal")
 
-    def games(self, indices: Int64[Tensor, " game"], engine: Engine = Engine.auto) -> Int8[Tensor, "game ply"]:
+    def games(
+        self, indices: Int64[Tensor, " game"], engine: Engine = Engine.auto, coming: int = 0
+    ) -> Int8[Tensor, "game ply"]:
         """Random legal games: moves [game, ply], -1 after the end; passes are not written.
 
-        engine: how it is computed, never what.
+        engine: how it is computed, never what. coming: games that will be asked for later, where that is known; a
+        long job is then compiled early instead of when it has been slow for long enough.
         """
         ply = fused(self.board, indices.device.type, self.policy)
         parts: list[Tensor] = []
         done = 0
         while done < len(indices) or not parts:
-            step = ply.step(len(indices) - done, engine)
+            step = ply.step(len(indices) - done + coming, engine)
             eager = step is ply.function
             chunk = indices[done : done + CHUNK[indices.device.type][not eager]]
             start = perf_counter()
