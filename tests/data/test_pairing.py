@@ -16,7 +16,9 @@ from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, make_batch
 from mothello.data.corpus import RandomPlay, WholeGames, Window, draw
+from mothello.data.orbit import orbit_code
 from mothello.data.pairing import LanguageDraw, Pairing, languages_of
+from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.family import Family, FamilyConfig, Output, build_family
@@ -362,3 +364,20 @@ def test_the_pairing_does_not_move_the_order_of_the_games():
         assert games[0] == games[1] == games[2]
     languages = [stream.batch(0).language.tolist() for stream in streams]
     assert languages[0] != languages[1]
+
+
+def test_disjoint_languages_share_no_game_and_no_mirror_image_on_a_board_where_games_repeat():
+    """4x4: the same game stands at several indices; drawn by the index alone, thousands had two languages."""
+    made = build_family(FamilyConfig(kinds=["atomic*2"]), FOUR)
+    games = corpus(FOUR, 0, Split.train, 20_000)
+    owners: dict[str, dict[int, set[int]]] = {}
+    for pairing in (Pairing.disjoint, Pairing.drawn):
+        stream = Stream(games, made, 1000, 0, how=LanguageDraw(pairing=pairing))
+        found = owners.setdefault(pairing.value, {})
+        for step in range(20):
+            drawn = stream.games(step)
+            for code, language in zip(orbit_code(drawn.moves, FOUR).tolist(), drawn.language.tolist(), strict=True):
+                found.setdefault(code, set()).add(language)
+    assert max(map(len, owners["disjoint"].values())) == 1
+    assert sum(len(languages) == 2 for languages in owners["drawn"].values()) > 1000  # control
+    assert 0.45 < np.mean([min(languages) for languages in owners["disjoint"].values()]) < 0.55

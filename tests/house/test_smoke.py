@@ -105,6 +105,9 @@ def test_games_are_generated_resumed_exported_and_imported(
     assert "finished already" in capsys.readouterr().out
     assert run(monkeypatch, "generate", "out=b", *call, "seed=1") == 2
     assert "b holds other games" in capsys.readouterr().err
+    assert run(monkeypatch, "generate", "out=b", "board=6x6", "games=150", "shard_games=100") == 2
+    assert "b holds 250 of these games" in capsys.readouterr().err
+    assert contents(Path("b")) == whole
 
     assert run(monkeypatch, "export_games", "folder=a", "out=a.txt") == 0
     lines = Path("a.txt").read_text().splitlines()
@@ -152,7 +155,7 @@ def test_recorded_games_have_no_floor_and_train(tmp_path: Path, monkeypatch: pyt
     [
         ["board=4x4", "languages=mix", "languages.anchors.count=2"],
         ["domain=[flips,random]", "+data.speaks.atomic_0=flips", "languages=five_atomic"],
-        ["domain=[early]", "against=early"],
+        ["domain=[early,late]", "+data.speaks.atomic_0=early", "+data.speaks.atomic_1=late", "against=late"],
     ],
     ids=["4x4", "domains", "early"],
 )
@@ -160,6 +163,14 @@ def test_a_corpus_is_drawn(call: list[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, "corpus", *call, "sample=200", "data.games=300", "device.threads=1") == 0
     numbers = json.loads(Path("corpus/numbers.json").read_text())
+    if "against=late" in call:  # no ply carries loss in both: nothing can be said of how they differ
+        assert numbers["divergence"]["atomic_0"]["moves"] is None
+        assert numbers["divergence"]["atomic_1"]["common"] == pytest.approx(1, abs=0.02)
+        assert not any(numbers["corpora"]["atomic_1"]["alive"][:20])
+        assert {(row["one"], row["other"]) for row in numbers["overlap"]} >= {
+            ("atomic_0", "atomic_1"),
+            ("atomic_1", "probe"),
+        }
     assert abs(sum(numbers["languages"].values()) - 1) < 1e-9
     page = Path("corpus/index.html").read_text()
     assert page.count("<figure") > 8

@@ -35,8 +35,9 @@ def summary_section(numbers: Mapping[str, Any]) -> Markup:
                 f"{row['mean_length']:.2f}",
                 f"{passes:.1%}",
                 f"{row['floor']['mean']:.3f}{'' if row['floor']['kind'] != 'bound' else ' at most'}",
-                f"{away['moves']:.4f} ({row['halves'][0]:.4f})" if away else None,
-                f"{away['boards']:.4f} ({row['halves'][1]:.4f})" if away else None,
+                f"{away['common']:.0%}" if away else None,
+                f"{away['moves']:.4f} ({row['halves'][0]:.4f})" if away and away["common"] else None,
+                f"{away['boards']:.4f} ({row['halves'][1]:.4f})" if away and away["common"] else None,
             ]
         )
     head = [
@@ -49,8 +50,9 @@ def summary_section(numbers: Mapping[str, Any]) -> Markup:
         "boards differ",
     ]
     caption = (
-        "Moves, boards: Jensen-Shannon divergence from the last row in nats (0 to 0.693), averaged over plies; in "
-        "brackets that of the corpus' own two halves, which is what chance alone gives."
+        "Moves, boards: Jensen-Shannon divergence from the last row in nats (0 to 0.693), averaged over the plies that "
+        "carry loss in both (common plies: their share); in brackets that of the corpus' own two halves, which is what "
+        "chance alone gives."
     )
     shares = ", ".join(f"{name} {weight:.3g}" for name, weight in numbers["languages"].items())
     said = f"Languages and their shares: {shares}. Games are given to languages: {numbers['pairing']}."

@@ -15,7 +15,7 @@ def _memory(axis: Axes, points: list[Mapping[str, float]]) -> None:
     axis.plot(x, [point["peak_mb"] for point in points], marker="o", color=LANGUAGE_COLOURS[1], label="peak")
     base = [point["base_mb"] for point in points]
     axis.plot(x, base, marker="o", markersize=3, color="#9aa3ad", label="torch alone")
-    axis.set(xscale="log", ylabel="MB", ylim=(0, None))
+    axis.set(xscale="log", ylabel="MB", ylim=(0, 1.15 * max(point["peak_mb"] for point in points)))
     axis.legend(loc="lower right")
 
 
@@ -32,7 +32,7 @@ def growth_figure(numbers: Mapping[str, Any]) -> Figure:
     title(memory, "Memory of that process")
     rate = [point["extra"] / point["seconds"] / 1e6 for point in languages]
     tokens.plot([point["n"] for point in languages], rate, marker="o", color=LANGUAGE_COLOURS[0])
-    tokens.set(xscale="log", xlabel="languages", ylabel="million tokens a second", ylim=(0, None))
+    tokens.set(xscale="log", xlabel="languages", ylabel="million tokens a second", ylim=(0, 1.15 * max(rate)))
     title(tokens, "Batches of the training stream")
     _memory(more, languages)
     more.set(xlabel="languages")

@@ -1,14 +1,14 @@
 """scripts/corpus.py: pictures and numbers of what a training run would read."""
 
 from collections import defaultdict
-from pathlib import Path
+from itertools import combinations
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from mothello.analysis.corpus_page import write_corpus_page
-from mothello.commands.entry import command
+from mothello.commands.entry import command, folder_for
 from mothello.commands.loading import family_of, games_of, weights_of
 from mothello.commands.train import resolve_device
 from mothello.config import ConfigError
@@ -61,23 +61,31 @@ def _numbers(games: Corpus, sample: int) -> dict[str, Any]:
 
 def _distance(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     found = divergence(one["counts"], other["counts"])
+    shared = (one["counts"].played.sum(1) > 0) & (other["counts"].played.sum(1) > 0)
+    found = found._replace(
+        moves_by_ply=found.moves_by_ply.where(shared, torch.nan),
+        boards_by_ply=found.boards_by_ply.where(shared, torch.nan),
+    )
     by_ply = {"moves_by_ply": found.moves_by_ply.tolist(), "boards_by_ply": found.boards_by_ply.tolist()}
-    return {"moves": found.moves, "boards": found.boards, **by_ply}
+    return {"moves": found.moves, "boards": found.boards, "common": found.common, **by_ply}
 
 
-def _overlaps(config: CorpusCommand, family: Family, against: Corpus) -> list[dict[str, Any]]:
-    """What the training games share with each split that something is measured on, and with the other corpus."""
-    size = min(_OVERLAP_GAMES, config.data.games)
-    train = games_of(config.data, family, Split.train, size)[0]
-    rows = []
+def _overlaps(
+    config: CorpusCommand, family: Family, trained: list[tuple[str, Corpus, int]], against: Corpus
+) -> list[Any]:
+    """What training corpora share with each other, with ``against``, and with the splits that something is measured on.
+
+    trained: (title, corpus, a language that draws from it).
+    """
+    named = [*((title, games) for title, games, _ in trained), (f"{config.against} (held against)", against)]
+    pairs = [(a, b) for a, b in combinations(named, 2)]
     for split in (Split.validation, Split.probe, Split.transfer):
         try:
-            other = games_of(config.data, family, split, min(size, _OVERLAP_GAMES // 4))[0]
-        except ConfigError:  # a stored split may be smaller than what is asked for here
+            held_out = games_of(config.data, family, split, _OVERLAP_GAMES // 4)
+        except ConfigError:  # a stored split may hold none
             continue
-        rows.append({"one": "train", "other": split.value, **overlap(train, other, _OVERLAP_GAMES)._asdict()})
-    found = overlap(train, against, _OVERLAP_GAMES)
-    return [*rows, {"one": "train", "other": f"{config.against} (held against)", **found._asdict()}]
+        pairs += [((title, games), (split.value, held_out[language])) for title, games, language in trained]
+    return [{"one": a, "other": b, **overlap(one, two, _OVERLAP_GAMES)._asdict()} for (a, one), (b, two) in pairs]
 
 
 def _against(config: CorpusCommand, family: Family) -> Corpus:
@@ -93,6 +101,7 @@ def _against(config: CorpusCommand, family: Family) -> Corpus:
 
 def survey(config: CorpusCommand) -> dict[str, Any]:
     """Write OUT/numbers.json and OUT/index.html; returns the numbers."""
+    out = folder_for(config.out)
     resolve_device(config)
     family = family_of(config)
     weights = weights_of(config.data, family)
@@ -103,6 +112,7 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
         names[id(games)].append(name)
     distinct = list(dict.fromkeys(per_language))
     titles = ["all languages" if len(distinct) == 1 else ", ".join(names[id(games)]) for games in distinct]
+    trained = [(title, games, per_language.index(games)) for title, games in zip(titles, distinct, strict=True)]
     found = {}
     for title, games in tqdm([*zip(titles, distinct, strict=True), ("against", other)], desc="count", unit="corpus"):
         found[title] = _numbers(games, config.sample)
@@ -112,11 +122,10 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
         "pairing": config.data.draw.pairing.value,
         "against": config.against,
         "divergence": {title: _distance(found[title], found["against"]) for title in titles},
-        "overlap": _overlaps(config, family, other),
+        "overlap": _overlaps(config, family, trained, other),
         "game": written(per_language[0].moves(torch.zeros(1, dtype=torch.int64))[0], family)._asdict(),
         "corpora": {title: {k: v for k, v in row.items() if k != "counts"} for title, row in found.items()},
     }
-    out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "numbers.json").write_text(json_text(numbers))
     page = write_corpus_page(numbers, out)
@@ -128,10 +137,14 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
 
 def _line(numbers: dict[str, Any], title: str) -> str:
     row, away = numbers["corpora"][title], numbers["divergence"][title]
-    return (
+    said = (
         f"mean length {row['mean_length']:.2f}, floor {row['floor']['mean']:.3f} nats a move ({row['floor']['kind']}); "
-        f"from {numbers['against']}: moves {away['moves']:.4f}, boards {away['boards']:.4f} nats "
-        f"(its own halves: {row['halves'][0]:.4f}, {row['halves'][1]:.4f})"
+    )
+    if not away["common"]:
+        return f"{said}no ply that carries loss in common with {numbers['against']}"
+    return (
+        f"{said}from {numbers['against']}, on {away['common']:.0%} of their plies: moves {away['moves']:.4f}, "
+        f"boards {away['boards']:.4f} nats (its own halves: {row['halves'][0]:.4f}, {row['halves'][1]:.4f})"
     )
 
 

@@ -38,6 +38,15 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(2)
 
 
+def folder_for(path: str, key: str = "out") -> Path:
+    """A folder to write to. ConfigError where a file stands in the way."""
+    folder = Path(path)
+    for part in (folder, *folder.parents):
+        if part.is_file():
+            raise ConfigError(f"{key}: {part} is a file")
+    return folder
+
+
 def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[[], None]:
     """The ``main`` of a script: compose configs/NAME.yaml with the command line, check it, call ``action``."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from mothello.commands.entry import command
+from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import ExportCommand
 from mothello.data.stored import StoredError, StoredGames
@@ -16,6 +16,7 @@ from mothello.othello.notation import move_name
 def export_games(config: ExportCommand) -> Path:
     """Write every game as "f5d6c3..."; returns the text file, which appears when it is whole."""
     out = Path(config.out)
+    folder_for(str(out.parent))
     if out.exists():
         raise ConfigError(f"out: {out} exists; choose another file")
     try:

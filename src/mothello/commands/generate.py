@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from mothello.commands.entry import command
+from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import GenerateCommand
 from mothello.data.stored import FORMAT_VERSION, StoredError, read_index, whole_shard, write_index, write_shard
@@ -56,14 +56,15 @@ def _about(config: GenerateCommand, number: int) -> dict[str, Any]:
     return {"version": FORMAT_VERSION, "board": board(config.board.size).name, "count": end - start, **source(config)}
 
 
-def _write(config: GenerateCommand, number: int, bar: "tqdm[Any] | None") -> dict[str, Any]:
-    """Play and write one shard."""
+def _write(config: GenerateCommand, number: int, share: int, bar: "tqdm[Any] | None") -> dict[str, Any]:
+    """Play and write one shard. share: games that this process will play in all."""
     play = play_of(config)
     start, end = _span(config, number)
 
     def parts() -> Any:
         for indices in torch.arange(config.first + start, config.first + end).split(_AT_ONCE):
-            yield play.games(indices, coming=config.games // config.workers - start)
+            played = int(indices[-1]) + 1 - config.first - start
+            yield play.games(indices, coming=max(share, end - start) - played)
             if bar is not None:
                 bar.update(len(indices))
 
@@ -71,19 +72,17 @@ def _write(config: GenerateCommand, number: int, bar: "tqdm[Any] | None") -> dic
     return write_shard(Path(config.out), number, start, parts(), play.board, about)
 
 
-def _in_worker(config: GenerateCommand, number: int, threads: int) -> dict[str, Any]:
+def _in_worker(config: GenerateCommand, number: int, share: int, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     with using(config.engine):
-        return _write(config, number, None)
+        return _write(config, number, share, None)
 
 
 def _check_folder(config: GenerateCommand, on: Board) -> bool:
     """Whether the folder is complete already. ConfigError when it holds something else."""
-    folder = Path(config.out)
+    folder = folder_for(config.out)
     if not folder.exists():
         return False
-    if not folder.is_dir():
-        raise ConfigError(f"out: {folder} is a file")
     if not (folder / "corpus.json").exists():
         if any(folder.iterdir()) and not list(folder.glob("shard-*")) and not list(folder.glob(".shard-*")):
             raise ConfigError(f"out: {folder} is not empty and holds no shards; choose another folder")
@@ -94,6 +93,10 @@ def _check_folder(config: GenerateCommand, on: Board) -> bool:
         raise ConfigError(f"out: {error}") from None
     if (index["board"], index["source"]) != (on.name, source(config)):
         raise ConfigError(f"out: {folder} holds other games; choose another folder")
+    if index["count"] > config.games:
+        raise ConfigError(
+            f"out: {folder} holds {index['count']:,} of these games already; choose another folder for fewer"
+        )
     return index["count"] == config.games
 
 
@@ -118,7 +121,7 @@ def generate(config: GenerateCommand) -> Path:
         if config.workers == 1:
             with using(config.engine):
                 for number in todo:
-                    shards[number] = _write(config, number, bar)
+                    shards[number] = _write(config, number, config.games - int(bar.n), bar)
         else:
             shards |= _in_parallel(config, todo, bar)
     write_index(folder, on, source(config), [shard for _, shard in sorted(shards.items()) if shard is not None])
@@ -126,10 +129,11 @@ def generate(config: GenerateCommand) -> Path:
 
 
 def _in_parallel(config: GenerateCommand, todo: list[int], bar: "tqdm[Any]") -> dict[int, dict[str, Any]]:
-    threads = max(1, cores() // config.workers)
+    workers = min(config.workers, len(todo))
+    threads, share = max(1, cores() // workers), (config.games - int(bar.n)) // workers
     done = {}
-    with ProcessPoolExecutor(min(config.workers, len(todo)), mp_context=get_context("spawn")) as pool:
-        jobs: dict[Future[dict[str, Any]], int] = {pool.submit(_in_worker, config, n, threads): n for n in todo}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        jobs: dict[Future[dict[str, Any]], int] = {pool.submit(_in_worker, config, n, share, threads): n for n in todo}
         for job in as_completed(jobs):
             done[jobs[job]] = job.result()
             bar.update(done[jobs[job]]["count"])

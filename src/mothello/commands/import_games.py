@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mothello.commands.entry import command
+from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import ImportCommand
 from mothello.data.recorded import Imported, import_records
@@ -43,7 +43,7 @@ def _describe(seen: Imported, n_files: int, folder: Path) -> str:
 
 def import_games(config: ImportCommand) -> Path:
     """Read the files; returns the folder. Written beside it first, so an older folder is whole until the new one is."""
-    on, folder = board(config.board.size), Path(config.out)
+    on, folder = board(config.board.size), folder_for(config.out)
     if folder.exists() and not config.force:
         raise ConfigError(f"out: {folder} exists; choose another folder, or force=true to replace it")
     if folder.exists() and not (folder / "corpus.json").exists() and any(folder.iterdir()):

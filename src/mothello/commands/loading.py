@@ -61,7 +61,8 @@ def games_of(data: DataConfig, family: Family, split: Split, size: int) -> list[
         if not data.domains:
             return [corpus(on, data.corpus_seed, split, size, prefix)] * len(family.names)
         shared = mixture(on, data.corpus_seed, split, size, data.domains)
-        own = {name: mixture(on, data.corpus_seed, split, size, {name: data.domains[name]}) for name in data.domains}
+        spoken = {name: data.domains[name] for name in data.speaks.values()}
+        own = {name: mixture(on, data.corpus_seed, split, size, {name: spoken[name]}) for name in spoken}
     except ValueError as error:
         raise ConfigError(f"data.{error}") from None
     return [own[data.speaks[name]] if name in data.speaks else shared for name in family.names]

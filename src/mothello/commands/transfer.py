@@ -9,6 +9,7 @@ from mothello.commands.loading import LoadedRun, games_of, load_run, restore
 from mothello.commands.probe import measure_model
 from mothello.commands.train import resolve_device
 from mothello.config import ConfigError, TransferCommand, identity, plain
+from mothello.data.pairing import LanguageDraw
 from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.objectives.objective import objective
@@ -33,6 +34,8 @@ def source_index(config: TransferCommand, run: LoadedRun) -> int:
 def _fine_tune(config: TransferCommand, run: LoadedRun, source: int, folder: RunDir) -> dict[str, Any]:
     """Fine-tune the run's model in place; the numbers of results.json, without alignment."""
     settings, family, device = config.transfer, run.family, run.model.head.weight.device
+    if plain(settings.data.draw) != plain(LanguageDraw()):
+        raise ConfigError("transfer.data.draw: fine-tuning is on one language; leave it out")
     data = replace(settings.data, corpus_seed=run.config.data.corpus_seed)  # the whole distribution unless said
     games = games_of(data, family, Split.transfer, data.games)[source]
     held_out = games_of(data, family, Split.validation, settings.evaluation.games)

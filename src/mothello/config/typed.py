@@ -63,6 +63,10 @@ def one_line(error: BaseException) -> str:
     if unknown:
         known = [keys for schema in SCHEMAS.values() for name, keys in _fields(schema).items() if name == unknown[2]]
         return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known[0])}" if known else "")
+    if "is not a ListConfig, list or tuple" in text:
+        return f"{key}: is a list; write {key}=[...]"
+    if "is not in struct" in text:
+        return f"{key}: not there yet; write +{key}=... to add it"
     if "missing mandatory value" in text:
         return f"{first.rpartition(' ')[2]}: must be given"
     return f"{key}: {first}" if key and not first.startswith(key) else first

@@ -14,7 +14,8 @@ from mothello.seeding import derive
 class Pairing(StrEnum):
     """``drawn``: at every visit anew, so that corpora become parallel in effect (the published protocol).
     ``parallel``: every game once in every language, in turn over the epochs.
-    ``disjoint``: a game belongs to one language for ever; no sentence has a translation."""
+    ``disjoint``: a game belongs to one language for ever, and so do its mirror images: no sentence has a translation.
+    Where languages have domains of their own it is the index that belongs to a language."""
 
     drawn = "drawn"
     parallel = "parallel"
@@ -57,7 +58,7 @@ class LanguageDraw:
 
 def languages_of(
     rows: Int64[Tensor, " game"],
-    indices: Int64[Tensor, " game"],
+    games: Int64[Tensor, " game"],
     epochs: Int64[Tensor, " game"],
     how: LanguageDraw,
     n: int,
@@ -66,10 +67,11 @@ def languages_of(
 ) -> Int64[Tensor, " game"]:
     """Language of each row of a stream.
 
-    rows: places in the endless stream. indices: the corpus' game at each, in the given epoch. The seed decides what is
-    drawn at a visit; which language a game belongs to (disjoint) or starts with (parallel) is the corpus' own.
+    rows: places in the endless stream. games: what tells the game at each, in the given epoch: its index, or (where
+    the same game may stand at several) a code of its moves. The seed decides what is drawn at a visit; which language a
+    game belongs to (disjoint) or starts with (parallel) is the corpus' own.
     """
     if how.pairing is Pairing.drawn:
         return draw(random_bits(derive(seed, "language"), rows, 0), how.weights(n))
-    owner = draw(random_bits(derive(corpus_seed, "owner"), indices, 0), how.weights(n))
+    owner = draw(random_bits(derive(corpus_seed, "owner"), games, 0), how.weights(n))
     return owner if how.pairing is Pairing.disjoint else (owner + epochs) % n

@@ -11,6 +11,7 @@ from torch import Tensor
 from mothello.data.batch import Batch, make_batch
 from mothello.data.corpus import Corpus
 from mothello.data.domain import DomainConfig
+from mothello.data.orbit import orbit_code
 from mothello.data.pairing import LanguageDraw, Pairing, languages_of
 from mothello.languages.family import Family
 from mothello.othello.counter import random_bits
@@ -121,8 +122,10 @@ class Stream:
 
     def languages(self, rows: Int64[Tensor, " game"], indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
         """Language of each row."""
-        n = len(self.family.languages)
-        return languages_of(rows, indices, rows // self.size, self.how, n, self.seed, self.corpus_seed)
+        n, games = len(self.family.languages), indices
+        if self.how.pairing is Pairing.disjoint and len(set(map(id, self.corpora))) == 1:
+            games = orbit_code(self.corpora[0].moves(indices), self.family.board)  # a game may have several indices
+        return languages_of(rows, games, rows // self.size, self.how, n, self.seed, self.corpus_seed)
 
     def _games(self, step: int, n_steps: int) -> Games:
         rows = self._rows(step, n_steps)

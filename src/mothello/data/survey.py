@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int8
+from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
 from mothello.data.corpus import Corpus
@@ -63,7 +63,9 @@ def sampled_floor(games: Corpus, known: Predictor, n: int) -> tuple[Float[Tensor
     total, square, count = (torch.zeros(on.n_moves, dtype=torch.float64) for _ in range(3))
     for indices in torch.arange(min(n, len(games))).split(_AT_ONCE):
         moves = games.moves(indices)
-        nats, played = _entropy(given_a_move(known(moves)[:, :-1])), (moves >= 0).double()
+        nats = _entropy(given_a_move(known(moves)[:, :-1]))
+        scored = torch.arange(on.n_moves) >= games.first_scored(indices).unsqueeze(1)
+        played = (scored & (moves >= 0)).double()
         total, square, count = total + (nats * played).sum(0), square + (nats**2 * played).sum(0), count + played.sum(0)
     mean = total / count
     spread = (square / count - mean**2).clamp(min=0) / (count - 1).clamp(min=1)
@@ -87,18 +89,20 @@ class Counts(NamedTuple):
     """[ply, cell, colour] white and black discs on every cell before every ply, over the games that have it."""
 
 
-def count(moves: Int8[Tensor, "game ply"], on: Board) -> Counts:
-    """The counts of some games."""
-    games, played = replay(moves, on), moves >= 0
+def count(moves: Int8[Tensor, "game ply"], on: Board, first_scored: Int64[Tensor, " game"] | None = None) -> Counts:
+    """The counts of some games; what is counted by ply leaves out the plies before the first that carries loss."""
+    games, there = replay(moves, on), moves >= 0
     black = games.black_to_move[:, :-1]
-    passed = torch.cat([torch.zeros_like(black[:, :1]), black[:, 1:] == black[:, :-1]], 1) & played
+    skipped = torch.cat([torch.zeros_like(black[:, :1]), black[:, 1:] == black[:, :-1]], 1) & there
     ply = torch.arange(on.n_moves).expand(moves.shape)
+    played = there if first_scored is None else there & (ply >= first_scored.unsqueeze(1))
+    passed = skipped & played
     table = torch.zeros(on.n_moves, on.n_moves, dtype=torch.int64)
     table.index_put_((ply[played], moves[played].long()), torch.ones(()).long(), accumulate=True)
     discs = [squares_to_cells(c[:, :-1], on) & played.unsqueeze(-1) for c in (games.white, games.black)]
     return Counts(
-        torch.bincount(played.sum(1), minlength=on.n_moves + 1),
-        torch.bincount(passed.sum(1), minlength=on.n_moves + 1),
+        torch.bincount(there.sum(1), minlength=on.n_moves + 1),
+        torch.bincount(skipped.sum(1), minlength=on.n_moves + 1),
         table,
         (popcount(games.legal[:, :-1]) * played).sum(0),
         passed.sum(0),
@@ -108,7 +112,8 @@ def count(moves: Int8[Tensor, "game ply"], on: Board) -> Counts:
 
 def count_corpus(games: Corpus, first: int, last: int) -> Counts:
     """The counts of the games first .. last - 1."""
-    parts = [count(games.moves(indices), games.board) for indices in torch.arange(first, last).split(_AT_ONCE)]
+    chunks = torch.arange(first, last).split(_AT_ONCE)
+    parts = [count(games.moves(indices), games.board, games.first_scored(indices)) for indices in chunks]
     return Counts(*(torch.stack(field).sum(0) for field in zip(*parts, strict=True)))
 
 
@@ -119,6 +124,8 @@ class Divergence(NamedTuple):
     """Of the move at each ply, averaged over plies, weighted by how many games have them."""
     boards: float
     """Of the content of each cell (white, empty, black) before each ply, averaged alike."""
+    common: float
+    """Share of their plies that the two have in common; at 0 there is nothing to compare, and the numbers are nan."""
     moves_by_ply: Float[Tensor, " ply"]
     boards_by_ply: Float[Tensor, " ply"]
 
@@ -136,13 +143,14 @@ def _contents(counts: Counts) -> Tensor:
 
 
 def divergence(one: Counts, other: Counts) -> Divergence:
-    """How different two samples of games are; plies that one of them never reaches are left out."""
+    """How different two samples of games are at the plies that both have."""
     plies = [counts.played.sum(1) for counts in (one, other)]
     weight = torch.minimum(*(n.double() / n.sum() for n in plies))
     moves = _js(one.played, other.played)
     boards = _js(_contents(one), _contents(other)).mean(-1)
-    total = weight.sum().clamp(min=1e-300)
-    return Divergence(float((moves * weight).sum() / total), float((boards * weight).sum() / total), moves, boards)
+    total = weight.sum()  # nan over nothing in common
+    means = [float((by_ply * weight).sum() / total) for by_ply in (moves, boards)]
+    return Divergence(means[0], means[1], float(total), moves, boards)
 
 
 def opening_tree(moves: Int8[Tensor, "game ply"], depth: int) -> list[dict[str, Any]]:
