@@ -15,10 +15,10 @@ from mothello.data.floor import Floor
 from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.languages.family import Family
-from mothello.objectives.objective import objective
+from mothello.objectives.objective import Objective, objective
 from mothello.rundir import RunDir, fingerprint
 from mothello.stages.pretrain import pretrain
-from mothello.stages.stage import build_evaluator
+from mothello.stages.stage import Evaluator, build_evaluator
 from mothello.tracking import Tracker
 from mothello.training import checkpoint
 from mothello.training.device import has_compiler, resolve
@@ -110,16 +110,7 @@ def _run(
     config: TrainConfig, device: torch.device, family: Family, games: list[Corpus], folder: RunDir
 ) -> dict[str, Any]:
     loss = objective(config.objective)
-    held_out = games_of(config.data, family, Split.validation, config.evaluation.games)
-    evaluator = build_evaluator(
-        family,
-        held_out,
-        config.evaluation.games,
-        loss,
-        config.device.precision,
-        weights_of(config.data, family),
-        device,
-    )
+    evaluator = _evaluator(config, family, loss, device)
     model = model_of(config, family).initialize(config.seed).to(device)
     compiled = config.device.compile and has_compiler(device)
     if config.device.compile and not compiled:
@@ -159,6 +150,12 @@ def _run(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
     }
+
+
+def _evaluator(config: TrainConfig, family: Family, loss: Objective, device: torch.device) -> Evaluator:
+    held_out, size = games_of(config.data, family, Split.validation, config.evaluation.games), config.evaluation.games
+    weights = weights_of(config.data, family)
+    return build_evaluator(family, held_out, size, loss, config.device.precision, weights, device)
 
 
 def _floor(value: Floor) -> dict[str, float]:
