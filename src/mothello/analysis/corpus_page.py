@@ -46,8 +46,9 @@ def summary_section(numbers: Mapping[str, Any]) -> Markup:
         "mean plies",
         "with a pass",
         "floor, nats a move",
-        "moves differ",
-        "boards differ",
+        "common plies",
+        "moves",
+        "boards",
     ]
     caption = (
         "Moves, boards: Jensen-Shannon divergence from the last row in nats (0 to 0.693), averaged over the plies that "

@@ -46,6 +46,8 @@ def table(head: Sequence[Text], rows: Iterable[Sequence[object]], caption: str =
         classes = ("text" if i < left else "number" for i in range(len(values)))
         return tag("tr", *(tag(name, text(v), class_=c) for v, c in zip(values, classes, strict=True)))
 
+    rows = list(rows)
+    assert all(len(row) == len(head) for row in rows), "a row has as many cells as the head"
     body = tag("tbody", *(cells("td", row) for row in rows))
     content = tag("div", tag("table", tag("thead", cells("th", head)), body), class_="scroll")
     return join([content, tag("p", caption, class_="caption")]) if caption else content
