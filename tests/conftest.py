@@ -12,6 +12,10 @@ settings.register_profile("mothello", deadline=None, derandomize=True, max_examp
 settings.load_profile("mothello")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="store the loss curves of tests/golden anew")
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Workers run side by side; commands under test may have set another count."""

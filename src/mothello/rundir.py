@@ -4,6 +4,8 @@ config.yaml    the resolved config, written before anything runs
 status.json    {"status": "running" | "ok" | "failed", "error", "started", "ended"}
 metrics.jsonl  one JSON object a line, with "step"
 results.json   {"version", "kind", ..., "environment"}: the numbers a report reads
+execution.json how it was computed (compiled, threads, versions): a resumed run repeats it
+log.txt        warnings, and where a resumed run went on
 checkpoints/   see training/checkpoint.py
 measures/NAME-HASH/results.json, transfer/...: folders of the same form inside
 """
@@ -14,8 +16,10 @@ import math
 import os
 import platform
 import subprocess
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +29,8 @@ import yaml
 
 RESULTS_VERSION = 1
 """Version of the form of results.json."""
+_PART = ".part-"
+"""How names of files begin that are not whole yet; a kill leaves them behind."""
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
@@ -71,12 +77,38 @@ def json_text(content: Any, **more: Any) -> str:
 def _write(path: Path, text: str) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    part = path.parent / f"{_PART}{path.name}-{os.getpid()}"
+    try:
+        with part.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@dataclass
+class Work:
+    """Where a job worked: the folder that it last asked for its end or wrote a status to, and whether it wrote one."""
+
+    folder: "RunDir | None" = None
+    begun: bool = False
+
+
+_work: ContextVar[Work | None] = ContextVar("work", default=None)
+
+
+@contextmanager
+def watch() -> Iterator[Work]:
+    """Within: the run folder that is worked in is noted."""
+    work = Work()
+    token = _work.set(work)
+    try:
+        yield work
+    finally:
+        _work.reset(token)
 
 
 class RunDir:
@@ -97,7 +129,15 @@ class RunDir:
         """The folder of the fine-tuning of this run on one language."""
         return RunDir(self.path / "transfer" / f"{source}-{fingerprint(identity)}")
 
+    @property
+    def empty(self) -> bool:
+        """Nothing is in it but what a kill left of a first write."""
+        return not self.path.exists() or all(path.name.startswith(_PART) for path in self.path.iterdir())
+
     def write_config(self, config: Mapping[str, Any]) -> None:
+        """The first thing that a command writes; what a kill left half-written is removed."""
+        for left in self.path.glob(f"{_PART}*"):
+            left.unlink(missing_ok=True)
         _write(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
     def read_config(self) -> dict[str, Any]:
@@ -113,27 +153,40 @@ class RunDir:
             raise ValueError(f"run: {path} holds no config")
         return content
 
-    def write_status(self, status: str, **more: Any) -> None:
-        """running, ok or failed; the start is kept."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        old = self.read_status()
-        content = {"status": status, "started": now if status == "running" else old.get("started", now)}
-        _write(self.path / "status.json", json.dumps(content | {"written": now} | more, indent=1))
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        _write(self.path / name, json_text(content, indent=1))
 
-    def read_status(self) -> dict[str, Any]:
+    def read_json(self, name: str) -> dict[str, Any]:
         """Empty when there is none, or it was cut off."""
         try:
-            return json.loads((self.path / "status.json").read_text())
+            return json.loads((self.path / name).read_text())
         except (OSError, ValueError):
             return {}
 
+    def write_status(self, status: str, **more: Any) -> None:
+        """running, ok or failed; the start is kept."""
+        self._note(begun=True)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        old = self.read_status()
+        content = {"status": status, "started": now if status == "running" else old.get("started", now)}
+        self.write_json("status.json", content | {"written": now} | more)
+
+    def read_status(self) -> dict[str, Any]:
+        return self.read_json("status.json")
+
+    def _note(self, begun: bool) -> None:
+        if (work := _work.get()) is not None:
+            work.begun = begun or (work.begun and work.folder is not None and work.folder.path == self.path)
+            work.folder = self
+
     @property
     def finished(self) -> bool:
+        self._note(begun=False)
         return self.read_status().get("status") == "ok"
 
     def write_results(self, kind: str, content: Mapping[str, Any]) -> None:
         whole = {"version": RESULTS_VERSION, "kind": kind, "environment": environment(), **content}
-        _write(self.path / "results.json", json_text(whole, indent=1))
+        self.write_json("results.json", whole)
 
     def read_results(self) -> dict[str, Any]:
         """ValueError names the file when it is missing or damaged."""

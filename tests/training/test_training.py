@@ -1,5 +1,5 @@
-"""Proves: the optimizers are torch's, weight decay falls on matrices only; the schedule is what it says; a checkpoint is whole
-or not there, damage is found and the one before is used; an interrupted run ends with the weights of an uninterrupted one."""
+"""Proves: the optimizers are torch's, weight decay falls on matrices only; the schedule is what it says; a run that is cut
+off ends with the weights of one that was not."""
 
 import math
 from collections.abc import Mapping
@@ -7,49 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+from training.loops import EVERY_STEP, Killed, before, kill, plan, same, small_model
 
 from mothello.data.batch import Batch
-from mothello.data.split import Split, corpus
-from mothello.data.stream import Stream
-from mothello.languages.family import FamilyConfig, build_family
-from mothello.model.transformer import GPT, ModelConfig
+from mothello.model.transformer import GPT
 from mothello.objectives.causal_lm import causal_lm
-from mothello.othello.board import board
-from mothello.stages.stage import build_model
-from mothello.training import checkpoint
-from mothello.training.device import DeviceConfig, Precision, resolve
-from mothello.training.loop import Plan, train
+from mothello.training.device import DeviceConfig, resolve
+from mothello.training.distributed import World
+from mothello.training.loop import train
 from mothello.training.optimizer import OptimizerConfig, OptimizerName, build_optimizer
 from mothello.training.schedule import lr_scale
-
-
-def small_model(dropout: float = 0.1) -> tuple[GPT, Stream]:
-    family = build_family(FamilyConfig(kinds=["atomic", "split"]), board(4))
-    config = ModelConfig(n_layer=2, n_head=2, d_model=16, dropout=dropout)
-    model = build_model(config, family).initialize(0)
-    return model, Stream(corpus(board(4), 0, Split.train, 200), family, 16, seed=0)
-
-
-def plan(folder: Path, steps: int = 12, name: str = "muon", **more: object) -> Plan:
-    settings: dict[str, object] = {
-        "steps": steps, "objective": causal_lm, "optimizer": OptimizerConfig(name=OptimizerName(name)),
-        "precision": Precision.fp32, "seed": 0, "folder": folder, "log": lambda step, values: None,
-        "evaluate": lambda model: {}, "evaluate_at": frozenset(), "log_every": 1, "checkpoint_every": 0,
-    }  # fmt: skip
-    return Plan(**(settings | more))  # type: ignore[arg-type]
-
-
-class Killed(Exception):
-    """Stands for a kill."""
-
-
-def stop_after(step: int, stream: Stream) -> object:
-    def batch_of(at: int) -> Batch:
-        if at == step:
-            raise Killed
-        return stream.batch(at)
-
-    return batch_of
 
 
 def test_adamw_is_torchs_adamw() -> None:
@@ -98,13 +66,12 @@ def test_a_killed_run_ends_with_the_same_weights(name: str, killed_at: int, tmp_
     train(whole, stream.batch, plan(tmp_path / "whole", name=name))
     first, stream = small_model()
     with pytest.raises(Killed):
-        train(first, stop_after(killed_at, stream), plan(tmp_path / "cut", name=name, checkpoint_every=1e-9))
+        train(first, before(killed_at, kill, stream), plan(tmp_path / "cut", name=name, checkpoint_every=EVERY_STEP))
     second, stream = small_model()
     train(second, stream.batch, plan(tmp_path / "cut", name=name))
-    for one, other in zip(whole.parameters(), second.parameters(), strict=True):
-        assert torch.equal(one, other)
+    assert same(whole, second)
     third, stream = small_model()
-    train(third, stop_after(0, stream), plan(tmp_path / "cut", name=name))  # finished: no batch is asked for
+    train(third, before(0, kill, stream), plan(tmp_path / "cut", name=name))  # finished: no batch is asked for
     assert torch.equal(third.head.weight, whole.head.weight)
 
 
@@ -122,63 +89,19 @@ def test_training_lowers_the_loss_and_another_seed_differs(tmp_path: Path) -> No
     assert not torch.equal(model.head.weight, other.head.weight)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    model, stream = small_model()
-    bad = plan(tmp_path, objective=lambda m, b: causal_lm(m, b) * float("nan"))
-    with pytest.raises(FloatingPointError, match="step 0"):
-        train(model, stream.batch, bad)
+def test_dropout_is_drawn_for_every_step_and_process(tmp_path: Path) -> None:
+    drawn: dict[int, list[float]] = {}
+    for rank in (0, 1):
+        model, stream = small_model()
+        seen = drawn[rank] = []
 
+        def objective(model: GPT, batch: Batch, seen: list[float] = seen) -> Tensor:
+            loss = causal_lm(model, batch)
+            seen.append(float(torch.rand(1)))
+            return loss
 
-def point(step: int) -> checkpoint.Checkpoint:
-    return checkpoint.Checkpoint(step, {"w": torch.full((3,), float(step))}, {"tokens": step})
-
-
-def test_a_checkpoint_is_read_as_written_and_two_are_kept(tmp_path: Path) -> None:
-    for step in (1, 2, 3):
-        checkpoint.save(tmp_path, point(step))
-    assert [path.name for path in checkpoint.saved(tmp_path)] == ["step-000000002", "step-000000003"]
-    found, problems = checkpoint.latest(tmp_path)
-    assert (found.step, found.state, problems) == (3, {"tokens": 3}, [])
-    assert torch.equal(found.weights["w"], torch.full((3,), 3.0))
-    assert not list(tmp_path.glob(".part-*"))
-
-
-@pytest.mark.parametrize("name", ["weights.safetensors", "state.pt", "manifest.json"])
-@pytest.mark.parametrize("harm", ["truncate", "flip", "remove"])
-def test_damage_is_found_and_the_one_before_is_used(name: str, harm: str, tmp_path: Path) -> None:
-    for step in (1, 2):
-        checkpoint.save(tmp_path, point(step))
-    path = tmp_path / "step-000000002" / name
-    data = path.read_bytes()
-    if harm == "remove":
-        path.unlink()
-    else:
-        middle = len(data) // 2
-        path.write_bytes(
-            data[:middle] if harm == "truncate" else data[:middle] + bytes([data[middle] ^ 4]) + data[middle + 1 :]
-        )
-    found, problems = checkpoint.latest(tmp_path)
-    assert found.step == 1
-    assert len(problems) == 1
-    assert "step-000000002" in problems[0]
-
-
-def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
-    import json
-    import pickle
-
-    class Payload:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return Path.touch, (Path(tmp_path / "executed"),)  # type: ignore[return-value]
-
-    checkpoint.save(tmp_path / "run", point(1))
-    folder = tmp_path / "run" / "step-000000001"
-    (folder / "state.pt").write_bytes(pickle.dumps(Payload()))
-    sums = {name: checkpoint._sha256(folder / name) for name in ("weights.safetensors", "state.pt")}
-    (folder / "manifest.json").write_text(json.dumps(sums))
-    with pytest.raises(checkpoint.CheckpointError):
-        checkpoint.read(folder)
-    assert not (tmp_path / "executed").exists()
+        train(model, stream.batch, plan(tmp_path / str(rank), 5, objective=objective, world=World(rank, 1)))
+    assert len({*drawn[0], *drawn[1]}) == 10
 
 
 def test_cuda_that_is_absent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

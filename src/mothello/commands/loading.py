@@ -1,5 +1,6 @@
 """load_run: a run folder -> model, languages and config, in a script or a notebook."""
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from mothello.rundir import RunDir
 from mothello.stages.stage import build_model
 from mothello.training import checkpoint
 
+log = logging.getLogger(__name__)
+
 
 class LoadedRun(NamedTuple):
     """A trained model, ready to measure: eval mode, on the device asked for."""
@@ -28,6 +31,13 @@ class LoadedRun(NamedTuple):
     board: Board
     family: Family
     model: GPT
+    step: int
+    """Steps that the model was trained for."""
+
+    @property
+    def reached(self) -> dict[str, int]:
+        """For results.json: the steps the model was trained for, and the steps planned."""
+        return {"step": self.step, "steps": self.config.data.steps}
 
 
 def family_of(config: TrainConfig | CorpusCommand) -> Family:
@@ -78,7 +88,10 @@ def weights_of(data: DataConfig, family: Family) -> list[float]:
 
 
 def load_run(path: str | Path, device: torch.device | str = "cpu") -> LoadedRun:
-    """Read a run folder. ConfigError or CheckpointError names the file that is missing, damaged or does not fit."""
+    """Read a run folder, with its newest good checkpoint; a warning names one that is damaged.
+
+    ConfigError or CheckpointError names the file that is missing, damaged or does not fit.
+    """
     folder = RunDir(path)
     try:
         content = folder.read_config()
@@ -89,11 +102,16 @@ def load_run(path: str | Path, device: torch.device | str = "cpu") -> LoadedRun:
         raise ConfigError(text if text.startswith("run:") else f"run: {folder.path / 'config.yaml'}: {text}") from None
     family = family_of(config)
     found, problems = checkpoint.latest(folder.checkpoints)
-    if problems:
-        raise checkpoint.CheckpointError(problems[0])
     model = model_of(config, family)
     restore(model, found, folder.checkpoints)
-    return LoadedRun(folder, config, board(config.board.size), family, model.to(device).eval())
+    for line in problems:
+        log.warning("%s; using the one before, step %d of %d", line, found.step, config.data.steps)
+    return LoadedRun(folder, config, board(config.board.size), family, model.to(device).eval(), found.step)
+
+
+def measured(folder: RunDir, run: LoadedRun) -> bool:
+    """Whether a measure is finished, on a model trained for as many steps or more."""
+    return folder.finished and folder.read_json("results.json").get("step", run.step) >= run.step
 
 
 def restore(model: GPT, found: checkpoint.Checkpoint, where: Path) -> None:

@@ -1,14 +1,14 @@
 """scripts/train.py: pretrain one model, or go on where it stopped, or do nothing when it is finished."""
 
-import logging
 import shutil
-import traceback
 from typing import Any
 
 import torch
 
+from mothello.commands.cost_training import dry_train
 from mothello.commands.entry import command
 from mothello.commands.loading import family_of, games_of, model_of, restore, weights_of
+from mothello.commands.running import describe_device, running, settle
 from mothello.config import ConfigError, TrainConfig, identity, plain, run_folder
 from mothello.data.corpus import Corpus
 from mothello.data.floor import Floor
@@ -19,18 +19,17 @@ from mothello.objectives.objective import Objective, objective
 from mothello.rundir import RunDir, fingerprint
 from mothello.stages.pretrain import pretrain
 from mothello.stages.stage import Evaluator, build_evaluator
-from mothello.tracking import Tracker
+from mothello.tracking import Tracker, TrackingConfig
 from mothello.training import checkpoint
-from mothello.training.device import has_compiler, resolve
+from mothello.training.device import resolve
+from mothello.training.distributed import World, join, leave
 from mothello.training.loop import Plan
-
-log = logging.getLogger(__name__)
 
 
 def check_folder(folder: RunDir, config: TrainConfig) -> None:
     """A folder that another config made is never touched, not even with force."""
     if not (folder.path / "config.yaml").exists():
-        if folder.path.exists() and any(folder.path.iterdir()) and not folder.read_status():
+        if not folder.empty and not folder.read_status():
             raise ConfigError(f"run: {folder.path} is not empty and no run folder")
         return
     stored = folder.read_config()
@@ -53,41 +52,67 @@ def describe(config: TrainConfig, family: Family, folder: RunDir) -> str:
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
-    """Run the config; returns the final numbers (those stored in results.json)."""
+    """Run the config; returns results.json. Under torchrun every process calls it."""
     device = resolve_device(config)
     family = family_of(config)
     games = games_of(config.data, family, Split.train, config.data.games)
     folder = RunDir(run_folder(config))
     check_folder(folder, config)
-    print(describe(config, family, folder), flush=True)
     if config.dry_run:
+        dry_train(config, family, games, device, folder)
         return {}
-    if folder.finished and not config.force:
-        print(f"finished already: {folder.path} (force=true to redo)", flush=True)
-        return folder.read_results()
-    if not config.force:
-        _check_resumable(folder, config, family)
-    else:
+    world = joined(device, config.data.batch_size)
+    if world.told(_prepare(config, family, folder) if world.main else None):
+        with running(folder, world):
+            results = _run(config, device, family, games, folder, world)
+            if world.main:
+                folder.write_results("train", results)
+                folder.write_status("ok")
+                print(_summary(results), flush=True)
+    world.wait()
+    return folder.read_results()
+
+
+def _prepare(config: TrainConfig, family: Family, folder: RunDir) -> bool:
+    """Make the folder ready to begin or go on; False when its run is finished."""
+    print(describe(config, family, folder), flush=True)
+    if config.force:
         shutil.rmtree(folder.path, ignore_errors=True)
+    if checkpoint.saved(folder.checkpoints):
+        try:
+            found, problems = checkpoint.latest(folder.checkpoints)
+        except checkpoint.CheckpointError as error:
+            raise checkpoint.CheckpointError(f"{error}; force=true to train it again") from None
+        restore(model_of(config, family), found, folder.checkpoints)
+        if folder.finished and found.step == config.data.steps and not problems:
+            print(f"finished already: {folder.path} (force=true to redo)", flush=True)
+            return False
+        folder.cut_metrics(found.step)
+    elif folder.finished:
+        raise ConfigError(f"run: {folder.path} is finished, but its checkpoints are gone; force=true to train it again")
+    else:
+        folder.cut_metrics(-1)
     folder.write_config(plain(config) | {"generator_version": identity(config)["generator_version"]})
-    folder.write_status("running")
-    try:
-        results = _run(config, device, family, games, folder)
-    except BaseException as error:
-        text = "interrupted" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-        folder.write_status("failed", error=text, traceback=traceback.format_exc())
-        raise
-    folder.write_results("train", results)
-    folder.write_status("ok")
+    return True
+
+
+def joined(device: torch.device, batch_size: int) -> World:
+    """This process among torchrun's. ConfigError when they cannot share a batch evenly."""
+    world = join(device)
+    if batch_size % world.size:
+        line = f"data.batch_size: {batch_size} games cannot be shared evenly by {world.size} processes"
+        raise ConfigError(line) if world.main else SystemExit(2)
+    return world
+
+
+def _summary(results: dict[str, Any]) -> str:
     final = results["final"]
     excess = final["val/excess_nats"]
     above = "floor unknown" if excess != excess else f"{excess:.3f} nats above the floor"
-    print(
+    return (
         f"done: strict top-1 legality {final['val/top1']:.3f}, loss {final['val/loss']:.3f}, {above}; "
-        f"{results['seconds'] / 60:.1f} min",
-        flush=True,
+        f"{results['seconds'] / 60:.1f} min"
     )
-    return folder.read_results()
 
 
 def resolve_device(config: Any) -> torch.device:
@@ -98,43 +123,34 @@ def resolve_device(config: Any) -> torch.device:
         raise ConfigError(str(error)) from None
 
 
-def _check_resumable(folder: RunDir, config: TrainConfig, family: Family) -> None:
-    """Verify a begun run's checkpoint before any compute. CheckpointError names the file."""
-    if checkpoint.saved(folder.checkpoints):
-        found, _ = checkpoint.latest(folder.checkpoints)
-        restore(model_of(config, family), found, folder.checkpoints)
-        folder.cut_metrics(found.step)
-
-
 def _run(
-    config: TrainConfig, device: torch.device, family: Family, games: list[Corpus], folder: RunDir
+    config: TrainConfig, device: torch.device, family: Family, games: list[Corpus], folder: RunDir, world: World
 ) -> dict[str, Any]:
-    loss = objective(config.objective)
-    evaluator = _evaluator(config, family, loss, device)
+    loss, data = objective(config.objective), config.data
     model = model_of(config, family).initialize(config.seed).to(device)
-    compiled = config.device.compile and has_compiler(device)
-    if config.device.compile and not compiled:
-        log.warning("device.compile: no C++ compiler found; running eagerly")
+    compiled = settle(folder, config.device, device, model, data.steps * data.batch_size * family.max_tokens, world)
+    evaluator = _evaluator(config, family, loss, device) if world.main else None
     final: dict[str, float] = {}
-    settings = plain(config)
-    with Tracker(
-        config.tracking, folder, settings, config.name, "pretrain", f"{config.name}-seed{config.seed}"
-    ) as tracker:
+    name = f"{config.name}-seed{config.seed}"
+    settings = config.tracking if world.main else TrackingConfig()
+    with Tracker(settings, folder, plain(config), config.name, "pretrain", name) as tracker:
 
         def record(step: int, values: Any) -> None:
             tracker.log(step, values)
             if "val/top1" in values:
-                final.update(values)
+                final.update({key: value for key, value in values.items() if key.startswith("val/")})
 
         plan = Plan(
-            steps=config.data.steps, objective=loss, optimizer=config.optimizer, precision=config.device.precision,
-            seed=config.seed, folder=folder.checkpoints, log=record, evaluate=evaluator,
-            evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
-            checkpoint_every=config.checkpoint_every, compiled=compiled, title=config.name,
+            steps=data.steps, objective=loss, optimizer=config.optimizer, precision=config.device.precision,
+            seed=config.seed, folder=folder.checkpoints, log=record, evaluate=evaluator or (lambda _: {}),
+            evaluate_at=config.evaluation.steps(data.steps), log_every=config.evaluation.log_every,
+            checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
+            world=world, title=config.name,
         )  # fmt: skip
-        data = config.data
-        stream = Stream(games, family, data.batch_size, config.seed, device, data.draw, data.corpus_seed)
+        stream = Stream(games, family, data.batch_size, config.seed, device, data.draw, data.corpus_seed, world)
         progress = pretrain(model, stream, plan)
+    if evaluator is None:
+        return {}
     return {
         "identity": fingerprint(identity(config)),
         "final": final or evaluator(model),
@@ -144,12 +160,11 @@ def _run(
         "board": family.board.name,
         "parameters": model.n_parameters,
         "steps": progress.step,
-        "games": progress.step * config.data.batch_size,
+        "games": progress.step * data.batch_size,
         "tokens": progress.tokens,
         "seconds": progress.seconds,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-    }
+        "compiled": compiled,
+    } | describe_device(device, world)
 
 
 def _evaluator(config: TrainConfig, family: Family, loss: Objective, device: torch.device) -> Evaluator:
@@ -169,4 +184,10 @@ def _by_ply(model: Any, evaluator: Any) -> dict[str, Any]:
     return {n: legality(model, evaluator.moves[i], evaluator.family, i)["top1_by_ply"] for i, n in enumerate(names)}
 
 
-main = command("train", TrainConfig, train)
+_main = command("train", TrainConfig, train)
+
+
+def main() -> None:
+    """The script."""
+    _main()
+    leave()

@@ -60,9 +60,11 @@ def make_batch(
     language: Int64[Tensor, " game"],
     family: Family,
     first_scored: Int64[Tensor, " game"] | None = None,
+    width: int | None = None,
 ) -> Batch:
-    """Write games in their languages, one language index per game. first_scored: plies before it carry no loss."""
-    tokens, move_ends = family.encode(moves, language)
+    """Write games in their languages, one language index per game. first_scored: plies before it carry no loss. width:
+    tokens per row, by default what the languages present can need."""
+    tokens, move_ends = family.encode(moves, language, width)
     if family.output is Output.unified:
         targets = next_move_targets(moves, move_ends, tokens.shape[1])
     else:

@@ -45,7 +45,7 @@ def _score(played: Replay) -> Tensor:
     return torch.where(black > white, black + empty, black) + torch.where(black == white, (64 - 2 * black) // 2, 0)
 
 
-def _checked(records: list[Record], on: Board, seen: Imported) -> tuple[Int8[Tensor, "game ply"], list[str]]:
+def checked(records: list[Record], on: Board, seen: Imported) -> tuple[Int8[Tensor, "game ply"], list[str]]:
     """The legal games of some records, and for each record why it is set aside (empty when it is kept)."""
     reasons = [record.error for record in records]
     moves = torch.full((len(records), on.n_moves), -1, dtype=torch.int8)
@@ -72,7 +72,7 @@ def _kept(
     """The good games of one file, in order; the others go to ``rejected``, one line each."""
     rest = iter(records)
     while chunk := list(islice(rest, _AT_ONCE)):
-        moves, reasons = _checked(chunk, on, seen)
+        moves, reasons = checked(chunk, on, seen)
         for record, reason in zip(chunk, reasons, strict=True):
             if reason:
                 problem = f"{name}:{record.line}: {reason}"

@@ -1,6 +1,7 @@
 """The training stream: batch = f(seed, step), so resuming is arithmetic and workers are a stride."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -75,6 +76,11 @@ def permute(position: Int64[Tensor, " n"], size: int, seed: int) -> Int64[Tensor
     return value
 
 
+AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 17}
+"""Games played and written together: bulk is faster, a device then waits for the host once in many steps, and the
+games stay the same."""
+
+
 class Games(NamedTuple):
     """Some rows of a stream before they are written."""
 
@@ -87,7 +93,8 @@ class Stream:
     """Batches of a corpus in a family's languages.
 
     Games are drawn without replacement within an epoch, in an order that depends on the seed; ``how`` gives them to
-    languages. corpora: one for all languages, or one per language (domains).
+    languages. corpora: one for all languages, or one per language (domains). share: (rank, processes): this process's
+    rows of every batch, each ``processes``-th; together the processes see what one would.
     """
 
     def __init__(
@@ -99,18 +106,34 @@ class Stream:
         device: torch.device | str = "cpu",
         how: LanguageDraw | None = None,
         corpus_seed: int = 0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
+        assert batch_size % share[1] == 0, "processes must divide the batch"
+        self.rank, self.processes = share
+        self.only: int | None = None
         self.corpora = list(corpora) if isinstance(corpora, Sequence) else [corpora] * len(family.languages)
         assert len(self.corpora) == len(family.languages), "one corpus, or one per language"
         self.family, self.batch_size, self.device = family, batch_size, torch.device(device)
         self.seed, self.corpus_seed, self.how = seed, corpus_seed, how or LanguageDraw()
         self.size = min(len(games) for games in self.corpora)
-        self.steps_at_once = max(1, min(8192, self.size) // batch_size)  # bulk play is faster; the games stay the same
-        self._chunk: tuple[int, Games] | None = None
+        self.steps_at_once = max(1, min(AT_ONCE[self.device.type], self.size) // batch_size)
+        self._played: tuple[int, Games] | None = None
+        self._written: tuple[int, Batch] | None = None
+
+    def speaking(self, language: int) -> "Stream":
+        """The same games, all in one language."""
+        other = copy(self)
+        other.only, other._played, other._written = language, None, None
+        return other
+
+    @property
+    def width(self) -> int:
+        """Tokens per row: what the languages spoken can need, the same in every batch."""
+        return self.family.max_tokens if self.only is None else self.family.languages[self.only].max_tokens
 
     def _rows(self, step: int, n_steps: int = 1) -> Int64[Tensor, " game"]:
         start = step * self.batch_size
-        return torch.arange(start, start + n_steps * self.batch_size, device=self.device)
+        return torch.arange(start + self.rank, start + n_steps * self.batch_size, self.processes, device=self.device)
 
     def indices(self, rows: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
         """Corpus index of each row of the endless stream."""
@@ -122,6 +145,8 @@ class Stream:
 
     def languages(self, rows: Int64[Tensor, " game"], indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
         """Language of each row."""
+        if self.only is not None:
+            return torch.full_like(rows, self.only)
         n, games = len(self.family.languages), indices
         if self.how.pairing is Pairing.disjoint and len(set(map(id, self.corpora))) == 1:
             games = orbit_code(self.corpora[0].moves(indices), self.family.board)  # a game may have several indices
@@ -140,18 +165,28 @@ class Stream:
             first_scored[here] = games.first_scored(indices[here])
         return Games(moves, language, first_scored)
 
+    def _chunk(self, step: int) -> tuple[int, slice]:
+        """The first of the steps that are played together, and this step's rows among theirs."""
+        first, size = step - step % self.steps_at_once, self.batch_size // self.processes
+        return first, slice((step - first) * size, (step - first + 1) * size)
+
     def games(self, step: int) -> Games:
         """The games of that step, before they are written."""
-        first = step - step % self.steps_at_once
-        if self._chunk is None or self._chunk[0] != first:
-            self._chunk = first, self._games(first, self.steps_at_once)
-        at = (step - first) * self.batch_size
-        return Games(*(field[at : at + self.batch_size] for field in self._chunk[1]))
+        first, rows = self._chunk(step)
+        if self._played is None or self._played[0] != first:
+            self._played = first, self._games(first, self.steps_at_once)
+        return Games(*(field[rows] for field in self._played[1]))
 
     def batch(self, step: int) -> Batch:
-        """The batch of that step; the same whatever was asked before."""
-        games = self.games(step)
-        return make_batch(games.moves, games.language, self.family, games.first_scored)
+        """The batch of that step; the same whatever was asked before. Written in bulk: a step costs a slice."""
+        first, rows = self._chunk(step)
+        if self._written is None or self._written[0] != first:
+            self.games(step)
+            assert self._played is not None
+            games = self._played[1]
+            written = make_batch(games.moves, games.language, self.family, games.first_scored, self.width)
+            self._written = first, written
+        return Batch(*(field[rows] for field in self._written[1]))
 
     def pairs(self, step: int, one: int, other: int) -> tuple[Batch, Batch]:
         """The games of that step in two languages, row by row translations of each other: for measures, and for

@@ -25,9 +25,23 @@ class Attention(StrEnum):
     fused = "fused"
 
 
+class Norm(StrEnum):
+    """Before attention and MLP: GPT-2's layer norm, or root mean square alone (Zhang and Sennrich 2019)."""
+
+    layer = "layer"
+    rms = "rms"
+
+
+class Activation(StrEnum):
+    """Of the MLP: GPT-2's GELU, or the squared ReLU (So et al. 2021)."""
+
+    gelu = "gelu"
+    relu2 = "relu2"
+
+
 @dataclass(kw_only=True)
 class ModelConfig:
-    """Size and shape. The vocabulary and the number of positions come from the languages."""
+    """Size and shape; the defaults are GPT-2's. The vocabulary and the number of positions come from the languages."""
 
     n_layer: int = 4
     n_head: int = 4
@@ -35,6 +49,14 @@ class ModelConfig:
     dropout: float = 0.0
     tied: bool = False
     """Share the token embedding with the output head (not with a unified output vocabulary)."""
+    norm: Norm = Norm.layer
+    activation: Activation = Activation.gelu
+    bias: bool = True
+    """Biases in the linear layers."""
+    qk_norm: bool = False
+    """Queries and keys have unit root mean square in every head (Henry et al. 2020)."""
+    zero_init: bool = False
+    """What blocks add to the residual stream, and the head, start at zero."""
     attention: Attention = Attention.auto
 
     def __post_init__(self) -> None:
@@ -55,6 +77,20 @@ class Output(NamedTuple):
     hidden: Float[Tensor, "layer B T D"] | None
 
 
+HEAD_MULTIPLE = {"cpu": 1, "cuda": 64}
+"""The head is multiplied as a matrix of a multiple of this many rows: tensor cores want it, a CPU does not mind."""
+
+
+def padded_linear(x: Float[Tensor, "*rows D"], weight: Float[Tensor, "V D"], multiple: int) -> Float[Tensor, "*rows V"]:
+    """x @ weight.T, computed with zero rows added to the weight up to a multiple and left out of the result."""
+    spare = -len(weight) % multiple
+    return F.linear(x, F.pad(weight, (0, 0, 0, spare)))[..., : len(weight)] if spare else F.linear(x, weight)
+
+
+def build_norm(config: ModelConfig) -> nn.Module:
+    return nn.LayerNorm(config.d_model) if config.norm is Norm.layer else nn.RMSNorm(config.d_model)
+
+
 class Block(nn.Module):
     """Attention and MLP, each behind a layer norm and added to the residual stream."""
 
@@ -62,13 +98,16 @@ class Block(nn.Module):
         super().__init__()
         d = config.d_model
         self.n_head, self.dropout, self.attention = config.n_head, config.dropout, config.attention
-        self.norm_1, self.norm_2 = nn.LayerNorm(d), nn.LayerNorm(d)
-        self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
-        self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.qk_norm, self.activation = config.qk_norm, config.activation
+        self.norm_1, self.norm_2 = build_norm(config), build_norm(config)
+        self.qkv, self.out = nn.Linear(d, 3 * d, config.bias), nn.Linear(d, d, config.bias)
+        self.up, self.down = nn.Linear(d, 4 * d, config.bias), nn.Linear(4 * d, d, config.bias)
 
     def attend(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None) -> Float[Tensor, "B T D"]:
         b, t, d = x.shape
         q, k, v = self.qkv(x).view(b, t, 3, self.n_head, d // self.n_head).permute(2, 0, 3, 1, 4)
+        if self.qk_norm:
+            q, k = (F.rms_norm(x, x.shape[-1:]).to(v.dtype) for x in (q, k))
         drop = self.dropout if self.training else 0.0
         fused = self.attention is Attention.fused or (self.attention is Attention.auto and x.is_cuda)
         if mask is not None and mask.ndim == 3:
@@ -85,7 +124,8 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None) -> Float[Tensor, "B T D"]:
         x = x + F.dropout(self.attend(self.norm_1(x), mask), self.dropout, self.training)
-        mlp = self.down(F.gelu(self.up(self.norm_2(x))))
+        up = self.up(self.norm_2(x))
+        mlp = self.down(F.gelu(up) if self.activation is Activation.gelu else F.relu(up).square())
         return x + F.dropout(mlp, self.dropout, self.training)
 
 
@@ -103,25 +143,25 @@ class GPT(nn.Module):
         self.token_embedding = nn.Embedding(vocabulary_size, config.d_model)
         self.position_embedding = nn.Embedding(n_positions, config.d_model)
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
-        self.norm = nn.LayerNorm(config.d_model)
+        self.norm = build_norm(config)
         self.head = nn.Linear(config.d_model, output_size, bias=False)
         if config.tied:
             self.head.weight = self.token_embedding.weight
 
     @torch.no_grad()
     def initialize(self, seed: int) -> "GPT":
-        """GPT-2's initialisation from a seed of its own: normal(0, .02), residual outputs over sqrt(2 L).
+        """GPT-2's initialisation from a seed of its own: normal(0, .02), residual outputs over sqrt(2 L) or zero.
 
         Every tensor draws from a stream named after it, so a bigger vocabulary moves no other weight.
         """
-        scale = 1 / math.sqrt(2 * self.config.n_layer)
+        scale = 0.0 if self.config.zero_init else 1 / math.sqrt(2 * self.config.n_layer)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()
             elif "norm" in name:
                 parameter.fill_(1)
             else:
-                residual = name.endswith(("out.weight", "down.weight"))
+                residual = name.endswith(("out.weight", "down.weight")) or (name == "head.weight" and not scale)
                 draw = torch.Generator().manual_seed(derive(seed, "init", name))
                 values = torch.empty(parameter.shape).normal_(0, 0.02 * (scale if residual else 1), generator=draw)
                 parameter.copy_(values)
@@ -145,7 +185,8 @@ class GPT(nn.Module):
             x = block(x, mask)
             if hidden:
                 states.append(x)
-        return Output(self.head(self.norm(x)), torch.stack(states) if hidden else None)
+        logits = padded_linear(self.norm(x), self.head.weight, HEAD_MULTIPLE[x.device.type])
+        return Output(logits, torch.stack(states) if hidden else None)
 
     @property
     def n_parameters(self) -> int:

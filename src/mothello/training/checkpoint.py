@@ -17,10 +17,11 @@ from torch import Tensor
 
 KEEP = 2
 """Checkpoints kept: the last good one and the one before."""
+_FILES = ("weights.safetensors", "state.pt")
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that is missing, truncated or does not fit; the message names the file."""
+    """A checkpoint that is missing, truncated, does not fit or cannot be written; the message names the file."""
 
 
 class Checkpoint(NamedTuple):
@@ -44,24 +45,45 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write ``folder/step-N`` whole or not at all, then drop all but the last two."""
-    final = folder / f"step-{checkpoint.step:09d}"
-    part = folder / f".part-{final.name}"
-    shutil.rmtree(part, ignore_errors=True)
+def _write(part: Path, checkpoint: Checkpoint) -> None:
     part.mkdir(parents=True)
     weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in checkpoint.weights.items()}
     save_file(weights, part / "weights.safetensors")
     torch.save({"step": checkpoint.step, **checkpoint.state}, part / "state.pt")
-    sums = {name: _sha256(part / name) for name in ("weights.safetensors", "state.pt")}
+    sums = {name: _sha256(part / name) for name in _FILES}
     (part / "manifest.json").write_text(json.dumps(sums, indent=1))
-    for path in (*part.iterdir(), part):
+    for path in part.iterdir():
+        path.chmod(0o644)  # safetensors lets nobody else read
         _flush(path)
-    shutil.rmtree(final, ignore_errors=True)
-    part.rename(final)
-    _flush(folder)
-    for old in saved(folder)[:-KEEP]:
-        shutil.rmtree(old)
+    _flush(part)
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write ``folder/step-N`` whole or not at all, then drop all but it and the one before.
+
+    Later ones are dropped too: a run that comes to step N again found them damaged. CheckpointError when it cannot be
+    written (a full disk, no permission): what was there is left as it was.
+    """
+    final = folder / f"step-{checkpoint.step:09d}"
+    part = folder / f".part-{final.name}"
+    try:
+        for left in folder.glob(".part-*"):  # of a kill
+            shutil.rmtree(left)
+        _write(part, checkpoint)
+        if final.exists():  # damaged, or it would not be written again
+            shutil.rmtree(final)
+        part.rename(final)
+        _flush(folder)
+    except Exception as error:  # safetensors, torch and the system each have their own
+        shutil.rmtree(part, ignore_errors=True)
+        kept = saved(folder)
+        rest = f"{kept[-1].name} is kept" if kept else "there is none before it"
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise CheckpointError(f"checkpoint: {final} cannot be written ({reason}); {rest}") from error
+    kept = [path for path in saved(folder) if path.name <= final.name][-KEEP:]
+    for other in saved(folder):
+        if other not in kept:
+            shutil.rmtree(other)
 
 
 def saved(folder: Path) -> list[Path]:
@@ -73,16 +95,17 @@ def read(path: Path) -> Checkpoint:
     """One checkpoint, verified. CheckpointError names the file that is missing or damaged."""
     try:
         sums = json.loads((path / "manifest.json").read_text())
-        for name, expected in sums.items():
-            if _sha256(path / name) != expected:
+        for name in _FILES:
+            if _sha256(path / name) != sums[name]:
                 raise CheckpointError(f"checkpoint: {path / name} is damaged (its checksum does not match)")
         weights = load_file(path / "weights.safetensors")
         state = torch.load(path / "state.pt", weights_only=True)
+        return Checkpoint(state.pop("step"), weights, state)
     except CheckpointError:
         raise
     except Exception as error:
-        raise CheckpointError(f"checkpoint: {path} cannot be read ({type(error).__name__}: {error})") from error
-    return Checkpoint(state.pop("step"), weights, state)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise CheckpointError(f"checkpoint: {path} cannot be read ({reason})") from error
 
 
 def latest(folder: Path) -> tuple[Checkpoint, list[str]]:

@@ -3,9 +3,11 @@
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,17 +20,26 @@ class Precision(StrEnum):
     fp32 = "fp32"
 
 
+class Compile(StrEnum):
+    """Compile the training step. ``auto``: when the planned training is long enough to repay it."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
 @dataclass(kw_only=True)
 class DeviceConfig:
     """Where and how it runs; none of it changes what is learned, beyond rounding."""
 
     name: str = "auto"
-    """auto, cpu, cuda, or cuda:N."""
+    """auto, cpu, cuda, or cuda:N. Under torchrun each process takes a GPU of its own."""
     precision: Precision = Precision.auto
     threads: int = 0
-    """CPU threads, 0 for all cores."""
-    compile: bool = False
-    """Compile the training step: worth it for long runs on a GPU; on small CPU models eager is as fast."""
+    """CPU threads, 0 for all cores (shared among the processes of torchrun)."""
+    compile: Compile = Compile.auto
+    cuda_graphs: bool = False
+    """Replay a compiled step as CUDA graphs: for models too small to keep a GPU busy."""
 
     def __post_init__(self) -> None:
         if self.name not in ("auto", "cpu", "cuda") and not self.name.startswith("cuda:"):
@@ -44,12 +55,16 @@ def cores() -> int:
 
 def resolve(config: DeviceConfig) -> torch.device:
     """The device to use, with the thread count set. ValueError when CUDA is asked for and absent."""
-    torch.set_num_threads(config.threads or cores())
-    if config.name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if config.name != "cpu" and not torch.cuda.is_available():
+    torch.set_num_threads(config.threads or max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    if config.name == "cpu" or (config.name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
         raise ValueError(f"device: {config.name} was asked for, but no CUDA device is present; use auto or cpu")
-    return torch.device(config.name)
+    torch.set_float32_matmul_precision("high")
+    if ":" not in config.name and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return torch.device("cuda" if config.name == "auto" else config.name)
 
 
 def cpu_has_bf16() -> bool:
@@ -61,14 +76,56 @@ def cpu_has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def is_bf16(device: torch.device, precision: Precision) -> bool:
+    """Whether matrices are multiplied in bf16."""
+    hardware = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    return precision is Precision.bf16 or (precision is Precision.auto and hardware)
+
+
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:
     """The precision's context for forward passes."""
-    hardware = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    if precision is Precision.bf16 or (precision is Precision.auto and hardware):
+    if is_bf16(device, precision):
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def _set_deterministic(mode: int, compiled: bool) -> None:
+    """0: off, 1: where kernels allow, 2: everywhere."""
+    if compiled:
+        torch.use_deterministic_algorithms(mode > 0, warn_only=mode == 1)  # imports the compiler: seconds
+    else:
+        torch.set_deterministic_debug_mode(mode)
+
+
+@contextlib.contextmanager
+def deterministic(device: torch.device, compiled: bool) -> Iterator[None]:
+    """The same step twice gives the same bits: compiled embedding gradients are summed in order, not as threads come.
+
+    On a GPU as far as its kernels allow (some have no such variant and are used as they are).
+    """
+    settings: Any = torch.utils.deterministic
+    before, filled = torch.get_deterministic_debug_mode(), settings.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    _set_deterministic(1 if device.type == "cuda" else 2, compiled)
+    settings.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
+    try:
+        yield
+    finally:
+        _set_deterministic(before, compiled)
+        settings.fill_uninitialized_memory = filled
 
 
 def has_compiler(device: torch.device) -> bool:
     """Whether torch.compile can work: CPU code needs a C++ compiler."""
     return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+
+
+REPAYS = {"cpu": 1e14, "cuda": 1e16}
+"""FLOPs of a training above which compiling its step repays the half minute it takes (docs/LOG.md)."""
+
+
+def worth_compiling(config: DeviceConfig, device: torch.device, flops: float) -> bool:
+    """Eager or compiled, from the FLOPs a training plans, so that a resumed run decides as before."""
+    if config.compile is Compile.auto:
+        return flops > REPAYS[device.type] and has_compiler(device)
+    return config.compile is Compile.always

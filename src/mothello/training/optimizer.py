@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class OptimizerName(StrEnum):
@@ -55,11 +55,13 @@ class Optimizers:
         self.parts, self.clip = list(parts), clip
         self.peaks = [[group["lr"] for group in part.param_groups] for part in self.parts]
 
+    def clip_gradients(self) -> Tensor:
+        """Scale gradients down to the largest norm allowed; returns the norm before, on the device."""
+        parameters = [p for part in self.parts for group in part.param_groups for p in group["params"]]
+        return nn.utils.clip_grad_norm_(parameters, self.clip or float("inf"))
+
     def step(self, scale: float) -> None:
-        """Clip, update with learning rates peak * scale, and clear the gradients."""
-        if self.clip:
-            parameters = [p for part in self.parts for group in part.param_groups for p in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.clip)
+        """Update with learning rates peak * scale, and clear the gradients."""
         for part, peaks in zip(self.parts, self.peaks, strict=True):
             for group, peak in zip(part.param_groups, peaks, strict=True):
                 group["lr"] = peak * scale

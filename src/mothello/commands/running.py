@@ -1,0 +1,107 @@
+"""What stages share around their loop: log.txt, status.json, and an execution that a resumed run repeats."""
+
+import logging
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mothello.config import ConfigError
+from mothello.model.transformer import GPT
+from mothello.rundir import RunDir
+from mothello.training import checkpoint
+from mothello.training.cost import flops_per_token
+from mothello.training.device import Compile, DeviceConfig, has_compiler, is_bf16, worth_compiling
+from mothello.training.distributed import World
+
+log = logging.getLogger(__name__)
+
+
+class _LogFile(logging.Handler):
+    """log.txt. On a full disk its lines are on the console alone."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError), self.path.open("a") as file:
+            file.write(self.format(record) + "\n")
+
+
+@contextmanager
+def running(folder: RunDir, world: World) -> Iterator[None]:
+    """Within: status.json says running, and everything logged goes to the folder's log.txt as well. An error leaves
+    its traceback in status.json. Only rank 0 writes."""
+    if not world.main:
+        yield
+        return
+    folder.write_status("running")
+    handler = _LogFile(folder.path / "log.txt")
+    house = logging.getLogger("mothello")
+    house.addHandler(handler)
+    try:
+        yield
+    except BaseException as error:
+        text = str(error) if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        log.warning("%s", text or "interrupted")
+        _mark_failed(folder, text or "interrupted")
+        raise
+    finally:
+        house.removeHandler(handler)
+
+
+def _mark_failed(folder: RunDir, text: str) -> None:
+    try:
+        folder.write_status("failed", error=text, traceback=traceback.format_exc())
+    except OSError as error:  # a full disk: the first error is the one to tell
+        log.warning("status.json cannot be written (%s)", error)
+
+
+def settle(folder: RunDir, config: DeviceConfig, device: torch.device, model: GPT, tokens: int, world: World) -> bool:
+    """Whether to compile, decided from the tokens planned and kept in execution.json with the threads and versions.
+
+    A resumed run repeats what its folder says, so that its weights come out the same, bit for bit; where it cannot, or
+    the config says otherwise, the log tells. The thread count is set.
+    """
+    begun = world.told(folder.read_json("execution.json") if checkpoint.saved(folder.checkpoints) else {})
+    flops = flops_per_token(model, model.position_embedding.num_embeddings) * tokens
+    compiled = worth_compiling(config, device, flops)
+    if begun and config.compile is Compile.auto:
+        compiled = bool(begun["compiled"])
+    if begun and not config.threads and begun["processes"] == world.size:
+        torch.set_num_threads(int(begun["threads"]))
+    if compiled and not has_compiler(device):
+        log.warning("device.compile: no C++ compiler was found; running eagerly")
+        compiled = False
+    now = {
+        "compiled": compiled,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "bf16": is_bf16(device, config.precision),
+        "processes": world.size,
+    }
+    if world.main:
+        for key, value in begun.items():
+            if now.get(key) != value:
+                log.warning("begun with %s=%s, goes on with %s: equal up to rounding", key, value, now.get(key))
+        folder.write_json("execution.json", now)
+    return compiled
+
+
+def alone() -> None:
+    """ConfigError under torchrun, for a command that one process runs."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("torchrun: only scripts/train.py runs in several processes")
+
+
+def describe_device(device: torch.device, world: World) -> dict[str, Any]:
+    """Where a stage ran, for results.json."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {"device": name, "threads": torch.get_num_threads(), "processes": world.size}

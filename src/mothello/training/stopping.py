@@ -1,0 +1,98 @@
+"""What may end a training before its time: a signal, or numbers that are not finite. Neither loses work."""
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Stopped(KeyboardInterrupt):
+    """A training that was asked to stop by a signal, after its checkpoint was written."""
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name} after step {step}; the same command goes on")
+        self.number = number
+
+
+class Asked:
+    """Whether a signal asked this process to stop."""
+
+    number = 0
+
+
+@contextmanager
+def stop_signals() -> Iterator[Asked]:
+    """Within: SIGTERM or SIGINT is noted, to be obeyed after the step. From then on Ctrl-C acts as usual, at once;
+    another SIGTERM is only noted, because a scheduler and torchrun may both pass it on.
+
+    Signals reach the main thread only; elsewhere nothing is changed.
+    """
+    asked = Asked()
+    numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+
+    def note(number: int, _: object) -> None:
+        asked.number = number
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+
+    for number in numbers:
+        signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Seen(NamedTuple):
+    """A step's numbers, as the host sees them."""
+
+    step: int
+    loss: float
+    norm: float
+    """Of the gradient, before clipping."""
+    stop: float
+    """Sum over processes of the signals that asked for a stop, 0 for none."""
+
+
+class Pulse:
+    """A step's numbers, read without making the device wait: on a GPU those of the step before, on a CPU its own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.lag = int(device.type == "cuda")
+        self._sent: deque[tuple[int, Tensor, torch.cuda.Event | None]] = deque()
+
+    def send(self, step: int, numbers: Tensor) -> Seen | None:
+        """Send ``numbers`` [loss, norm, stop] off; the step that can be read by now."""
+        if self.lag:
+            host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+            event = torch.cuda.Event()
+            host.copy_(numbers, non_blocking=True)
+            event.record()
+            self._sent.append((step, host, event))
+        else:
+            self._sent.append((step, numbers, None))
+        if len(self._sent) <= self.lag:
+            return None
+        return self._read(*self._sent.popleft())
+
+    def _read(self, step: int, numbers: Tensor, event: torch.cuda.Event | None) -> Seen:
+        if event is not None:
+            event.synchronize()
+        return Seen(step, *numbers.tolist())
+
+    def waiting(self) -> list[Seen]:
+        """What was sent and is still to come from ``send``; here the host waits for it."""
+        return [self._read(*sent) for sent in self._sent]
+
+
+def check_finite(seen: Seen) -> None:
+    """FloatingPointError when the loss or the gradient is not finite; it names the step."""
+    for name, value in (("loss", seen.loss), ("gradient norm", seen.norm)):
+        if value != value or abs(value) == float("inf"):
+            raise FloatingPointError(f"the {name} is {value} at step {seen.step}; the last good checkpoint is kept")
