@@ -1,0 +1,165 @@
+"""Tokens per second of the training loop at the sizes that matter, and where the time of a step goes."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from mothello.data.batch import IGNORE, Batch
+from mothello.data.split import Split, corpus
+from mothello.data.stream import Stream
+from mothello.languages.family import FamilyConfig, build_family
+from mothello.model.transformer import ModelConfig
+from mothello.objectives.causal_lm import causal_lm
+from mothello.othello.board import board
+from mothello.stages.stage import build_model
+from mothello.training.cost import flops_per_token
+from mothello.training.device import Precision
+from mothello.training.distributed import World
+from mothello.training.loop import Plan, train
+from mothello.training.optimizer import OptimizerConfig, OptimizerName
+
+TESTS = Path(__file__).parents[3] / "tests"
+ROUNDS, WARM, PROFILED = 3, 3, 3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A training to time. games: per step on a CPU and on a GPU; once: what a user waits for, in games."""
+
+    size: int
+    model: ModelConfig
+    optimizer: OptimizerConfig
+    games: dict[str, int]
+    steps: dict[str, int]
+    """Per round; the best of three rounds counts."""
+    once: int
+
+
+_PUBLISHED = OptimizerConfig(name=OptimizerName.adamw, lr=5e-4, warmup=0.01, final_lr=0.1, shape="cosine")
+SHAPES = {
+    "paper": Shape(
+        8, ModelConfig(n_layer=8, n_head=8, d_model=512, dropout=0.1), _PUBLISHED,
+        {"cpu": 64, "cuda": 1024}, {"cpu": 4, "cuda": 20}, 20_000_000,
+    ),
+    "small": Shape(
+        6, ModelConfig(), OptimizerConfig(), {"cpu": 128, "cuda": 4096}, {"cpu": 20, "cuda": 40}, 1_000_000
+    ),
+}  # fmt: skip
+"""configs/model/paper.yaml and optimizer/published.yaml on 8x8, model/small.yaml on 6x6: two atomic languages."""
+
+
+class Way(NamedTuple):
+    """How our step is run."""
+
+    name: str
+    compiled: bool
+    cuda_graphs: bool = False
+
+
+WAYS = {
+    "cpu": [Way("eager", False), Way("compiled", True)],
+    "cuda": [Way("eager", False), Way("compiled", True), Way("compiled, CUDA graphs", True, True)],
+}
+
+
+@dataclass
+class Timing:
+    """Rounds of steps, with something else between two rounds, then some steps under a profiler."""
+
+    stream: Stream
+    steps: int
+    between: Callable[[], None]
+    rounds: list[float] = field(default_factory=list)
+    """Seconds per step."""
+    first: float = 0.0
+    """Seconds of the first step, compiling included."""
+    profiler: Any = None
+    _since: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return WARM + ROUNDS * self.steps + PROFILED + 1
+
+    def batch(self, step: int) -> Batch:
+        """The stream's, all from games that are already played: playing is timed apart, in bulk."""
+        if step == 1:
+            self.first = self._now() - self._since
+        done, rest = divmod(step - WARM, self.steps)
+        if step >= WARM and rest == 0 and done <= ROUNDS:
+            if done:
+                self.rounds.append((self._now() - self._since) / self.steps)
+            self.between()
+            if done == ROUNDS:
+                self.profiler.start()
+        if step == self.total - 1:
+            self._now()
+            self.profiler.stop()
+        batch = self.stream.batch(step % self.stream.steps_at_once)
+        if step == 0 or (step >= WARM and rest == 0):
+            self._since = self._now()
+        return batch
+
+    def _now(self) -> float:
+        if self.stream.device.type == "cuda":
+            torch.cuda.synchronize(self.stream.device)
+        return perf_counter()
+
+
+def _groups(profiler: Any) -> dict[str, float]:
+    """Shares of the time of the profiled steps."""
+    products, fused, update, rest = 0.0, 0.0, 0.0, 0.0
+    for event in profiler.key_averages():
+        own = event.self_device_time_total or event.self_cpu_time_total
+        if event.key.startswith("Optimizer.step#"):
+            update += event.device_time_total or event.cpu_time_total
+        if any(word in event.key for word in ("mm", "gemm", "attention", "flash", "nvjet", "cutlass")):
+            products += own
+        elif any(word in event.key for word in ("CompiledFunction", "Torch-Compiled", "triton", "cpp_fused")):
+            fused += own
+        else:
+            rest += own
+    total = products + fused + rest
+    return {"products": products / total, "fused": fused / total, "rest": rest / total, "of_it_update": update / total}
+
+
+def time_ours(shape: Shape, way: Way, device: torch.device, between: Callable[[], None]) -> dict[str, Any]:
+    """The very loop of scripts/train.py; tokens are positions that carry loss, playing and writing games included."""
+    on, games = board(shape.size), shape.games[device.type]
+    family = build_family(FamilyConfig(), on)
+    stream = Stream(corpus(on, 0, Split.train, 10**8), family, games, 0, device)
+    timing = Timing(stream, shape.steps[device.type], between)
+    played = min(_play(stream, chunk) for chunk in (1, 2, 3, 0))
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+    timing.profiler = profile(activities=activities)
+    model = build_model(shape.model, family).initialize(0).to(device)
+    plan = Plan(
+        steps=timing.total, objective=causal_lm, optimizer=shape.optimizer, precision=Precision.auto, seed=0,
+        folder=Path(os.devnull), log=lambda *_: None, evaluate=lambda _: {}, evaluate_at=frozenset(),
+        checkpoint_every=0, compiled=way.compiled, cuda_graphs=way.cuda_graphs, world=World(rank=1, size=1),
+    )  # fmt: skip
+    train(model, timing.batch, plan)
+    scored = float((stream.batch(0).targets != IGNORE).sum())
+    seconds = min(timing.rounds) + played * games
+    flops = flops_per_token(model, stream.width - 1) * games * (stream.width - 1)
+    return {
+        "tokens_per_s": round(scored / seconds),
+        "flops_per_s": flops / seconds,
+        "first_step_s": round(timing.first, 1),
+        "games_share": round(played * games / seconds, 4),
+        "minutes_once": round(shape.once / games * seconds / 60, 1),
+        "time": {name: round(share, 3) for name, share in _groups(timing.profiler).items()},
+    }
+
+
+def _play(stream: Stream, chunk: int) -> float:
+    """Seconds to play and write one game, in bulk."""
+    begun = perf_counter()
+    batch = stream.batch(chunk * stream.steps_at_once)
+    float(batch.tokens.sum())
+    return (perf_counter() - begun) / (stream.steps_at_once * stream.batch_size)
