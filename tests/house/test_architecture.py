@@ -24,7 +24,7 @@ ROWS = [
     {"data"},
     {"languages"},
     {"othello"},
-    {"seeding", "rundir", "tracking"},
+    {"seeding", "rundir", "tracking", "mirror"},
 ]
 """Top to bottom; a room imports only from rows below its own, and itself."""
 
@@ -32,8 +32,10 @@ EXCEPTIONS = {
     ("stages", "transfer"),
     ("probing", "training"),
     ("tracking", "rundir"),
+    ("tracking", "mirror"),
 }
-"""transfer may use stages (so no upward arrow); probes use precision from training; the tracker writes run folders."""
+"""transfer may use stages (so no upward arrow); probes use precision from training; the tracker writes run folders and
+starts the mirror."""
 
 
 def room(path: Path) -> str:

@@ -1,14 +1,11 @@
-"""Proves: a run folder's files are whole or not there, and wandb failing in any way never touches a run."""
+"""Proves: a run folder's files are whole or not there, and it is known which folder a job works in."""
 
-import sys
-import types
 from pathlib import Path
 
 import pytest
 
-from mothello.rundir import RunDir, fingerprint
+from mothello.rundir import RunDir, fingerprint, watch
 from mothello.seeding import derive, generator
-from mothello.tracking import Tracker, TrackingConfig
 
 
 def test_seeds_are_named_and_independent() -> None:
@@ -50,25 +47,15 @@ def test_status_and_results(tmp_path: Path) -> None:
         run.read_results()
 
 
-@pytest.mark.parametrize("when", ["init", "log", "finish"])
-def test_wandb_may_fail_at_any_time(when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken:
-        def log(self, *_: object, **__: object) -> None:
-            if when == "log":
-                raise OSError("no space")
-
-        def finish(self, **_: object) -> None:
-            raise OSError("gone")
-
-    def init(**_: object) -> Broken:
-        if when == "init":
-            raise RuntimeError("no account")
-        return Broken()
-
-    fake = types.SimpleNamespace(init=init, Settings=lambda **_: None)
-    monkeypatch.setitem(sys.modules, "wandb", fake)
-    run = RunDir(tmp_path / "run")
-    with Tracker(TrackingConfig(wandb=True), run, {}, "g", "t", "n") as tracker:
-        tracker.log(1, {"x": 1.0})
-        tracker.log(2, {"x": 2.0})
-    assert [line["step"] for line in run.read_metrics()] == [1, 2]
+def test_the_folder_that_a_job_works_in_is_noted(tmp_path: Path) -> None:
+    other, own = RunDir(tmp_path / "other"), RunDir(tmp_path / "own")
+    with watch() as work:
+        assert work.folder is None
+        other.write_status("ok")
+        assert not own.finished
+        assert (work.folder, work.begun) == (own, False)
+        own.write_status("running")
+        assert not own.finished
+        assert (work.folder, work.begun) == (own, True)
+    other.write_status("failed")
+    assert work.folder is own

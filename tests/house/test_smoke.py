@@ -204,12 +204,3 @@ def test_a_multirun_makes_one_folder_per_job(tmp_path: Path, monkeypatch: pytest
     assert run(monkeypatch, "train", "-m", "+experiment=naive,anchor", "seed=0,1", *TINY) == 0
     assert len(list(Path("runs").glob("*/*/seed?/results.json"))) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
-
-
-def test_wandb_offline_mirrors_each_job_in_a_run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("WANDB_MODE", raising=False)
-    tiny = [x for x in TINY if x != "tracking=jsonl"]
-    assert run(monkeypatch, "train", "-m", "+experiment=naive", "seed=0,1", *tiny, "tracking=wandb") == 0
-    mirrors = [path.parent.name for path in Path("runs").rglob("offline-run-*/*.wandb")]
-    assert len(set(mirrors)) == 2

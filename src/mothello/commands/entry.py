@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from mothello.commands import sweep
 from mothello.config import ConfigError, one_line, typed
 from mothello.training.checkpoint import CheckpointError
+from mothello.training.stopping import Stopped
 
 T = TypeVar("T")
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -26,16 +29,26 @@ def _line(error: BaseException) -> str:
     missing = re.search(r"Could not (?:find|load) '(.*?)'", text)
     if missing:
         group, _, name = missing[1].rpartition("/")
+        if group == "hydra/launcher":
+            return f"{group}: {name!r} is not installed; pip install -e '.[launchers]' adds joblib and submitit"
         choices = sorted(p.stem for p in (CONFIGS / group).glob("*.yaml")) if group else []
         listed = ", ".join(choices or (options[2].split() if options else []))
         return f"{group or 'config'}: unknown {name!r}" + (f"; choices: {listed}" if listed else "")
     return one_line(error)
 
 
-def fail(message: str) -> NoReturn:
-    """One line to standard error, exit code 2."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    raise SystemExit(2)
+def fail(message: str, code: int = 2) -> NoReturn:
+    """One line to standard error, exit code 2 for a mistake."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    raise SystemExit(code)
+
+
+def _ended(error: BaseException) -> NoReturn:
+    """One line on what ended a command before its time, exit code 128 + N for signal N, else 1."""
+    code = 128 + getattr(error, "number", signal.SIGINT) if isinstance(error, KeyboardInterrupt) else 1
+    if isinstance(error, Stopped | FloatingPointError) and os.environ.get("RANK", "0") != "0":
+        raise SystemExit(code)  # torchrun: the same in every process, and the first one speaks
+    fail(str(error) or "interrupted", code)
 
 
 def folder_for(path: str, key: str = "out") -> Path:
@@ -50,19 +63,25 @@ def folder_for(path: str, key: str = "out") -> Path:
 def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[[], None]:
     """The ``main`` of a script: compose configs/NAME.yaml with the command line, check it, call ``action``."""
 
-    @hydra.main(config_path=str(CONFIGS), config_name=name, version_base="1.3")
     def job(content: DictConfig) -> Any:
         try:
             return action(typed(content, schema))
         except (ConfigError, CheckpointError) as error:
             fail(str(error))  # SystemExit passes through Hydra without its own lines
+        except (KeyboardInterrupt, FloatingPointError, OSError) as error:
+            _ended(error)
+
+    def start(task: Callable[[DictConfig], Any]) -> None:
+        hydra.main(config_path=str(CONFIGS), config_name=name, version_base="1.3")(task)()
 
     def main() -> None:
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
         if not CONFIGS.is_dir():
             fail(f"configs: {CONFIGS} does not exist; run from a checkout (pip install -e .)")
         try:
-            job()
+            if sweep.asked_for(sys.argv[1:]):
+                raise SystemExit(sweep.sweep(start, schema, action))
+            start(job)
         except (HydraException, OmegaConfBaseException) as error:
             fail(_line(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error))
 

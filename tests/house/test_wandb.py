@@ -1,0 +1,332 @@
+"""Proves: each job has a wandb run of its own with its own config, wandb failing in any way never touches a run, and the
+sweep file in docs/ is a command line that works."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from house.commands import TINY, run
+
+from mothello import tracking
+from mothello.commands.study import _trained, composed
+from mothello.config import SCHEMAS, TrainConfig
+from mothello.rundir import RunDir
+from mothello.tracking import Tracker, TrackingConfig
+
+ROOT = Path(__file__).parents[2]
+TINY_WANDB = [x for x in TINY if x != "tracking=jsonl"]
+
+FAKE = """
+import json, os, signal, sys, time
+way = os.environ["FAKE_WANDB"]
+if way == "import":
+    raise ImportError("no module of that name")
+told = open(os.environ["FAKE_WANDB_TOLD"], "a")
+
+def fail(where):
+    if way == f"{where} raises":
+        raise RuntimeError(f"no {where}")
+    if way == f"{where} hangs":
+        time.sleep(1000)
+    if way == f"{where} dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Run:
+    def log(self, values, step):
+        fail("log")
+        print(json.dumps(["log", step, values]), file=told, flush=True)
+    def finish(self, exit_code):
+        fail("finish")
+        print(json.dumps(["finish", exit_code]), file=told, flush=True)
+
+def Settings(**_):
+    return None
+
+def init(settings, **order):
+    fail("init")
+    print(json.dumps(["init", order]), file=told, flush=True)
+    return Run()
+"""
+
+WAYS = {
+    "import": "ImportError: no module",
+    "init raises": "RuntimeError: no init",
+    "init hangs": "no answer in 1.5 s",
+    "init dies": "exit code -9",
+    "log raises": "RuntimeError: no log",
+    "log hangs": "no answer in 1.5 s",
+    "log dies": "exit code -9",
+    "finish raises": "RuntimeError: no finish",
+    "finish hangs": "no answer in 1.5 s",
+    "finish dies": "exit code -9",
+}
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wandb that does what FAKE_WANDB says, and writes to this file what it was told."""
+    package = tmp_path / "fake" / "wandb" / "__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text(FAKE)
+    monkeypatch.setenv("PYTHONPATH", str(package.parents[1]))
+    monkeypatch.setenv("FAKE_WANDB", "works")
+    monkeypatch.setenv("FAKE_WANDB_TOLD", str(tmp_path / "told.jsonl"))
+    return tmp_path / "told.jsonl"
+
+
+def followed(run: RunDir, pause: float = 0.0, steps: range = range(4), **config: Any) -> subprocess.Popen[str]:
+    """Log some steps under a tracker; its mirror's process, after the end."""
+    with Tracker(TrackingConfig(wandb=True, **config), run, {"a": {"b": 1}}, "group", "type", "name") as tracker:
+        assert tracker._mirror is not None
+        process = tracker._mirror._process
+        for step in steps:
+            tracker.log(step, {"x": step / 2})
+            time.sleep(pause)
+    return process
+
+
+def logged(run: RunDir) -> list[int]:
+    return [line["step"] for line in run.read_metrics()]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_wandb_may_fail_in_any_way(
+    way: str, told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FAKE_WANDB", way)
+    monkeypatch.setattr(tracking, "PATIENCE", 1.5 if "hangs" in way else 30)
+    run, begun = RunDir(tmp_path / "run"), time.monotonic()
+    process = followed(run, pause=0.1)
+    assert time.monotonic() - begun < 15
+    assert logged(run) == [0, 1, 2, 3]
+    assert [record.message for record in caplog.records] == [
+        f"wandb failed ({WAYS[way]}{' of that name' if way == 'import' else ''}); numbers go to {run.path} only"
+    ]
+    assert process.returncode is not None
+
+
+def test_a_wandb_that_works_is_told_everything(told: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The negative control, and: a resumed run is mirrored from where it goes on."""
+    run = RunDir(tmp_path / "run")
+    assert followed(run).returncode == 0
+    first = [json.loads(line) for line in told.read_text().splitlines()]
+    assert first[1:] == [*(["log", step, {"step": step, "x": step / 2}] for step in range(4)), ["finish", 0]]
+    order = first[0][1]
+    assert (order["config"], order["group"], order["job_type"], order["name"]) == (
+        {"a": {"b": 1}},
+        "group",
+        "type",
+        "name",
+    )
+    told.unlink()
+
+    def breaks() -> None:
+        with Tracker(TrackingConfig(wandb=True, group="g"), run, {}, "", "", "") as tracker:
+            tracker.log(4, {"x": float("nan")})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        breaks()
+    begun, line, end = [json.loads(line) for line in told.read_text().splitlines()]
+    assert begun[1]["group"] == "g"
+    assert line[1] == 4
+    assert line[2]["x"] != line[2]["x"]
+    assert end == ["finish", 1]
+    assert caplog.records == []
+
+
+def test_a_mirror_that_cannot_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    run = RunDir(tmp_path / "run")
+    with Tracker(TrackingConfig(wandb=True), run, {}, "g", "t", "n") as tracker:
+        tracker.log(1, {"x": 1.0})
+    assert logged(run) == [1]
+    assert "wandb failed (FileNotFoundError" in caplog.text
+
+
+def test_a_run_with_a_wandb_that_fails_ends_as_one_without(
+    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAKE_WANDB", "init hangs")
+    monkeypatch.setattr(tracking, "PATIENCE", 1.0)
+    assert run(monkeypatch, "train", "+experiment=naive", *TINY_WANDB, "tracking=wandb", "run=mirrored") == 0
+    assert "no answer in 1 s" in capsys.readouterr().out
+    assert run(monkeypatch, "train", "+experiment=naive", *TINY, "run=alone") == 0
+    mirrored, alone = (RunDir(name).read_results()["final"] for name in ("mirrored", "alone"))
+    assert {k: x for k, x in mirrored.items() if "seconds" not in k} == {
+        k: x for k, x in alone.items() if "seconds" not in k
+    }
+
+
+def service_of(process: int) -> int:
+    """The process of wandb-core, once it runs."""
+    for _ in range(200):
+        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
+            if "wandb-core" in Path(f"/proc/{child}/cmdline").read_text():
+                return int(child)
+        time.sleep(0.05)
+    raise AssertionError("wandb-core did not start")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_wandbs_own_service_dies_or_hangs(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tracking, "PATIENCE", 10.0)
+    run = RunDir(tmp_path / "run")
+    with Tracker(TrackingConfig(wandb=True), run, {}, "g", "t", "n") as tracker:
+        assert tracker._mirror is not None
+        while not list(run.path.glob("wandb/offline-run-*")):
+            time.sleep(0.05)
+        service = service_of(tracker._mirror._process.pid)
+        os.kill(service, number)
+        monkeypatch.setattr(tracking, "PATIENCE", 2.0)
+        for step in range(3):
+            tracker.log(step, {"x": 1.0})
+    if number is signal.SIGSTOP:
+        os.kill(service, signal.SIGKILL)
+    assert logged(run) == [0, 1, 2]
+    assert len(caplog.records) == 1
+    assert "wandb failed" in caplog.text
+
+
+def wandb_records(path: Path) -> Iterator[Any]:
+    """The records of a .wandb file: protobuf messages in LevelDB's log format, behind seven bytes."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, at, parts = path.read_bytes(), 7, b""
+    while at < len(data):
+        left = 2**15 - at % 2**15
+        if left < 7:  # too short for a header: padding up to the next block
+            at += left
+            continue
+        size, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        parts += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # whole, or the last of several parts
+            record = Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def wandb_runs(folder: Path) -> list[dict[str, Any]]:
+    """What wandb wrote below a folder, sorted by the runs' names."""
+    runs = []
+    for path in folder.rglob("*.wandb"):
+        content: dict[str, Any] = {"steps": [], "path": path}
+        for record in wandb_records(path):
+            if record.HasField("run"):
+                content |= {"group": record.run.run_group, "job_type": record.run.job_type, "id": record.run.run_id}
+                content |= {"name": record.run.display_name, "sweep": record.run.sweep_id}
+                content["config"] = {x.key: json.loads(x.value_json) for x in record.run.config.update if x.key}
+            elif record.HasField("history"):
+                items = {x.key or x.nested_key[0]: json.loads(x.value_json) for x in record.history.item}
+                content["steps"].append(items["step"])
+            elif record.HasField("exit"):
+                content["exit"] = record.exit.exit_code
+        runs.append(content)
+    return sorted(runs, key=lambda content: content["name"])
+
+
+def test_each_job_of_a_sweep_has_a_wandb_run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    call = ["-m", "+experiment=naive,anchor", *TINY_WANDB, "tracking=wandb", "seed=3"]
+    assert run(monkeypatch, "train", *call) == 0
+    assert not [name for name in os.environ if name.startswith("WANDB_SERVICE")]
+    runs = wandb_runs(tmp_path)
+    assert [x["name"] for x in runs] == ["anchor-seed3", "naive-seed3"]
+    assert len({x["id"] for x in runs}) == 2
+    for content, name, count in zip(runs, ["anchor", "naive"], [4, 0], strict=True):
+        assert (content["group"], content["job_type"], content["exit"]) == (name, "pretrain", 0)
+        config = content["config"]
+        assert (config["name"], config["seed"], config["languages"]["anchors"]["count"]) == (name, 3, count)
+        folder = RunDir(content["path"].parents[2])
+        assert folder.read_config()["name"] == name
+        assert content["steps"] == sorted({line["step"] for line in folder.read_metrics()}) == [0, 2, 4, 6, 8]
+
+
+def test_the_trap_two_jobs_of_one_process_share_wandbs_default_run(tmp_path: Path) -> None:
+    """The negative control: what a job that called wandb.init() itself would get."""
+    jobs = """
+import wandb
+for seed in (0, 1):
+    run = wandb.init(mode="offline", name=f"seed{seed}", config={"seed": seed})
+    run.log({"step": seed})
+"""
+    subprocess.run([sys.executable, "-c", jobs], cwd=tmp_path, check=True, capture_output=True, timeout=60)
+    (shared,) = wandb_runs(tmp_path)
+    assert (shared["name"], shared["config"]["seed"], shared["steps"]) == ("seed0", 0, [0, 1])
+
+
+def test_a_study_is_a_group() -> None:
+    study = composed("study", SCHEMAS["study"], ["+study=demo"])
+    assert _trained(study, "anchor", 0).tracking.group == "demo"
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """wandb's own agent, without a server, in a checkout, for docs/wandb_sweep.yaml (offline)."""
+    from wandb.wandb_agent import Agent
+
+    for name, value in {"WANDB_DIR": str(tmp_path), "WANDB_RUN_ID": "", "WANDB_SWEEP_PARAM_PATH": ""}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WANDB_SWEEP_ID", "thesweep")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    result = Agent(None, None, sweep_id="thesweep")
+    command = sweep_file()["command"]
+    result._sweep_command = [x.replace("mode=online", "mode=offline") for x in command]
+    assert result._sweep_command != command
+    return result
+
+
+def sweep_file() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "docs" / "wandb_sweep.yaml").read_text())
+
+
+def combinations() -> list[dict[str, Any]]:
+    """The arguments of every run of the grid, in the form in which the server sends them."""
+    parameters = sweep_file()["parameters"]
+    values = [parameter["values"] for parameter in parameters.values()]
+    return [
+        {key: {"value": value} for key, value in zip(parameters, row, strict=True)}
+        for row in itertools.product(*values)
+    ]
+
+
+def test_every_combination_of_the_sweep_file_is_a_config(agent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr("wandb.wandb_agent.AgentProcess", lambda command, **_: commands.append(command) or agent)
+    for number, arguments in enumerate(combinations()):
+        agent._command_run({"run_id": f"run{number}", "program": sweep_file()["program"], "args": arguments})
+    assert commands[0][:3] == ["/usr/bin/env", "python", "scripts/train.py"]
+    configs = [composed("train", TrainConfig, command[3:]) for command in commands]
+    told = [(x.optimizer.matrix_lr, x.model.d_model, x.seed) for x in configs]
+    assert told == [tuple(x["value"] for x in arguments.values()) for arguments in combinations()]
+    assert len(set(told)) == 12
+
+
+def test_the_command_of_the_sweep_file_runs(agent: Any, tmp_path: Path) -> None:
+    agent._sweep_command += [x for x in TINY_WANDB if not x.startswith("model=")]
+    arguments = combinations()[-1]
+    agent._command_run({"run_id": "therun", "program": sweep_file()["program"], "args": arguments})
+    assert agent._run_processes["therun"].wait(60) == 0
+    (done,) = wandb_runs(tmp_path / "runs")
+    assert (done["id"], done["sweep"], done["exit"]) == ("therun", "thesweep", 0)
+    assert (done["group"], done["config"]["seed"], done["config"]["model"]["d_model"]) == ("learning-rate", 1, 128)
+    assert sweep_file()["metric"]["name"] in RunDir(done["path"].parents[2]).read_metrics()[-1]
