@@ -38,6 +38,7 @@ TINY = [
 ]  # fmt: skip
 TINY_PROBE = [
     "device=cpu",
+    "device.threads=1",
     "probe.games=32",
     "probe.batch_size=16",
     "probe.test_games=8",

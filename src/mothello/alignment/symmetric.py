@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+NULL_GAMES = 200
+"""Games that a null pairs with one another: enough for its quantiles."""
+
 
 class BestMap(NamedTuple):
     """The maximum over maps, and which map reached it."""

@@ -55,6 +55,24 @@ def training_curves(training: pd.DataFrame) -> Figure:
     return figure
 
 
+def skill_curves(training: pd.DataFrame) -> Figure:
+    """Strict top-1 legality against minutes of training, every run a line: how long a skill takes."""
+    figure, (axis,) = canvas(1, 3.4)
+    for regime, colour in colours(training).items():
+        data = training[training.regime == regime].dropna(subset=["val/top1", "train/seconds"])
+        for index, (_, run) in enumerate(data.groupby("run")):
+            minutes, illegal = (run["train/seconds"] / 60).to_numpy(), (1 - run["val/top1"]).to_numpy()
+            axis.plot(minutes, illegal, color=colour, marker="o", markersize=3, label="" if index else regime)
+    for wrong in (0.025, 0.01):
+        axis.axhline(wrong, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        axis.annotate(f"{1 - wrong:.1%}", (0.005, wrong), xycoords=("axes fraction", "data"), va="bottom", color=MUTED)
+    axis.set(yscale="log", xlabel="minutes of training", ylabel="share of positions answered illegally")
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    title(axis, "Time to skill")
+    legend_below(figure, [axis])
+    return figure
+
+
 def ply_curves(plies: pd.DataFrame) -> Figure:
     """Strict legality of the next move by ply, a line per regime (mean over languages)."""
     figure, (axis,) = canvas(1, 2.9)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mothello.analysis.alignment_sections import board_section, map_section, probe_section
 from mothello.analysis.html import Markup, page
-from mothello.analysis.material import gather, write_tables
+from mothello.analysis.material import Material, gather, write_tables
 from mothello.analysis.published import published_section
 from mothello.analysis.reference import definition_section, repeat_section
 from mothello.analysis.runs import Run
@@ -12,16 +12,8 @@ from mothello.analysis.sections import headline_section, legality_section, train
 from mothello.analysis.transfer_section import transfer_section
 
 
-def write_report(runs: list[Run], out: Path, title: str, question: str = "") -> Path:
-    """Write OUT/index.html and the tables as CSV; returns the page's path. ValueError without runs.
-
-    The page asks nothing of the network. Sections without material are left out.
-    """
-    if not runs:
-        raise ValueError("report: there is no finished run to report on")
-    out.mkdir(parents=True, exist_ok=True)
-    material = gather(runs)
-    files = write_tables(material, out)
+def page_of(material: Material, title: str, question: str, files: list[str]) -> str:
+    """The page as text; it asks nothing of the network. Sections without material are left out. files: beside it."""
     sections: list[tuple[str, Markup]] = [
         ("What happened", what_happened(material)),
         ("Headline", headline_section(material)),
@@ -35,6 +27,15 @@ def write_report(runs: list[Run], out: Path, title: str, question: str = "") -> 
         ("How to repeat", repeat_section(material, files)),
         ("What the quantities mean", definition_section()),
     ]
+    return page(title, question, [section for section in sections if section[1]])
+
+
+def write_report(runs: list[Run], out: Path, title: str, question: str = "") -> Path:
+    """Write OUT/index.html and the tables as CSV; returns the page's path. ValueError without runs."""
+    if not runs:
+        raise ValueError("report: there is no finished run to report on")
+    out.mkdir(parents=True, exist_ok=True)
+    material = gather(runs)
     path = out / "index.html"
-    path.write_text(page(title, question, [section for section in sections if section[1]]), encoding="utf-8")
+    path.write_text(page_of(material, title, question, write_tables(material, out)), encoding="utf-8")
     return path

@@ -1,6 +1,6 @@
 """Sections on the whole: what happened, the headline, training, legality. A section is Markup, empty to be left out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -77,12 +77,22 @@ def headline_section(material: Material) -> Markup:
         "the winning maps: how many ordered pairs beat the null."
     )
     if not material.heads:
-        return table(head, [row[:4] for row in rows], caption="Means over seeds.")
+        return join([table(head, [row[:4] for row in rows], caption="Means over seeds."), *_measured_early(material)])
     parts = [table(head + probed, rows, caption=caption)]
     drawing = figures.headline_points(material.headline, material.probe, material.target)
     text = "Every seed is a point. The bar spans the loss across languages; the grey marks are the two baselines."
     parts.append(figure(drawing, text, "Own and cross accuracy of every regime"))
-    return join(parts)
+    return join([*parts, *_measured_early(material)])
+
+
+def _measured_early(material: Material) -> Iterator[Markup]:
+    """A line for each measure of a model that had not been trained to the end (its last checkpoint was damaged)."""
+    for run in (run for runs in material.groups.values() for run in runs):
+        steps = run.results["steps"]
+        for measure in (*run.probes, *run.transfers):
+            if measure.get("step", steps) < steps:
+                where = f"{run.name}, seed {run.seed}, {measure['folder']}"
+                yield tag("p", f"{where}: measured after {measure['step']:,} of {steps:,} steps.")
 
 
 def _headline_row(material: Material, regime: str, runs: Sequence[Run]) -> list[Text | None]:
@@ -120,7 +130,14 @@ def training_section(material: Material) -> Markup:
         "Loss on held-out games against the conditional entropy of the corpus (the floor of any model), and strict "
         "top-1 legality against a random empty square. Means over languages; thin lines are single seeds."
     )
-    return figure(figures.training_curves(material.training), caption, "Loss and legality while training")
+    curves = figure(figures.training_curves(material.training), caption, "Loss and legality while training")
+    if "train/seconds" not in material.training:
+        return curves
+    caption = (
+        "One line a run, by the clock, compiling and earlier evaluations included. Times compare on one machine only, "
+        "and under one load."
+    )
+    return join([curves, figure(figures.skill_curves(material.training), caption, "Legality against minutes")])
 
 
 def legality_section(material: Material) -> Markup:

@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from mothello.analysis.corpus_page import write_corpus_page
+from mothello.commands.cost_games import surveying_costs
 from mothello.commands.entry import command, folder_for
 from mothello.commands.loading import family_of, games_of, weights_of
 from mothello.commands.train import resolve_device
@@ -99,6 +100,16 @@ def _against(config: CorpusCommand, family: Family) -> Corpus:
     return mixture(on, data.corpus_seed, Split.validation, config.sample, {name: data.domains[name]})
 
 
+def _dry(config: CorpusCommand, distinct: list[Corpus], other: Corpus) -> dict[str, Any]:
+    n = len(distinct)
+    costs = surveying_costs(
+        [*distinct, other], config.sample, (n + 1) * n // 2 + 3 * n, _OVERLAP_GAMES, _numbers,
+        lambda games: overlap(distinct[0], other, games),
+    )  # fmt: skip
+    print(costs.table(folder=config.out), flush=True)
+    return {}
+
+
 def survey(config: CorpusCommand) -> dict[str, Any]:
     """Write OUT/numbers.json and OUT/index.html; returns the numbers."""
     out = folder_for(config.out)
@@ -113,6 +124,8 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
     distinct = list(dict.fromkeys(per_language))
     titles = ["all languages" if len(distinct) == 1 else ", ".join(names[id(games)]) for games in distinct]
     trained = [(title, games, per_language.index(games)) for title, games in zip(titles, distinct, strict=True)]
+    if config.dry_run:
+        return _dry(config, distinct, other)
     found = {}
     for title, games in tqdm([*zip(titles, distinct, strict=True), ("against", other)], desc="count", unit="corpus"):
         found[title] = _numbers(games, config.sample)

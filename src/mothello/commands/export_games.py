@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from mothello.commands.cost_games import exporting_costs
 from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import ExportCommand
@@ -20,17 +22,24 @@ def export_games(config: ExportCommand) -> Path:
     if out.exists():
         raise ConfigError(f"out: {out} exists; choose another file")
     try:
-        games = StoredGames(config.folder, verify=True)
+        games = StoredGames(config.folder, verify=not config.dry_run)
     except StoredError as error:
         raise ConfigError(str(error)) from None
     names = [move_name(games.board, move) for move in range(games.board.n_moves)] + [""]
+
+    def lines(indices: Tensor) -> list[str]:
+        return ["".join(names[move] for move in game) + "\n" for game in games.moves(indices).tolist()]
+
+    if config.dry_run:
+        costs = exporting_costs(games, lambda n: lines(torch.arange(n)))
+        print(costs.table(file=str(out)), flush=True)
+        return out
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
     with part.open("w") as file, tqdm(total=len(games), unit="game", unit_scale=True, desc="export") as bar:
         for indices in torch.arange(len(games)).split(65_536):
-            moves = games.moves(indices).tolist()
-            file.writelines("".join(names[move] for move in game) + "\n" for game in moves)
-            bar.update(len(moves))
+            file.writelines(lines(indices))
+            bar.update(len(indices))
     os.replace(part, out)
     print(f"{len(games):,} games: {out}", flush=True)
     return out

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from mothello.commands.cost_games import generating_costs
 from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import GenerateCommand
@@ -106,9 +107,12 @@ def generate(config: GenerateCommand) -> Path:
     folder, on = Path(config.out), play.board
     n_shards = -(-config.games // config.shard_games)
     complete = _check_folder(config, on)
-    print(f"{config.games:,} {on.name} games in {n_shards} shards, {config.games * on.n_moves / 1e9:.2f} GB: {folder}")
     if config.dry_run:
+        there = sum((folder / f"shard-{number:05d}.json").exists() for number in range(n_shards))
+        shown = f"{folder}{' (finished already)' if complete else ''}"
+        print(generating_costs(config, play, there).table(folder=shown), flush=True)
         return folder
+    print(f"{config.games:,} {on.name} games in {n_shards} shards, {config.games * on.n_moves / 1e9:.2f} GB: {folder}")
     shards = {n: whole_shard(folder, n, _about(config, n)) for n in range(n_shards)}
     todo = [number for number, shard in shards.items() if shard is None]
     if complete and not todo:

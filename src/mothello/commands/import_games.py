@@ -1,16 +1,18 @@
 """scripts/import_games.py: recorded games, checked by strict replay, into a folder of shards."""
 
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
+from mothello.commands.cost_games import importing_costs
 from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import ImportCommand
 from mothello.data.recorded import Imported, import_records
-from mothello.othello.board import board
-from mothello.othello.records import ENDINGS, RecordError, reader
+from mothello.othello.board import Board, board
+from mothello.othello.records import ENDINGS, Record, RecordError, reader
 
 
 def listed(config: ImportCommand) -> list[Path]:
@@ -41,6 +43,15 @@ def _describe(seen: Imported, n_files: int, folder: Path) -> str:
     return f"{n_files} files: {seen.kept:,} games kept{noted}{aside if seen.set_aside else '; none set aside'}"
 
 
+def _dry(files: list[Path], readers: list[Callable[[Path, Board], Iterator[Record]]], on: Board, folder: Path) -> Path:
+    try:
+        costs = importing_costs(files, lambda number: readers[number](files[number], on), on)
+    except RecordError as error:
+        raise ConfigError(str(error)) from None
+    print(costs.table(folder=str(folder)), flush=True)
+    return folder
+
+
 def import_games(config: ImportCommand) -> Path:
     """Read the files; returns the folder. Written beside it first, so an older folder is whole until the new one is."""
     on, folder = board(config.board.size), folder_for(config.out)
@@ -53,6 +64,8 @@ def import_games(config: ImportCommand) -> Path:
         readers = [reader(path, config.format) for path in files]
     except RecordError as error:
         raise ConfigError(str(error)) from None
+    if config.dry_run:
+        return _dry(files, readers, on, folder)
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Int8
 from torch import Tensor
 
-from mothello.alignment.symmetric import best_map, null_of_maximum
+from mothello.alignment.symmetric import NULL_GAMES, best_map, null_of_maximum
+from mothello.commands.cost_probing import probing_costs
 from mothello.commands.entry import command
-from mothello.commands.loading import LoadedRun, load_run
+from mothello.commands.loading import LoadedRun, load_run, measured
+from mothello.commands.running import alone
 from mothello.commands.train import resolve_device
 from mothello.config import ProbeCommand, identity, plain
 from mothello.data.split import Split, corpus
@@ -23,9 +25,6 @@ from mothello.probing.train import ProbeConfig, fit_probes
 from mothello.seeding import derive, generator
 from mothello.stages.stage import build_model
 from mothello.training.device import Precision
-
-NULL_GAMES = 200
-"""Games the null pairs with one another."""
 
 
 class Measured(NamedTuple):
@@ -169,13 +168,15 @@ def measure_model(
 
 def probe(config: ProbeCommand) -> dict[str, Any]:
     """Probe a run; returns results.json."""
+    alone()
     device = resolve_device(config)
     run = load_run(config.run, device)
     folder = run.folder.measure("probe", identity(config))
     if config.dry_run:
-        print(f"would probe {run.folder.path} into {folder.path}")
+        costs = probing_costs(run, config.probe, config.device.precision, config.probe.random_weights)
+        print(costs.table(folder=f"{folder.path}{' (finished already)' if measured(folder, run) else ''}"), flush=True)
         return {}
-    if folder.finished and not config.force:
+    if measured(folder, run) and not config.force:
         print(f"finished already: {folder.path} (force=true to redo)", flush=True)
         return folder.read_results()
     print(f"probing {run.folder.path} -> {folder.path}", flush=True)
@@ -186,7 +187,7 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
     except BaseException as error:
         folder.write_status("failed", error=f"{type(error).__name__}: {error}")
         raise
-    folder.write_results("probe", content)
+    folder.write_results("probe", content | run.reached)
     folder.write_status("ok")
     for name, row in content["headline"].items():
         cross = f", cross {row['cross']:.3f} (best map {row['cross_best_map']:.3f})" if "cross" in row else ""

@@ -1,11 +1,28 @@
 """scripts/report.py: one self-contained page and CSV tables over any set of run folders."""
 
 from pathlib import Path
+from time import perf_counter
 
-from mothello.analysis.report import write_report
-from mothello.analysis.runs import find_runs
+from mothello.analysis.material import gather
+from mothello.analysis.report import page_of, write_report
+from mothello.analysis.runs import Run, find_runs
+from mothello.commands.cost_table import minutes, size, table
 from mothello.commands.entry import command
 from mothello.config import ConfigError, ReportCommand
+
+
+def _dry(runs: list[Run], config: ReportCommand) -> Path:
+    """The page is made, timed and thrown away."""
+    begun, out = perf_counter(), Path(config.out)
+    page = page_of(gather(runs), config.title, "", [])
+    rows = {
+        "runs": f"{len(runs):,} finished",
+        "disk": f"{size(len(page))}, and the tables",
+        "minutes": f"{minutes(perf_counter() - begun)} (made once just now, and not written)",
+        "folder": f"{out}{' (there already: its page would be replaced)' if (out / 'index.html').exists() else ''}",
+    }
+    print(table(rows), flush=True)
+    return out / "index.html"
 
 
 def report(config: ReportCommand) -> Path:
@@ -16,6 +33,8 @@ def report(config: ReportCommand) -> Path:
     runs = find_runs(config.runs)
     if not runs:
         raise ConfigError(f"runs: no finished run in {', '.join(config.runs) or 'an empty list'}")
+    if config.dry_run:
+        return _dry(runs, config)
     page = write_report(runs, Path(config.out), config.title)
     print(f"report: {page.resolve()}", flush=True)
     return page

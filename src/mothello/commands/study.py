@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
@@ -10,9 +10,10 @@ from hydra.initialize import initialize_config_dir
 
 from mothello.analysis.report import write_report
 from mothello.analysis.runs import find_runs
+from mothello.commands.cost_study import Planned, study_table
 from mothello.commands.entry import CONFIGS, command
 from mothello.commands.probe import probe
-from mothello.commands.train import train
+from mothello.commands.train import resolve_device, train
 from mothello.commands.transfer import transfer
 from mothello.config import (
     ConfigError,
@@ -35,7 +36,8 @@ def composed(name: str, schema: type[T], overrides: list[str]) -> T:
 
 
 def _trained(config: StudyCommand, experiment: str, seed: int) -> TrainConfig:
-    overrides = [f"+experiment={experiment}", f"seed={seed}", f"runs=runs/{config.name}", *config.train]
+    folder, group = f"runs=runs/{config.name}", f"tracking.group={config.name}"
+    overrides = [f"+experiment={experiment}", f"seed={seed}", folder, group, *config.train]
     return composed("train", TrainConfig, overrides)
 
 
@@ -48,28 +50,34 @@ def study(config: StudyCommand) -> Path | None:
     print(f"study {config.name}: {len(jobs)} runs, about {minutes:.0f} minutes on two cores", flush=True)
     if config.question:
         print(config.question, flush=True)
+    if config.dry_run:
+        plan = [Planned(job, *_measures(config, name, seed, run_folder(job))) for name, seed, job in jobs]
+        print(study_table(plan, resolve_device(plan[0].train)), flush=True)
+        print(f"report: {config.report}", flush=True)
+        return None
     begun = time.monotonic()
     folders = []
     for name, seed, job in jobs:
         folder = run_folder(job)
         folders.append(folder)
-        if config.dry_run:
-            print(f"would run {folder}")
-            continue
         train(job)
-        _measure(config, name, seed, folder)
+        probes, tuning = _measures(config, name, seed, folder)
+        probe(probes)
+        if tuning is not None:
+            transfer(tuning)
         print(f"--- {name}, seed {seed} done after {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
-    if config.dry_run:
-        return None
     page = write_report(find_runs(folders), Path(config.report), f"mothello: {config.name}", config.question)
     print(f"report: {page.resolve()}   ({(time.monotonic() - begun) / 60:.1f} minutes)", flush=True)
     return page
 
 
-def _measure(config: StudyCommand, name: str, seed: int, folder: str) -> Any:
-    probe(composed("probe", ProbeCommand, [f"run={folder}", *config.probe]))
-    if name in config.transfer_from:
-        transfer(composed("transfer", TransferCommand, [f"run={folder}", f"seed={seed}", *config.transfer]))
+def _measures(config: StudyCommand, name: str, seed: int, folder: str) -> tuple[ProbeCommand, TransferCommand | None]:
+    """What is measured on a run."""
+    probes = composed("probe", ProbeCommand, [f"run={folder}", *config.probe])
+    if name not in config.transfer_from:
+        return probes, None
+    told = [f"run={folder}", f"seed={seed}", f"tracking.group={config.name}"]
+    return probes, composed("transfer", TransferCommand, [*told, *config.transfer])
 
 
 main = command("study", StudyCommand, study)

@@ -57,6 +57,7 @@ class ImportCommand:
     shard_games: int = 1_000_000
     force: bool = False
     """Replace what an earlier import wrote to the same folder."""
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         _positive("shard_games", self.shard_games)
@@ -71,6 +72,7 @@ class ExportCommand:
     folder: str = MISSING
     out: str = MISSING
     """Text file."""
+    dry_run: bool = False
 
 
 @dataclass(kw_only=True)
@@ -87,6 +89,7 @@ class CorpusCommand:
     out: str = "corpus"
     """Folder of index.html, figures and numbers.json."""
     device: DeviceConfig = field(default_factory=DeviceConfig)
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         _positive("sample", self.sample, 100)
@@ -105,10 +108,11 @@ class BenchCommand:
     out: str = ""
     """Folder for the numbers as JSON, and for the figure of target=growth; by default nothing is written."""
     device: DeviceConfig = field(default_factory=DeviceConfig)
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
-        if self.target not in ("engine", "growth"):
-            raise ValueError(f"target: {self.target!r} is not one of engine, growth")
+        if self.target not in ("engine", "growth", "train"):
+            raise ValueError(f"target: {self.target!r} is not one of engine, growth, train")
         if not 0.05 <= self.seconds <= 60:
             raise ValueError(f"seconds: {self.seconds} is outside 0.05..60")
         for size in self.boards:

@@ -45,7 +45,7 @@ class TrainConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = 0
     """Initialisation and data order, nothing else."""
-    checkpoint_every: int = 120
+    checkpoint_every: float = 120
     """Seconds between checkpoints, 0 for the last only."""
     runs: str = "runs"
     """Where run folders go."""
@@ -99,7 +99,7 @@ class TransferCommand:
     device: DeviceConfig = field(default_factory=DeviceConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     seed: int = 0
-    checkpoint_every: int = 120
+    checkpoint_every: float = 120
     force: bool = False
     dry_run: bool = False
 
@@ -113,6 +113,7 @@ class ReportCommand:
     out: str = "report"
     """Folder of index.html and the tables."""
     title: str = "mothello"
+    dry_run: bool = False
 
 
 @dataclass(kw_only=True)

@@ -1,0 +1,87 @@
+"""dry_run=true of scripts/bench.py: what would be timed, and roughly how long that takes."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from time import perf_counter
+
+import torch
+
+from mothello.commands.bench_growth import GAMES, LANGUAGES
+from mothello.commands.bench_products import product_rate
+from mothello.commands.bench_steps import PROFILED, ROUNDS, SHAPES, WARM, WAYS
+from mothello.commands.cost_games import playing
+from mothello.commands.cost_table import Costs, minutes, short
+from mothello.config.corpora import BenchCommand
+from mothello.languages.family import FamilyConfig, build_family
+from mothello.othello.board import board
+from mothello.othello.engine import COMPILE_SECONDS, Engine, using
+from mothello.othello.rollout import Play
+from mothello.stages.stage import build_model
+from mothello.training.cost import flops_per_token
+from mothello.training.device import Precision, is_bf16
+from mothello.training.rate import Clock, pace
+
+_PEERS = {"python": ("", 1), "open_spiel": ("pyspiel", 1), "pgx": ("pgx", 3)}
+"""Of another engine: the module it needs, and how often it is timed."""
+_TIMES = 3
+"""The best of three."""
+_SHARE = 0.4
+"""Of the rate of matrix products, what a step of training reaches."""
+_COMPILE_STEP = 40.0
+"""Seconds to compile a step, roughly."""
+
+
+def _engine(config: BenchCommand, device: torch.device, clock: Clock) -> Costs:
+    seconds, rates = 0.0, []
+    peers = [name for name, (module, _) in _PEERS.items() if config.peers and (not module or find_spec(module))]
+    for side in config.boards:
+        play = Play(board(side))
+        with using(Engine.eager):
+            found = pace(lambda n, play=play: play.games(torch.arange(n)), 65_536, 1.0, clock, start=16_384)  # type: ignore[misc]
+        bulk = 65_536 * found.each
+        rates.append(f"{side}x{side} {short(1 / found.each)}")
+        seconds += bulk + 2 * _TIMES * max(config.seconds, bulk) + COMPILE_SECONDS
+        seconds += sum(_PEERS[name][1] * config.seconds for name in peers)
+    shown = (
+        f"random games a second on {len(config.boards)} boards, eager and compiled; peers: {', '.join(peers) or 'none'}"
+    )
+    return Costs({"timed": shown, "rate": f"{', '.join(rates)} games/s, eager"}, {"timing": seconds})
+
+
+def _growth(config: BenchCommand, device: torch.device, clock: Clock) -> Costs:
+    play = Play(board(max(config.boards)))
+    found = playing(lambda n: play.games(torch.arange(n)), max(GAMES), Engine.auto, clock)
+    shown = f"{sum(GAMES):,} games, up to {max(GAMES):,} at a time; streams of up to {max(LANGUAGES)} languages"
+    seconds = sum(GAMES) * found.pace.each + len(GAMES) * found.compiling
+    return Costs({"timed": shown, "rate": f"{short(1 / found.pace.each)} games/s, {found.engine}"}, {"timing": seconds})
+
+
+def _train(config: BenchCommand, device: torch.device, clock: Clock) -> Costs:
+    half = torch.bfloat16 if is_bf16(device, Precision.auto) else torch.float32
+    rate, seconds, shown = 1e9 * product_rate(device, half, 2048), 0.0, []
+    for name, shape in SHAPES.items():
+        family, games = build_family(FamilyConfig(), board(shape.size)), shape.games[device.type]
+        places = family.max_tokens - 1
+        step = games * places * flops_per_token(build_model(shape.model, family), places) / (rate * _SHARE)
+        steps = WARM + PROFILED + ROUNDS * shape.steps[device.type]
+        for way in WAYS[device.type]:
+            seconds += steps * step * (2 if config.peers else 1) + _COMPILE_STEP * way.compiled
+        shown.append(f"{name} ({steps} steps of {games:,} games)")
+    timed = f"training of {', '.join(shown)} in {len(WAYS[device.type])} ways"
+    beside = ", beside the published recipe" if config.peers else ""
+    assumed = f"steps at {_SHARE:.0%} of it are assumed"
+    return Costs({"timed": timed + beside, "rate": f"{short(rate)}FLOP/s of products; {assumed}"}, {"timing": seconds})
+
+
+BENCHES: dict[str, Callable[[BenchCommand, torch.device, Clock], Costs]] = {
+    "engine": _engine,
+    "growth": _growth,
+    "train": _train,
+}
+
+
+def bench_rows(config: BenchCommand, device: torch.device, clock: Clock = perf_counter) -> dict[str, str]:
+    """The lines of the table."""
+    costs = BENCHES[config.target](config, device, clock)
+    rows = {"target": config.target} | costs.rows | {"minutes": f"{minutes(costs.seconds)}, roughly"}
+    return rows | {"folder": config.out or "none: nothing would be written"}

@@ -1,0 +1,141 @@
+"""dry_run=true of the probes: what would be read and fitted, and minutes from fitting and scoring a few games."""
+
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from dataclasses import replace
+from io import StringIO
+from time import perf_counter
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mothello.alignment.symmetric import NULL_GAMES, null_of_maximum
+from mothello.commands.cost_table import Costs, short, size
+from mothello.commands.cost_training import finetuning, training_costs
+from mothello.commands.loading import LoadedRun
+from mothello.config import TransferCommand
+from mothello.data.batch import in_language
+from mothello.data.split import Split, corpus
+from mothello.languages.family import Family
+from mothello.model.transformer import GPT
+from mothello.othello.engine import Engine, using
+from mothello.probing.baselines import images
+from mothello.probing.crosslingual import evaluate_probes
+from mothello.probing.targets import TARGETS, board_targets
+from mothello.probing.train import FittedProbes, ProbeConfig, fit_probes
+from mothello.seeding import generator
+from mothello.training.cost import flops_per_token, tokens_per_game
+from mothello.training.device import Precision
+from mothello.training.rate import Clock, Pace, pace
+
+BUDGET = 8.0
+"""Seconds for measuring, about half of it for fitting."""
+
+
+class Paces(NamedTuple):
+    """What was measured, and on what."""
+
+    fit: Pace
+    """Steps."""
+    score: Pace
+    """Games."""
+    null: Pace
+    """Pairs of languages."""
+    probes: FittedProbes
+    plies: float
+    """Scored plies of a game."""
+    tokens: float
+    """Of a game, written in all languages."""
+
+
+def measure_probes(
+    model: GPT, family: Family, corpus_seed: int, config: ProbeConfig, precision: Precision,
+    budget: float = BUDGET, clock: Clock = perf_counter,
+) -> Paces:  # fmt: skip
+    """Fit a few steps of every probe, score a few games in every language, draw one null."""
+    device, fitted = model.head.weight.device, []
+    games = corpus(family.board, corpus_seed, Split.probe, config.games + config.batch_size + config.test_games)
+    moves = games.moves(torch.arange(max(config.test_games, NULL_GAMES), device=device) % len(games))
+
+    def fit(steps: int) -> None:
+        few = replace(config, games=steps * config.batch_size)
+        with redirect_stderr(StringIO()):  # the bar of a few steps
+            fitted.append(fit_probes(model, family, games, few, precision))
+
+    def score(n: int) -> None:
+        evaluate_probes(model, family, fitted[-1], moves[:n], precision)
+
+    with using(Engine.eager), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        fits = pace(fit, max(1, config.games // config.batch_size), budget / 2, clock, start=1)
+        scores = pace(score, config.test_games, budget / 4, clock, start=2)
+        null = pace(_null(moves[: min(NULL_GAMES, config.test_games)], family, config), 1, budget / 4, clock)
+    some = moves[:NULL_GAMES]
+    tokens = sum(tokens_per_game(in_language(some, k, family)).read for k in range(len(family.languages)))
+    return Paces(fits, scores, null, fitted[-1], float((moves >= 0).sum(1).double().mean()), tokens)
+
+
+def _null(moves: Tensor, family: Family, config: ProbeConfig) -> Callable[[int], object]:
+    truth = board_targets(moves.cpu(), family.board)
+    moved = images(truth.classes[0], family.board)
+
+    def work(n: int) -> None:
+        for _ in range(n):
+            null_of_maximum(truth.classes[0], moved, truth.scored, config.draws, generator(0, "cost"))
+
+    return work
+
+
+def probing_costs(
+    run: LoadedRun, config: ProbeConfig, precision: Precision, baseline: bool, paces: Paces | None = None
+) -> Costs:
+    """Everything about a measurement with probes, but its folder. baseline: once more with random weights."""
+    model, family = run.model, run.family
+    if paces is None:
+        paces = measure_probes(model, family, run.config.data.corpus_seed, config, precision)
+    n, layers, times = len(family.languages), model.config.n_layer + 1, 1 + baseline
+    steps = max(1, config.games // config.batch_size)
+    fitted_on = steps * config.batch_size
+    widths = [language.max_tokens for language in family.languages]
+    forward = sum(width * flops_per_token(model, width, training=False) for width in widths)
+    forward *= times * (fitted_on + config.test_games)
+    weights = [p for module in paces.probes.modules.values() for p in module.parameters()]
+    products = sum(p.numel() for p in weights if p.shape[1] > 1)
+    fitting = times * 6 * products * fitted_on * paces.plies
+    readings = len(TARGETS) * layers * n * n * config.test_games * family.board.n_moves * family.board.n_cells
+    parts = {
+        "fitting": times * steps * paces.fit.each,
+        "scoring": times * config.test_games * paces.score.each,
+        "null": len(config.probes) * len(TARGETS) * layers * n * n * paces.null.each,
+    }
+    fit_states, scored_states = (n * layers * games * paces.plies for games in (fitted_on, config.test_games))
+    twice = ", and again with random weights" if baseline else ""
+    rows = {
+        "probes": f"{len(config.probes) * len(TARGETS) * n * layers:,} ({', '.join(config.probes)}; "
+        f"{len(TARGETS)} targets, {n} languages, {layers} layers){twice}",
+        "parameters": f"{sum(p.numel() for p in weights):,} of all probes, fitted together",
+        "states": f"{short(times * fit_states)} read to fit, {short(times * scored_states)} to score, of d_model "
+        f"{model.config.d_model}",
+        "games": f"{fitted_on:,} to fit, {config.test_games:,} to score",
+        "tokens": f"{short(times * (fitted_on + config.test_games) * paces.tokens)} read, in all languages",
+        "FLOPs": f"{forward:.3g} forward, {fitting:.3g} to fit the probes",
+        "memory": f"{size(3 * 4 * sum(p.numel() for p in weights))} of probes, their gradients and momenta; "
+        f"{size(len(config.probes) * times * readings)} of readings",
+        "rate": f"{1 / paces.fit.each:.2f} steps/s of {config.batch_size} games in every language "
+        f"({paces.fit.items} steps), {short(1 / paces.score.each)} games/s scored ({paces.score.items} games)",
+    }
+    return Costs(rows, parts)
+
+
+def transfer_costs(
+    config: TransferCommand, run: LoadedRun, source: int, budget: float = BUDGET, paces: Paces | None = None
+) -> Costs:
+    """Fine-tuning, and the alignment before and after it. paces: of the probes, where they are known."""
+    costs = training_costs(finetuning(config, run, source), budget)
+    if not config.transfer.alignment:
+        return costs
+    probes = probing_costs(run, config.probe, config.device.precision, False, paces)
+    return Costs(
+        costs.rows | {"probes": f"{probes.rows['probes']}, before and after"},
+        costs.parts | {"alignment": 2 * probes.seconds},
+    )

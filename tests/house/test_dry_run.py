@@ -1,0 +1,170 @@
+"""Proves: dry_run=true of every script writes nothing, anywhere, and prints the folder or file that the real run then makes;
+what stands already is said to be finished."""
+
+import shutil
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from house.commands import MAINS, TINY, TINY_PROBE, run
+
+from mothello.commands import bench, corpus, study
+from mothello.config import SCHEMAS
+from mothello.rundir import RunDir
+
+TUNING = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
+CALLS = {
+    "train": ["+experiment=naive", "languages=mix", *TINY],
+    "probe": ["run=base", *TINY_PROBE],
+    "transfer": ["run=base", *TUNING, *TINY_PROBE],
+    "report": ["runs=[base]"],
+    "study": ["+study=tiny"],
+    "generate": ["out=more", "board=4x4", "games=300", "shard_games=100"],
+    "import_games": ["files=[games.txt]", "board=4x4", "out=human"],
+    "export_games": ["folder=games", "out=again.txt"],
+    "corpus": ["board=4x4", "sample=100", "data.games=200", "device.threads=1"],
+    "bench": ["seconds=0.05", "boards=[4]", "peers=false", "device=cpu", "out=speed"],
+}
+WORDS = {
+    "train": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "minutes"],
+    "transfer": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "probes", "minutes"],
+    "probe": ["probes", "parameters", "states", "tokens", "FLOPs", "memory", "rate", "minutes"],
+    "generate": ["games", "disk", "rate", "minutes"],
+    "import_games": ["games", "disk", "rate", "minutes"],
+    "export_games": ["games", "disk", "rate", "minutes"],
+    "corpus": ["games", "rate", "minutes"],
+    "report": ["runs", "disk", "minutes"],
+    "bench": ["target", "timed", "rate", "minutes"],
+}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, stored games and a text file of games."""
+    folder = tmp_path_factory.mktemp("base")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run(patch, "train", "+experiment=naive", *TINY, "run=base") == 0
+        assert run(patch, "generate", "out=games", "board=4x4", "games=50") == 0
+        assert run(patch, "export_games", "folder=games", "out=games.txt") == 0
+    return folder
+
+
+@pytest.fixture
+def here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it as the working directory, with a folder for temporary files that is seen as well."""
+    shutil.copytree(base, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+    def broken(*_: object, **__: object) -> object:
+        raise RuntimeError("nothing is compiled here")
+
+    monkeypatch.setattr("torch.compile", broken)
+    monkeypatch.setitem(bench.TARGETS, "engine", lambda *_: {})  # what follows takes long in a real run, and is
+    monkeypatch.setattr(corpus, "write_corpus_page", lambda _, out: out / "index.html")  # proved elsewhere
+    monkeypatch.setattr(study, "write_report", lambda _, out, *__: out / "index.html")
+    return tmp_path
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file and folder, with its size and time of writing."""
+    return {str(p.relative_to(folder)): (p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.rglob("*"))}
+
+
+def written(out: str) -> str:
+    """The folder or file that the table names."""
+    return next(line.split()[1] for line in out.splitlines() if line.startswith(("folder ", "file ")))
+
+
+def call_of(script: str) -> list[str]:
+    if script != "study":
+        return CALLS[script]
+    lists = {"train": TINY, "probe": TINY_PROBE, "transfer": [*TUNING, *TINY_PROBE]}
+    named = [f"{key}=[{','.join(repr(text) for text in texts)}]" for key, texts in lists.items()]
+    return ["+study=demo", "name=tiny", "experiments=[naive]", "transfer_from=[naive]", *named]
+
+
+def test_every_script_can_be_asked() -> None:
+    assert set(CALLS) == set(MAINS)
+    assert all("dry_run" in [field.name for field in fields(SCHEMAS[script])] for script in MAINS)
+
+
+@pytest.mark.parametrize("script", [script for script in CALLS if script != "study"])
+def test_nothing_is_written_but_what_would_be_is_said(
+    script: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(here)
+    capsys.readouterr()
+    assert run(monkeypatch, script, *call_of(script), "dry_run=true") == 0
+    out = capsys.readouterr().out
+    assert tree(here) == before
+    starts = [line.split()[0] for line in out.splitlines()]
+    assert [word for word in WORDS[script] if word not in starts] == []
+    promised = here / written(out)
+    assert not promised.exists()
+    assert run(monkeypatch, script, *call_of(script)) == 0
+    assert promised.exists()
+    made = tree(here)
+    assert {path.split("/")[0] for path in made.keys() - before.keys()} <= {written(out).split("/")[0]}
+    if script in ("train", "probe", "transfer", "generate"):
+        capsys.readouterr()
+        assert run(monkeypatch, script, *call_of(script), "dry_run=true") == 0
+        assert f"{written(out)} (finished already)" in capsys.readouterr().out
+        assert tree(here) == made
+
+
+def test_a_study_names_every_run_and_what_is_done(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, call = tree(here), call_of("study")
+    assert run(monkeypatch, "study", *call, "seeds=[0,1]", "dry_run=true") == 0
+    out = capsys.readouterr().out
+    assert tree(here) == before
+    promised = [line.split()[-1] for line in out.splitlines() if "runs/tiny/" in line]
+    assert len(promised) == 2
+    assert out.count("done") == 0
+    assert run(monkeypatch, "study", *call) == 0
+    made = {str(path.parent) for path in Path("runs").glob("tiny/*/*/*/results.json")}
+    assert made == {path for path in promised if path.endswith("seed0")}
+    capsys.readouterr()
+    assert run(monkeypatch, "study", *call, "seeds=[0,1]", "dry_run=true") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "runs/tiny/" in line]
+    assert [line.count("done") for line in lines] == [3, 0]
+    assert ["finished already" in line for line in lines] == [True, False]
+    assert lines[0].split()[0] == "0.00"
+
+
+def test_how_far_a_run_is(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    call = ["train", "+experiment=naive", *TINY, "run=base", "dry_run=true"]
+    assert run(monkeypatch, *call) == 0
+    assert "base (finished already)" in capsys.readouterr().out
+    RunDir("base").write_status("failed")
+    saved = next(Path("base").glob("checkpoints/step-*"))
+    saved.rename(saved.with_name("step-000000005"))
+    assert run(monkeypatch, *call) == 0
+    assert "base (goes on after step 5 of 8)" in capsys.readouterr().out
+
+
+def test_mistakes_are_found_by_a_dry_run(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "bad.pickle").write_bytes(b"no pickle")
+    before = tree(here)
+    for call in (
+        ["import_games", "files=[bad.pickle]", "out=x"],
+        ["import_games", "files=[games.txt]", "out=games"],
+        ["export_games", "folder=nowhere", "out=x.txt"],
+        ["report", "runs=[games]"],
+        ["generate", "out=games", "board=6x6"],
+        ["transfer", "run=base", "transfer.source=klingon"],
+    ):
+        capsys.readouterr()
+        assert run(monkeypatch, *call, "dry_run=true") == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+        assert tree(here) == before
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run(monkeypatch, "train", "+experiment=naive", *TINY, "dry_run=true") == 2
+    assert "torchrun" in capsys.readouterr().err

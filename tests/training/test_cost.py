@@ -1,0 +1,271 @@
+"""Proves: parameters, FLOPs, tokens and bytes are what independent counts say (torch's FLOP counter, real state dicts, torch's
+memory tracker, words counted one by one), and what is measured becomes minutes by arithmetic, with a clock made for it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.distributed._tools.mem_tracker import MemTracker
+from torch.utils.flop_counter import FlopCounterMode
+
+from mothello.commands.cost_table import minutes, short, size
+from mothello.commands.cost_training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
+from mothello.commands.loading import family_of, games_of
+from mothello.commands.study import composed
+from mothello.config import TrainConfig
+from mothello.data.batch import IGNORE, Batch, make_batch
+from mothello.data.enumerated import EnumeratedPlay
+from mothello.data.split import Split, corpus
+from mothello.data.stream import Stream
+from mothello.languages.family import FamilyConfig, Output, build_family
+from mothello.model.transformer import GPT, Activation, ModelConfig, Norm
+from mothello.objectives.causal_lm import causal_lm
+from mothello.othello.board import board
+from mothello.stages.stage import build_model
+from mothello.training import checkpoint
+from mothello.training.cost import activation_bytes, flops_per_token, memory, parameters, tokens_per_game
+from mothello.training.device import Compile, Precision, autocast
+from mothello.training.optimizer import OptimizerConfig, OptimizerName, build_optimizer
+from mothello.training.rate import Pace, Rate, Step, measure, pace
+
+SHAPES = {
+    "gpt2": ModelConfig(n_layer=2, n_head=2, d_model=32, dropout=0.1),
+    "tied": ModelConfig(n_layer=3, n_head=4, d_model=16, tied=True),
+    "modern": ModelConfig(n_layer=2, n_head=2, d_model=24, norm=Norm.rms, activation=Activation.relu2, bias=False, qk_norm=True),
+}  # fmt: skip
+
+
+def made(name: str, kinds: str = "split", games: int = 8) -> tuple[GPT, Stream]:
+    family = build_family(FamilyConfig(kinds=["atomic", kinds]), board(6))
+    model = build_model(SHAPES[name], family).initialize(0)
+    return model, Stream(corpus(board(6), 0, Split.train, 500), family, games, seed=0)
+
+
+def counted(model: GPT, batch: Batch, backward: bool) -> int:
+    counter = FlopCounterMode(display=False)
+    with counter:
+        loss = causal_lm(model, batch)
+        if backward:
+            loss.backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_parameters_by_hand(name: str) -> None:
+    model, stream = made(name)
+    c, vocabulary = model.config, stream.family.vocabulary_size
+    vectors = (9 + 4 if name != "modern" else 2) * c.d_model  # biases and norms of a block
+    blocks = c.n_layer * (12 * c.d_model**2 + vectors) + (2 if name != "modern" else 1) * c.d_model
+    found = parameters(model)
+    assert found.without_embeddings == blocks + vocabulary * c.d_model  # the head is a product, tied or not
+    assert found.products == 12 * c.n_layer * c.d_model**2 + vocabulary * c.d_model
+    tables = stream.family.max_tokens + (0 if name == "tied" else vocabulary)
+    assert found.total == found.without_embeddings + tables * c.d_model == model.n_parameters
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_flops_are_what_torch_counts(name: str) -> None:
+    model, stream = made(name)
+    batch = stream.batch(0)
+    places = batch.tokens[:, :-1].numel()
+    context = places // len(batch.tokens)
+    assert places * flops_per_token(model, context) == counted(model, batch, True)
+    assert places * flops_per_token(model, context, training=False) == counted(model, batch, False)
+    assert places * flops_per_token(model, context + 1) != counted(model, batch, True)
+
+
+def test_flops_need_no_weights() -> None:
+    model, stream = made("gpt2")
+    with torch.device("meta"):
+        empty = build_model(SHAPES["gpt2"], stream.family)
+    assert flops_per_token(empty, 40) == flops_per_token(model, 40)
+    assert parameters(empty) == parameters(model)
+
+
+@pytest.mark.parametrize("output", Output)
+def test_tokens_are_those_of_the_words(output: Output) -> None:
+    family = build_family(FamilyConfig(kinds=["atomic", "split", "compositional"], output=output), board(6))
+    moves = corpus(board(6), 0, Split.train, 50).moves(torch.arange(50))
+    for index, language in enumerate(family.languages):
+        games = [[move for move in game if move >= 0] for game in moves.tolist()]
+        words = sum(len(language.words[move]) for game in games for move in game)
+        found = tokens_per_game(make_batch(moves, torch.full((50,), index), family))
+        assert found.read == words / 50
+        followed = words - 50 if output is Output.own else sum(map(len, games)) - 50
+        assert found.scored == followed / 50
+        assert found.computed == language.max_tokens - 1
+
+
+@pytest.mark.parametrize("optimizer", OptimizerName)
+@pytest.mark.parametrize("name", SHAPES)
+def test_weights_and_optimizer_to_the_byte(name: str, optimizer: OptimizerName, tmp_path: Path) -> None:
+    model, stream = made(name)
+    config = OptimizerConfig(name=optimizer)
+    made_by = build_optimizer(model, config)
+    causal_lm(model, stream.batch(0)).backward()
+    gradients = sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
+    made_by.step(1.0)
+    states = [x for part in made_by.parts for state in part.state.values() for x in state.values()]
+    found = memory(model, config, 10**6)
+    assert found.weights == sum({x.data_ptr(): x.nbytes for x in model.state_dict().values()}.values())
+    assert found.gradients == gradients
+    assert found.optimizer == sum(x.nbytes for x in states if isinstance(x, torch.Tensor))
+    checkpoint.save(tmp_path, checkpoint.Checkpoint(1, model.state_dict(), {"optimizer": made_by.state_dict()}))
+    written = sum(path.stat().st_size for path in tmp_path.rglob("*.*") if path.is_file())
+    assert 0 <= written - found.stored < 500 * (len(states) + 50)  # names and places
+
+
+@pytest.mark.parametrize("precision", [Precision.fp32, Precision.bf16])
+@pytest.mark.parametrize("name", ["gpt2", "modern"])
+def test_the_peak_of_a_step_is_found(name: str, precision: Precision) -> None:
+    model, stream = made(name, games=64)
+    batch, config = stream.batch(0), OptimizerConfig()
+    optimizer = build_optimizer(model, config)
+
+    def step() -> None:
+        with autocast(torch.device("cpu"), precision):
+            loss = causal_lm(model.train(), batch)
+        loss.backward()
+        optimizer.step(1.0)
+
+    step()
+    tracker = MemTracker()
+    tracker.track_external(model, *optimizer.parts)
+    with tracker:
+        step()
+    peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
+    held = memory(model, config, activation_bytes(model, causal_lm, batch, precision, 64))
+    assert held.peak == pytest.approx(peak, rel=0.06)
+    half = memory(model, config, activation_bytes(model, causal_lm, batch, precision, 32))
+    assert half.peak < 0.6 * held.peak
+
+
+def test_activations_grow_by_the_game_and_leave_the_model_alone() -> None:
+    model, stream = made("gpt2")
+    batch = stream.batch(0)
+    before = [p.clone() for p in model.eval().parameters()]
+    found = {n: activation_bytes(model, causal_lm, batch, Precision.fp32, n) for n in (4, 8, 12, 1000)}
+    assert found[12] - found[8] == found[8] - found[4] == (found[1000] - found[4]) / 249
+    assert not model.training
+    assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, model.parameters(), strict=True))
+
+
+class Ticks:
+    """A clock that every look at it moves on."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now, self.seconds = 0.0, seconds
+
+    def __call__(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+def test_pace_grows_until_it_can_tell() -> None:
+    asked: list[int] = []
+    assert pace(asked.append, 1000, 4.0, Ticks(1.0)) == Pace(8, 1.0)
+    assert asked == [8, 8]  # the first is not timed
+    asked.clear()
+    assert pace(asked.append, 100, 4.0, Ticks(0.1)) == Pace(100, pytest.approx(0.1))
+    assert asked == [8, 8, 32, 100]
+    assert pace(asked.append, 3, 4.0, Ticks(0.1)).each == pytest.approx(0.1 / 3)
+
+
+STEP = Step(objective=causal_lm, optimizer=OptimizerConfig(), precision=Precision.fp32)
+
+
+def test_slow_steps_are_tried_with_fewer_games() -> None:
+    model, stream = made("gpt2", games=64)
+    rate = measure(model, stream, STEP, 10**9, budget=8.0, clock=Ticks(1.0))
+    # a trial of 8 games takes a second, so 16 fit into a quarter of the budget, and two such steps into half of it
+    assert rate == Rate(16, 2, 0.5, 1 / (64 * stream.steps_at_once), 1.0)
+    assert rate.seconds(32) == pytest.approx(32 * (0.5 / 16 + rate.game_seconds))
+    assert measure(model, stream, STEP, 5, budget=8.0, clock=Ticks(1.0)).games == 5  # no more fit into memory
+    assert measure(model, stream, STEP, 10**9, budget=8.0, clock=Ticks(0.01)).games == 64
+
+
+def test_measuring_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, stream = made("gpt2", games=16)
+    weights, draws, threads = [p.clone() for p in model.parameters()], torch.get_rng_state(), torch.get_num_threads()
+    rate = measure(model, stream, STEP, 10**9, budget=0.5)
+    assert min(rate.step_seconds, rate.game_seconds, rate.first_seconds) > 0
+    assert all(torch.equal(a, b) for a, b in zip(weights, model.parameters(), strict=True))
+    assert torch.equal(draws, torch.get_rng_state())
+    assert threads == torch.get_num_threads()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert not list(tmp_path.iterdir())
+
+
+def job(*more: str) -> Training:
+    tiny = ["+experiment=naive", "model=tiny", "board=4x4", "device=cpu", "device.threads=1", "data.batch_size=32"]
+    config = composed("train", TrainConfig, [*tiny, "evaluation.games=8", "evaluation.times=2", *more])
+    family = family_of(config)
+    games = games_of(config.data, family, Split.train, config.data.games)
+    return pretraining(config, family, games, torch.device("cpu"))
+
+
+def test_minutes_are_tokens_over_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = job("data.games=64000", "data.epochs=3")
+    tokens, held = mean_tokens(work), memory(work.model, work.optimizer, 10**6)
+    rate = Rate(games=32, steps=5, step_seconds=0.4, game_seconds=0.001, first_seconds=7.0)
+    costs = priced(work, tokens, held, rate, evaluation=2.0, floors=3.0)
+    per_second = tokens.read / (0.4 / 32 + 0.001)
+    assert costs.parts["training"] == pytest.approx(192_000 * tokens.read / per_second)
+    assert costs.parts["evaluation"] == 2.0 * (3 + 1)  # at the start, in the middle, at the end; by ply
+    assert costs.seconds == pytest.approx(192_000 * (0.4 / 32 + 0.001) + 8 + 3)
+    assert f"{short(per_second)} tokens/s" in costs.rows["rate"]
+    assert costs.rows["games"] == "192,000 in 6,000 steps of 32"
+    assert minutes(costs.seconds) in costs.table(folder="x").splitlines()[-2]
+    monkeypatch.setattr("mothello.commands.cost_training.has_compiler", lambda _: True)
+    compiled = replace(work, device=replace(work.device, compile=Compile.always))
+    assert priced(compiled, tokens, held, rate, 2.0, 3.0).seconds == costs.seconds + 7.0
+    monkeypatch.setattr("mothello.commands.cost_training.worth_compiling", lambda *_: True)
+    undecided = priced(work, tokens, held, rate, 2.0, 3.0)  # compile=auto: too long to try
+    assert undecided.seconds == costs.seconds
+    assert "eager; the run will compile" in undecided.rows["rate"]
+
+
+def test_mean_tokens_are_those_that_the_stream_gives() -> None:
+    work = job("data.games=64000", "languages=atomic_split", "data.draw.shares=[1,3]")
+    batches = [work.stream.batch(step) for step in range(200)]
+    found = mean_tokens(work)
+    assert found.read == pytest.approx(sum(int((b.tokens > 0).sum()) for b in batches) / 6400, rel=0.03)
+    assert found.scored == pytest.approx(sum(int((b.targets != IGNORE).sum()) for b in batches) / 6400, rel=0.03)
+    even = mean_tokens(job("data.games=64000", "languages=atomic_split"))
+    assert found.read > 1.1 * even.read  # split languages are wordier
+
+
+def test_costs_of_a_training_by_a_clock_made_for_it() -> None:
+    costs = training_costs(job("data.games=3200"), budget=1.0, clock=Ticks(0.25))
+    assert list(costs.rows) == ["parameters", "games", "tokens", "FLOPs", "memory", "disk", "rate"]
+    assert set(costs.parts) == {"training", "evaluation", "floors"}
+    # steps of 8 games: 16 are chosen of a quarter second's trial, one at a time; the floors of 8 games take a tick
+    assert costs.parts["floors"] == pytest.approx(2 * 0.25 * 1)
+
+
+def test_recorded_games_have_no_floors_to_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = job("data.games=3200")
+    assert floor_seconds(work, 1.0, Ticks(0.1)) > 0
+    monkeypatch.setattr(EnumeratedPlay, "predictor", None)
+    assert floor_seconds(work, 1.0, Ticks(0.1)) == 0
+
+
+def test_numbers_are_said_shortly() -> None:
+    assert [short(x) for x in (0, 12_345, 123_456, 12_345_678, 1e12, 1.5e15)] == [
+        "0",
+        "12,345",
+        "123 k",
+        "12.3 M",
+        "1 T",
+        "1.50e+15",
+    ]
+    assert [size(x) for x in (900, 3.3e6, 1.234e9, 2e12)] == ["0.9 kB", "3.3 MB", "1.23 GB", "2 TB"]
+    assert [minutes(x) for x in (3, 90, 3600, 3 * 3600, 9 * 86_400)] == [
+        "0.05",
+        "1.5",
+        "60",
+        "180 (3.0 hours)",
+        "12,960 (9.0 days)",
+    ]
