@@ -70,6 +70,17 @@ def test_training_curves_end_at_the_final_numbers_above_the_floor(tmp_path: Path
     assert line.get_ydata()[-1] == pytest.approx(0.9)
 
 
+def test_skill_is_drawn_against_minutes_a_line_a_run(tmp_path: Path) -> None:
+    table = tables.training_table(_runs(tmp_path, seeds=3))
+    table["train/seconds"] = 1.2 * table.step
+    (axis,) = figures.skill_curves(table).axes
+    lines = [line for line in axis.get_lines() if len(line.get_xdata()) > 2]
+    assert len(lines) == 3
+    assert lines[0].get_xdata()[-1] == pytest.approx(2.0)
+    assert lines[0].get_ydata()[-1] == pytest.approx(0.1)
+    assert axis.get_yscale() == "log"
+
+
 def test_every_seed_is_a_point_and_a_thin_line(tmp_path: Path) -> None:
     runs = _runs(tmp_path, seeds=3)
     points = figures.headline_points(tables.headline_table(runs), "mlp", "absolute").axes[0]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._dynamo  # whole, before any test may interrupt its import
 from house.commands import TINY, TINY_PROBE, run
 from house.jobs import job as fake_job
 from house.test_mistakes import assert_one_line, snapshot

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mothello.model.transformer import GPT, Attention, ModelConfig
+from mothello.model.transformer import GPT, Activation, Attention, ModelConfig, Norm, padded_linear
 
 CONFIG = ModelConfig(n_layer=3, n_head=4, d_model=32)
 
@@ -128,3 +128,49 @@ def test_heads_and_sizes() -> None:
     assert paper.n_parameters == pytest.approx(25.3e6, rel=0.01)
     with pytest.raises(ValueError, match="tied"):
         GPT(ModelConfig(tied=True), 20, 16, 60)
+
+
+def test_a_padded_head_is_the_head() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(2, 5, 8, generator=draw), torch.randn(21, 8, generator=draw)
+    results = []
+    for multiple in (1, 16, 7):
+        a, w = x.clone().requires_grad_(), weight.clone().requires_grad_()
+        out = padded_linear(a, w, multiple)
+        out.logsumexp(-1).sum().backward()
+        results.append((out.detach(), a.grad, w.grad))
+    torch.testing.assert_close(results[0][0], x @ weight.T)
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            torch.testing.assert_close(one, two)
+
+
+def test_the_plain_block() -> None:
+    """Root mean square norms, squared ReLU, normed queries and keys, no biases: against the formulas, written out."""
+    config = ModelConfig(
+        n_layer=1, n_head=2, d_model=8, norm=Norm.rms, activation=Activation.relu2, bias=False, qk_norm=True
+    )
+    block = gpt(config).blocks[0]
+    assert not [name for name, _ in block.named_parameters() if name.endswith("bias")]
+    x = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(2))
+
+    def unit(v: torch.Tensor) -> torch.Tensor:
+        return v / (v.square().mean(-1, keepdim=True) + torch.finfo(v.dtype).eps).sqrt()
+
+    q, k, v = (block.qkv.weight @ (unit(x[0]) * block.norm_1.weight).T).T.split(8, -1)
+    parts = []
+    for head in (slice(0, 4), slice(4, 8)):
+        scores = unit(q[:, head]) @ unit(k[:, head]).T / 2
+        scores = scores + torch.full((5, 5), -torch.inf).triu(1)
+        parts.append(scores.softmax(-1) @ v[:, head])
+    y = x[0] + torch.cat(parts, -1) @ block.out.weight.T
+    up = (unit(y) * block.norm_2.weight) @ block.up.weight.T
+    expected = y + (up.clamp(min=0) ** 2) @ block.down.weight.T
+    torch.testing.assert_close(block(x, None)[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_zero_start_predicts_evenly_and_learns() -> None:
+    model = GPT(ModelConfig(n_layer=2, n_head=2, d_model=32, zero_init=True), 20, 16, 20).initialize(0)
+    assert float(model(tokens()).logits.detach().abs().max()) == 0
+    model(tokens()).logits[..., 3].mean().backward()
+    assert float(model.head.weight.grad.abs().max()) > 0

@@ -191,11 +191,7 @@ CHANGES: dict[str, dict[str, Settings]] = {
     "rate of matrices": {"optimizer": {"matrix_lr": 0.06}},
     "decay": {"optimizer": {"weight_decay": 0.3}},
     "momentum": {"optimizer": {"beta_1": 0.8}},
-    "second moment": {"optimizer": {"beta_2": 0.8}},
-    "clipping": {"optimizer": {"clip": 0.5}},
-    "warm-up": {"optimizer": {"warmup": 0.1}},
     "shape": {"optimizer": {"shape": "cosine"}},
-    "dropout": {"model": {"dropout": 0.05}},
     "games": {"data": {"corpus_seed": 1}},
 }
 
