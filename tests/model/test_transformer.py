@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mothello.model.transformer import GPT, Activation, Attention, ModelConfig, Norm, padded_linear
+from mothello.model.transformer import GPT, Activation, Attention, ModelConfig, Norm, dropout, padded_linear
 
 CONFIG = ModelConfig(n_layer=3, n_head=4, d_model=32)
 
@@ -174,3 +174,55 @@ def test_a_zero_start_predicts_evenly_and_learns() -> None:
     assert float(model(tokens()).logits.detach().abs().max()) == 0
     model(tokens()).logits[..., 3].mean().backward()
     assert float(model.head.weight.grad.abs().max()) > 0
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_drops_its_share_evenly_and_keeps_the_mean(p: float) -> None:
+    torch.manual_seed(0)
+    y = dropout(torch.ones(1000, 403), p, True)  # not a multiple of four
+    dropped, n = (y == 0).float(), y.numel()
+    assert float(dropped.mean()) == pytest.approx(p, abs=5 * (p * (1 - p) / n) ** 0.5 + 1 / 32768)
+    for lane in range(4):  # four values share 64 bits
+        mine = dropped.flatten()[lane::4]
+        assert float(mine.mean()) == pytest.approx(p, abs=5 * (p * (1 - p) / len(mine)) ** 0.5 + 1 / 32768)
+    assert y.unique().tolist() == pytest.approx([0, 1 / (1 - p)], rel=1e-3)
+    pairs = torch.corrcoef(dropped.flatten()[: n // 4 * 4].view(-1, 4).T)
+    assert float((pairs - torch.eye(4)).abs().max()) < 5 / (n / 4) ** 0.5
+
+
+def test_dropout_is_the_identity_without_a_share_or_outside_of_training() -> None:
+    x = torch.randn(5, 3)
+    assert torch.equal(dropout(x, 0.0, True), x)
+    assert torch.equal(dropout(x, 0.9, False), x)
+    assert float(dropout(x, 0.999999, True).abs().max()) < float("inf")
+
+
+def test_dropout_depends_on_the_seed_and_its_gradient_on_the_mask() -> None:
+    x = torch.ones(64, 64, requires_grad=True)
+    torch.manual_seed(1)
+    one, next_one = dropout(x, 0.3, True), dropout(x, 0.3, True)
+    torch.manual_seed(1)
+    again = dropout(x, 0.3, True)
+    assert torch.equal(one, again)
+    assert not torch.equal(one, next_one)
+    one.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, one)
+
+
+def test_compiled_dropout_draws_what_eager_draws() -> None:
+    """Each place its own mask (none is taken for a common subexpression), kept for the way back."""
+
+    def twice(x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([dropout(x, 0.3, True), dropout(x, 0.3, True)])
+
+    x = torch.ones(16, 20, requires_grad=True)
+    torch.manual_seed(1)
+    eager = twice(x)
+    torch.manual_seed(1)
+    compiled = torch.compile(twice, fullgraph=True, dynamic=False)(x)
+    assert torch.equal(eager, compiled)
+    assert not torch.equal(compiled[0], compiled[1])
+    compiled.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, compiled.sum(0))

@@ -18,11 +18,11 @@ from mothello.probing import crosslingual, train
 from mothello.probing.activations import states
 from mothello.probing.baselines import best_constant, image_agreement, images
 from mothello.probing.crosslingual import evaluate_probes, score
-from mothello.probing.solver import orthogonalize
 from mothello.probing.targets import board_targets
 from mothello.probing.train import ProbeConfig, fit_probes
 from mothello.stages.stage import build_model
 from mothello.training.device import Precision
+from mothello.training.muon import orthogonalize
 
 BOARD = board(6)
 FAMILY = build_family(FamilyConfig(kinds=["atomic", "split"]), BOARD)

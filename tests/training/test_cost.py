@@ -68,7 +68,7 @@ def test_parameters_by_hand(name: str) -> None:
 def test_flops_are_what_torch_counts(name: str) -> None:
     model, stream = made(name)
     batch = stream.batch(0)
-    places = batch.tokens[:, :-1].numel()
+    places = batch.tokens.numel()
     context = places // len(batch.tokens)
     assert places * flops_per_token(model, context) == counted(model, batch, True)
     assert places * flops_per_token(model, context, training=False) == counted(model, batch, False)
@@ -94,7 +94,7 @@ def test_tokens_are_those_of_the_words(output: Output) -> None:
         assert found.read == words / 50
         followed = words - 50 if output is Output.own else sum(map(len, games)) - 50
         assert found.scored == followed / 50
-        assert found.computed == language.max_tokens - 1
+        assert found.computed == language.max_tokens
 
 
 @pytest.mark.parametrize("optimizer", OptimizerName)

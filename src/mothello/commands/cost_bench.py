@@ -61,7 +61,7 @@ def _train(config: BenchCommand, device: torch.device, clock: Clock) -> Costs:
     rate, seconds, shown = 1e9 * product_rate(device, half, 2048), 0.0, []
     for name, shape in SHAPES.items():
         family, games = build_family(FamilyConfig(), board(shape.size)), shape.games[device.type]
-        places = family.max_tokens - 1
+        places = family.max_tokens
         step = games * places * flops_per_token(build_model(shape.model, family), places) / (rate * _SHARE)
         steps = WARM + PROFILED + ROUNDS * shape.steps[device.type]
         for way in WAYS[device.type]:

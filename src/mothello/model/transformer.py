@@ -87,6 +87,20 @@ def padded_linear(x: Float[Tensor, "*rows D"], weight: Float[Tensor, "V D"], mul
     return F.linear(x, F.pad(weight, (0, 0, 0, spare)))[..., : len(weight)] if spare else F.linear(x, weight)
 
 
+_LANE = 1 << 15
+
+
+def dropout(x: Float[Tensor, "*shape"], p: float, training: bool) -> Float[Tensor, "*shape"]:
+    """Zeros with probability p, the rest scaled up. On a CPU p is rounded to 1/32768 and 60 random bits decide on four
+    values: torch draws a number for each, one after the other, a fifth of the paper model's step (docs/LOG.md)."""
+    if x.is_cuda or not (training and p):
+        return F.dropout(x, p, training)
+    n, dropped = x.numel(), min(round(p * _LANE), _LANE - 1)
+    bits = torch.ops.aten.random(torch.empty(-(-n // 4), dtype=torch.int64, device=x.device))  # random_ is not traced
+    drop = ((bits.view(torch.int16)[:n] & (_LANE - 1)) < dropped).view(x.shape)  # no sign: the topmost bit is always 0
+    return x.masked_fill(drop, 0.0) * (_LANE / (_LANE - dropped))
+
+
 def build_norm(config: ModelConfig) -> nn.Module:
     return nn.LayerNorm(config.d_model) if config.norm is Norm.layer else nn.RMSNorm(config.d_model)
 
@@ -119,14 +133,14 @@ class Block(nn.Module):
                 mask = torch.ones(t, t, dtype=torch.bool, device=x.device).tril()
             scores = (q @ k.transpose(-1, -2)) * (1 / math.sqrt(q.shape[-1]))
             weights = scores.masked_fill(~mask, -torch.inf).softmax(-1).to(v.dtype)
-            y = F.dropout(weights, drop) @ v
+            y = dropout(weights, drop, self.training) @ v
         return self.out(y.transpose(1, 2).reshape(b, t, d))
 
     def forward(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None) -> Float[Tensor, "B T D"]:
-        x = x + F.dropout(self.attend(self.norm_1(x), mask), self.dropout, self.training)
+        x = x + dropout(self.attend(self.norm_1(x), mask), self.dropout, self.training)
         up = self.up(self.norm_2(x))
         mlp = self.down(F.gelu(up) if self.activation is Activation.gelu else F.relu(up).square())
-        return x + F.dropout(mlp, self.dropout, self.training)
+        return x + dropout(mlp, self.dropout, self.training)
 
 
 class GPT(nn.Module):
@@ -179,7 +193,7 @@ class GPT(nn.Module):
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)
         x = self.token_embedding(tokens) + self.position_embedding(positions)
-        x = F.dropout(x, self.config.dropout, self.training)
+        x = dropout(x, self.config.dropout, self.training)
         states = [x]
         for block in self.blocks:
             x = block(x, mask)

@@ -9,6 +9,7 @@ from mothello.model.transformer import GPT
 
 
 def causal_lm(model: GPT, batch: Batch) -> Float[Tensor, ""]:
-    """Mean cross-entropy in nats over the positions that have a target. The last place of a row never has one."""
-    logits = model(batch.tokens[:, :-1]).logits
-    return F.cross_entropy(logits.float().flatten(0, 1), batch.targets[:, :-1].flatten(), ignore_index=IGNORE)
+    """Mean cross-entropy in nats over the positions that have a target. The last place of a row never has one; it is
+    computed all the same: rows of 32 take a CPU a tenth less time than rows of 31."""
+    logits = model(batch.tokens).logits
+    return F.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)

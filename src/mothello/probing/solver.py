@@ -7,23 +7,9 @@ Against AdamW at its best learning rate, the same MLP probe on the same 4,000 ga
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_MOMENTUM = 0.95
-
-
-def orthogonalize(g: Float[Tensor, "k row column"]) -> Float[Tensor, "k row column"]:
-    """Each matrix of the stack with its singular values moved to about one (0.7 .. 1.2)."""
-    a, b, c = _COEFFICIENTS
-    wide = g.shape[1] <= g.shape[2]
-    x = g.to(torch.bfloat16) if wide else g.to(torch.bfloat16).mT
-    x = x / x.flatten(1).norm(dim=1)[:, None, None].clamp(min=1e-7)
-    for _ in range(5):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return (x if wide else x.mT).to(g.dtype)
+from mothello.training.muon import MOMENTUM, orthogonalize, rate_scale
 
 
 class StackedMuon:
@@ -38,8 +24,8 @@ class StackedMuon:
         """One update, then clear the gradients."""
         for parameter, momentum in zip(self.parameters, self.momenta, strict=True):
             assert parameter.grad is not None
-            momentum.lerp_(parameter.grad, 1 - _MOMENTUM)
-            update = orthogonalize(parameter.grad.lerp(momentum, _MOMENTUM))
-            scale = max(1.0, parameter.shape[1] / parameter.shape[2]) ** 0.5
+            momentum.lerp_(parameter.grad, 1 - MOMENTUM)
+            update = orthogonalize(parameter.grad.lerp(momentum, MOMENTUM))
+            scale = rate_scale(*parameter.shape[1:])
             parameter.mul_(1 - lr * self.weight_decay).add_(update, alpha=-lr * scale)
             parameter.grad = None

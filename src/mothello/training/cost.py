@@ -55,9 +55,9 @@ class Tokens(NamedTuple):
 
 
 def tokens_per_game(batch: Batch) -> Tokens:
-    """Exact means over the games of a batch. The last place of a row is a target only."""
+    """Exact means over the games of a batch."""
     n, width = batch.tokens.shape
-    return Tokens(int((batch.tokens != PAD).sum()) / n, int((batch.targets != IGNORE).sum()) / n, width - 1)
+    return Tokens(int((batch.tokens != PAD).sum()) / n, int((batch.targets != IGNORE).sum()) / n, width)
 
 
 class Memory(NamedTuple):
@@ -126,7 +126,7 @@ def activation_bytes(model: GPT, objective: Objective, batch: Batch, precision: 
     model.train()
     two, four = (_kept(model, objective, few(n), precision) for n in (2, 4))
     model.train(was)
-    logits = 4 * (batch.tokens.shape[1] - 1) * model.head.weight.shape[0]
+    logits = 4 * batch.tokens.shape[1] * model.head.weight.shape[0]
     return round(two + (four - two) / 2 * (games - 2)) + 2 * games * logits
 
 

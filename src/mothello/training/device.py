@@ -1,6 +1,7 @@
 """Device, precision, threads and compilation, resolved once and on purpose."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 from collections.abc import Iterator
@@ -53,8 +54,28 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_KEPT, _RETURNED = 1 << 30, 1 << 28
+
+
+def keep_memory() -> bool:
+    """Have glibc keep what a step frees for the next one, up to a gigabyte; blocks over 256 MB are still returned.
+
+    Else every large tensor is mapped, zeroed and unmapped anew, a fifth to a third of a step on a CPU (docs/LOG.md).
+    False where the C library is another, or the user has set MALLOC_* or GLIBC_TUNABLES.
+    """
+    if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, _RETURNED)) and bool(mallopt(_TRIM_THRESHOLD, _KEPT))
+
+
 def resolve(config: DeviceConfig) -> torch.device:
-    """The device to use, with the thread count set. ValueError when CUDA is asked for and absent."""
+    """The device to use, with thread count and allocator set. ValueError when CUDA is asked for and absent."""
+    keep_memory()
     torch.set_num_threads(config.threads or max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     if config.name == "cpu" or (config.name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")

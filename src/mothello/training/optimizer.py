@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mothello.training.muon import Muon
+
 
 class OptimizerName(StrEnum):
     adamw = "adamw"
@@ -84,7 +86,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
     blocks = [p for name, p in named if p.ndim == 2 and name.startswith("blocks.")]
     muon: list[torch.optim.Optimizer] = []
     if config.name is OptimizerName.muon:
-        muon.append(torch.optim.Muon(blocks, lr=config.matrix_lr, weight_decay=config.weight_decay))
+        muon.append(Muon(blocks, lr=config.matrix_lr, weight_decay=config.weight_decay))
         inside = {id(p) for p in blocks}
         matrices = [p for p in matrices if id(p) not in inside]
     adamw = torch.optim.AdamW(
