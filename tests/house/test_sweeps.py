@@ -69,6 +69,7 @@ def test_every_job_ends_by_itself(
     }
     assert "sweep: 6 jobs in" in out
     assert "1 ok, 1 skipped, 4 failed" in out
+    assert "; records in runs/.sweep/" in out
     assert "job #0 failed: FloatingPointError" in err
     first, mistake, *_, last = records(tmp_path)
     status = RunDir(str(first["folder"])).read_status()
@@ -130,7 +131,9 @@ def test_a_dry_run_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, "train", *SWEEP, "seed=0,1", "dry_run=true") == 0
-    assert set(ended(capsys.readouterr().out).values()) == {"dry run"}
+    told = capsys.readouterr().out
+    assert set(ended(told).values()) == {"dry run"}
+    assert "records in" not in told
     assert list(tmp_path.iterdir()) == []
 
 

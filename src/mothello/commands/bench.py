@@ -12,7 +12,7 @@ from mothello.analysis.growth_figure import growth_figure
 from mothello.commands.bench_engine import engine_numbers
 from mothello.commands.bench_growth import growth_numbers
 from mothello.commands.bench_products import product_rate
-from mothello.commands.bench_train import train_numbers
+from mothello.commands.bench_train import train_numbers, train_table
 from mothello.commands.cost_bench import bench_rows
 from mothello.commands.cost_table import table
 from mothello.commands.entry import command
@@ -50,6 +50,8 @@ def _write(config: BenchCommand, numbers: dict[str, Any]) -> None:
     (out / f"{config.target}.json").write_text(json.dumps(numbers, indent=1) + "\n")
     if config.target == "growth":
         growth_figure(numbers).savefig(out / "growth.png", dpi=130)
+    if config.target == "train":
+        (out / "train.md").write_text(train_table(numbers))
 
 
 main = command("bench", BenchCommand, bench)

@@ -56,12 +56,14 @@ def published() -> Any:
 
 
 def train_numbers(config: BenchCommand, device: torch.device) -> dict[str, Any]:
-    """Flat keys "train.paper.tokens_per_s", "train.paper.ratio_reference", ..., and "train.mfu" of the paper shape."""
+    """Flat keys "train.paper.tokens_per_s", "train.paper.ratio_reference", ..., "train.mfu" of the paper shape, and a
+    list "train.ways" with a row for every shape and way."""
     half = torch.bfloat16 if is_bf16(device, Precision.auto) else torch.float32
     single, best = best_product(device, torch.float32), best_product(device, half)
     peak = vendor_peak(device)
     numbers: dict[str, Any] = {"train.fp32_gflops": round(single), "train.best_gflops": round(best)}
     sheet = f"; data sheet {peak:,.0f} Tflop/s" if peak else ""
+    ways: list[dict[str, Any]] = []
     print(f"products: fp32 {single:,.0f}, {half} {best:,.0f} Gflop/s{sheet}")
     print("shape  way                    tokens/s   of products   of data sheet   first step   times published")
     for name, shape in SHAPES.items():
@@ -74,16 +76,40 @@ def train_numbers(config: BenchCommand, device: torch.device) -> dict[str, Any]:
             if opponent:
                 ours["ratio_reference"] = round(ours["tokens_per_s"] / opponent.best["tokens_per_s"], 2)
             _show(name, way, ours)
+            ways.append({"shape": name, "way": way.name, **ours})
             if ours["tokens_per_s"] > here.get("tokens_per_s", 0):
                 here = ours | {"way": way.name}
         if opponent:
             here |= {f"reference_{key}": round(value, 4) for key, value in opponent.best.items()}
-            share = opponent.best["tokens_per_s"] / here["tokens_per_s"] * here["mfu"] * best / single
+            rate = opponent.best["tokens_per_s"]  # of all its rounds
+            for found in (here, *(row for row in ways if row["shape"] == name)):
+                found["ratio_reference"] = round(found["tokens_per_s"] / rate, 2)
+            share = rate / here["tokens_per_s"] * here["mfu"] * best / single
             here["reference_share_of_fp32"] = round(share, 3)
-            rate = opponent.best["tokens_per_s"]
+            theirs = {"tokens_per_s": round(rate), "mfu": share * single / best}
+            ways.append({"shape": name, "way": "published recipe, fp32", **theirs})
             print(f"{name:6} published recipe     {rate:>10,.0f}   {share:>11.0%} (of fp32 products)")
         numbers |= {f"train.{name}.{key}": value for key, value in here.items()}
-    return numbers | {"train.mfu": numbers["train.paper.mfu"]}
+    return numbers | {"train.mfu": numbers["train.paper.mfu"], "train.ways": ways}
+
+
+def train_table(numbers: dict[str, Any]) -> str:
+    """What :func:`train_numbers` found, in Markdown."""
+    best, sheet = numbers["train.best_gflops"], any(way.get("mfu_data_sheet") for way in numbers["train.ways"])
+    head = ["shape", "way", "tokens/s", "MFU of products", *(["MFU of data sheet"] if sheet else []),
+            "times published", "first step, s", "products, fused, rest", "minutes for all games"]  # fmt: skip
+    lines = [f"`bench.py target=train` on {numbers['device']}, load {numbers['load_before']} before; products: "
+             f"fp32 {numbers['train.fp32_gflops']:,}, best {best:,} Gflop/s.", "",
+             f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]  # fmt: skip
+    for way in numbers["train.ways"]:
+        time = way.get("time")
+        cells = [way["shape"], way["way"], f"{way['tokens_per_s']:,}", f"{way['mfu']:.1%}"]
+        cells += [f"{way['mfu_data_sheet']:.1%}" if way.get("mfu_data_sheet") else ""] if sheet else []
+        cells += [f"{way['ratio_reference']:.2f}" if "ratio_reference" in way else "", str(way.get("first_step_s", ""))]
+        cells += [", ".join(f"{time[part]:.0%}" for part in ("products", "fused", "rest")) if time else ""]
+        cells += [f"{way['minutes_once']:,} ({SHAPES[way['shape']].once:,})" if time else ""]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _show(name: str, way: Way, ours: dict[str, Any]) -> None:

@@ -57,11 +57,13 @@ def sweep(start: Callable[[Any], None], schema: type[T], action: Callable[[T], A
         code = 128 + int(getattr(stop, "number", signal.SIGINT))
         _wait(records, DYING)
     jobs = ended(records, plan)
+    dry = all(job.status == "dry run" for job in jobs)
     if os.environ.get("RANK", "0") == "0":  # under torchrun every process sweeps; one of them speaks
-        print(f"\n{table(jobs)}\n{summary(jobs, (time.monotonic() - begun) / 60)}; records in {FOLDER / records.name}")
+        where = "" if dry else f"; records in {FOLDER / records.name}"
+        print(f"\n{table(jobs)}\n{summary(jobs, (time.monotonic() - begun) / 60)}{where}")
         if broken:
             print(f"the launcher gave up ({broken}); say it again: what is done is skipped", file=sys.stderr)
-    if all(job.status == "dry run" for job in jobs):
+    if dry:
         _tidy(records)
     return code or int(bool(broken) or any(job.status not in GOOD for job in jobs))
 

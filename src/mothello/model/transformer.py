@@ -93,7 +93,7 @@ _LANE = 1 << 15
 def dropout(x: Float[Tensor, "*shape"], p: float, training: bool) -> Float[Tensor, "*shape"]:
     """Zeros with probability p, the rest scaled up. On a CPU p is rounded to 1/32768 and 60 random bits decide on four
     values: torch draws a number for each, one after the other, a fifth of the paper model's step (docs/LOG.md)."""
-    if x.is_cuda or not (training and p):
+    if x.device.type != "cpu" or not (training and p):
         return F.dropout(x, p, training)
     n, dropped = x.numel(), min(round(p * _LANE), _LANE - 1)
     bits = torch.ops.aten.random(torch.empty(-(-n // 4), dtype=torch.int64, device=x.device))  # random_ is not traced

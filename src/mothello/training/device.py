@@ -62,7 +62,8 @@ def keep_memory() -> bool:
     """Have glibc keep what a step frees for the next one, up to a gigabyte; blocks over 256 MB are still returned.
 
     Else every large tensor is mapped, zeroed and unmapped anew, a fifth to a third of a step on a CPU (docs/LOG.md).
-    False where the C library is another, or the user has set MALLOC_* or GLIBC_TUNABLES.
+    Before glibc 2.35 no block over 32 MB can be kept. False where the C library is another, or the user has set
+    MALLOC_* or GLIBC_TUNABLES.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return False
@@ -70,7 +71,8 @@ def keep_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return False
-    return bool(mallopt(_MMAP_THRESHOLD, _RETURNED)) and bool(mallopt(_TRIM_THRESHOLD, _KEPT))
+    mapped = any(mallopt(_MMAP_THRESHOLD, size) for size in (_RETURNED, 1 << 25))
+    return bool(mallopt(_TRIM_THRESHOLD, _KEPT)) and mapped
 
 
 def resolve(config: DeviceConfig) -> torch.device:

@@ -5,6 +5,7 @@ one by one, in two thirds of its time on a CPU (docs/LOG.md) and with fewer kern
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -35,6 +36,9 @@ def rate_scale(rows: int, columns: int) -> float:
 
 class Muon(torch.optim.Muon):
     """``torch.optim.Muon`` with its defaults and its state, its matrices stacked by shape, either way round."""
+
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.1) -> None:
+        super().__init__(params, lr=lr, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:

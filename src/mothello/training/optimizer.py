@@ -21,10 +21,10 @@ class OptimizerConfig:
     """Learning rates and the rest. ``muon`` uses ``matrix_lr`` on block matrices (Jordan et al. 2024)."""
 
     name: OptimizerName = OptimizerName.muon
-    lr: float = 3e-3
-    matrix_lr: float = 0.02
+    lr: float = 1e-2
+    matrix_lr: float = 0.01
     beta_1: float = 0.9
-    beta_2: float = 0.95
+    beta_2: float = 0.99
     weight_decay: float = 0.1
     """On matrices only; biases, norms and positions are not decayed."""
     clip: float = 1.0
