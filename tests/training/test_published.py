@@ -24,7 +24,7 @@ from mothello.training.loop import Plan, train
 from mothello.training.optimizer import OptimizerConfig, OptimizerName
 
 STEPS, BATCH = 20, 8
-RECIPE = OptimizerConfig(name=OptimizerName.adamw, lr=5e-4, warmup=0.01, final_lr=0.1, shape="cosine")
+RECIPE = OptimizerConfig(name=OptimizerName.adamw, lr=5e-4, warmup=0.01, final_lr=0.1, shape="cosine", beta_2=0.95)
 """configs/optimizer/published.yaml."""
 
 

@@ -22,7 +22,7 @@ from mothello.training.schedule import lr_scale
 
 def test_adamw_is_torchs_adamw() -> None:
     (model, stream), (other, _) = small_model(0.0), small_model(0.0)
-    config = OptimizerConfig(name=OptimizerName.adamw, lr=1e-3, clip=0.0)
+    config = OptimizerConfig(name=OptimizerName.adamw, lr=1e-3, clip=0.0, beta_2=0.95)
     ours = build_optimizer(model, config)
     decayed = [p for n, p in other.named_parameters() if p.ndim == 2 and "position" not in n]
     rest = [p for n, p in other.named_parameters() if p.ndim != 2 or "position" in n]

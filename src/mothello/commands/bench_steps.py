@@ -42,7 +42,7 @@ class Shape:
     once: int
 
 
-_PUBLISHED = OptimizerConfig(name=OptimizerName.adamw, lr=5e-4, warmup=0.01, final_lr=0.1, shape="cosine")
+_PUBLISHED = OptimizerConfig(name=OptimizerName.adamw, lr=5e-4, warmup=0.01, final_lr=0.1, shape="cosine", beta_2=0.95)
 SHAPES = {
     "paper": Shape(
         8, ModelConfig(n_layer=8, n_head=8, d_model=512, dropout=0.1), _PUBLISHED,
