@@ -22,8 +22,11 @@ def _spins() -> str:
 
 
 def _settle_spins(environment: MutableMapping[str, str]) -> None:
-    """Read once by OpenMP, when torch is first imported. A process started by one of ours has company: short there."""
+    """Read once by OpenMP, when torch is first imported. A process started by one of ours has company: short there.
+    MOTHELLO_SPINS=system leaves OpenMP as it is."""
     chosen = environment.get("MOTHELLO_SPINS")
+    if chosen == "system":
+        return
     if chosen and environment.get("GOMP_SPINCOUNT") == chosen:
         environment["GOMP_SPINCOUNT"] = "1000"
     elif "GOMP_SPINCOUNT" not in environment and "OMP_WAIT_POLICY" not in environment:

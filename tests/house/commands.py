@@ -12,6 +12,7 @@ from mothello.commands import (
     export_games,
     generate,
     import_games,
+    measure,
     probe,
     report,
     study,
@@ -22,6 +23,7 @@ from mothello.commands import (
 MAINS: dict[str, Callable[[], None]] = {
     "train": train.main,
     "probe": probe.main,
+    "measure": measure.main,
     "transfer": transfer.main,
     "report": report.main,
     "study": study.main,

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from mothello.activations.states import states
 from mothello.data.batch import in_language
 from mothello.data.split import Split, corpus
 from mothello.languages.family import FamilyConfig, build_family
@@ -15,7 +16,6 @@ from mothello.othello.board import board
 from mothello.othello.notation import parse_game
 from mothello.othello.symmetry import OPENING_MAPS, cell_map
 from mothello.probing import crosslingual, train
-from mothello.probing.activations import states
 from mothello.probing.baselines import best_constant, image_agreement, images
 from mothello.probing.crosslingual import evaluate_probes, score
 from mothello.probing.targets import board_targets

@@ -1,1 +1,1 @@
-"""Alignment between languages: symmetry-aware matrices and their null (later: cosine, CKA, retrieval, Procrustes)."""
+"""Alignment without probes: pure functions of the same positions' states in two languages."""

@@ -11,6 +11,11 @@ from mothello.analysis.statistics import headline
 from mothello.othello.board import Board, board
 from mothello.othello.notation import parse_game, svg_board
 
+_COLUMNS = {
+    "own": "own", "whole_board": "own, whole board", "cross": "cross", "cross_best_map": "cross, best map",
+    "constant": "constant", "random_weights": "random weights", "shuffled": "shuffled",
+}  # fmt: skip
+
 
 def probe_section(material: Material) -> Markup:
     """Curves over layers for the headline's probe and the linear probe on mine and theirs; a table of all probes."""
@@ -32,12 +37,12 @@ def probe_section(material: Material) -> Markup:
             regime,
             probe,
             target,
-            *(cell(row[k]) for k in ("own", "cross", "cross_best_map", "constant", "random_weights")),
+            *(cell(row[k]) for k in _COLUMNS),
         ]
         for probe, target in dict.fromkeys(zip(material.headline.probe, material.headline.target, strict=True))
         for regime, row in headline(material.headline, probe, target).items()
     ]
-    head = ["regime", "probe", "target", "own", "cross", "cross, best map", "constant", "random weights"]
+    head = ["regime", "probe", "target", *_COLUMNS.values()]
     caption = (
         "Every probe at its own best non-final layer. Absolute: black, white, empty. Relative: mine, theirs, empty."
     )
@@ -57,16 +62,50 @@ def map_section(material: Material) -> Markup:
             "Four symmetries of the board leave the opening unchanged, so two languages with disjoint vocabularies can "
             "be aligned up to one of them. Upper row: the probe's reading against the true board. Lower row: against "
             "the best of the four images, named in the cell (id: identity, rot: half turn, main and anti: the "
-            "diagonals; none: not above the 95% quantile of readings paired with other games). All maps share one "
-            "colour scale.",
+            "diagonals; none: the pair is not aligned, that is, not above the 95% quantile of readings paired with "
+            "other games and above the best constant). All maps share one colour scale.",
         ),
         *_agreement(material),
     ]
     for regime in several:
-        drawing = heatmaps.alignment_maps(data, regime, material.probe, material.target, limits)
-        caption = f"{regime}: {material.probe} probe, {material.target} colours, mean over seeds."
-        parts += [tag("h3", regime), figure(drawing, caption, f"Alignment matrices, {regime}")]
+        parts += [tag("h3", regime), *_matrices(material, regime, limits)]
     return join(parts)
+
+
+def _matrices(material: Material, regime: str, limits: tuple[float, float]) -> list[Markup]:
+    """A heat map per layer; of many languages one per seed, reordered by symmetry class, with the classes in words."""
+    data, what = material.alignment, f"{material.probe} probe, {material.target} colours"
+    if data[data.regime == regime].language.nunique() <= heatmaps.MAX_LAYERWISE:
+        drawing = heatmaps.alignment_maps(data, regime, material.probe, material.target, limits)
+        return [figure(drawing, f"{regime}: {what}, mean over seeds.", f"Alignment matrices, {regime}")]
+    parts = []
+    for run in material.groups[regime]:
+        head = (run.probe or {"headline": {}})["headline"].get(f"{material.probe}/{material.target}")
+        if head is None:
+            continue
+        classes = head["classes"]
+        own = data[data.run == str(run.path)]
+        drawing = heatmaps.ordered_maps(own, material.probe, material.target, limits, classes["order"])
+        caption = f"{regime}, seed {run.seed}: {what}, layer {head['layer']}. {class_sentence(classes)}"
+        parts.append(figure(drawing, caption, f"Alignment matrices by symmetry class, {regime}, seed {run.seed}"))
+    return parts
+
+
+def class_sentence(classes: dict[str, Any]) -> str:
+    """The symmetry classes of a model's languages, in words."""
+    members = list(zip(classes["family"], classes["map"], strict=True))
+    families = [f for f in dict.fromkeys(classes["family"]) if classes["family"].count(f) > 1]
+    alone = len(members) - sum(classes["family"].count(f) for f in families)
+    if not families:
+        return "No two languages are aligned, under any map."
+    blocks = sum(len({m for g, m in members if g == f}) for f in families)
+    sizes = " and ".join(str(classes["family"].count(f)) for f in sorted(families))
+    text = (
+        f"Languages are ordered by symmetry class: {len(families)} famil{'y' if len(families) == 1 else 'ies'} "
+        f"(of {sizes}) in {blocks} class{'es' if blocks > 1 else ''}"
+    )
+    text += f", {alone} aligned with none" if alone else ""
+    return f"{text}; {share(classes['consistency'], 2)} of the aligned pairs have the map that the classes imply."
 
 
 def _agreement(material: Material) -> list[Markup]:

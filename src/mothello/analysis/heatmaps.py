@@ -1,5 +1,6 @@
 """Alignment as heat maps: probe's language x language read, raw and under the best map."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from mothello.analysis.style import ACCURACY, INK, MUTED, WIDTH, canvas
 
 MAX_LAYERWISE = 4
-"""More languages than this show the headline's layer only."""
+"""More languages than this show the headline's layer only, seed by seed, in the order of their classes."""
 MAP_NAMES = {"identity": "id", "rot180": "rot", "main": "main", "anti": "anti"}
 
 
@@ -22,17 +23,27 @@ def scale(alignment: pd.DataFrame) -> tuple[float, float]:
 def alignment_maps(
     alignment: pd.DataFrame, regime: str, probe: str, target: str, limits: tuple[float, float]
 ) -> Figure:
-    """Two rows (raw, best map) of a panel per layer; with many languages for the headline's layer alone.
+    """Two rows (raw, best map) of a panel per layer.
 
     Values are means over seeds. Under the best map each cell names the winning map, "mixed" where seeds differ, and
-    "none" where the best map does not beat the 95% quantile of the null in every seed.
+    "none" where the pair does not count as aligned in every seed.
     """
     data = alignment[(alignment.regime == regime) & (alignment.probe == probe) & (alignment.target == target)]
     data = data[data["map"] == "identity"]
-    languages = list(dict.fromkeys(data.source))
-    layers = sorted(data.layer.unique())
-    if len(languages) > MAX_LAYERWISE:
-        layers = sorted(data[data.headline].layer.unique())[:1]
+    return _maps(data, list(dict.fromkeys(data.source)), sorted(data.layer.unique()), limits)
+
+
+def ordered_maps(
+    alignment: pd.DataFrame, probe: str, target: str, limits: tuple[float, float], order: Sequence[int]
+) -> Figure:
+    """One run's matrices at the headline's layer, raw and under the best map, languages in the order given."""
+    data = alignment[(alignment.probe == probe) & (alignment.target == target) & (alignment["map"] == "identity")]
+    data = data[data.headline.astype(bool)]
+    names = list(dict.fromkeys(data.source))
+    return _maps(data, [names[i] for i in order], sorted(data.layer.unique()), limits)
+
+
+def _maps(data: pd.DataFrame, languages: list[str], layers: list[int], limits: tuple[float, float]) -> Figure:
     figure, axes = _grid(len(layers), len(languages))
     image: Any = None
     for column, layer in enumerate(layers):
@@ -76,8 +87,7 @@ def _panel(axis: Axes, data: pd.DataFrame, languages: list[str], best: bool, lim
 
 def _winner(pair: pd.DataFrame) -> str:
     """The map that won in every run of a pair."""
-    nulls = pd.to_numeric(pair["null_95"], errors="coerce")
-    if (pair["best_accuracy"] <= nulls).any():
+    if not pair["aligned"].all():
         return "none"
     winners = set(pair["best_map"])
     return MAP_NAMES.get(winners.pop(), "?") if len(winners) == 1 else "mixed"

@@ -17,10 +17,13 @@ DEFINITIONS = {
     "Loss across languages": "Own minus cross.",
     "Best map": "Cross accuracy against the image of the board under the best of the four symmetries that leave the "
     "opening unchanged. Random play is symmetric too, so disjoint vocabularies fix a language only up to these four.",
-    "Null": "The best-map accuracy when every reading is paired with another game at the same ply. A pair at or below "
-    "its 95% quantile counts as unaligned; above it, it carries some of the game, which need not be much.",
+    "Null": "The best-map accuracy when every reading is paired with another game at the same ply.",
+    "Aligned": "A pair whose best map beats both the 95% quantile of its null and the best constant: a reading can "
+    "beat other games by a hair and still say less of the board than the ply does.",
     "Best constant": "The most frequent class per ply and cell, the same for every game.",
     "Random weights": "The same probe, fitted and scored on a model of the same shape that was never trained.",
+    "Shuffled": "The same probe, fitted on the boards of other games at the same ply: what its size can make up.",
+    "Whole board": "Share of positions of which a probe reads every cell right.",
     "Strict legality": "The greedy next move is legal for the side to move, passes applied. A wrong-language token and "
     "a malformed move count as wrong.",
     "Either colour": "Legal for either side: the criterion of the published code, more lenient.",

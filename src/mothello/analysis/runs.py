@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from mothello.analysis.tidy import COLUMNS, read_tidy
 from mothello.rundir import RESULTS_VERSION, RunDir
 
 log = logging.getLogger(__name__)
 
 _REQUIRED = {
     "train": ("final", "languages", "board", "steps", "games"),
-    "probe": ("axes", "accuracy", "standard_error", "constant", "headline"),
+    "probe": ("axes", "constant", "headline"),
     "transfer": ("source", "languages", "curves", "summary"),
 }
 
@@ -23,7 +26,8 @@ class Run:
     """One finished pretraining run and the finished measurements on it.
 
     Probes and transfers are results.json as stored, plus "folder" (relative to the run) and "written" (time, may be
-    empty) and "config" (may be empty or None); transfers also hold their own "metrics".
+    empty), "config" (may be empty or None) and "table" (tidy.COLUMNS; an empty one where a transfer has none);
+    transfers also hold their own "metrics".
     """
 
     path: Path
@@ -139,5 +143,12 @@ def _inside(run: Path, pattern: str, kind: str) -> list[dict[str, Any]]:
         content["config"] = _read_config(folder) if (path / "config.yaml").exists() else content.get("config") or {}
         if kind == "transfer":
             content["metrics"] = _read_metrics(folder)
+        try:
+            content["table"] = read_tidy(path)
+        except ValueError as error:
+            if kind == "probe":
+                log.warning("%s; skipped", error)
+                continue
+            content["table"] = pd.DataFrame(columns=list(COLUMNS))
         found.append(content)
     return found

@@ -66,7 +66,7 @@ def headline_section(material: Material) -> Markup:
         "own",
         "cross",
         "cross, best map",
-        "winning maps (above null)",
+        "winning maps (of aligned pairs)",
         "constant",
         "random weights",
     ]
@@ -74,7 +74,7 @@ def headline_section(material: Material) -> Markup:
     caption = (
         f"Means over seeds. Probe columns: {material.probe} probe on {material.target} colours, at the non-final layer "
         "with the best own accuracy, share of cells read correctly. Cross: one language's probe reads another. Below "
-        "the winning maps: how many ordered pairs beat the null."
+        "the winning maps: how many ordered pairs count as aligned."
     )
     if not material.heads:
         return join([table(head, [row[:4] for row in rows], caption="Means over seeds."), *_measured_early(material)])
@@ -108,18 +108,15 @@ def _headline_row(material: Material, regime: str, runs: Sequence[Run]) -> list[
 
 
 def _winning(material: Material, regime: str) -> Text | None:
-    """Counts of the winning map over ordered pairs and seeds, and how many pairs beat the null."""
+    """Counts of the winning map over the ordered pairs that are aligned, and how many those are, over seeds."""
     data = material.alignment
     data = data[(data.regime == regime) & (data.probe == material.probe) & (data.target == material.target)]
     pairs = data[data.headline.astype(bool) & (data["map"] == "identity") & (data.source != data.language)]
     if pairs.empty:
         return None
-    counts = join([f"{name}: {n}" for name, n in pairs.best_map.value_counts().items()], ", ")
-    nulls = pd.to_numeric(pairs.null_95, errors="coerce")
-    if nulls.isna().all():
-        return counts
-    above = int((pairs.best_accuracy > nulls).sum())
-    return join([counts, tag("small", f"{above} of {len(pairs)} above")], Markup("<br>"))
+    winners = pairs[pairs.aligned.astype(bool)].best_map.value_counts()
+    counts = ", ".join(f"{name}: {n}" for name, n in winners.items()) or "none"
+    return join([counts, tag("small", f"{winners.sum()} of {len(pairs)} aligned")], Markup("<br>"))
 
 
 def training_section(material: Material) -> Markup:

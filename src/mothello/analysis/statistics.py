@@ -48,7 +48,9 @@ def _interval(data: np.ndarray, confidence: float) -> tuple[float | None, float 
     return float(low), float(high)
 
 
-HEADLINE = ("own", "cross", "cross_best_map", "loss_across", "constant", "random_weights")
+HEADLINE = (
+    "own", "cross", "cross_best_map", "loss_across", "whole_board", "constant", "random_weights", "shuffled"
+)  # fmt: skip
 
 Headline = Mapping[str, Estimate | None]
 """A headline's columns over seeds; None where no seed has the number."""

@@ -1,13 +1,13 @@
 """Tables: functions from runs to tidy DataFrames, one observation a row."""
 
 from collections.abc import Iterator, Sequence
-from itertools import product
 from typing import Any
 
 import pandas as pd
 
 from mothello.analysis.regimes import by_regime, role
 from mothello.analysis.runs import Run
+from mothello.analysis.statistics import HEADLINE
 
 LEGALITY = (
     "top1", "top1_standard_error", "lenient", "mass", "first_token_mass", "wrong_language", "malformed", "chance",
@@ -60,51 +60,55 @@ def ply_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 ALIGNMENT = [
     "run", "regime", "role", "seed", "measure", "probe", "target", "layer", "source", "language", "map", "accuracy",
-    "standard_error", "null_95", "constant", "random_weights", "best_map", "best_accuracy", "headline",
+    "low", "high", "null_95", "constant", "random_weights", "best_map", "best_accuracy", "aligned", "headline",
 ]  # fmt: skip
 
 
 def alignment_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row per run, probe, target, layer, probe's language (source), language read, and map.
 
-    standard_error belongs to the identity map; null_95 is the 95% quantile of the best of the maps on other games;
-    best_map is the winning map of the pair and best_accuracy its accuracy, the same on each of the pair's rows;
-    random_weights is the source's own probe on a model never trained, same layer; headline marks the layer of the
-    headline. Only the measurement that :attr:`Run.probe` names.
+    low, high: 95% over games; null_95 is the 95% quantile of the best of the maps on other games; best_map is the
+    winning map of the pair and best_accuracy its accuracy, the same on each of the pair's rows; aligned: whether that
+    beats null_95 and the best constant; random_weights is the source's own probe on a model never trained, same layer;
+    headline marks the layer of the headline. Only the measurement that :attr:`Run.probe` names.
     """
-    rows: list[dict[str, Any]] = []
-    for run, head in _labelled(runs):
-        if run.probe is not None:
-            rows += [head | row for row in _alignment_rows(run.probe)]
-    return pd.DataFrame(rows, columns=ALIGNMENT)
+    parts = [_alignment_rows(run.probe).assign(**head) for run, head in _labelled(runs) if run.probe is not None]
+    return pd.concat(parts, ignore_index=True)[ALIGNMENT] if parts else pd.DataFrame(columns=ALIGNMENT)
 
 
-def _alignment_rows(measure: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    axes, random = measure["axes"], measure.get("random_weights")
-    names = ("probe", "target", "layer", "source", "language")
-    for index in product(*(range(len(axes[name])) for name in names)):
-        p, t, layer, source, language = index
-        row = {name: axes[name][i] for name, i in zip(names, index, strict=True)}
-        accuracies = measure["accuracy"][p][t][layer][source][language]
-        best = max(range(len(accuracies)), key=accuracies.__getitem__)
-        nulls = measure.get("null_95")
-        row |= {
-            "measure": measure["folder"],
-            "standard_error": measure["standard_error"][p][t][layer][source][language],
-            "null_95": nulls[p][t][layer][source][language] if nulls else None,
-            "constant": measure["constant"][row["target"]],
-            "random_weights": random[p][t][layer][source][source][0] if random else None,
-            "best_map": axes["map"][best],
-            "best_accuracy": accuracies[best],
-            "headline": measure["headline"].get(f"{row['probe']}/{row['target']}", {}).get("layer") == row["layer"],
-        }
-        for name, accuracy in zip(axes["map"], accuracies, strict=True):
-            yield row | {"map": name, "accuracy": accuracy}
+_PAIR = ["probe", "target", "layer", "source", "language"]
+
+
+def _alignment_rows(measure: dict[str, Any]) -> pd.DataFrame:
+    table = measure["table"]
+    table = table[(table.measure == "probe") & (table.square == "") & table.ply.isna() & table.layer.notna()]
+    table = table.astype({"layer": int})
+    trained = table[table.control == "trained"]
+    rows = trained[trained.quantity == "accuracy"].rename(columns={"value": "accuracy"})
+    best = rows.loc[rows.groupby(_PAIR).accuracy.idxmax()].rename(
+        columns={"map": "best_map", "accuracy": "best_accuracy"}
+    )
+    random = table[(table.control == "random_weights") & (table.quantity == "accuracy") & (table["map"] == "identity")]
+    random = random[random.source == random.language].rename(columns={"value": "random_weights"})
+    rows = rows[[*_PAIR, "map", "accuracy", "low", "high"]].merge(best[[*_PAIR, "best_map", "best_accuracy"]], on=_PAIR)
+    for quantity in ("null_95", "aligned"):
+        values = trained[trained.quantity == quantity].rename(columns={"value": quantity})
+        rows = rows.merge(values[[*_PAIR, quantity]], on=_PAIR, how="left")
+    own = [*_PAIR[:-1], "random_weights"]
+    rows = rows.merge(random[own], on=_PAIR[:-1], how="left")
+    heads = {key: row["layer"] for key, row in measure["headline"].items()}
+    keys = rows.probe + "/" + rows.target
+    return rows.assign(
+        measure=measure["folder"],
+        constant=rows.target.map(measure["constant"]),
+        headline=keys.map(heads) == rows.layer,
+        aligned=rows.aligned == 1,
+    )
 
 
 def headline_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row per run, probe and target: the stored headline at the non-final layer with the best own accuracy."""
-    columns = ["own", "cross", "cross_best_map", "loss_across", "constant", "random_weights"]
+    columns = list(HEADLINE)
     rows = []
     for run, head in _labelled(runs):
         for key, row in (run.probe or {"headline": {}})["headline"].items():

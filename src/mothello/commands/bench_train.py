@@ -1,58 +1,15 @@
 """Tokens per second of training beside the published recipe: the same games, batch, threads and moments."""
 
-import importlib
-import sys
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 
+from mothello.commands.bench_opponent import Opponent
 from mothello.commands.bench_products import best_product, vendor_peak
 from mothello.commands.bench_steps import SHAPES, WAYS, Shape, Way, time_ours
-from mothello.config import ConfigError
 from mothello.config.corpora import BenchCommand
-from mothello.data.split import Split, corpus
-from mothello.languages.family import FamilyConfig, build_family
-from mothello.othello.board import board
 from mothello.training.device import Precision, is_bf16
-
-TESTS = Path(__file__).parents[3] / "tests"
-
-
-class Opponent:
-    """The published recipe on the same games, a few steps at a time."""
-
-    def __init__(self, shape: Shape, device: torch.device) -> None:
-        self.module = published()
-        on = board(shape.size)
-        family = build_family(FamilyConfig(), on)
-        moves = corpus(on, 0, Split.train, 10**8).moves(torch.arange(16 * shape.games[device.type]))
-        self.games = [[move for move in row if move >= 0] for row in moves.tolist()]
-        self.words, self.device, self.steps = self.module.words_of(family), device, 3 if device.type == "cpu" else 10
-        model = shape.model
-        self.config = self.module.PublishedConfig(
-            vocabulary_size=family.vocabulary_size, n_positions=family.max_tokens, n_layer=model.n_layer,
-            n_head=model.n_head, d_model=model.d_model, dropout=model.dropout, batch_size=shape.games[device.type],
-        )  # fmt: skip
-        self.model = self.module.PublishedGPT(self.config)
-        self.best: dict[str, float] = {"tokens_per_s": 0.0}
-
-    def run(self) -> None:
-        before = torch.are_deterministic_algorithms_enabled()
-        torch.use_deterministic_algorithms(False)  # as the published code runs
-        records = self.module.train_steps(self.games, self.words, self.config, self.steps, self.model, self.device)
-        torch.use_deterministic_algorithms(before)
-        self.best = max(self.best, self.module.summary(records, 1), key=lambda numbers: numbers["tokens_per_s"])
-
-
-def published() -> Any:
-    """tests/reference/published.py. ConfigError outside of a checkout."""
-    path = TESTS / "reference" / "published.py"
-    if not path.is_file():
-        raise ConfigError(f"target: train is held against {path}, which is not there; run from a checkout")
-    if str(TESTS) not in sys.path:
-        sys.path.insert(0, str(TESTS))
-    return importlib.import_module("reference.published")
 
 
 def train_numbers(config: BenchCommand, device: torch.device) -> dict[str, Any]:
@@ -67,30 +24,41 @@ def train_numbers(config: BenchCommand, device: torch.device) -> dict[str, Any]:
     print(f"products: fp32 {single:,.0f}, {half} {best:,.0f} Gflop/s{sheet}")
     print("shape  way                    tokens/s   of products   of data sheet   first step   times published")
     for name, shape in SHAPES.items():
-        here: dict[str, Any] = {}
-        opponent = Opponent(shape, device) if config.peers else None
-        for way in WAYS[device.type]:
-            ours = time_ours(shape, way, device, opponent.run if opponent else lambda: None)
-            ours["mfu"] = ours.pop("flops_per_s") / best / 1e9
-            ours["mfu_data_sheet"] = ours["mfu"] * best / peak / 1e3 if peak else None
-            if opponent:
-                ours["ratio_reference"] = round(ours["tokens_per_s"] / opponent.best["tokens_per_s"], 2)
-            _show(name, way, ours)
-            ways.append({"shape": name, "way": way.name, **ours})
-            if ours["tokens_per_s"] > here.get("tokens_per_s", 0):
-                here = ours | {"way": way.name}
-        if opponent:
-            here |= {f"reference_{key}": round(value, 4) for key, value in opponent.best.items()}
-            rate = opponent.best["tokens_per_s"]  # of all its rounds
-            for found in (here, *(row for row in ways if row["shape"] == name)):
-                found["ratio_reference"] = round(found["tokens_per_s"] / rate, 2)
-            share = rate / here["tokens_per_s"] * here["mfu"] * best / single
-            here["reference_share_of_fp32"] = round(share, 3)
-            theirs = {"tokens_per_s": round(rate), "mfu": share * single / best}
-            ways.append({"shape": name, "way": "published recipe, fp32", **theirs})
-            print(f"{name:6} published recipe     {rate:>10,.0f}   {share:>11.0%} (of fp32 products)")
+        with ExitStack() as stack:
+            opponent = stack.enter_context(Opponent(shape, device)) if config.peers else None
+            here, rows = _shape_numbers(name, shape, device, opponent, single, best)
+        ways += rows
         numbers |= {f"train.{name}.{key}": value for key, value in here.items()}
     return numbers | {"train.mfu": numbers["train.paper.mfu"], "train.ways": ways}
+
+
+def _shape_numbers(
+    name: str, shape: Shape, device: torch.device, opponent: Opponent | None, single: float, best: float
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The fastest way with the published recipe's numbers beside it, and a row for every way."""
+    peak, ways = vendor_peak(device), list[dict[str, Any]]()
+    for way in WAYS[device.type]:
+        ours = time_ours(shape, way, device, opponent.run if opponent else lambda: None)
+        ours["mfu"] = ours.pop("flops_per_s") / best / 1e9
+        ours["mfu_data_sheet"] = ours["mfu"] * best / peak / 1e3 if peak else None
+        if opponent:
+            ours["ratio_reference"] = round(ours["tokens_per_s"] / opponent.best["tokens_per_s"], 2)
+        _show(name, way, ours)
+        ways.append({"shape": name, "way": way.name, **ours})
+    if opponent:
+        rate = opponent.best["tokens_per_s"]  # of all its rounds
+        for row in ways:
+            row["ratio_reference"] = round(row["tokens_per_s"] / rate, 2)
+    fastest = max(ways, key=lambda row: row["tokens_per_s"])
+    here = {key: value for key, value in fastest.items() if key != "shape"}
+    if opponent:
+        share = rate / here["tokens_per_s"] * here["mfu"] * best / single
+        here |= {f"reference_{key}": round(value, 4) for key, value in opponent.best.items()}
+        here["reference_share_of_fp32"] = round(share, 3)
+        theirs = {"tokens_per_s": round(rate), "mfu": share * single / best}
+        ways.append({"shape": name, "way": "published recipe, fp32", **theirs})
+        print(f"{name:6} published recipe     {rate:>10,.0f}   {share:>11.0%} (of fp32 products)")
+    return here, ways
 
 
 def train_table(numbers: dict[str, Any]) -> str:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mothello.alignment.symmetric import NULL_GAMES, null_of_maximum
 from mothello.commands.cost_table import Costs, short, size
 from mothello.commands.cost_training import finetuning, training_costs
 from mothello.commands.loading import LoadedRun
@@ -21,9 +20,11 @@ from mothello.languages.family import Family
 from mothello.model.transformer import GPT
 from mothello.othello.engine import Engine, using
 from mothello.probing.baselines import images
-from mothello.probing.crosslingual import evaluate_probes
+from mothello.probing.config import ProbeConfig
+from mothello.probing.crosslingual import CrossLingual, evaluate_probes
+from mothello.probing.symmetric import NULL_GAMES, NullOfMaximum
 from mothello.probing.targets import TARGETS, board_targets
-from mothello.probing.train import FittedProbes, ProbeConfig, fit_probes
+from mothello.probing.train import SHUFFLED, FittedProbes, fit_probes
 from mothello.seeding import generator
 from mothello.training.cost import flops_per_token, tokens_per_game
 from mothello.training.device import Precision
@@ -53,18 +54,19 @@ def measure_probes(
     model: GPT, family: Family, corpus_seed: int, config: ProbeConfig, precision: Precision,
     budget: float = BUDGET, clock: Clock = perf_counter,
 ) -> Paces:  # fmt: skip
-    """Fit a few steps of every probe, score a few games in every language, draw one null."""
+    """Fit a few steps of every probe, score a few games in every language, draw a null for a pair."""
     device, fitted = model.head.weight.device, []
-    games = corpus(family.board, corpus_seed, Split.probe, config.games + config.batch_size + config.test_games)
+    games = corpus(family.board, corpus_seed, Split.probe, config.all_games)
     moves = games.moves(torch.arange(max(config.test_games, NULL_GAMES), device=device) % len(games))
+    targets = (*TARGETS, SHUFFLED) if config.shuffled else TARGETS
 
     def fit(steps: int) -> None:
-        few = replace(config, games=steps * config.batch_size)
+        few = replace(config, games=steps * config.batch_size, epochs=1, checks=1, held_out=1)
         with redirect_stderr(StringIO()):  # the bar of a few steps
-            fitted.append(fit_probes(model, family, games, few, precision))
+            fitted.append(fit_probes(model, family, games, few, precision, targets=targets))
 
-    def score(n: int) -> None:
-        evaluate_probes(model, family, fitted[-1], moves[:n], precision)
+    def score(n: int) -> dict[str, CrossLingual]:
+        return evaluate_probes(model, family, fitted[-1], moves[:n], precision, 1, generator(0, "cost"))
 
     with using(Engine.eager), torch.random.fork_rng([device] if device.type == "cuda" else []):
         fits = pace(fit, max(1, config.games // config.batch_size), budget / 2, clock, start=1)
@@ -77,11 +79,11 @@ def measure_probes(
 
 def _null(moves: Tensor, family: Family, config: ProbeConfig) -> Callable[[int], object]:
     truth = board_targets(moves.cpu(), family.board)
-    moved = images(truth.classes[0], family.board)
+    null = NullOfMaximum(images(truth.classes[0], family.board), truth.scored, config.draws, generator(0, "cost"))
 
     def work(n: int) -> None:
         for _ in range(n):
-            null_of_maximum(truth.classes[0], moved, truth.scored, config.draws, generator(0, "cost"))
+            null(truth.classes[0])
 
     return work
 
@@ -94,33 +96,37 @@ def probing_costs(
     if paces is None:
         paces = measure_probes(model, family, run.config.data.corpus_seed, config, precision)
     n, layers, times = len(family.languages), model.config.n_layer + 1, 1 + baseline
-    steps = max(1, config.games // config.batch_size)
-    fitted_on = steps * config.batch_size
+    per_epoch = max(1, config.games // config.batch_size)
+    steps, held_out = (
+        per_epoch * config.epochs,
+        config.checks * (config.first_test_game - per_epoch * config.batch_size),
+    )
+    fitted_on, targets = steps * config.batch_size, len(paces.probes.targets)
     widths = [language.max_tokens for language in family.languages]
     forward = sum(width * flops_per_token(model, width, training=False) for width in widths)
-    forward *= times * (fitted_on + config.test_games)
+    forward *= times * (fitted_on + held_out + config.test_games)
     weights = [p for module in paces.probes.modules.values() for p in module.parameters()]
     products = sum(p.numel() for p in weights if p.shape[1] > 1)
-    fitting = times * 6 * products * fitted_on * paces.plies
-    readings = len(TARGETS) * layers * n * n * config.test_games * family.board.n_moves * family.board.n_cells
+    fitting = times * (6 * fitted_on + 2 * held_out) * products * paces.plies
+    counts = len(TARGETS) * layers * n * n * (4 * config.test_games + config.draws) * 8
     parts = {
-        "fitting": times * steps * paces.fit.each,
+        "fitting": times * (steps + held_out / config.batch_size / 3) * paces.fit.each,
         "scoring": times * config.test_games * paces.score.each,
         "null": len(config.probes) * len(TARGETS) * layers * n * n * paces.null.each,
     }
-    fit_states, scored_states = (n * layers * games * paces.plies for games in (fitted_on, config.test_games))
+    fit_states, scored_states = (n * layers * g * paces.plies for g in (fitted_on + held_out, config.test_games))
     twice = ", and again with random weights" if baseline else ""
     rows = {
-        "probes": f"{len(config.probes) * len(TARGETS) * n * layers:,} ({', '.join(config.probes)}; "
-        f"{len(TARGETS)} targets, {n} languages, {layers} layers){twice}",
+        "probes": f"{len(config.probes) * targets * n * layers:,} ({', '.join(config.probes)}; "
+        f"{targets} targets, {n} languages, {layers} layers){twice}",
         "parameters": f"{sum(p.numel() for p in weights):,} of all probes, fitted together",
         "states": f"{short(times * fit_states)} read to fit, {short(times * scored_states)} to score, of d_model "
         f"{model.config.d_model}",
-        "games": f"{fitted_on:,} to fit, {config.test_games:,} to score",
-        "tokens": f"{short(times * (fitted_on + config.test_games) * paces.tokens)} read, in all languages",
+        "games": f"{fitted_on:,} to fit, {config.held_out:,} held out, {config.test_games:,} to score",
+        "tokens": f"{short(times * (fitted_on + held_out + config.test_games) * paces.tokens)} read, in all languages",
         "FLOPs": f"{forward:.3g} forward, {fitting:.3g} to fit the probes",
         "memory": f"{size(3 * 4 * sum(p.numel() for p in weights))} of probes, their gradients and momenta; "
-        f"{size(len(config.probes) * times * readings)} of readings",
+        f"{size(len(config.probes) * times * counts)} of counts",
         "rate": f"{1 / paces.fit.each:.2f} steps/s of {config.batch_size} games in every language "
         f"({paces.fit.items} steps), {short(1 / paces.score.each)} games/s scored ({paces.score.items} games)",
     }

@@ -1,15 +1,15 @@
-"""scripts/probe.py: probes and alignment of one run, into measures/probe-HASH/results.json of its folder."""
+"""scripts/probe.py: probes and alignment of one run, into measures/probe-HASH of its folder."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Int8
-from torch import Tensor
 
-from mothello.alignment.symmetric import NULL_GAMES, best_map, null_of_maximum
+from mothello.analysis.tidy import write_tidy
 from mothello.commands.cost_probing import probing_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured
+from mothello.commands.probe_table import Row, board_rows, probe_rows, shuffled_rows
 from mothello.commands.running import alone
 from mothello.commands.train import resolve_device
 from mothello.config import ProbeCommand, identity, plain
@@ -18,94 +18,58 @@ from mothello.languages.family import Family
 from mothello.model.transformer import GPT
 from mothello.othello.notation import game_text
 from mothello.othello.symmetry import OPENING_MAPS
-from mothello.probing.baselines import best_constant, image_agreement, images
-from mothello.probing.crosslingual import CrossLingual, evaluate_probes
+from mothello.probing.baselines import best_constant, image_agreement, unrelated_agreement
+from mothello.probing.config import ProbeConfig
+from mothello.probing.crosslingual import CrossLingual, Games, accuracy, evaluate_probes
+from mothello.probing.headline import headline
 from mothello.probing.targets import TARGETS, BoardTargets, board_targets
-from mothello.probing.train import ProbeConfig, fit_probes
+from mothello.probing.train import SHUFFLED, FittedProbes, fit_probes
 from mothello.seeding import derive, generator
 from mothello.stages.stage import build_model
 from mothello.training.device import Precision
 
 
 class Measured(NamedTuple):
-    """Probes of one model, scored on held-out games: per probe kind, and the truth they were scored against."""
+    """Probes of one model, scored on held-out games: per probe kind, and the games they were scored on."""
 
+    fitted: FittedProbes
     probes: dict[str, CrossLingual]
-    truth: BoardTargets
+    games: Games
     fit: BoardTargets
-    moves: Int8[Tensor, "game ply"]
 
 
 def measure(
-    model: GPT, family: Family, corpus_seed: int, config: ProbeConfig, precision: Precision, title: str
+    model: GPT, family: Family, corpus_seed: int, config: ProbeConfig, precision: Precision, title: str, shuffled: bool
 ) -> Measured:
-    """Fit on the first games of the probe split, score on the ones behind them."""
+    """Fit on the first games of the probe split, score on the last ones; between them are those held out."""
     device = model.head.weight.device
-    games = corpus(family.board, corpus_seed, Split.probe, config.games + config.batch_size + config.test_games)
-    probes = fit_probes(model, family, games, config, precision, title)
-    start = config.games + config.batch_size
-    moves = games.moves(torch.arange(start, start + config.test_games, device=device))
+    games = corpus(family.board, corpus_seed, Split.probe, config.all_games)
+    targets = (*TARGETS, SHUFFLED) if shuffled else TARGETS
+    fitted = fit_probes(model, family, games, config, precision, title, targets)
+    moves = games.moves(torch.arange(config.first_test_game, config.all_games, device=device))
     fit_moves = games.moves(torch.arange(min(config.games, 2000), device=device))
-    scored = evaluate_probes(model, family, probes, moves, precision)
-    return Measured(scored, board_targets(moves, family.board), board_targets(fit_moves, family.board), moves)
-
-
-def _nulls(measured: Measured, family: Family, config: ProbeConfig, result: CrossLingual) -> Any:
-    """95% quantile of the null of the best map: [target, layer, source, language]."""
-    draw = generator(config.seed, "null")
-    n = min(NULL_GAMES, len(measured.moves))
-    scored = measured.truth.scored[:n].cpu()
-    quantiles = torch.empty(result.readings.shape[:4])
-    for target in range(len(TARGETS)):
-        moved = images(measured.truth.classes[target, :n].cpu(), family.board)
-        for layer, source, language in torch.cartesian_prod(*map(torch.arange, quantiles.shape[1:])).tolist():
-            reading = result.readings[target, layer, source, language, :n]
-            null = null_of_maximum(reading, moved, scored, config.draws, draw)
-            quantiles[target, layer, source, language] = null.quantile(0.95)
-    return quantiles
-
-
-def headline(accuracy: Tensor, standard_error: Tensor) -> dict[str, Any]:
-    """At the non-final layer with the best mean own accuracy: own, cross (all ordered pairs), their difference.
-
-    accuracy: [layer, source, language, map] of one probe and target.
-    """
-    raw, best = accuracy[..., 0], best_map(accuracy)
-    own = raw.diagonal(dim1=1, dim2=2).mean(1)
-    layer = int(own[:-1].argmax())
-    n = raw.shape[1]
-    other = ~torch.eye(n, dtype=torch.bool)
-    row: dict[str, Any] = {"layer": layer, "own": float(own[layer])}
-    row["own_standard_error"] = float(standard_error[layer].diagonal().mean())
-    if n > 1:
-        row["cross"] = float(raw[layer][other].mean())
-        row["cross_standard_error"] = float(standard_error[layer][other].mean())
-        row["cross_best_map"] = float(best.accuracy[layer][other].mean())
-        row["loss_across"] = row["own"] - row["cross"]
-        row["maps"] = {name: int((best.which[layer][other] == i).sum()) for i, name in enumerate(OPENING_MAPS)}
-    return row
-
-
-def _rounded(values: Tensor) -> Any:
-    return torch.round(values.double(), decimals=5).tolist()
+    null = generator(config.seed, "null")
+    scored = evaluate_probes(model, family, fitted, moves, precision, config.draws, null)
+    truth, fit = (board_targets(some, family.board) for some in (moves, fit_moves))
+    return Measured(fitted, scored, Games(moves, truth), fit)
 
 
 def _examples(measured: Measured, family: Family, layer: int, probe: str, count: int = 2) -> list[dict[str, Any]]:
     """A few boards as read from two languages by the first language's probe (absolute colours), beside the truth."""
     result = []
     readings = measured.probes[probe].readings
-    for game in range(min(count, len(measured.moves))):
-        length = int(measured.truth.scored[game].sum())
+    for game in range(min(count, len(measured.games.moves))):
+        length = int(measured.games.truth.scored[game].sum())
         ply = length * (2 + game) // 4
         languages = range(min(2, len(family.languages)))
         result.append(
             {
-                "game": game_text(measured.moves[game].tolist()[: ply + 1], family.board),
+                "game": game_text(measured.games.moves[game].tolist()[: ply + 1], family.board),
                 "ply": ply + 1,
                 "layer": layer,
                 "probe": probe,
                 "source": family.names[0],
-                "truth": measured.truth.classes[0, game, ply].tolist(),
+                "truth": measured.games.truth.classes[0, game, ply].tolist(),
                 "readings": {
                     family.names[language]: readings[0, layer, 0, language, game, ply].tolist()
                     for language in languages
@@ -115,55 +79,82 @@ def _examples(measured: Measured, family: Family, layer: int, probe: str, count:
     return result
 
 
+def _rounded(values: torch.Tensor) -> Any:
+    return torch.round(values.double(), decimals=5).tolist()
+
+
 def results_of(trained: Measured, untrained: Measured | None, family: Family, config: ProbeConfig) -> dict[str, Any]:
-    """Everything that goes into results.json; axes name the dimensions of the nested lists."""
+    """results.json: a headline for every probe and target with its baselines, and what they were measured on."""
     heads: dict[str, Any] = {}
+    constants = best_constant(trained.fit, trained.games.truth).tolist()
     for probe, result in trained.probes.items():
         for index, target in enumerate(TARGETS):
-            row = headline(result.accuracy[index], result.standard_error[index])
-            row["constant"] = float(best_constant(trained.fit, trained.truth)[index])
+            row = headline(result, index, trained.games, constants[index], config.draws, config.seed)
+            row["constant"] = constants[index]
             if untrained is not None:
-                random = untrained.probes[probe].accuracy[index, row["layer"], :, :, 0]
+                random = accuracy(untrained.probes[probe].right[index, row["layer"], :, :, 0], untrained.games)
                 row["random_weights"] = float(random.diagonal().mean())
+            if result.shuffled is not None:
+                shuffled = accuracy(result.shuffled[row["layer"]], trained.games)
+                row["shuffled"] = float(shuffled.mean())
             heads[f"{probe}/{target}"] = row
     best_probe = "mlp" if "mlp" in trained.probes else config.probes[0]
-    n_layers = trained.probes[best_probe].accuracy.shape[1]
-    content: dict[str, Any] = {
+    return {
         "axes": {
-            "probe": config.probes, "target": list(TARGETS), "layer": list(range(n_layers)),
+            "probe": config.probes, "target": list(TARGETS),
+            "layer": list(range(trained.probes[best_probe].whole.shape[1])),
             "source": family.names, "language": family.names, "map": list(OPENING_MAPS),
         },
         "unit": "share of cells read correctly, over scored plies of held-out games",
         "board": family.board.name,
         "games": config.test_games,
-        "accuracy": _rounded(torch.stack([x.accuracy for x in trained.probes.values()])),
-        "standard_error": _rounded(torch.stack([x.standard_error for x in trained.probes.values()])),
-        "null_95": _rounded(torch.stack([_nulls(trained, family, config, x) for x in trained.probes.values()])),
-        "constant": dict(zip(TARGETS, _rounded(best_constant(trained.fit, trained.truth)), strict=True)),
+        "fit_steps": trained.fitted.steps,
+        "constant": dict(zip(TARGETS, constants, strict=True)),
+        "unrelated": dict(zip(TARGETS, _rounded(unrelated_agreement(trained.games.truth)), strict=True)),
         "image_agreement": {
             target: dict(zip(OPENING_MAPS, values, strict=True))
-            for target, values in zip(TARGETS, _rounded(image_agreement(trained.truth, family.board)), strict=True)
+            for target, values in zip(
+                TARGETS, _rounded(image_agreement(trained.games.truth, family.board)), strict=True
+            )
         },
         "headline": heads,
         "examples": _examples(trained, family, heads[f"{best_probe}/absolute"]["layer"], best_probe),
     }  # fmt: skip
-    if untrained is not None:
-        content["random_weights"] = _rounded(torch.stack([x.accuracy for x in untrained.probes.values()]))
-    return content
 
 
-def measure_model(
-    run: LoadedRun, model: GPT, config: ProbeConfig, precision: Precision, baseline: bool
-) -> dict[str, Any]:
-    """Probe a model of a run (as pretrained, or fine-tuned from it); with the random-weights baseline if asked."""
+def rows_of(
+    trained: Measured, untrained: Measured | None, family: Family, config: ProbeConfig, heads: dict[str, Any]
+) -> Iterator[Row]:
+    """The tidy table."""
+    yield from board_rows(trained.games, trained.fit, family)
+    for name, result in trained.probes.items():
+        layers = [heads[f"{name}/{target}"]["layer"] for target in TARGETS]
+        common = (family, trained.fit, config.draws, config.seed)
+        yield from probe_rows(name, result, trained.games, *common, layers=layers)
+        yield from shuffled_rows(name, result, trained.games, family)
+        if untrained is not None:
+            yield from probe_rows(name, untrained.probes[name], untrained.games, *common, control="random_weights")
+
+
+class Content(NamedTuple):
+    """What a measurement writes: results.json, and the rows of its table."""
+
+    results: dict[str, Any]
+    rows: list[Row]
+
+
+def measure_model(run: LoadedRun, model: GPT, config: ProbeConfig, precision: Precision, controls: bool) -> Content:
+    """Probe a model of a run (as pretrained, or fine-tuned from it); with the controls of the config if asked."""
     seed = run.config.data.corpus_seed
-    trained = measure(model, run.family, seed, config, precision, "probes")
+    trained = measure(model, run.family, seed, config, precision, "probes", controls and config.shuffled)
     untrained = None
-    if baseline:
+    if controls and config.random_weights:
         device = model.head.weight.device
         fresh = build_model(run.config.model, run.family).initialize(derive(run.config.seed, "random weights"))
-        untrained = measure(fresh.to(device).eval(), run.family, seed, config, precision, "probes, random weights")
-    return results_of(trained, untrained, run.family, config)
+        title = "probes, random weights"
+        untrained = measure(fresh.to(device).eval(), run.family, seed, config, precision, title, shuffled=False)
+    results = results_of(trained, untrained, run.family, config)
+    return Content(results, list(rows_of(trained, untrained, run.family, config, results["headline"])))
 
 
 def probe(config: ProbeCommand) -> dict[str, Any]:
@@ -183,7 +174,8 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
     folder.write_config(plain(config))
     folder.write_status("running")
     try:
-        content = measure_model(run, run.model, config.probe, config.device.precision, config.probe.random_weights)
+        content, rows = measure_model(run, run.model, config.probe, config.device.precision, controls=True)
+        write_tidy(folder.path, rows)
     except BaseException as error:
         folder.write_status("failed", error=f"{type(error).__name__}: {error}")
         raise

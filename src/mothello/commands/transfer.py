@@ -112,8 +112,8 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
 
     def align(when: str) -> None:
         if config.transfer.alignment:
-            content = measure_model(run, run.model, config.probe, config.device.precision, baseline=False)
-            alignment[when] = {key: content[key] for key in ("headline", "accuracy", "axes")}
+            content = measure_model(run, run.model, config.probe, config.device.precision, controls=False)
+            alignment[when] = {key: content.results[key] for key in ("headline", "axes")}
 
     align("before")
     _resume(folder, run)

@@ -2,6 +2,7 @@
 
 from mothello.config.schemas import (
     BoardConfig,
+    MeasureCommand,
     ProbeCommand,
     ReportCommand,
     StudyCommand,
@@ -15,6 +16,7 @@ __all__ = [
     "SCHEMAS",
     "BoardConfig",
     "ConfigError",
+    "MeasureCommand",
     "ProbeCommand",
     "ReportCommand",
     "StudyCommand",

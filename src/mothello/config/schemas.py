@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from mothello.alignment.config import AlignmentConfig
 from mothello.data.stream import DataConfig
 from mothello.languages.family import FamilyConfig
 from mothello.model.transformer import ModelConfig
 from mothello.objectives.objective import objective
 from mothello.othello.board import board
-from mothello.probing.train import ProbeConfig
+from mothello.probing.config import ProbeConfig
 from mothello.stages.stage import EvaluationConfig
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig
@@ -74,6 +75,24 @@ class ProbeCommand:
     device: DeviceConfig = field(default_factory=DeviceConfig)
     force: bool = False
     dry_run: bool = False
+
+
+@dataclass(kw_only=True)
+class MeasureCommand:
+    """scripts/measure.py: strict legality, exact, and alignment without probes, of one run."""
+
+    run: str = MISSING
+    """The run's folder."""
+    legality_games: int = 400
+    """Games after whose every ply the next move is asked for."""
+    alignment: AlignmentConfig = field(default_factory=AlignmentConfig)
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+    force: bool = False
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.legality_games < 2:
+            raise ValueError(f"legality_games: {self.legality_games} is below 2")
 
 
 @dataclass(kw_only=True)

@@ -15,7 +15,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mothello.config.corpora import BenchCommand, CorpusCommand, ExportCommand, GenerateCommand, ImportCommand
-from mothello.config.schemas import ProbeCommand, ReportCommand, StudyCommand, TrainConfig, TransferCommand
+from mothello.config.schemas import (
+    MeasureCommand,
+    ProbeCommand,
+    ReportCommand,
+    StudyCommand,
+    TrainConfig,
+    TransferCommand,
+)
 from mothello.data.stored import read_index
 from mothello.othello.rollout import GENERATOR_VERSION
 from mothello.rundir import fingerprint
@@ -30,6 +37,7 @@ class ConfigError(ValueError):
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "probe": ProbeCommand,
+    "measure": MeasureCommand,
     "transfer": TransferCommand,
     "report": ReportCommand,
     "study": StudyCommand,

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mothello.data.batch import Batch, in_language
 from mothello.languages.family import Family, Output
+from mothello.legality.exact import legal_mass, next_moves
 from mothello.legality.greedy import greedy_moves
 from mothello.model.transformer import GPT
 from mothello.othello.bitboard import legal_moves, popcount
@@ -43,7 +44,7 @@ def rules(moves: Int8[Tensor, "game ply"], family: Family) -> Rules:
     )
 
 
-def _legal_mass(greedy_p: Tensor, strict: Tensor, family: Family, language: int) -> Tensor:
+def _first_token_mass(greedy_p: Tensor, strict: Tensor, family: Family, language: int) -> Tensor:
     """Probability on tokens that begin a legal move (on legal moves themselves where a word is one token)."""
     if family.output is Output.unified:
         return (greedy_p * strict).sum(-1)
@@ -53,14 +54,23 @@ def _legal_mass(greedy_p: Tensor, strict: Tensor, family: Family, language: int)
     return (greedy_p * begins).sum(-1)
 
 
-class _Counts(NamedTuple):
-    """One number per (game, ply) and column."""
+class Counts(NamedTuple):
+    """One number per game, ply and column; zeros where nothing is scored."""
 
-    values: dict[str, Tensor]
-    scored: Tensor
+    columns: dict[str, Float[Tensor, "game ply"]]
+    scored: Bool[Tensor, "game ply"]
+
+    def mean(self, column: str) -> float:
+        """Over scored plies."""
+        return float(self.columns[column].sum() / self.scored.sum())
+
+    def by_ply(self, column: str) -> list[float | None]:
+        """The mean after every ply, None where no game goes on."""
+        values = (self.columns[column].sum(0) / self.scored.sum(0)).tolist()
+        return [value if value == value else None for value in values]
 
 
-def _count(model: GPT, batch: Batch, family: Family, language: int) -> _Counts:
+def _count(model: GPT, batch: Batch, family: Family, language: int, exact: bool) -> Counts:
     truth = rules(batch.moves, family)
     full = greedy_moves(model, batch, family, language)
     restricted = greedy_moves(model, batch, family, language, restricted=True)
@@ -68,43 +78,57 @@ def _count(model: GPT, batch: Batch, family: Family, language: int) -> _Counts:
     def legal(move: Tensor, allowed: Tensor) -> Tensor:
         return (move >= 0) & allowed.gather(-1, move.clamp(min=0).unsqueeze(-1)).squeeze(-1)
 
-    one_token = family.output is Output.unified or family.languages[language].max_word == 1
-    values = {
+    columns = {
         "top1": legal(full.move, truth.strict),
         "top1_restricted": legal(restricted.move, truth.strict),
         "lenient": legal(full.move, truth.lenient),
         "wrong_language": full.wrong_language,
         "malformed": full.malformed,
-        "mass" if one_token else "first_token_mass": _legal_mass(full.probabilities, truth.strict, family, language),
         "chance": truth.chance,
     }
-    return _Counts(values, truth.scored)
+    if exact:
+        following = next_moves(model, batch, family, language)
+        columns["mass"] = legal_mass(following.full, truth.strict)
+        columns["mass_restricted"] = legal_mass(following.restricted, truth.strict)
+        columns["spelled"] = following.full.exp().sum(-1)
+    else:
+        one_token = family.output is Output.unified or family.languages[language].max_word == 1
+        name = "mass" if one_token else "first_token_mass"
+        columns[name] = _first_token_mass(full.probabilities, truth.strict, family, language)
+    return Counts({name: value.double() * truth.scored for name, value in columns.items()}, truth.scored)
+
+
+def count_legality(
+    model: GPT, moves: Int8[Tensor, "game ply"], family: Family, language: int, games_at_once: int = 64,
+    exact: bool = False,
+) -> Counts:  # fmt: skip
+    """Legality of the next move after every ply of the games, written in one language; eval mode, no gradients.
+
+    Columns: top1 (strict, greedy decoding of the whole move), top1_restricted (tokens of the language only), lenient
+    (either colour), wrong_language, malformed, chance (a random empty square), and mass (first_token_mass where words
+    have several tokens). exact: mass by the chain rule for every kind of language, mass_restricted, and spelled (on
+    moves of the language, legal or not); a pass of the model per few inner nodes of the tree of words.
+    """
+    assert not model.training, "legality is measured in eval mode"
+    with torch.no_grad():
+        parts = [
+            _count(model, in_language(moves[at : at + games_at_once], language, family), family, language, exact)
+            for at in range(0, len(moves), games_at_once)
+        ]
+    names = parts[0].columns
+    columns = {name: torch.cat([part.columns[name] for part in parts]) for name in names}
+    return Counts(columns, torch.cat([part.scored for part in parts]))
 
 
 def legality(
     model: GPT, moves: Int8[Tensor, "game ply"], family: Family, language: int, games_at_once: int = 64
 ) -> dict[str, Any]:
-    """Legality of the next move after every ply of the games, written in one language; eval mode, no gradients.
-
-    Shares in 0..1, each the mean over scored positions: top1 (strict, greedy decoding of the whole move), its standard
-    error over games, top1_restricted (tokens of the language only), lenient (either colour), wrong_language,
-    malformed, chance (a random empty square), mass (first_token_mass where words have several tokens), and
-    top1_by_ply, a list with None where nothing is scored.
-    """
-    assert not model.training, "legality is measured in eval mode"
-    columns: dict[str, list[Tensor]] = {}
-    scored = []
-    with torch.no_grad():
-        for at in range(0, len(moves), games_at_once):
-            counts = _count(model, in_language(moves[at : at + games_at_once], language, family), family, language)
-            scored.append(counts.scored)
-            for name, value in counts.values.items():
-                columns.setdefault(name, []).append(value.double() * counts.scored)
-    total = torch.cat(scored).double()
-    tables = {name: torch.cat(pieces) for name, pieces in columns.items()}
-    result: dict[str, Any] = {name: float(table.sum() / total.sum()) for name, table in tables.items()}
-    residual = tables["top1"].sum(1) - result["top1"] * total.sum(1)
-    result["top1_standard_error"] = float(residual.std() / total.sum(1).mean() / len(moves) ** 0.5)
-    by_ply = (tables["top1"].sum(0) / total.sum(0)).tolist()
-    result["top1_by_ply"] = [value if value == value else None for value in by_ply]
+    """The columns of :func:`count_legality` as means over scored plies, in 0..1, with the standard error of top1 over
+    games and top1_by_ply, a list with None where nothing is scored."""
+    counts = count_legality(model, moves, family, language, games_at_once)
+    result: dict[str, Any] = {name: counts.mean(name) for name in counts.columns}
+    plies = counts.scored.sum(1)
+    residual = counts.columns["top1"].sum(1) - result["top1"] * plies
+    result["top1_standard_error"] = float(residual.std() / plies.double().mean() / len(moves) ** 0.5)
+    result["top1_by_ply"] = counts.by_ply("top1")
     return result

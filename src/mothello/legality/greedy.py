@@ -30,13 +30,16 @@ class Greedy(NamedTuple):
     """Distribution over the first token (the move itself under a unified output), full vocabulary."""
 
 
-def _branches(
-    batch: Batch, ends: Int64[Tensor, "game ply"], written: list[Tensor], n_positions: int
+def branches(
+    tokens: Int64[Tensor, "game token"], ends: Int64[Tensor, "game branch"], written: list[Tensor], n_positions: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows with the branch tokens appended, their positions, and who may attend to whom."""
-    n, length = batch.tokens.shape
-    plies, device = ends.shape[1], batch.tokens.device
-    tokens = torch.cat([batch.tokens, *written], 1)
+    """Rows with branch tokens appended, their positions, and who may attend to whom.
+
+    Each branch hangs on the row behind the token at its end and reads that far, and itself. written: the branches'
+    tokens, one [game, branch] per depth.
+    """
+    (n, length), plies, device = tokens.shape, ends.shape[1], tokens.device
+    tokens = torch.cat([tokens, *written], 1)
     steps = [ends + 1 + depth for depth in range(len(written))]
     base = torch.arange(length, device=device).expand(n, length)
     positions = torch.cat([base, *steps], 1).clamp(max=n_positions - 1)
@@ -88,7 +91,7 @@ def greedy_moves(
         if not bool(open_words.any()):
             break
         written.append(token)
-        tokens, positions, mask = _branches(batch, ends, written, model.position_embedding.num_embeddings)
+        tokens, positions, mask = branches(batch.tokens, ends, written, model.position_embedding.num_embeddings)
         scores = model(tokens, positions, mask).logits[:, -ends.shape[1] :].float()
         token = torch.where(open_words, choose(scores), token)
         foreign = foreign | (open_words & ~own[token])

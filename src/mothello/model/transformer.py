@@ -4,6 +4,7 @@ Shapes: B games, T tokens, D = d_model, V output classes, L layers.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -76,6 +77,9 @@ class Output(NamedTuple):
     logits: Float[Tensor, "B T V"]
     hidden: Float[Tensor, "layer B T D"] | None
 
+
+Edit = Callable[[int, Float[Tensor, "B T D"]], Float[Tensor, "B T D"]]
+"""An intervention: the residual stream after a layer (0: the embeddings) -> what the rest of the model goes on with."""
 
 HEAD_MULTIPLE = {"cpu": 1, "cuda": 64}
 """The head is multiplied as a matrix of a multiple of this many rows: tensor cores want it, a CPU does not mind."""
@@ -187,16 +191,19 @@ class GPT(nn.Module):
         positions: Int64[Tensor, "B T"] | None = None,
         mask: Bool[Tensor, "*B T T"] | None = None,
         hidden: bool = False,
+        edit: Edit | None = None,
     ) -> Output:
         """positions: by default 0, 1, 2, ... mask: who may be attended to (True), by default everything before.
-        hidden: return the residual stream, stacked [L + 1, B, T, D]."""
+        hidden: return the residual stream, stacked [L + 1, B, T, D]. edit: what goes on instead of it."""
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)
         x = self.token_embedding(tokens) + self.position_embedding(positions)
         x = dropout(x, self.config.dropout, self.training)
+        x = x if edit is None else edit(0, x)
         states = [x]
-        for block in self.blocks:
+        for layer, block in enumerate(self.blocks, start=1):
             x = block(x, mask)
+            x = x if edit is None else edit(layer, x)
             if hidden:
                 states.append(x)
         logits = padded_linear(self.norm(x), self.head.weight, HEAD_MULTIPLE[x.device.type])

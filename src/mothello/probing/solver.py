@@ -13,10 +13,10 @@ from mothello.training.muon import MOMENTUM, orthogonalize, rate_scale
 
 
 class StackedMuon:
-    """Muon on 3-D parameters [k, row, column], each of the k matrices on its own; weight decay is decoupled."""
+    """Muon on 3-D parameters [k, row, column], each of the k matrices on its own."""
 
-    def __init__(self, parameters: Iterable[Tensor], weight_decay: float) -> None:
-        self.parameters, self.weight_decay = list(parameters), weight_decay
+    def __init__(self, parameters: Iterable[Tensor]) -> None:
+        self.parameters = list(parameters)
         self.momenta = [torch.zeros_like(p) for p in self.parameters]
 
     @torch.no_grad()
@@ -27,5 +27,5 @@ class StackedMuon:
             momentum.lerp_(parameter.grad, 1 - MOMENTUM)
             update = orthogonalize(parameter.grad.lerp(momentum, MOMENTUM))
             scale = rate_scale(*parameter.shape[1:])
-            parameter.mul_(1 - lr * self.weight_decay).add_(update, alpha=-lr * scale)
+            parameter.add_(update, alpha=-lr * scale)
             parameter.grad = None

@@ -30,3 +30,9 @@ def board_targets(moves: Int8[Tensor, "game ply"], board: Board) -> BoardTargets
     sign = states.black_to_move[:, 1:].long().unsqueeze(-1) * 2 - 1
     relative = 1 + (black - white) * sign
     return BoardTargets(torch.stack([absolute, relative]), moves >= 0)
+
+
+def of_another_game(classes: Int64[Tensor, "game ply *cell"]) -> Int64[Tensor, "game ply *cell"]:
+    """The boards of the game before, at the same plies: what a control is asked to read. Behind that game's end its
+    last board stands."""
+    return classes.roll(1, 0)

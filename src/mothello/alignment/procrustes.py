@@ -1,0 +1,38 @@
+"""Orthogonal Procrustes (Schönemann 1966): the rotation that carries one language's states onto another's.
+
+Fitted on some games, judged on others. What it reaches says how alike two languages are up to a rotation; beside raw
+retrieval it tells a space that is shared from one that is merely shaped alike.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Rotation(NamedTuple):
+    """y ~ (x - mean_x) @ rotation * scale + mean_y."""
+
+    rotation: Float[Tensor, "d d"]
+    scale: Float[Tensor, ""]
+    mean_x: Float[Tensor, "1 d"]
+    mean_y: Float[Tensor, "1 d"]
+
+    def __call__(self, x: Float[Tensor, "row d"]) -> Float[Tensor, "row d"]:
+        """States of the first language, as if written in the second."""
+        return (x - self.mean_x) @ self.rotation * self.scale + self.mean_y
+
+
+def fit_rotation(x: Float[Tensor, "row d"], y: Float[Tensor, "row d"]) -> Rotation:
+    """The orthogonal map and the scale with the least squared error on these rows."""
+    mean_x, mean_y = x.mean(0, keepdim=True), y.mean(0, keepdim=True)
+    u, singular, vh = torch.linalg.svd((x - mean_x).T @ (y - mean_y))
+    scale = singular.sum() / (x - mean_x).square().sum().clamp(min=torch.finfo(x.dtype).tiny)
+    return Rotation(u @ vh, scale, mean_x, mean_y)
+
+
+def explained(y: Float[Tensor, "row d"], predicted: Float[Tensor, "row d"]) -> float:
+    """Share of the variance of y that a prediction explains; 1 perfect, 0 like the mean, below 0 worse."""
+    residual = (y - predicted).square().sum()
+    return float(1 - residual / (y - y.mean(0)).square().sum().clamp(min=torch.finfo(y.dtype).tiny))

@@ -1,0 +1,88 @@
+"""The one tidy table of every measurement: a number a row, with what it is a number of. Figures come from these."""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+COLUMNS = {
+    "measure": "probe, alignment, embedding, legality, causal, patching: what was done",
+    "quantity": "what the value is; its unit is in QUANTITIES",
+    "control": "trained: the model itself. random_weights: the same model never trained. shuffled: probes of another "
+    "game's board. constant: the best guess per ply and cell. unrelated: paired with another game. image: boards "
+    "against their images, no model. chance: by counting",
+    "probe": "linear or mlp",
+    "target": "absolute or relative colours",
+    "layer": "0 embeddings .. L",
+    "source": "the probe's language; in pairs of states the first",
+    "language": "the language read; in pairs of states the second",
+    "map": "symmetry of the opening under which the two are compared; empty: none",
+    "square": "of numbers about one square",
+    "ply": "of numbers about one ply, counted from 1",
+    "value": "",
+    "low": "95% interval over games, percentile bootstrap",
+    "high": "",
+    "n": "what the value is a mean over: games, positions, moves or cases",
+}
+"""Column -> what stands in it; empty where it does not apply."""
+
+QUANTITIES = {
+    "accuracy": "share of cells read right, 0..1",
+    "whole_board": "share of positions with every cell read right, 0..1",
+    "null_mean": "accuracy under the best map, readings paired with other games: mean of the draws",
+    "null_95": "the same: 95% quantile of the draws",
+    "aligned": "1 where the best map beats null_95 and the best constant",
+    "cosine": "mean cosine of parallel states, centred by language, -1..1",
+    "cka": "linear CKA, rows are positions of games, 0..1",
+    "cka_games": "linear CKA, rows are games (mean state), 0..1",
+    "cka_within_ply": "linear CKA at each ply by itself, mean over the plies that every game reached, 0..1",
+    "retrieval": "P@1 among the states of the other language (weak), cosine of centred states, 0..1",
+    "retrieval_same_ply": "the same, candidates at the query's ply only",
+    "retrieval_same_square": "the same, candidates whose last move is the query's only",
+    "retrieval_csls": "the same, by cross-domain similarity local scaling",
+    "retrieval_strong": "P@1 among the states of both languages without the query, 0..1",
+    "procrustes": "P@1 after an orthogonal map fitted on other games, 0..1",
+    "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
+    "neighbours": "share of moves whose nearest token embedding of the other language is the same move, 0..1",
+    "margin": "cosine with the same move's embedding less that with the nearest other move's, mean over moves",
+    "top1": "share of plies after which the greedy move is legal (strict), 0..1",
+    "top1_restricted": "the same, choosing among the tokens of the language",
+    "lenient": "share of plies after which the greedy move is legal for either colour, 0..1",
+    "mass": "probability on legal moves, by the chain rule over their tokens, 0..1",
+    "mass_restricted": "the same, every token chosen among those of the language",
+    "spelled": "probability on moves of the language, legal or not, 0..1",
+    "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
+    "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
+}
+"""Quantity -> its unit and meaning."""
+
+FILE = "table.csv.gz"
+
+
+def write_tidy(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write FOLDER/table.csv.gz; the same bytes for the same rows."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        assert row["quantity"] in QUANTITIES, f"{row['quantity']} is not documented"
+        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+    (folder / FILE).write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+def read_tidy(folder: Path) -> pd.DataFrame:
+    """A measurement's table; absent numbers are NaN and absent words empty. ValueError names a file that is none."""
+    path = folder / FILE
+    words = ["measure", "quantity", "control", "probe", "target", "source", "language", "map", "square"]
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise ValueError(f"{path}: {', '.join(missing)} missing")
+    return table.assign(**{name: table[name].fillna("") for name in words})

@@ -1,0 +1,190 @@
+"""scripts/measure.py: strict legality, exact, and alignment without probes, into measures/states-HASH of a run."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from mothello.activations.parallel import image_states, layer_states
+from mothello.activations.pool import Pool, pool_of
+from mothello.alignment.embeddings import neighbours, word_embeddings
+from mothello.alignment.measures import Positions, Value, chances, pair_values
+from mothello.analysis.tidy import write_tidy
+from mothello.bootstrap import Bootstrap
+from mothello.commands.cost_measure import measure_costs
+from mothello.commands.entry import command
+from mothello.commands.loading import LoadedRun, load_run, measured
+from mothello.commands.running import alone
+from mothello.commands.train import resolve_device
+from mothello.config import MeasureCommand, identity, plain
+from mothello.data.split import Split, corpus
+from mothello.languages.family import Family
+from mothello.legality.estimate import count_legality
+from mothello.model.transformer import GPT
+from mothello.othello.symmetry import OPENING_MAPS, move_map
+from mothello.seeding import derive, generator
+from mothello.stages.stage import build_model
+
+Row = dict[str, Any]
+BY_PLY = ("top1", "mass", "chance")
+"""Columns of legality that are also told ply by ply."""
+
+
+def legality_rows(run: LoadedRun, config: MeasureCommand) -> Iterator[Row]:
+    """Every column of exact legality, with intervals over games, in every language."""
+    moves = corpus(run.board, run.config.data.corpus_seed, Split.probe, config.legality_games)
+    games = moves.moves(torch.arange(config.legality_games, device=run.model.head.weight.device))
+    bootstrap = Bootstrap(len(games), config.alignment.draws, generator(0, "bootstrap"))
+    for index, name in enumerate(tqdm(run.family.names, desc="legality", unit="language", mininterval=1)):
+        counts = count_legality(run.model, games, run.family, index, exact=True)
+        plies = counts.scored.sum(1).cpu()
+        for quantity, column in counts.columns.items():
+            control = "chance" if quantity == "chance" else "trained"
+            head: Row = {
+                "measure": "legality", "quantity": "top1" if quantity == "chance" else quantity, "control": control,
+                "language": name, "n": len(games),
+            }  # fmt: skip
+            low, high = bootstrap(column.sum(1).cpu(), plies)
+            yield head | {"value": counts.mean(quantity), "low": float(low), "high": float(high)}
+            for ply, value in enumerate(counts.by_ply(quantity) if quantity in BY_PLY else [], start=1):
+                if value is not None:
+                    yield head | {"ply": ply, "value": value}
+
+
+def _positions(run: LoadedRun, config: MeasureCommand) -> Positions:
+    settings = config.alignment
+    games = corpus(run.board, run.config.data.corpus_seed, Split.probe, settings.games)
+    moves = games.moves(torch.arange(settings.games, device=run.model.head.weight.device))
+    half = settings.games // 2
+    pool = pool_of(moves[half:], settings.pool, generator(settings.seed, "pool"))
+    bootstrap = Bootstrap(settings.games, settings.draws, generator(settings.seed, "bootstrap"))
+    return Positions(moves, Pool(pool.game + half, pool.ply), bootstrap)
+
+
+def _row(value: Value, measure: str, **where: Any) -> Row:
+    row = {key: content for key, content in value._asdict().items() if content is not None}
+    return {"measure": measure} | where | row
+
+
+def alignment_rows(
+    model: GPT, family: Family, positions: Positions, config: MeasureCommand, control: str
+) -> Iterator[Row]:
+    """Every measure of every ordered pair and layer. control: what the model counts as."""
+    names, precision = family.names, config.device.precision
+    layers = range(model.config.n_layer + 1)
+    title = "states" if control == "trained" else "states, random weights"
+    bar = tqdm(total=len(layers) * len(names), desc=title, unit="pass", mininterval=1)
+    for layer in layers:
+        of = [layer_states(model, positions.moves, family, index, layer, precision) for index in range(len(names))]
+        for second, language in enumerate(names):
+            images = image_states(model, positions.moves, family, second, layer, precision)
+            for first, source in enumerate(names):
+                for value in pair_values(of[first], images, positions) if first != second else ():
+                    if value.control == "trained" or control == "trained":
+                        row = _row(value, "alignment", layer=layer, source=source, language=language)
+                        yield row | ({"control": control} if value.control == "trained" else {})
+            bar.update()
+    bar.close()
+
+
+def embedding_rows(model: GPT, family: Family, control: str) -> Iterator[Row]:
+    """Neighbours and margins of the token embeddings, of the moves that are no anchors."""
+    table = model.token_embedding.weight.detach().float().cpu()
+    words = [word_embeddings(table, family.word_table[i], family.length_table[i]) for i in range(len(family.names))]
+    for first, source in enumerate(family.names):
+        for second, language in enumerate(family.names):
+            linked = {move for link in family.links for index, move in link if index in (first, second)}
+            asked = torch.tensor([move not in linked for move in range(family.board.n_moves)])
+            if first == second or not bool(asked.any()):
+                continue
+            for name in OPENING_MAPS:
+                image = torch.tensor(move_map(family.board, name))
+                found = neighbours(words[first], words[second], image, asked)
+                for quantity, value in (("neighbours", found.precision), ("margin", found.margin)):
+                    yield {
+                        "measure": "embedding", "quantity": quantity, "control": control, "layer": 0, "source": source,
+                        "language": language, "map": name, "value": value, "n": int(asked.sum()),
+                    }  # fmt: skip
+
+
+def measure_states(run: LoadedRun, config: MeasureCommand) -> list[Row]:
+    """All rows of the table."""
+    rows, several = list(legality_rows(run, config)), len(run.family.names) > 1
+    if not several:
+        return rows
+    positions = _positions(run, config)
+    rows += [_row(value, "alignment") for value in chances(positions)]
+    models = {"trained": run.model}
+    if config.alignment.random_weights:
+        fresh = build_model(run.config.model, run.family).initialize(derive(run.config.seed, "random weights"))
+        models["random_weights"] = fresh.to(run.model.head.weight.device).eval()
+    for control, model in models.items():
+        rows += alignment_rows(model, run.family, positions, config, control)
+        rows += embedding_rows(model, run.family, control)
+    return rows
+
+
+def _summary(rows: list[Row]) -> dict[str, Any]:
+    """For results.json: legality by language; of the states the mean over pairs by quantity, control and layer."""
+    legality: dict[str, dict[str, float]] = {}
+    means: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for row in rows:
+        if row["measure"] == "legality" and "ply" not in row:
+            name = "chance" if row["control"] == "chance" else row["quantity"]
+            legality.setdefault(row["language"], {})[name] = row["value"]
+        elif row["measure"] != "legality" and row.get("map") == "identity":
+            of = means.setdefault(row["quantity"], {}).setdefault(row["control"], {})
+            of.setdefault(row["layer"], []).append(row["value"])
+    states = {
+        quantity: {
+            control: {str(layer): sum(values) / len(values) for layer, values in layers.items()}
+            for control, layers in controls.items()
+        }
+        for quantity, controls in means.items()
+    }
+    return {"legality": legality, "states": states}
+
+
+def measure(config: MeasureCommand) -> dict[str, Any]:
+    """Measure a run; returns results.json."""
+    alone()
+    device = resolve_device(config)
+    run = load_run(config.run, device)
+    folder = run.folder.measure("states", identity(config))
+    if config.dry_run:
+        done = " (finished already)" if measured(folder, run) else ""
+        print(measure_costs(run, config).table(folder=f"{folder.path}{done}"), flush=True)
+        return {}
+    if measured(folder, run) and not config.force:
+        print(f"finished already: {folder.path} (force=true to redo)", flush=True)
+        return folder.read_results()
+    print(f"measuring {run.folder.path} -> {folder.path}", flush=True)
+    folder.write_config(plain(config))
+    folder.write_status("running")
+    try:
+        rows = measure_states(run, config)
+        write_tidy(folder.path, rows)
+    except BaseException as error:
+        folder.write_status("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    content = _summary(rows)
+    folder.write_results("states", content | {"board": run.board.name, "games": config.alignment.games} | run.reached)
+    folder.write_status("ok")
+    _print(content)
+    return folder.read_results()
+
+
+def _print(content: dict[str, Any]) -> None:
+    for language, row in content["legality"].items():
+        numbers = ", ".join(f"{name} {value:.3f}" for name, value in row.items())
+        print(f"{language}: {numbers}")
+    for quantity, controls in content["states"].items():
+        layers = controls["trained"]
+        best = max(layers, key=lambda layer: layers[layer])
+        others = "".join(f", {control} {of[best]:.3f}" for control, of in controls.items() if control != "trained")
+        print(f"{quantity}: layer {best}, {layers[best]:.3f}{others}")
+
+
+main = command("measure", MeasureCommand, measure)
+"""Entry point of scripts/measure.py."""

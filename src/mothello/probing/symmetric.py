@@ -1,0 +1,65 @@
+"""Alignment up to a symmetry of the opening: the best of four maps, and what the best of four reaches by chance.
+
+Pure functions of readings and boards; nothing here knows about models.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+NULL_GAMES = 100
+"""Games that a null pairs with one another: enough for its quantiles."""
+
+
+class BestMap(NamedTuple):
+    """The maximum over maps, and which map reached it."""
+
+    accuracy: Float[Tensor, "*pair"]
+    which: Int64[Tensor, "*pair"]
+
+
+def best_map(accuracy: Float[Tensor, "*pair map"]) -> BestMap:
+    """Accuracy under every map -> the best one."""
+    values, index = accuracy.max(-1)
+    return BestMap(values, index)
+
+
+class NullOfMaximum:
+    """Best-of-maps accuracy when every reading is paired with the board of ANOTHER game at the same ply.
+
+    images: the true boards under each map. One random cyclic pairing of the games per draw, the same for all readings.
+    """
+
+    def __init__(
+        self,
+        images: Int64[Tensor, "map game ply cell"],
+        scored: Bool[Tensor, "game ply"],
+        draws: int,
+        generator: torch.Generator,
+    ) -> None:
+        n, cells = len(scored), images.shape[-1]
+        self.scored = scored[:, :, None, None].float()
+        self.boards = self._features(images).flatten(0, 1)
+        self.maps = len(images)
+        self.orders = torch.rand(draws, n, generator=generator).argsort(1)
+        self.partners = self.orders.roll(1, 1)  # a cycle through all games: no game meets itself
+        both = scored.float() @ scored.float().T * cells
+        self.total = both[self.orders, self.partners].sum(-1)
+
+    def _features(self, classes: Tensor) -> Tensor:
+        return (F.one_hot(classes.long(), 3).float() * self.scored).flatten(-3)
+
+    def __call__(self, readings: Int64[Tensor, "game ply cell"]) -> Float[Tensor, " draw"]:
+        """readings: the classes a probe read."""
+        agree = (self._features(readings) @ self.boards.T).unflatten(1, (self.maps, -1))
+        summed = agree.transpose(0, 1)[:, self.orders, self.partners].sum(-1)
+        return (summed / self.total).max(0).values
+
+
+def aligned(best: Float[Tensor, "*pair"], null_95: Float[Tensor, "*pair"], constant: float) -> Bool[Tensor, "*pair"]:
+    """Whether a pair counts as aligned: its best map beats readings paired with other games, and a guess that never
+    looks at the board (a reading may beat unrelated games by a hair and still say less than the ply does)."""
+    return (best > null_95) & (best > constant)
