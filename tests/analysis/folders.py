@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mothello.analysis.tidy import write_tidy
 from mothello.rundir import RunDir
 
 MAPS = ["identity", "rot180", "main", "anti"]
@@ -86,11 +87,13 @@ def add_probe(
     accuracy[..., 0] = cross
     accuracy[..., 2] = cross - 0.05 if best is None else best
     accuracy[..., range(languages), range(languages), :] = [own, 0.4, 0.4, 0.4]
-    pairs = accuracy[..., 0]
-    head = {"layer": 1, "own": own, "own_standard_error": 0.002, "constant": constant, "random_weights": random}
+    head: dict[str, Any] = {"layer": 1, "own": own, "constant": constant, "random_weights": random, "shuffled": 0.5}
     if languages > 1:
         top = max(cross, best or 0)
+        family = list(range(languages)) if top <= max(null, constant) else [0] * languages
+        classes = {"family": family, "map": [0] * languages, "order": list(range(languages)), "consistency": 1.0}
         head |= {"cross": cross, "cross_best_map": top, "loss_across": own - cross, "maps": {"identity": 2}}
+        head |= {"classes": classes, "whole_board": 0.1}
     truth = [1, 1, 1, 1, 1, 0, 2, 1, 1, 2, 2, 2, 1, 1, 1, 1]
     example = {
         "game": "d3", "ply": 1, "layer": 1, "probe": "mlp", "source": spoken[0], "truth": truth,
@@ -101,13 +104,35 @@ def add_probe(
             "probe": ["linear", "mlp"], "target": ["absolute", "relative"], "layer": list(range(layers)),
             "source": spoken, "language": spoken, "map": MAPS,
         },
-        "board": "4x4", "games": games, "accuracy": accuracy.tolist(), "standard_error": (pairs * 0 + 0.002).tolist(),
-        "null_95": (pairs * 0 + null).tolist(), "constant": {"absolute": constant, "relative": constant},
+        "board": "4x4", "games": games, "constant": {"absolute": constant, "relative": constant},
         "image_agreement": dict.fromkeys(("absolute", "relative"), AGREEMENT),
         "headline": {f"{p}/{t}": head for p in ("linear", "mlp") for t in ("absolute", "relative")},
-        "examples": [example], "random_weights": (accuracy * 0 + random).tolist(),
+        "examples": [example],
     }  # fmt: skip
-    write(RunDir(folder.path / "measures" / f"probe-{games:08d}"), "probe", content)
+    inner = RunDir(folder.path / "measures" / f"probe-{games:08d}")
+    write(inner, "probe", content)
+    write_tidy(inner.path, probe_rows(accuracy, spoken, constant, random, null, games))
+
+
+def probe_rows(
+    accuracy: np.ndarray, spoken: list[str], constant: float, random: float, null: float, games: int
+) -> list[dict[str, Any]]:
+    """The tidy table of accuracies [probe, target, layer, source, language, map]."""
+    rows: list[dict[str, Any]] = []
+    for p, t, layer, source, language in np.ndindex(accuracy.shape[:-1]):
+        values = accuracy[p, t, layer, source, language]
+        head = {
+            "measure": "probe", "probe": ["linear", "mlp"][p], "target": ["absolute", "relative"][t], "layer": layer,
+            "source": spoken[source], "language": spoken[language], "n": games, "control": "trained",
+        }  # fmt: skip
+        for name, value in zip(MAPS, values.tolist(), strict=True):
+            bounds = {"low": value - 0.004, "high": value + 0.004}
+            rows.append(head | {"quantity": "accuracy", "map": name, "value": value} | bounds)
+            rows.append(head | {"quantity": "accuracy", "map": name, "value": random, "control": "random_weights"})
+        rows.append(head | {"quantity": "null_95", "value": null})
+        best = MAPS[int(values.argmax())]
+        rows.append(head | {"quantity": "aligned", "map": best, "value": float(values.max() > max(null, constant))})
+    return rows
 
 
 def add_transfer(folder: RunDir, languages: int = 2) -> None:

@@ -15,7 +15,9 @@ ROWS = [
     {"commands"},
     {"config"},
     {"analysis"},
+    {"causal"},
     {"probing", "alignment", "transfer"},
+    {"activations"},
     {"stages"},
     {"training"},
     {"legality"},
@@ -24,7 +26,7 @@ ROWS = [
     {"data"},
     {"languages"},
     {"othello"},
-    {"seeding", "rundir", "tracking", "mirror"},
+    {"seeding", "rundir", "tracking", "mirror", "bootstrap"},
 ]
 """Top to bottom; a room imports only from rows below its own, and itself."""
 

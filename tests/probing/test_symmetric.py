@@ -2,10 +2,10 @@
 
 import torch
 
-from mothello.alignment.symmetric import best_map, null_of_maximum
 from mothello.data.split import Split, corpus
 from mothello.othello.board import board
 from mothello.probing.baselines import images
+from mothello.probing.symmetric import NullOfMaximum, aligned, best_map
 from mothello.probing.targets import board_targets
 
 BOARD = board(6)
@@ -22,10 +22,15 @@ def test_best_map_by_hand() -> None:
     torch.testing.assert_close(best.accuracy, torch.tensor([0.9, 0.8]))
 
 
+def test_a_pair_counts_as_aligned_above_null_and_constant() -> None:
+    best, null = torch.tensor([0.62, 0.62, 0.58, 0.50]), torch.tensor([0.55, 0.63, 0.55, 0.55])
+    assert aligned(best, null, 0.6).tolist() == [True, False, False, False]
+
+
 def test_null_equals_a_slow_count() -> None:
     classes, scored = truth(12)
     moved = images(classes, BOARD)
-    draws = null_of_maximum(classes, moved, scored, 5, torch.Generator().manual_seed(0))
+    draws = NullOfMaximum(moved, scored, 5, torch.Generator().manual_seed(0))(classes)
     orders = torch.rand(5, 12, generator=torch.Generator().manual_seed(0)).argsort(1)
     for draw, order in zip(draws, orders, strict=True):
         best = 0.0
@@ -42,7 +47,7 @@ def test_null_equals_a_slow_count() -> None:
 def test_unrelated_games_stay_below_the_null_and_true_readings_above() -> None:
     classes, scored = truth(100)
     moved = images(classes, BOARD)
-    null = null_of_maximum(classes, moved, scored, 200, torch.Generator().manual_seed(0))
+    null = NullOfMaximum(moved, scored, 200, torch.Generator().manual_seed(0))(classes)
     assert 0.5 < float(null.mean()) < 0.56  # two unrelated games agree on .529 of the cells (protocol, section 4)
     assert float(null.quantile(0.95)) < 0.6
     assert float((classes == moved[0])[scored].double().mean()) == 1.0

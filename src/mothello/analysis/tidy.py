@@ -14,7 +14,8 @@ COLUMNS = {
     "quantity": "what the value is; its unit is in QUANTITIES",
     "control": "trained: the model itself. random_weights: the same model never trained. shuffled: probes of another "
     "game's board. constant: the best guess per ply and cell. unrelated: paired with another game. image: boards "
-    "against their images, no model. chance: by counting",
+    "against their images, no model. chance: by counting. null: no intervention. random: a random direction as "
+    "long. floor: the model on the boards as they are",
     "probe": "linear or mlp",
     "target": "absolute or relative colours",
     "layer": "0 embeddings .. L",
@@ -49,6 +50,14 @@ QUANTITIES = {
     "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
     "neighbours": "share of moves whose nearest token embedding of the other language is the same move, 0..1",
     "margin": "cosine with the same move's embedding less that with the nearest other move's, mean over moves",
+    "flip_error": "false plus missed moves among the N likeliest, N the number of legal ones, after a disc changed "
+    "sides in the residual stream after that layer and every later one; mean over cases",
+    "flip_error_once": "the same, edited after that layer only",
+    "erase_error": "the same as flip_error, a disc erased",
+    "erase_error_once": "the same, edited after that layer only",
+    "patch_last_error": "false plus missed moves against another game's position, whose state after that layer in the "
+    "source language was put in place of the last one; mean over cases",
+    "patch_all_error": "the same, the states of all moves up to it put in",
     "top1": "share of plies after which the greedy move is legal (strict), 0..1",
     "top1_restricted": "the same, choosing among the tokens of the language",
     "lenient": "share of plies after which the greedy move is legal for either colour, 0..1",
@@ -86,3 +95,10 @@ def read_tidy(folder: Path) -> pd.DataFrame:
     if missing:
         raise ValueError(f"{path}: {', '.join(missing)} missing")
     return table.assign(**{name: table[name].fillna("") for name in words})
+
+
+def all_tables(run: Path) -> pd.DataFrame:
+    """The tables of all measurements inside a run's folder; "folder" is the measurement's, relative to the run."""
+    found = sorted(path.parent for path in run.glob(f"*/*/{FILE}"))
+    tables = [read_tidy(folder).assign(folder=str(folder.relative_to(run))) for folder in found]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*COLUMNS, "folder"])

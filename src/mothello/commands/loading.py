@@ -4,8 +4,10 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import torch
 
+from mothello.analysis.tidy import all_tables
 from mothello.config import ConfigError, TrainConfig, typed
 from mothello.config.corpora import CorpusCommand
 from mothello.data.corpus import Corpus
@@ -33,6 +35,12 @@ class LoadedRun(NamedTuple):
     model: GPT
     step: int
     """Steps that the model was trained for."""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Every number measured on the run so far, one a row (columns: mothello.analysis.tidy); ``folder`` says by
+        which measurement."""
+        return all_tables(self.folder.path)
 
     @property
     def reached(self) -> dict[str, int]:

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 
 from mothello.analysis.tidy import write_tidy
+from mothello.causal.config import CausalConfig
+from mothello.commands.causal_table import causal_rows, causal_summary
 from mothello.commands.cost_probing import probing_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured
@@ -143,18 +145,25 @@ class Content(NamedTuple):
     rows: list[Row]
 
 
-def measure_model(run: LoadedRun, model: GPT, config: ProbeConfig, precision: Precision, controls: bool) -> Content:
-    """Probe a model of a run (as pretrained, or fine-tuned from it); with the controls of the config if asked."""
-    seed = run.config.data.corpus_seed
-    trained = measure(model, run.family, seed, config, precision, "probes", controls and config.shuffled)
+def measure_model(
+    run: LoadedRun, model: GPT, config: ProbeConfig, precision: Precision, causal: CausalConfig | None
+) -> Content:
+    """Probe a model of a run (as pretrained, or fine-tuned from it). causal: also make these interventions, and fit
+    the controls that the config asks for."""
+    seed, family = run.config.data.corpus_seed, run.family
+    trained = measure(model, family, seed, config, precision, "probes", causal is not None and config.shuffled)
     untrained = None
-    if controls and config.random_weights:
+    if causal is not None and config.random_weights:
         device = model.head.weight.device
-        fresh = build_model(run.config.model, run.family).initialize(derive(run.config.seed, "random weights"))
+        fresh = build_model(run.config.model, family).initialize(derive(run.config.seed, "random weights"))
         title = "probes, random weights"
-        untrained = measure(fresh.to(device).eval(), run.family, seed, config, precision, title, shuffled=False)
-    results = results_of(trained, untrained, run.family, config)
-    return Content(results, list(rows_of(trained, untrained, run.family, config, results["headline"])))
+        untrained = measure(fresh.to(device).eval(), family, seed, config, precision, title, shuffled=False)
+    results = results_of(trained, untrained, family, config)
+    rows = list(rows_of(trained, untrained, family, config, results["headline"]))
+    if causal is not None:
+        edits = list(causal_rows(model, family, trained.fitted, trained.games.moves, causal, precision))
+        rows, results["causal"] = rows + edits, causal_summary(edits)
+    return Content(results, rows)
 
 
 def probe(config: ProbeCommand) -> dict[str, Any]:
@@ -174,7 +183,7 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
     folder.write_config(plain(config))
     folder.write_status("running")
     try:
-        content, rows = measure_model(run, run.model, config.probe, config.device.precision, controls=True)
+        content, rows = measure_model(run, run.model, config.probe, config.device.precision, config.causal)
         write_tidy(folder.path, rows)
     except BaseException as error:
         folder.write_status("failed", error=f"{type(error).__name__}: {error}")
@@ -185,6 +194,8 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
         cross = f", cross {row['cross']:.3f} (best map {row['cross_best_map']:.3f})" if "cross" in row else ""
         random = f", random weights {row['random_weights']:.3f}" if "random_weights" in row else ""
         print(f"{name}: layer {row['layer']}, own {row['own']:.3f}{cross}; constant {row['constant']:.3f}{random}")
+    for name, row in content["causal"].items():
+        print(f"{name}: " + ", ".join(f"{what} {value:.2f}" for what, value in row.items()))
     return folder.read_results()
 
 

@@ -112,7 +112,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
 
     def align(when: str) -> None:
         if config.transfer.alignment:
-            content = measure_model(run, run.model, config.probe, config.device.precision, controls=False)
+            content = measure_model(run, run.model, config.probe, config.device.precision, None)
             alignment[when] = {key: content.results[key] for key in ("headline", "axes")}
 
     align("before")

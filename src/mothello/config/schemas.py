@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from omegaconf import MISSING
 
 from mothello.alignment.config import AlignmentConfig
+from mothello.causal.config import CausalConfig
 from mothello.data.stream import DataConfig
 from mothello.languages.family import FamilyConfig
 from mothello.model.transformer import ModelConfig
@@ -72,6 +73,7 @@ class ProbeCommand:
     run: str = MISSING
     """The run's folder."""
     probe: ProbeConfig = field(default_factory=ProbeConfig)
+    causal: CausalConfig = field(default_factory=CausalConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     force: bool = False
     dry_run: bool = False

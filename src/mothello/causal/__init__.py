@@ -1,0 +1,1 @@
+"""Is what a probe reads what the model uses? Interventions on the residual stream, within a language and across."""
