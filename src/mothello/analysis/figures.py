@@ -14,7 +14,7 @@ _THOUSANDS = FuncFormatter(
 )
 
 
-def _seeds(axis: Axes, data: pd.DataFrame, x: str, y: str, **style: Any) -> None:
+def seeds(axis: Axes, data: pd.DataFrame, x: str, y: str, **style: Any) -> None:
     """The mean over runs as a line; with several runs every one of them as a thin line too."""
     data = data.dropna(subset=[y])
     if data.empty:
@@ -38,9 +38,9 @@ def training_curves(training: pd.DataFrame) -> Figure:
     for regime, colour in colours(training).items():
         data = training[training.regime == regime]
         if "train/loss" in data:
-            _seeds(loss, data, "games", "train/loss", color=colour, linewidth=0.9, alpha=0.45)
-        _seeds(loss, data, "games", "val/loss", color=colour, marker="o", markersize=3.5, label=regime)
-        _seeds(legal, data, "games", "val/top1", color=colour, marker="o", markersize=3.5, label=regime)
+            seeds(loss, data, "games", "train/loss", color=colour, linewidth=0.9, alpha=0.45)
+        seeds(loss, data, "games", "val/loss", color=colour, marker="o", markersize=3.5, label=regime)
+        seeds(legal, data, "games", "val/top1", color=colour, marker="o", markersize=3.5, label=regime)
     for value in sorted(set(training["val/floor"].dropna().round(3))):
         _level(loss, value, "floor (loss) or chance (legality)")
     _level(legal, training["val/chance"].mean(), "floor (loss) or chance (legality)")
@@ -78,7 +78,7 @@ def ply_curves(plies: pd.DataFrame) -> Figure:
     figure, (axis,) = canvas(1, 2.9)
     for regime, colour in colours(plies).items():
         data = plies[plies.regime == regime]
-        _seeds(axis, data, "ply", "top1", color=colour, label=regime)
+        seeds(axis, data, "ply", "top1", color=colour, label=regime)
     low = float(plies["top1"].min())
     axis.set(
         xlabel="ply after which the move is predicted", ylabel="strict legality", ylim=(max(0.0, low - 0.05), 1.02)
@@ -168,7 +168,7 @@ def _layer_panel(axis: Axes, data: pd.DataFrame, colour: str) -> None:
     shades = {"own": colour, "cross": INK, "best": "#8e5ea2", "random_weights": "#9aa3ad"}
     widths = {"own": 3.6, "cross": 1.6, "best": 1.8, "random_weights": 1.3}
     for name, (label, dashes) in _LINES.items():
-        _seeds(
+        seeds(
             axis,
             series[name],
             "layer",
@@ -183,7 +183,8 @@ def _layer_panel(axis: Axes, data: pd.DataFrame, colour: str) -> None:
 
 
 def transfer_curves(transfers: pd.DataFrame, chance: float | None = None) -> Figure:
-    """Strict legality along fine-tuning, a panel per regime and source language; the source is the heavy line."""
+    """Strict legality along fine-tuning, a panel per regime and source language; the source is the heavy line, dashed
+    the same fine-tuning from random weights."""
     groups = list(transfers.groupby(["regime", "source"], sort=False))
     columns = min(3, max(2, len(groups)))
     rows = -(-len(groups) // columns)
@@ -216,4 +217,18 @@ def _transfer_panel(axis: Axes, data: pd.DataFrame, source: str) -> None:
         elif index == 1 and len(names) > len(LANGUAGE_COLOURS):
             label = "every other language"
         width = 2.6 if name == source else 1.5
-        _seeds(axis, data[data.language == name], "step", "top1", color=colour, linewidth=width, label=label)
+        own = data[data.language == name]
+        seeds(axis, own, "step", "top1", color=colour, linewidth=width, label=label)
+        dashed = {"linestyle": (0, (4, 2)), "linewidth": 0.6 * width}
+        seeds(axis, own.astype({"scratch": float}), "step", "scratch", color=colour, **dashed)
+
+
+def retrieval_along(watched: pd.DataFrame) -> Figure:
+    """Retrieval between source and targets by fine-tuning step, a line per regime."""
+    figure, (axis,) = canvas(1, 2.8, width=6.4)
+    for regime, colour in colours(watched).items():
+        data = watched[watched.regime == regime]
+        seeds(axis, data, "step", "value", color=colour, label=regime)
+    axis.set(xlabel="fine-tuning step", ylabel="P@1", ylim=(0, 1.03))
+    legend_below(figure, [axis])
+    return figure

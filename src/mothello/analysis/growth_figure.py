@@ -1,12 +1,12 @@
 """How time and memory grow with games and languages: the figure of scripts/bench.py target=growth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mothello.analysis.style import LANGUAGE_COLOURS, canvas, title
+from mothello.analysis.style import LANGUAGE_COLOURS, MUTED, canvas, title
 
 
 def _memory(axis: Axes, points: list[Mapping[str, float]]) -> None:
@@ -37,4 +37,24 @@ def growth_figure(numbers: Mapping[str, Any]) -> Figure:
     _memory(more, languages)
     more.set(xlabel="languages")
     title(more, "Memory of that process")
+    return figure
+
+
+def language_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
+    """Alignment of all pairs and layers by number of languages: forward passes, and time."""
+    figure, (passes, time) = canvas(2, 2.9)
+    n = [point["languages"] for point in points]
+    passes.plot(n, [100 * point["passes"] / point["games"] for point in points], marker="o", color=LANGUAGE_COLOURS[0])
+    passes.set(xlabel="languages", ylabel="per 100 games", ylim=(0, None), xlim=(0, None))
+    title(passes, "Forward passes")
+    each = [1e3 * point["seconds"] / point["games"] for point in points]
+    time.plot(n, each, marker="o", color=LANGUAGE_COLOURS[1], label="measured")
+    least = min(range(len(n)), key=n.__getitem__)
+    line = [each[least] * m / n[least] for m in n]
+    time.plot(n, line, color=MUTED, linestyle="--", linewidth=1, label="linear")
+    square = [each[least] * (m / n[least]) ** 2 for m in n]
+    time.plot(n, square, color=MUTED, linestyle=":", linewidth=1, label="square (pairs)")
+    time.set(xlabel="languages", ylabel="ms a game", xscale="log", yscale="log")
+    time.legend(loc="upper left")
+    title(time, "All pairs, layers and probes")
     return figure

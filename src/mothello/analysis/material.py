@@ -24,6 +24,7 @@ class Material:
     plies: pd.DataFrame
     alignment: pd.DataFrame
     headline: pd.DataFrame
+    tidy: pd.DataFrame
     transfer: pd.DataFrame
     probe: str
     target: str
@@ -47,6 +48,7 @@ def gather(runs: Sequence[Run]) -> Material:
         plies=tables.ply_table(runs),
         alignment=tables.alignment_table(runs),
         headline=heads,
+        tidy=tables.tidy_table(runs),
         transfer=tables.transfer_table(runs),
         probe=probe,
         target=target,
@@ -57,7 +59,7 @@ def gather(runs: Sequence[Run]) -> Material:
 def write_tables(material: Material, out: Path) -> list[str]:
     """Every table that has rows as OUT/NAME.csv; the names of the files."""
     names = []
-    for name in ("training", "legality", "plies", "alignment", "headline", "transfer"):
+    for name in ("training", "legality", "plies", "alignment", "headline", "transfer", "tidy"):
         table: pd.DataFrame = getattr(material, name)
         if len(table):
             table.to_csv(out / f"{name}.csv", index=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 from mothello.analysis.alignment_sections import board_section, map_section, probe_section
 from mothello.analysis.html import Markup, page
 from mothello.analysis.material import Material, gather, write_tables
+from mothello.analysis.measure_sections import causal_section, exact_section, state_section
 from mothello.analysis.published import published_section
 from mothello.analysis.reference import definition_section, repeat_section
 from mothello.analysis.runs import Run
@@ -19,8 +20,11 @@ def page_of(material: Material, title: str, question: str, files: list[str]) -> 
         ("Headline", headline_section(material)),
         ("Training", training_section(material)),
         ("Legality", legality_section(material)),
+        ("Exact legality", exact_section(material)),
         ("Probes by layer", probe_section(material)),
         ("Alignment of languages", map_section(material)),
+        ("Alignment without probes", state_section(material)),
+        ("Interventions", causal_section(material)),
         ("Example boards", board_section(material)),
         ("Transfer", transfer_section(material)),
         ("Beside the published numbers", published_section(material)),

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 _REQUIRED = {
     "train": ("final", "languages", "board", "steps", "games"),
     "probe": ("axes", "constant", "headline"),
+    "states": ("legality", "states"),
     "transfer": ("source", "languages", "curves", "summary"),
 }
 
@@ -36,6 +37,8 @@ class Run:
     metrics: list[dict[str, Any]]
     probes: list[dict[str, Any]]
     transfers: list[dict[str, Any]]
+    states: list[dict[str, Any]] = field(default_factory=list)
+    """Measurements of measure.py: exact legality, alignment without probes."""
 
     @property
     def name(self) -> str:
@@ -54,6 +57,13 @@ class Run:
     def probe(self) -> dict[str, Any] | None:
         """The probe measurement that a report shows: the one scored on the most games, the latest among equals."""
         return max(self.probes, key=lambda x: (x.get("games", 0), x["written"]), default=None)
+
+    @property
+    def tidy(self) -> pd.DataFrame:
+        """The numbers that a report shows, one a row: of that probe measurement, and of the latest of the states."""
+        latest = max(self.states, key=lambda x: (x.get("games", 0), x["written"]), default=None)
+        tables = [shown["table"] for shown in (self.probe, latest) if shown is not None]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
 
 
 def find_runs(paths: Sequence[str]) -> list[Run]:
@@ -128,7 +138,8 @@ def _read_run(path: Path) -> Run | None:
     if config is None:
         return None
     probes = _inside(path, "measures/probe-*", "probe")
-    return Run(path, config, results, _read_metrics(folder), probes, _inside(path, "transfer/*", "transfer"))
+    states = _inside(path, "measures/states-*", "states")
+    return Run(path, config, results, _read_metrics(folder), probes, _inside(path, "transfer/*", "transfer"), states)
 
 
 def _inside(run: Path, pattern: str, kind: str) -> list[dict[str, Any]]:
@@ -146,7 +157,7 @@ def _inside(run: Path, pattern: str, kind: str) -> list[dict[str, Any]]:
         try:
             content["table"] = read_tidy(path)
         except ValueError as error:
-            if kind == "probe":
+            if kind != "transfer":
                 log.warning("%s; skipped", error)
                 continue
             content["table"] = pd.DataFrame(columns=list(COLUMNS))

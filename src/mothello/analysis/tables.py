@@ -8,6 +8,7 @@ import pandas as pd
 from mothello.analysis.regimes import by_regime, role
 from mothello.analysis.runs import Run
 from mothello.analysis.statistics import HEADLINE
+from mothello.analysis.tidy import COLUMNS
 
 LEGALITY = (
     "top1", "top1_standard_error", "lenient", "mass", "first_token_mass", "wrong_language", "malformed", "chance",
@@ -106,6 +107,12 @@ def _alignment_rows(measure: dict[str, Any]) -> pd.DataFrame:
     )
 
 
+def tidy_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Every number that the runs' shown measurements hold, one a row: tidy.COLUMNS behind the columns of the run."""
+    parts = [run.tidy.assign(**head) for run, head in _labelled(runs)]
+    return pd.concat(parts, ignore_index=True)[["run", "regime", "role", "seed", *COLUMNS]]
+
+
 def headline_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row per run, probe and target: the stored headline at the non-final layer with the best own accuracy."""
     columns = list(HEADLINE)
@@ -128,7 +135,8 @@ def transfer_table(runs: Sequence[Run]) -> pd.DataFrame:
                 for name in transfer["languages"]:
                     values = {"step": step, "top1": transfer["curves"][name][i]}
                     values["lenient"] = lenient.get(step, {}).get(f"val/{name}/lenient")
+                    values["scratch"] = transfer["scratch"][name][i] if transfer.get("scratch") else None
                     identity = {"transfer": transfer["folder"], "source": transfer["source"], "language": name}
                     rows.append(head | identity | values)
-    columns = ["run", "regime", "role", "seed", "transfer", "source", "language", "step", "top1", "lenient"]
+    columns = ["run", "regime", "role", "seed", "transfer", "source", "language", "step", "top1", "lenient", "scratch"]
     return pd.DataFrame(rows, columns=columns)

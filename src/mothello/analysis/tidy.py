@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 COLUMNS = {
-    "measure": "probe, alignment, embedding, legality, causal, patching: what was done",
+    "measure": "probe, alignment, embedding, legality, causal, patching, transfer: what was done",
     "quantity": "what the value is; its unit is in QUANTITIES",
     "control": "trained: the model itself. random_weights: the same model never trained. shuffled: probes of another "
     "game's board. constant: the best guess per ply and cell. unrelated: paired with another game. image: boards "
     "against their images, no model. chance: by counting. null: no intervention. random: a random direction as "
-    "long. floor: the model on the boards as they are",
+    "long. floor: the model on the boards as they are. "
+    "scratch: fine-tuned from random weights",
     "probe": "linear or mlp",
     "target": "absolute or relative colours",
     "layer": "0 embeddings .. L",
@@ -24,9 +25,11 @@ COLUMNS = {
     "map": "symmetry of the opening under which the two are compared; empty: none",
     "square": "of numbers about one square",
     "ply": "of numbers about one ply, counted from 1",
-    "value": "",
+    "step": "of numbers along a fine-tuning: its step",
+    "opening": "of legality on games that begin so; empty: all games",
+    "value": "the number",
     "low": "95% interval over games, percentile bootstrap",
-    "high": "",
+    "high": "its other end",
     "n": "what the value is a mean over: games, positions, moves or cases",
 }
 """Column -> what stands in it; empty where it does not apply."""
@@ -61,6 +64,7 @@ QUANTITIES = {
     "top1": "share of plies after which the greedy move is legal (strict), 0..1",
     "top1_restricted": "the same, choosing among the tokens of the language",
     "lenient": "share of plies after which the greedy move is legal for either colour, 0..1",
+    "first_token_mass": "probability on tokens that begin a legal move, 0..1",
     "mass": "probability on legal moves, by the chain rule over their tokens, 0..1",
     "mass_restricted": "the same, every token chosen among those of the language",
     "spelled": "probability on moves of the language, legal or not, 0..1",
@@ -86,7 +90,7 @@ def write_tidy(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def read_tidy(folder: Path) -> pd.DataFrame:
     """A measurement's table; absent numbers are NaN and absent words empty. ValueError names a file that is none."""
     path = folder / FILE
-    words = ["measure", "quantity", "control", "probe", "target", "source", "language", "map", "square"]
+    words = ["measure", "quantity", "control", "probe", "target", "source", "language", "map", "square", "opening"]
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
     except (OSError, EOFError, ValueError) as error:

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pandas as pd
+
 from mothello.analysis import figures
 from mothello.analysis.html import Markup, Text, figure, join, share, table
 from mothello.analysis.material import Material
+from mothello.analysis.regimes import role
 from mothello.analysis.statistics import estimate
 
 
@@ -14,11 +17,12 @@ def transfer_section(material: Material) -> Markup:
         return Markup("")
     chance = float(material.legality.chance.mean())
     caption = (
-        "Strict top-1 legality of every language while the model is fine-tuned on one; thin lines are single seeds."
+        "Strict top-1 legality of every language while the model is fine-tuned on one; thin lines are single seeds. "
+        "Dashed: the same fine-tuning of a model with random weights."
     )
     parts: list[Text] = [figure(figures.transfer_curves(material.transfer, chance), caption, "Transfer curves")]
     parts.append(_summary(material))
-    parts.append(_alignment(material))
+    parts += [_openings(material), _alignment(material), _along(material)]
     return join(parts)
 
 
@@ -42,12 +46,63 @@ def _summary(material: Material) -> Markup:
             row.append(f"{estimate([x['gain'] for x in found]).mean:+.3f}")
             ratios = [x["gain_ratio"] for x in found if x.get("gain_ratio") is not None]
             row.append(share(sum(ratios) / len(ratios), 2) if ratios else None)
+            row += [_digits(_mean(found, key)) for key in ("forgetting", "scratch")]
             rows.append([*row, str(len(found))])
-    head = ["regime", "fine-tuned on", "language", "before", "after", "peak", "gain", "gain / source's gain", "runs"]
+    head = [
+        "regime", "fine-tuned on", "language", "before", "after", "peak", "gain", "gain / source's gain", "forgotten",
+        "from scratch", "runs",
+    ]  # fmt: skip
     caption = (
-        "Strict top-1 legality before and after fine-tuning. A dash: the source itself gained nothing, or is meant."
+        "Strict top-1 legality before and after fine-tuning. Forgotten: the peak less what is left. From scratch: "
+        "after the same fine-tuning of random weights. A dash: the source itself gained nothing or is meant, or not measured."
     )
     return table(head, rows, caption=caption, left=3)
+
+
+def _watched(material: Material) -> pd.DataFrame:
+    """The tidy tables of all fine-tunings, with their regime and run."""
+    parts = [
+        t["table"].assign(regime=regime, run=str(run.path))
+        for regime, runs in material.groups.items()
+        for run in runs
+        for t in run.transfers
+    ]
+    data = pd.concat(parts, ignore_index=True)
+    return data[(data.measure == "transfer") & (data.control == "trained")]
+
+
+def _ends(data: pd.DataFrame) -> list[str | None]:
+    """Means over runs before and after: at the first and at the last step."""
+    ordered = data.sort_values("step").groupby("run").value
+    return [f"{found.mean():.3f}" for found in (ordered.first(), ordered.last())]
+
+
+def _openings(material: Material) -> Markup:
+    """Legality on the openings asked for, before and after."""
+    data = _watched(material)
+    data = data[(data.quantity == "top1") & (data.opening != "")]
+    keys = ["regime", "source", "opening", "language"]
+    rows = [[*key, *_ends(group)] for key, group in data.groupby(keys, sort=False)]
+    if not rows:
+        return Markup("")
+    head = ["regime", "fine-tuned on", "games that begin", "language", "before", "after"]
+    return table(head, rows, caption="Strict top-1 legality on held-out games of one opening.", left=4)
+
+
+def _along(material: Material) -> Markup:
+    """Retrieval of the other languages' states by the source's, along the fine-tuning."""
+    data = _watched(material)
+    data = data[data.quantity == "retrieval_same_ply"]
+    rows = [[*key, *_ends(group)] for key, group in data.groupby(["regime", "source", "language"], sort=False)]
+    if not rows:
+        return Markup("")
+    data = data.assign(role=[role(material.groups[regime][0]) for regime in data.regime])
+    caption = (
+        "The source's states at the middle layer find those of another language among states at the same ply (P@1)."
+    )
+    drawing = figures.retrieval_along(data)
+    head = ["regime", "fine-tuned on", "language", "before", "after"]
+    return join([figure(drawing, caption, "Alignment along the fine-tuning"), table(head, rows, left=3)])
 
 
 def _alignment(material: Material) -> Markup:
@@ -68,6 +123,10 @@ def _alignment(material: Material) -> Markup:
         "time; the size of these probes is the fine-tuning's own setting and may be below that of the headline's."
     )
     return table(head, rows, caption=caption, left=3)
+
+
+def _digits(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"
 
 
 def _mean(rows: list[dict[str, Any]], name: str) -> float | None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from mothello.analysis.growth_figure import growth_figure
+from mothello.analysis.growth_figure import growth_figure, language_figure
 from mothello.commands.bench_engine import engine_numbers
 from mothello.commands.bench_growth import growth_numbers
+from mothello.commands.bench_measures import measure_numbers
 from mothello.commands.bench_products import product_rate
 from mothello.commands.bench_train import train_numbers, train_table
 from mothello.commands.cost_bench import bench_rows
@@ -19,7 +20,7 @@ from mothello.commands.entry import command
 from mothello.commands.train import resolve_device
 from mothello.config.corpora import BenchCommand
 
-TARGETS = {"engine": engine_numbers, "growth": growth_numbers, "train": train_numbers}
+TARGETS = {"engine": engine_numbers, "growth": growth_numbers, "train": train_numbers, "measures": measure_numbers}
 
 
 def bench(config: BenchCommand) -> dict[str, Any]:
@@ -50,6 +51,8 @@ def _write(config: BenchCommand, numbers: dict[str, Any]) -> None:
     (out / f"{config.target}.json").write_text(json.dumps(numbers, indent=1) + "\n")
     if config.target == "growth":
         growth_figure(numbers).savefig(out / "growth.png", dpi=130)
+    if config.target == "measures":
+        language_figure(numbers["measures.languages"]).savefig(out / "languages.png", dpi=130)
     if config.target == "train":
         (out / "train.md").write_text(train_table(numbers))
 

@@ -7,12 +7,16 @@ from time import perf_counter
 import torch
 
 from mothello.commands.bench_growth import GAMES, LANGUAGES
+from mothello.commands.bench_measures import LANGUAGES as MEASURED
+from mothello.commands.bench_measures import SMALL
 from mothello.commands.bench_products import product_rate
 from mothello.commands.bench_steps import PROFILED, ROUNDS, SHAPES, WARM, WAYS
 from mothello.commands.cost_games import playing
 from mothello.commands.cost_table import Costs, minutes, short
 from mothello.config.corpora import BenchCommand
+from mothello.data.split import Split, corpus
 from mothello.languages.family import FamilyConfig, build_family
+from mothello.legality.estimate import count_legality
 from mothello.othello.board import board
 from mothello.othello.engine import COMPILE_SECONDS, Engine, using
 from mothello.othello.rollout import Play
@@ -27,6 +31,8 @@ _TIMES = 3
 """The best of three."""
 _SHARE = 0.4
 """Of the rate of matrix products, what a step of training reaches."""
+LANGUAGE_SECONDS = 10.0
+"""Seconds per part of the alignment of 2 to 20 languages, roughly."""
 _COMPILE_STEP = 40.0
 """Seconds to compile a step, roughly."""
 
@@ -73,10 +79,25 @@ def _train(config: BenchCommand, device: torch.device, clock: Clock) -> Costs:
     return Costs({"timed": timed + beside, "rate": f"{short(rate)}FLOP/s of products; {assumed}"}, {"timing": seconds})
 
 
+def _measures(config: BenchCommand, device: torch.device, clock: Clock) -> Costs:
+    family = build_family(FamilyConfig(), board(6))
+    model = build_model(SMALL, family).to(device).eval()
+    moves = corpus(family.board, 0, Split.validation, 10**6).moves(torch.arange(64, device=device))
+    found = pace(lambda n: count_legality(model, moves[:n], family, 0), 64, 1.0, clock)
+    timed = "legality and alignment, beside one position at a time" if config.peers else "alignment"
+    seconds = 60.0 * config.peers + 15 * LANGUAGE_SECONDS
+    return Costs(
+        {"timed": f"{timed}; alignment of {', '.join(map(str, MEASURED))} languages",
+         "rate": f"{short(1 / found.each)} games/s for legality; the time of the rest is as it was on two cores"},
+        {"timing": seconds},
+    )  # fmt: skip
+
+
 BENCHES: dict[str, Callable[[BenchCommand, torch.device, Clock], Costs]] = {
     "engine": _engine,
     "growth": _growth,
     "train": _train,
+    "measures": _measures,
 }
 
 

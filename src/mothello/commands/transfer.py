@@ -4,6 +4,12 @@ import shutil
 from dataclasses import replace
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from mothello.activations.pool import pool_of
+from mothello.alignment.retrieval import cosines, hits
+from mothello.analysis.tidy import write_tidy
 from mothello.commands.cost_probing import transfer_costs
 from mothello.commands.cost_table import where
 from mothello.commands.entry import command
@@ -11,19 +17,24 @@ from mothello.commands.loading import LoadedRun, games_of, load_run, measured, r
 from mothello.commands.probe import measure_model
 from mothello.commands.running import alone, describe_device, running, settle
 from mothello.commands.train import resolve_device
+from mothello.commands.transfer_table import Row, transfer_rows
 from mothello.config import ConfigError, TransferCommand, identity, plain
 from mothello.data.pairing import LanguageDraw
-from mothello.data.split import Split
+from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
+from mothello.model.transformer import GPT
 from mothello.objectives.objective import objective
+from mothello.othello.notation import parse_move
 from mothello.rundir import RunDir
+from mothello.seeding import derive, generator
 from mothello.stages.finetune import finetune
-from mothello.stages.stage import build_evaluator
+from mothello.stages.stage import Evaluator, build_evaluator, build_model
 from mothello.tracking import Tracker
 from mothello.training import checkpoint
 from mothello.training.distributed import World
 from mothello.training.loop import Plan
 from mothello.transfer.protocol import curves, summary
+from mothello.transfer.watch import GAMES, POOL, Watch, opening_name
 
 
 def source_index(config: TransferCommand, run: LoadedRun) -> int:
@@ -35,30 +46,59 @@ def source_index(config: TransferCommand, run: LoadedRun) -> int:
         raise ConfigError(f"transfer.source: {error}") from None
 
 
-def _fine_tune(config: TransferCommand, run: LoadedRun, source: int, folder: RunDir) -> dict[str, Any]:
-    """Fine-tune the run's model in place; the numbers of results.json, without alignment."""
-    settings, family, device = config.transfer, run.family, run.model.head.weight.device
-    if plain(settings.data.draw) != plain(LanguageDraw()):
-        raise ConfigError("transfer.data.draw: fine-tuning is on one language; leave it out")
+def _openings(config: TransferCommand, run: LoadedRun) -> dict[str, Tensor]:
+    """Held-out games of every opening that languages are judged on. ConfigError names one that cannot be played."""
+    wanted = [run.config.data.prefix] * bool(run.config.data.prefix) + config.transfer.openings
+    games, indices = config.transfer.evaluation.games, torch.arange(config.transfer.evaluation.games)
+    found = {}
+    for opening in wanted:
+        try:
+            moves = [parse_move(text, run.board) for text in opening]
+            corpus_ = corpus(run.board, run.config.data.corpus_seed, Split.validation, games, moves)
+        except ValueError as error:
+            raise ConfigError(f"transfer.openings: {error}") from None
+        found[opening_name(opening)] = corpus_.moves(indices.to(run.model.head.weight.device))
+    return found
+
+
+def _watch(config: TransferCommand, run: LoadedRun, source: int, evaluate: Evaluator) -> Watch:
+    """What is evaluated along the way."""
+    moves = pool = None
+    if config.transfer.along and len(run.family.names) > 1:
+        games = corpus(run.board, run.config.data.corpus_seed, Split.probe, GAMES)
+        moves = games.moves(torch.arange(GAMES, device=run.model.head.weight.device))
+        pool = pool_of(moves, POOL, generator(0, "pool"))
+    return Watch(
+        run.family, source, evaluate, _openings(config, run), moves, pool,
+        lambda x, y, allowed: float(hits(cosines(x, y), allowed).double().mean()), config.device.precision,
+    )  # fmt: skip
+
+
+def _fine_tune(
+    config: TransferCommand, run: LoadedRun, model: GPT, source: int, folder: RunDir, title: str
+) -> dict[str, Any]:
+    """Fine-tune a model in place; the numbers of results.json, without alignment."""
+    settings, family, device = config.transfer, run.family, model.head.weight.device
     data = replace(settings.data, corpus_seed=run.config.data.corpus_seed)  # the whole distribution unless said
     games = games_of(data, family, Split.transfer, data.games)[source]
     held_out = games_of(data, family, Split.validation, settings.evaluation.games)
     loss, tokens = objective(run.config.objective), data.steps * data.batch_size * family.max_tokens
-    compiled = settle(folder, config.device, device, run.model, tokens, World())
+    compiled = settle(folder, config.device, device, model, tokens, World())
     evaluator = build_evaluator(
         family, held_out, settings.evaluation.games, loss, config.device.precision, device=device
     )
-    group, name = f"{run.config.name}-transfer", f"{run.config.name}-{family.names[source]}-seed{config.seed}"
+    group, name = f"{run.config.name}-transfer", f"{run.config.name}-{title}-seed{config.seed}"
     with Tracker(config.tracking, folder, plain(config), group, "transfer", name) as tracker:
         plan = Plan(
             steps=settings.data.steps, objective=loss, optimizer=settings.optimizer, precision=config.device.precision,
-            seed=config.seed, folder=folder.checkpoints, log=tracker.log, evaluate=evaluator,
+            seed=config.seed, folder=folder.checkpoints, log=tracker.log,
+            evaluate=_watch(config, run, source, evaluator),
             evaluate_at=settings.evaluation.steps(settings.data.steps), log_every=settings.evaluation.log_every,
             checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
-            title=f"fine-tune {family.names[source]}",
+            title=f"fine-tune {title}",
         )  # fmt: skip
         stream = Stream(games, family, data.batch_size, config.seed, device)
-        progress = finetune(run.model, stream, source, plan)
+        progress = finetune(model, stream, source, plan)
     curve = curves(folder.read_metrics(), family.names)
     return {
         "source": family.names[source],
@@ -68,7 +108,6 @@ def _fine_tune(config: TransferCommand, run: LoadedRun, source: int, folder: Run
         "seconds": progress.seconds,
         "unit": "strict top-1 legality, share of scored plies",
         "curves": curve,
-        "summary": summary(curve, family.names[source], family.names),
         "compiled": compiled,
     } | describe_device(device, World())
 
@@ -81,10 +120,22 @@ def _check_start(folder: RunDir, run: LoadedRun) -> None:
         raise ConfigError(f"run: {folder.path} {line}; force=true to begin again")
 
 
-def _resume(folder: RunDir, run: LoadedRun) -> None:
+def _scratch(config: TransferCommand, run: LoadedRun, source: int, folder: RunDir) -> dict[str, Any]:
+    """The control: the same fine-tuning of a model with random weights, in a folder inside."""
+    own, device = RunDir(folder.path / "scratch"), run.model.head.weight.device
+    model = build_model(run.config.model, run.family).initialize(derive(config.seed, "scratch")).to(device)
+    _resume(own, model)
+    own.write_config(plain(config))
+    with running(own, World()):
+        content = _fine_tune(config, run, model, source, own, f"{run.family.names[source]} from scratch")
+        own.write_status("ok")
+    return content
+
+
+def _resume(folder: RunDir, model: GPT) -> None:
     if checkpoint.saved(folder.checkpoints):
         found, _ = checkpoint.latest(folder.checkpoints)
-        restore(run.model, found, folder.checkpoints)
+        restore(model, found, folder.checkpoints)
         folder.cut_metrics(found.step)
     elif folder.path.exists():
         shutil.rmtree(folder.path)
@@ -96,6 +147,9 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     device = resolve_device(config)
     run = load_run(config.run, device)
     source = source_index(config, run)
+    if plain(config.transfer.data.draw) != plain(LanguageDraw()):
+        raise ConfigError("transfer.data.draw: fine-tuning is on one language; leave it out")
+    _openings(config, run)
     folder = run.folder.transfer(run.family.names[source], identity(config, "probe") | {"seed": config.seed})
     if config.dry_run:
         print(f"fine-tuning {run.folder.path} on {run.family.names[source]}", flush=True)
@@ -109,23 +163,34 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     _check_start(folder, run)
     print(f"fine-tuning {run.folder.path} on {run.family.names[source]} -> {folder.path}", flush=True)
     alignment: dict[str, Any] = {}
+    rows: list[Row] = []
 
-    def align(when: str) -> None:
+    def align(when: str, step: int) -> None:
         if config.transfer.alignment:
             content = measure_model(run, run.model, config.probe, config.device.precision, None)
             alignment[when] = {key: content.results[key] for key in ("headline", "axes")}
+            rows.extend(row | {"step": step} for row in content.rows)
 
-    align("before")
-    _resume(folder, run)
+    align("before", 0)
+    _resume(folder, run.model)
     folder.write_config(plain(config) | {"from": run.reached})
+    names, name = run.family.names, run.family.names[source]
     with running(folder, World()):
-        content = _fine_tune(config, run, source, folder)
-        align("after")
+        content = _fine_tune(config, run, run.model, source, folder, name)
+        align("after", content["curves"]["step"][-1])
+        rows += transfer_rows(folder.read_metrics(), names, name, "trained")
+        scratch = None
+        if config.transfer.scratch:
+            scratch = _scratch(config, run, source, folder)["curves"]
+            rows += transfer_rows(RunDir(folder.path / "scratch").read_metrics(), names, name, "scratch")
+        content |= {"scratch": scratch, "summary": summary(content["curves"], name, names, scratch)}
+        write_tidy(folder.path, rows)
         folder.write_results("transfer", content | run.reached | {"alignment": alignment})
         folder.write_status("ok")
     for name, row in content["summary"].items():
         role = "source" if name == content["source"] else "target"
-        print(f"{name} ({role}): {row['before']:.3f} -> {row['after']:.3f} (peak {row['peak']:.3f})")
+        scratched = f"; from scratch {row['scratch']:.3f}" if "scratch" in row else ""
+        print(f"{name} ({role}): {row['before']:.3f} -> {row['after']:.3f} (peak {row['peak']:.3f}){scratched}")
     return folder.read_results()
 
 

@@ -111,8 +111,8 @@ class BenchCommand:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        if self.target not in ("engine", "growth", "train"):
-            raise ValueError(f"target: {self.target!r} is not one of engine, growth, train")
+        if self.target not in ("engine", "growth", "train", "measures"):
+            raise ValueError(f"target: {self.target!r} is not one of engine, growth, train, measures")
         if not 0.05 <= self.seconds <= 60:
             raise ValueError(f"seconds: {self.seconds} is outside 0.05..60")
         for size in self.boards:

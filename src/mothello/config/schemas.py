@@ -108,6 +108,12 @@ class TransferSettings:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     alignment: bool = True
     """Probe the model before and after."""
+    along: bool = True
+    """At every evaluation, compare the source's states with the other languages', without probes."""
+    scratch: bool = True
+    """Control: the same fine-tuning of a model with random weights."""
+    openings: list[list[str]] = field(default_factory=list)
+    """Also judge every language on games that begin so; always on the opening that the run was pretrained on."""
 
 
 @dataclass(kw_only=True)

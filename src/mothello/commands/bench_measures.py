@@ -1,0 +1,195 @@
+"""Legality and alignment beside one position at a time, and how alignment grows with languages."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mothello.commands.bench_opponent import TESTS
+from mothello.config import ConfigError
+from mothello.config.corpora import BenchCommand
+from mothello.data.split import Split, corpus
+from mothello.languages.family import Family, FamilyConfig, build_family
+from mothello.legality.estimate import count_legality
+from mothello.model.transformer import GPT, Activation, ModelConfig, Norm
+from mothello.othello.board import board
+from mothello.probing.config import ProbeConfig
+from mothello.probing.crosslingual import Games, accuracy, evaluate_probes
+from mothello.probing.targets import N_CLASSES, TARGETS, board_targets
+from mothello.probing.train import FittedProbes, fit_probes
+from mothello.stages.stage import build_model
+from mothello.training.device import Precision
+
+SIZE = 6
+SMALL = ModelConfig(norm=Norm.rms, activation=Activation.relu2, bias=False, zero_init=True)
+"""configs/model/small.yaml."""
+LANGUAGES = (2, 5, 10, 20)
+_ROUNDS = 3
+
+
+class Sizes(NamedTuple):
+    """Games of each part; a test makes them few."""
+
+    ours: int = 512
+    slow: int = 4
+    slow_alignment: int = 1
+    ten: int = 1000
+    growth: int = 200
+    fit: int = 64
+
+
+SIZES = Sizes()
+
+
+def _reference() -> Any:
+    if not (TESTS / "reference" / "published_measures.py").is_file():
+        raise ConfigError(
+            f"target: measures is held against {TESTS / 'reference'}, which is not there; run from a checkout"
+        )
+    if str(TESTS) not in sys.path:
+        sys.path.insert(0, str(TESTS))
+    return importlib.import_module("reference.published_measures")
+
+
+def _model(family: Family, device: torch.device) -> GPT:
+    """Random weights, with an output that prefers some tokens: what is measured takes as long as on a trained one."""
+    model = build_model(SMALL, family).initialize(0).to(device).eval()
+    with torch.no_grad():
+        for block in model.blocks:
+            for weight in (block.out.weight, block.down.weight):  # type: ignore[union-attr]
+                weight.normal_(0, 0.05)  # type: ignore[operator]
+        model.head.weight.normal_(0, 1)
+    return model
+
+
+def _probes(model: GPT, family: Family) -> FittedProbes:
+    few = ProbeConfig(games=SIZES.fit, held_out=16, checks=1)
+    return fit_probes(model, family, corpus(family.board, 0, Split.probe, few.all_games), few, Precision.auto, "probes")
+
+
+def _best(work: Callable[[], object]) -> float:
+    """Seconds of the fastest of some rounds."""
+    seconds = []
+    for _ in range(_ROUNDS):
+        begun = perf_counter()
+        work()
+        seconds.append(perf_counter() - begun)
+    return min(seconds)
+
+
+def _lists(moves: Tensor) -> list[list[int]]:
+    return [[move for move in game if move >= 0] for game in moves.tolist()]
+
+
+def _moves(family: Family, first: int, n: int, device: torch.device) -> Tensor:
+    return corpus(family.board, 0, Split.validation, 10**6).moves(torch.arange(first, first + n, device=device))
+
+
+def _legality(family: Family, model: GPT, device: torch.device) -> dict[str, Any]:
+    """Strict top-1 after every ply but the last: seconds a game, ours and one position at a time."""
+    slow, on = _reference(), family.board
+    many, few = _moves(family, 0, SIZES.ours, device), _moves(family, 0, SIZES.slow, device)
+    begun = perf_counter()
+    right, asked = slow.legality(model, _lists(few), family.languages[0].words, on.moves, SIZE)
+    theirs = (perf_counter() - begun) / SIZES.slow
+    counts = count_legality(model, few, family, 0)
+    assert (int(counts.columns["top1"].sum()), int(counts.scored.sum())) == (right, asked), "legality differs"
+    ours = _best(lambda: count_legality(model, many, family, 0, games_at_once=256)) / SIZES.ours
+    return {"legality_ours_ms": 1e3 * ours, "legality_slow_ms": 1e3 * theirs, "legality_ratio": theirs / ours}
+
+
+def _alignment(family: Family, model: GPT, probes: FittedProbes, device: torch.device) -> dict[str, Any]:
+    """All layers and pairs, MLP and linear probes: seconds a game. Theirs reads absolute colours as they are; ours also
+    relative colours, every map, squares, plies, whole boards and the null."""
+    slow, on = _reference(), family.board
+    many, few = _moves(family, 0, SIZES.ours, device), _moves(family, 0, SIZES.slow_alignment, device)
+    layers, n = SMALL.n_layer + 1, len(family.languages)
+    exact = evaluate_probes(model, family, probes, few, Precision.fp32, 10, torch.Generator().manual_seed(0))
+    shares = {name: accuracy(result.right, Games(few, board_targets(few, on))) for name, result in exact.items()}
+    begun, different, cells = perf_counter(), 0.0, 0
+    bar = tqdm(total=len(exact) * layers * n * n, desc="one position at a time", unit="matrix entry", mininterval=1)
+    for name, share in shares.items():
+        for layer in range(layers):
+            for source in range(n):
+                probe = _one_probe(probes, name, source, layer)
+                for language in range(n):
+                    words = family.languages[language].words
+                    right, cells = slow.cells_read(model, _lists(few), words, probe, layer, on.moves, SIZE)
+                    different = max(different, abs(right - float(share[0, layer, source, language, 0]) * cells))
+                    bar.update()
+    bar.close()
+    theirs = (perf_counter() - begun) / SIZES.slow_alignment
+    assert different < 1 + 1e-3 * cells, f"alignment differs in {different:.0f} of {cells} cells"
+    ours = _best(lambda: evaluate_probes(model, family, probes, many, Precision.auto, 1000, torch.Generator()))
+    ours /= SIZES.ours
+    return {
+        "alignment_ours_ms": 1e3 * ours, "alignment_slow_ms": 1e3 * theirs, "alignment_ratio": theirs / ours,
+        "alignment_different_cells": different, "alignment_cells": cells,
+    }  # fmt: skip
+
+
+def _one_probe(probes: FittedProbes, name: str, source: int, layer: int) -> Callable[[Tensor], Tensor]:
+    weights = {key: value[layer : layer + 1] for key, value in probes.weights(name, TARGETS[0], source).items()}
+
+    def read(state: Tensor) -> Tensor:
+        x = (state - probes.mean[source, layer, 0]) * probes.scale[source, layer, 0]
+        return torch.func.functional_call(probes.modules[name], weights, (x[None, None],)).view(-1, N_CLASSES)
+
+    return read
+
+
+class _Passes:
+    """Counts the model's forward passes."""
+
+    def __init__(self, model: GPT) -> None:
+        self.n = 0
+        model.register_forward_hook(self._count)
+
+    def _count(self, *_: object) -> None:
+        self.n += 1
+
+
+def _growth(device: torch.device) -> list[dict[str, Any]]:
+    """Alignment of all pairs and layers by languages; ten of them on as many games as the goal says."""
+    points = []
+    for n in LANGUAGES:
+        family = build_family(FamilyConfig(kinds=[f"atomic*{n}"]), board(SIZE))
+        model = _model(family, device)
+        probes, games = _probes(model, family), SIZES.ten if n == 10 else SIZES.growth
+        moves, passes = _moves(family, 0, games, device), _Passes(model)
+        begun = perf_counter()
+        evaluate_probes(model, family, probes, moves, Precision.auto, 1000, torch.Generator())
+        seconds = perf_counter() - begun
+        points.append({"languages": n, "games": games, "seconds": round(seconds, 2), "passes": passes.n})
+        each = seconds / games
+        print(
+            f"{n:3} languages: {games:,} games in {seconds:.1f} s, {1e3 * each:.1f} ms a game; {passes.n} passes",
+            flush=True,
+        )
+    return points
+
+
+def _show(name: str, numbers: dict[str, Any]) -> None:
+    ours, slow, ratio = (numbers[f"{name}_{key}"] for key in ("ours_ms", "slow_ms", "ratio"))
+    print(f"{name}: {ours:.3f} ms a game, one position at a time {slow:,.0f} ms: {ratio:,.0f} times", flush=True)
+
+
+def measure_numbers(config: BenchCommand, device: torch.device) -> dict[str, Any]:
+    """Flat keys "measures.legality_ratio", "measures.alignment_ratio", "measures.ten_languages_s", and more."""
+    family = build_family(FamilyConfig(), board(SIZE))
+    model = _model(family, device)
+    numbers: dict[str, Any] = {}
+    if config.peers:
+        numbers |= _legality(family, model, device)
+        _show("legality", numbers)
+        numbers |= _alignment(family, model, _probes(model, family), device)
+        _show("alignment", numbers)
+    points = _growth(device)
+    numbers["ten_languages_s"] = {point["languages"]: point["seconds"] for point in points}.get(10)
+    numbers["languages"] = points
+    return {f"measures.{key}": round(v, 4) if isinstance(v, float) else v for key, v in numbers.items()}

@@ -1,0 +1,25 @@
+"""What was watched along a fine-tuning, as rows of the tidy table."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+LEGALITY = ("top1", "top1_restricted", "lenient", "mass", "first_token_mass", "wrong_language", "malformed", "chance")
+
+
+def transfer_rows(
+    lines: Sequence[Mapping[str, float]], names: Sequence[str], source: str, control: str
+) -> Iterator[Row]:
+    """Legality of every language by step and opening, and alignment with the source. lines: metrics.jsonl."""
+    for line in lines:
+        for key, value in line.items():
+            head: Row = {"measure": "transfer", "control": control, "source": source, "step": int(line["step"])}
+            judged = re.fullmatch(r"val/(.+?)(?:@(.+))?/(\w+)", key)
+            aligned = re.fullmatch(r"align/(.+)/(\w+)", key)
+            if judged and judged[1] in names and judged[3] in LEGALITY:
+                quantity, control_ = ("top1", "chance") if judged[3] == "chance" else (judged[3], control)
+                row = {"quantity": quantity, "control": control_, "language": judged[1], "opening": judged[2] or ""}
+                yield head | row | {"value": value}
+            elif aligned and aligned[1] in names:
+                yield head | {"quantity": aligned[2], "language": aligned[1], "value": value}
