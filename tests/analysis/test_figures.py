@@ -7,6 +7,7 @@ from analysis.folders import add_probe, add_run, add_transfer
 from matplotlib.figure import Figure
 
 from mothello.analysis import figures, heatmaps, tables
+from mothello.analysis.alignment_sections import class_sentence
 from mothello.analysis.runs import Run, find_runs
 from mothello.analysis.style import colours
 
@@ -46,11 +47,24 @@ def test_all_heat_maps_share_one_scale_that_holds_every_value(tmp_path: Path) ->
     assert {image.get_clim() for axis in drawn.axes for image in axis.get_images()} == {(low, high)}
 
 
-def test_many_languages_show_the_layer_of_the_headline_only(tmp_path: Path) -> None:
+def test_many_languages_show_the_layer_of_the_headline_only_in_the_order_of_their_classes(tmp_path: Path) -> None:
     table = tables.alignment_table(_runs(tmp_path, languages=20))
-    drawn = heatmaps.alignment_maps(table, "naive", "mlp", "absolute", heatmaps.scale(table))
+    order = [3, 1, *(i for i in range(20) if i not in (1, 3))]
+    drawn = heatmaps.ordered_maps(table, "mlp", "absolute", heatmaps.scale(table), order)
     assert [axis.get_title() for axis in drawn.axes[:2]] == ["layer 1", ""]
     assert len(_cells(drawn, 0)) == 400
+    labels = [tick.get_text() for tick in drawn.axes[0].get_yticklabels()]
+    assert labels[:3] == ["atomic_3", "atomic_1", "atomic_0"]
+
+
+def test_classes_in_words() -> None:
+    two = {"family": [0, 0, 0, 0, 1, 1, 2], "map": [0, 0, 1, 2, 0, 0, 0], "consistency": 0.9}
+    text = class_sentence(two)
+    assert "2 families (of 4 and 2) in 4 classes, 1 aligned with none" in text
+    assert ".90 of the aligned pairs" in text
+    assert class_sentence({"family": [0, 1], "map": [0, 0], "consistency": None}).startswith("No two languages")
+    one = {"family": [0, 0], "map": [0, 0], "consistency": 1.0}
+    assert "1 family (of 2) in 1 class;" in class_sentence(one)
 
 
 def test_layer_curves_draw_the_five_quantities(tmp_path: Path) -> None:

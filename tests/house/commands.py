@@ -46,7 +46,13 @@ TINY_PROBE = [
     "probe.test_games=8",
     "probe.draws=20",
     "probe.hidden=16",
+    "probe.held_out=8",
+    "probe.checks=2",
 ]
+TINY_CAUSAL = ["causal.cases=6", "causal.draws=20"]
+TINY_MEASURE = [
+    "device=cpu", "device.threads=1", "legality_games=4", "alignment.games=8", "alignment.pool=20", "alignment.draws=20",
+]  # fmt: skip
 
 
 def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: str) -> int:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from house.commands import MAINS, TINY, TINY_PROBE, run
+from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, run
 
 from mothello.commands import bench, corpus, study
 from mothello.config import SCHEMAS
@@ -16,7 +16,8 @@ from mothello.rundir import RunDir
 TUNING = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
 CALLS = {
     "train": ["+experiment=naive", "languages=mix", *TINY],
-    "probe": ["run=base", *TINY_PROBE],
+    "probe": ["run=base", *TINY_PROBE, "causal.cases=8"],
+    "measure": ["run=base", *TINY_MEASURE],
     "transfer": ["run=base", *TUNING, *TINY_PROBE],
     "report": ["runs=[base]"],
     "study": ["+study=tiny"],
@@ -30,6 +31,7 @@ WORDS = {
     "train": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "minutes"],
     "transfer": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "probes", "minutes"],
     "probe": ["probes", "parameters", "states", "tokens", "FLOPs", "memory", "rate", "minutes"],
+    "measure": ["languages", "legality", "pairs", "states", "memory", "minutes"],
     "generate": ["games", "disk", "rate", "minutes"],
     "import_games": ["games", "disk", "rate", "minutes"],
     "export_games": ["games", "disk", "rate", "minutes"],
@@ -82,7 +84,12 @@ def written(out: str) -> str:
 def call_of(script: str) -> list[str]:
     if script != "study":
         return CALLS[script]
-    lists = {"train": TINY, "probe": TINY_PROBE, "transfer": [*TUNING, *TINY_PROBE]}
+    lists = {
+        "train": TINY,
+        "probe": [*TINY_PROBE, "causal.cases=8"],
+        "measure": TINY_MEASURE,
+        "transfer": [*TUNING, *TINY_PROBE],
+    }
     named = [f"{key}=[{','.join(repr(text) for text in texts)}]" for key, texts in lists.items()]
     return ["+study=demo", "name=tiny", "experiments=[naive]", "transfer_from=[naive]", *named]
 
@@ -109,7 +116,7 @@ def test_nothing_is_written_but_what_would_be_is_said(
     assert promised.exists()
     made = tree(here)
     assert {path.split("/")[0] for path in made.keys() - before.keys()} <= {written(out).split("/")[0]}
-    if script in ("train", "probe", "transfer", "generate"):
+    if script in ("train", "probe", "measure", "transfer", "generate"):
         capsys.readouterr()
         assert run(monkeypatch, script, *call_of(script), "dry_run=true") == 0
         assert f"{written(out)} (finished already)" in capsys.readouterr().out
@@ -132,7 +139,7 @@ def test_a_study_names_every_run_and_what_is_done(
     capsys.readouterr()
     assert run(monkeypatch, "study", *call, "seeds=[0,1]", "dry_run=true") == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "runs/tiny/" in line]
-    assert [line.count("done") for line in lines] == [3, 0]
+    assert [line.count("done") for line in lines] == [4, 0]
     assert ["finished already" in line for line in lines] == [True, False]
     assert lines[0].split()[0] == "0.00"
 

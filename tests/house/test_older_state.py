@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from house.commands import TINY, TINY_PROBE, run
+from house.commands import TINY, TINY_CAUSAL, TINY_PROBE, run
 
 from mothello.commands.loading import load_run
 from mothello.rundir import RunDir
 
 CALL = ["+experiment=naive", *TINY, "checkpoint_every=1e-9"]
-PROBE = ["probe", "run=run", *TINY_PROBE]
+PROBE = ["probe", "run=run", *TINY_PROBE, *TINY_CAUSAL]
 TRANSFER = [
     "transfer", "run=run", *TINY_PROBE, "tracking=jsonl", "transfer.alignment=false", "transfer.data.games=64",
     "transfer.data.batch_size=16", "transfer.evaluation.games=8",

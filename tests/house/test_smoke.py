@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from house.commands import MAINS, TINY, TINY_PROBE, run
+from house.commands import MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
 
+from mothello.analysis.tidy import QUANTITIES
 from mothello.commands.loading import load_run
 from mothello.rundir import RunDir
 
@@ -39,16 +40,26 @@ def test_train_probe_transfer(
     for name, floor in results["floors"].items():
         assert results["final"][f"val/{name}/loss"] > floor["nats"] - 0.1
     source = loaded.family.names[-1]
-    assert run(monkeypatch, "probe", "run=run", *TINY_PROBE) == 0
+    assert run(monkeypatch, "measure", "run=run", *TINY_MEASURE) == 0
+    assert run(monkeypatch, "probe", "run=run", *TINY_PROBE, *TINY_CAUSAL) == 0
     probe = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
     assert run(monkeypatch, "transfer", "run=run", f"transfer.source={source}", *probe, *TINY_PROBE) == 0
     capsys.readouterr()
     assert run(monkeypatch, "train", *call) == 0
-    assert run(monkeypatch, "probe", "run=run", *TINY_PROBE) == 0
-    assert capsys.readouterr().out.count("finished already") == 2
+    assert run(monkeypatch, "probe", "run=run", *TINY_PROBE, *TINY_CAUSAL) == 0
+    assert run(monkeypatch, "measure", "run=run", *TINY_MEASURE) == 0
+    assert capsys.readouterr().out.count("finished already") == 3
     stored = json.loads(next(Path("run/transfer").glob("*/results.json")).read_text())
     assert stored["source"] == source
     assert set(stored["summary"]) == set(loaded.family.names)
+    table = load_run("run").table
+    assert set(table.measure) == {"probe", "causal", "patching", "legality", "alignment", "embedding", "transfer"}
+    assert set(table.quantity) <= set(QUANTITIES)
+    assert table.value.notna().all()
+    watched = table[table.measure == "transfer"]
+    assert set(watched.opening) == ({"", "".join(loaded.config.data.prefix)} if experiment == "prefix" else {""})
+    assert set(watched.control) == {"trained", "scratch", "chance"}
+    assert "retrieval_same_ply" in set(watched.quantity)
     assert len(stored["curves"]["step"]) == len(stored["curves"][source]) > 2
 
 
@@ -65,7 +76,8 @@ def test_a_study_with_its_report(
     call = [
         "+study=demo",
         listed("train", TINY),
-        listed("probe", TINY_PROBE),
+        listed("probe", [*TINY_PROBE, *TINY_CAUSAL]),
+        listed("measure", TINY_MEASURE),
         listed("transfer", [*TINY_PROBE, *short]),
     ]
     assert run(monkeypatch, "study", *call, "seeds=[0,1]", "dry_run=true") == 0

@@ -31,7 +31,7 @@ DEFINITIONS = {
     "Cosine, CKA": "Mean cosine of parallel states, each language centred; and linear centred kernel alignment "
     "(Kornblith et al. 2019) of the same states, at every ply by itself.",
     "Retrieval": "P@1: how often the parallel state is nearest, among a thousand states reached by different moves, "
-    "all of the other language (weak) or of both (strong). A rotation is fitted on other games (orthogonal Procrustes).",
+    "all of the other language (weak) or of both (strong). A rotation (orthogonal Procrustes) comes from other games.",
     "Errors": "False plus missed moves among the model's N likeliest, N the number of legal ones (Li et al. 2023).",
     "Floor, excess": "Conditional entropy of the next token given the game so far, over the positions scored; excess "
     "is the loss above it.",

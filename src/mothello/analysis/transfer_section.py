@@ -54,7 +54,8 @@ def _summary(material: Material) -> Markup:
     ]  # fmt: skip
     caption = (
         "Strict top-1 legality before and after fine-tuning. Forgotten: the peak less what is left. From scratch: "
-        "after the same fine-tuning of random weights. A dash: the source itself gained nothing or is meant, or not measured."
+        "after the same fine-tuning of random weights. A dash: the source itself gained nothing or is meant, or it was "
+        "not measured."
     )
     return table(head, rows, caption=caption, left=3)
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mothello.causal.config import CausalConfig
+from mothello.causal.intervene import CASES_AT_ONCE, Language
 from mothello.commands.cost_table import Costs, short, size
 from mothello.commands.cost_training import finetuning, training_costs
 from mothello.commands.loading import LoadedRun
@@ -30,6 +32,9 @@ from mothello.training.cost import flops_per_token, tokens_per_game
 from mothello.training.device import Precision
 from mothello.training.rate import Clock, Pace, pace
 
+EDITED, PATCHED = 4, 4
+"""Passes per case, layer and pair: edits once or onwards, random ones too; patches of one state or all, each with a
+reading of the donor."""
 BUDGET = 8.0
 """Seconds for measuring, about half of it for fitting."""
 
@@ -88,11 +93,27 @@ def _null(moves: Tensor, family: Family, config: ProbeConfig) -> Callable[[int],
     return work
 
 
+def _interventions(run: LoadedRun, config: CausalConfig, precision: Precision, clock: Clock) -> float:
+    """Seconds of all edits and patches, from answering some cases without one."""
+    names, layers = run.family.names[: config.languages], run.model.config.n_layer + 1
+    games = corpus(run.board, run.config.data.corpus_seed, Split.probe, 64)
+    moves = games.moves(torch.arange(64, device=run.model.head.weight.device)).repeat(-(-CASES_AT_ONCE // 64), 1)
+    moves = moves[: min(CASES_AT_ONCE, config.cases)]
+    seconds = 0.0
+    for index in range(len(names)):
+        written = Language(run.model, run.family, index, moves, torch.full_like(moves[:, 0], 3).long(), precision)
+        found = pace(lambda n, to=written: to.answer(None, slice(0, n)), len(moves), 1.0, clock, start=16)  # type: ignore[misc]
+        edits = len(names) * layers * (EDITED + PATCHED) + 2
+        seconds += edits * config.cases * found.each
+    return seconds
+
+
 def probing_costs(
-    run: LoadedRun, config: ProbeConfig, precision: Precision, baseline: bool, paces: Paces | None = None
-) -> Costs:
-    """Everything about a measurement with probes, but its folder. baseline: once more with random weights."""
-    model, family = run.model, run.family
+    run: LoadedRun, config: ProbeConfig, precision: Precision, causal: CausalConfig | None = None,
+    paces: Paces | None = None, clock: Clock = perf_counter,
+) -> Costs:  # fmt: skip
+    """Everything about a measurement with probes, but its folder. causal: as in measure_model, with the controls."""
+    model, family, baseline = run.model, run.family, causal is not None and config.random_weights
     if paces is None:
         paces = measure_probes(model, family, run.config.data.corpus_seed, config, precision)
     n, layers, times = len(family.languages), model.config.n_layer + 1, 1 + baseline
@@ -114,6 +135,8 @@ def probing_costs(
         "scoring": times * config.test_games * paces.score.each,
         "null": len(config.probes) * len(TARGETS) * layers * n * n * paces.null.each,
     }
+    if causal is not None and causal.cases and "linear" in config.probes:
+        parts["interventions"] = _interventions(run, causal, precision, clock)
     fit_states, scored_states = (n * layers * g * paces.plies for g in (fitted_on + held_out, config.test_games))
     twice = ", and again with random weights" if baseline else ""
     rows = {
@@ -138,9 +161,11 @@ def transfer_costs(
 ) -> Costs:
     """Fine-tuning, and the alignment before and after it. paces: of the probes, where they are known."""
     costs = training_costs(finetuning(config, run, source), budget)
+    if config.transfer.scratch:
+        costs = Costs(costs.rows, costs.parts | {"from scratch": costs.seconds})
     if not config.transfer.alignment:
         return costs
-    probes = probing_costs(run, config.probe, config.device.precision, False, paces)
+    probes = probing_costs(run, config.probe, config.device.precision, None, paces)
     return Costs(
         costs.rows | {"probes": f"{probes.rows['probes']}, before and after"},
         costs.parts | {"alignment": 2 * probes.seconds},

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import torch
 
+from mothello.commands.cost_measure import measure_costs
 from mothello.commands.cost_probing import Paces, measure_probes, probing_costs, transfer_costs
 from mothello.commands.cost_table import minutes, where
 from mothello.commands.cost_training import pretraining, training_costs
 from mothello.commands.loading import LoadedRun, family_of, games_of
-from mothello.config import ProbeCommand, TrainConfig, TransferCommand, identity, run_folder
+from mothello.config import MeasureCommand, ProbeCommand, TrainConfig, TransferCommand, identity, run_folder
 from mothello.data.split import Split
 from mothello.rundir import RunDir, fingerprint
 from mothello.training.device import Compile
@@ -24,6 +25,7 @@ class Planned(NamedTuple):
 
     train: TrainConfig
     probe: ProbeCommand
+    measure: MeasureCommand
     transfer: TransferCommand | None
 
 
@@ -32,6 +34,7 @@ class Seconds(NamedTuple):
 
     train: float = 0.0
     probe: float = 0.0
+    measure: float = 0.0
     transfer: float = 0.0
 
     def but(self, done: dict[str, bool]) -> "Seconds":
@@ -52,13 +55,14 @@ def measure_run(planned: Planned, device: torch.device, budget: float = _BUDGET)
         return measure_probes(run.model, family, config.data.corpus_seed, command.probe, precision, budget)
 
     paces, precision = probed(planned.probe), planned.probe.device.precision
-    probing = probing_costs(run, planned.probe.probe, precision, planned.probe.probe.random_weights, paces).seconds
+    probing = probing_costs(run, planned.probe.probe, precision, planned.probe.causal, paces).seconds
+    states = measure_costs(run, planned.measure, budget).seconds
     if planned.transfer is None:
-        return Seconds(trained, probing)
+        return Seconds(trained, probing, states)
     told = replace(planned.transfer, device=replace(planned.transfer.device, compile=Compile.never))
     source = family.index(told.transfer.source or family.names[0])
     aligned = probed(told) if told.transfer.alignment else None
-    return Seconds(trained, probing, transfer_costs(told, run, source, budget, aligned).seconds)
+    return Seconds(trained, probing, states, transfer_costs(told, run, source, budget, aligned).seconds)
 
 
 def _done(planned: Planned) -> dict[str, bool]:
@@ -67,6 +71,7 @@ def _done(planned: Planned) -> dict[str, bool]:
     done = {
         "train": folder.finished,
         "probe": folder.measure("probe", identity(planned.probe)).finished,
+        "measure": folder.measure("states", identity(planned.measure)).finished,
         "transfer": True,
     }
     if planned.transfer is not None:
@@ -79,16 +84,18 @@ def _done(planned: Planned) -> dict[str, bool]:
 def study_table(plan: Sequence[Planned], device: torch.device) -> str:
     """A line for each run, with the minutes of its parts, and the sum. Runs that differ by their seed cost the same."""
     known: dict[str, Seconds] = {}
-    lines, total = ["minutes   train   probe   transfer   folder"], 0.0
+    lines, total = ["minutes   train   probe   measure   transfer   folder"], 0.0
     for planned in plan:
         done, key = _done(planned), fingerprint(identity(planned.train))
         if not all(done.values()) and key not in known:
             known[key] = measure_run(planned, device)
         left = known.get(key, Seconds()).but(done)
         total += sum(left)
-        train, probe, transfer = ("done" if done[name] else minutes(value) for name, value in left._asdict().items())
+        train, probe, states, transfer = (
+            "done" if done[name] else minutes(value) for name, value in left._asdict().items()
+        )
         if planned.transfer is None:
             transfer = ""
         folder = where(RunDir(run_folder(planned.train)), planned.train.data.steps)
-        lines.append(f"{minutes(sum(left)):>7}{train:>8}{probe:>8}{transfer:>11}   {folder}")
+        lines.append(f"{minutes(sum(left)):>7}{train:>8}{probe:>8}{states:>10}{transfer:>11}   {folder}")
     return "\n".join([*lines, f"{minutes(total):>7}   in all"])

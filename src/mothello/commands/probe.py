@@ -173,7 +173,7 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
     run = load_run(config.run, device)
     folder = run.folder.measure("probe", identity(config))
     if config.dry_run:
-        costs = probing_costs(run, config.probe, config.device.precision, config.probe.random_weights)
+        costs = probing_costs(run, config.probe, config.device.precision, config.causal)
         print(costs.table(folder=f"{folder.path}{' (finished already)' if measured(folder, run) else ''}"), flush=True)
         return {}
     if measured(folder, run) and not config.force:

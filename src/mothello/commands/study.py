@@ -12,11 +12,13 @@ from mothello.analysis.report import write_report
 from mothello.analysis.runs import find_runs
 from mothello.commands.cost_study import Planned, study_table
 from mothello.commands.entry import CONFIGS, command
+from mothello.commands.measure import measure
 from mothello.commands.probe import probe
 from mothello.commands.train import resolve_device, train
 from mothello.commands.transfer import transfer
 from mothello.config import (
     ConfigError,
+    MeasureCommand,
     ProbeCommand,
     StudyCommand,
     TrainConfig,
@@ -61,8 +63,9 @@ def study(config: StudyCommand) -> Path | None:
         folder = run_folder(job)
         folders.append(folder)
         train(job)
-        probes, tuning = _measures(config, name, seed, folder)
+        probes, states, tuning = _measures(config, name, seed, folder)
         probe(probes)
+        measure(states)
         if tuning is not None:
             transfer(tuning)
         print(f"--- {name}, seed {seed} done after {(time.monotonic() - begun) / 60:.1f} minutes", flush=True)
@@ -71,13 +74,16 @@ def study(config: StudyCommand) -> Path | None:
     return page
 
 
-def _measures(config: StudyCommand, name: str, seed: int, folder: str) -> tuple[ProbeCommand, TransferCommand | None]:
+def _measures(
+    config: StudyCommand, name: str, seed: int, folder: str
+) -> tuple[ProbeCommand, MeasureCommand, TransferCommand | None]:
     """What is measured on a run."""
     probes = composed("probe", ProbeCommand, [f"run={folder}", *config.probe])
+    states = composed("measure", MeasureCommand, [f"run={folder}", *config.measure])
     if name not in config.transfer_from:
-        return probes, None
+        return probes, states, None
     told = [f"run={folder}", f"seed={seed}", f"tracking.group={config.name}"]
-    return probes, composed("transfer", TransferCommand, [*told, *config.transfer])
+    return probes, states, composed("transfer", TransferCommand, [*told, *config.transfer])
 
 
 main = command("study", StudyCommand, study)

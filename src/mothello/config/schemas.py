@@ -156,6 +156,8 @@ class StudyCommand:
     """Overrides for every training run."""
     probe: list[str] = field(default_factory=list)
     """Overrides for the probes of every run."""
+    measure: list[str] = field(default_factory=list)
+    """Overrides for what is measured without probes on every run."""
     transfer_from: list[str] = field(default_factory=list)
     """Experiments whose runs are also fine-tuned."""
     transfer: list[str] = field(default_factory=list)
