@@ -202,12 +202,10 @@ def test_isolation_gives_back_what_a_job_changes() -> None:
 
 
 @pytest.mark.parametrize(("apart", "compiled"), [(True, 4), (False, 2)])
-def test_a_later_model_of_a_sweep_is_still_compiled(
-    apart: bool, compiled: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@torch._dynamo.config.patch(recompile_limit=2)
+def test_a_later_model_of_a_sweep_is_still_compiled(apart: bool, compiled: int) -> None:
     """The negative control: without isolation torch stops compiling a function after some shapes, and only warns."""
     torch._dynamo.reset()
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 2)
     graphs = []
 
     def backend(graph: torch.fx.GraphModule, _: object) -> object:
