@@ -13,6 +13,8 @@ from reference import othello
 
 Word = Sequence[int]
 Square = othello.Square
+LONGEST_WORD = 3
+"""Languages of the kind split write a move as one to three tokens."""
 
 
 def squares_of(game: Sequence[int], squares: Sequence[int]) -> list[Square]:
@@ -23,16 +25,22 @@ def squares_of(game: Sequence[int], squares: Sequence[int]) -> list[Square]:
 def legality(
     model: Any, games: Sequence[Sequence[int]], words: Sequence[Word], squares: Sequence[int], size: int
 ) -> tuple[int, int]:
-    """Legal greedy moves and positions asked about, of a language that writes every move as one token."""
+    """Legal greedy moves and positions asked about, of a language that writes every move as one token.
+
+    As in the published evaluation three tokens are decoded behind every position, the longest word there is, whatever the
+    language, each by a pass over the whole row; the first word counts.
+    """
     right = asked = 0
     move_of = {word[0]: move for move, word in enumerate(words)}
     for game in games:
         for ply in range(1, len(game)):
-            tokens = torch.tensor([[words[move][0] for move in game[:ply]]])
-            with torch.no_grad():
-                token = int(model(tokens).logits[0, -1].argmax())
+            written = [words[move][0] for move in game[:ply]]
+            for _ in range(min(LONGEST_WORD, len(game) - ply)):
+                with torch.no_grad():
+                    logits = model(torch.tensor([written])).logits[0, -1]
+                written.append(int(logits.argmax()))
             state = othello.replay(squares_of(game[:ply], squares), size)[-1]
-            move = move_of.get(token)
+            move = move_of.get(written[ply])
             right += move is not None and divmod(squares[move], 8) in state.legal
             asked += 1
     return right, asked

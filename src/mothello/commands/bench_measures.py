@@ -23,7 +23,7 @@ from mothello.probing.crosslingual import Games, accuracy, evaluate_probes
 from mothello.probing.targets import N_CLASSES, TARGETS, board_targets
 from mothello.probing.train import FittedProbes, fit_probes
 from mothello.stages.stage import build_model
-from mothello.training.device import Precision
+from mothello.training.device import Precision, autocast
 
 SIZE = 6
 SMALL = ModelConfig(norm=Norm.rms, activation=Activation.relu2, bias=False, zero_init=True)
@@ -35,7 +35,7 @@ _ROUNDS = 3
 class Sizes(NamedTuple):
     """Games of each part; a test makes them few."""
 
-    ours: int = 512
+    ours: int = 2048
     slow: int = 4
     slow_alignment: int = 1
     ten: int = 1000
@@ -99,7 +99,8 @@ def _legality(family: Family, model: GPT, device: torch.device) -> dict[str, Any
     theirs = (perf_counter() - begun) / SIZES.slow
     counts = count_legality(model, few, family, 0)
     assert (int(counts.columns["top1"].sum()), int(counts.scored.sum())) == (right, asked), "legality differs"
-    ours = _best(lambda: count_legality(model, many, family, 0, games_at_once=256)) / SIZES.ours
+    with autocast(device, Precision.auto):
+        ours = _best(lambda: count_legality(model, many, family, 0, games_at_once=512)) / SIZES.ours
     return {"legality_ours_ms": 1e3 * ours, "legality_slow_ms": 1e3 * theirs, "legality_ratio": theirs / ours}
 
 

@@ -20,11 +20,12 @@ from mothello.commands.train import resolve_device
 from mothello.config import MeasureCommand, identity, plain
 from mothello.data.split import Split, corpus
 from mothello.languages.family import Family
-from mothello.legality.estimate import count_legality
+from mothello.legality.estimate import count_legality, rules
 from mothello.model.transformer import GPT
 from mothello.othello.symmetry import OPENING_MAPS, move_map
 from mothello.seeding import derive, generator
 from mothello.stages.stage import build_model
+from mothello.training.device import autocast
 
 Row = dict[str, Any]
 BY_PLY = ("top1", "mass", "chance")
@@ -35,9 +36,11 @@ def legality_rows(run: LoadedRun, config: MeasureCommand) -> Iterator[Row]:
     """Every column of exact legality, with intervals over games, in every language."""
     moves = corpus(run.board, run.config.data.corpus_seed, Split.probe, config.legality_games)
     games = moves.moves(torch.arange(config.legality_games, device=run.model.head.weight.device))
+    truth = rules(games, run.family)
     bootstrap = Bootstrap(len(games), config.alignment.draws, generator(0, "bootstrap"))
     for index, name in enumerate(tqdm(run.family.names, desc="legality", unit="language", mininterval=1)):
-        counts = count_legality(run.model, games, run.family, index, exact=True)
+        with autocast(games.device, config.device.precision):
+            counts = count_legality(run.model, games, run.family, index, exact=True, truth=truth)
         plies = counts.scored.sum(1).cpu()
         for quantity, column in counts.columns.items():
             control = "chance" if quantity == "chance" else "trained"

@@ -9,7 +9,7 @@ from torch import Tensor
 from mothello.data.batch import Batch, in_language
 from mothello.languages.family import Family, Output
 from mothello.legality.exact import legal_mass, next_moves
-from mothello.legality.greedy import greedy_moves
+from mothello.legality.greedy import first_logits, greedy_moves
 from mothello.model.transformer import GPT
 from mothello.othello.bitboard import legal_moves, popcount
 from mothello.othello.replay import replay, squares_to_moves
@@ -70,10 +70,10 @@ class Counts(NamedTuple):
         return [value if value == value else None for value in values]
 
 
-def _count(model: GPT, batch: Batch, family: Family, language: int, exact: bool) -> Counts:
-    truth = rules(batch.moves, family)
-    full = greedy_moves(model, batch, family, language)
-    restricted = greedy_moves(model, batch, family, language, restricted=True)
+def _count(model: GPT, batch: Batch, truth: Rules, family: Family, language: int, exact: bool) -> Counts:
+    first = first_logits(model, batch)
+    full = greedy_moves(model, batch, family, language, first=first)
+    restricted = greedy_moves(model, batch, family, language, restricted=True, first=first)
 
     def legal(move: Tensor, allowed: Tensor) -> Tensor:
         return (move >= 0) & allowed.gather(-1, move.clamp(min=0).unsqueeze(-1)).squeeze(-1)
@@ -100,32 +100,36 @@ def _count(model: GPT, batch: Batch, family: Family, language: int, exact: bool)
 
 def count_legality(
     model: GPT, moves: Int8[Tensor, "game ply"], family: Family, language: int, games_at_once: int = 64,
-    exact: bool = False,
+    exact: bool = False, truth: Rules | None = None,
 ) -> Counts:  # fmt: skip
     """Legality of the next move after every ply of the games, written in one language; eval mode, no gradients.
 
     Columns: top1 (strict, greedy decoding of the whole move), top1_restricted (tokens of the language only), lenient
     (either colour), wrong_language, malformed, chance (a random empty square), and mass (first_token_mass where words
     have several tokens). exact: mass by the chain rule for every kind of language, mass_restricted, and spelled (on
-    moves of the language, legal or not); a pass of the model per few inner nodes of the tree of words.
+    moves of the language, legal or not); a pass of the model per few inner nodes of the tree of words. truth: the
+    :func:`rules` of the games where they are known.
     """
     assert not model.training, "legality is measured in eval mode"
-    with torch.no_grad():
-        parts = [
-            _count(model, in_language(moves[at : at + games_at_once], language, family), family, language, exact)
-            for at in range(0, len(moves), games_at_once)
-        ]
+    truth = rules(moves, family) if truth is None else truth
+    with torch.inference_mode():
+        parts = []
+        for at in range(0, len(moves), games_at_once):
+            some = slice(at, at + games_at_once)
+            known = Rules(*(field[some] for field in truth))
+            parts.append(_count(model, in_language(moves[some], language, family), known, family, language, exact))
     names = parts[0].columns
     columns = {name: torch.cat([part.columns[name] for part in parts]) for name in names}
     return Counts(columns, torch.cat([part.scored for part in parts]))
 
 
 def legality(
-    model: GPT, moves: Int8[Tensor, "game ply"], family: Family, language: int, games_at_once: int = 64
-) -> dict[str, Any]:
+    model: GPT, moves: Int8[Tensor, "game ply"], family: Family, language: int, games_at_once: int = 64,
+    truth: Rules | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """The columns of :func:`count_legality` as means over scored plies, in 0..1, with the standard error of top1 over
     games and top1_by_ply, a list with None where nothing is scored."""
-    counts = count_legality(model, moves, family, language, games_at_once)
+    counts = count_legality(model, moves, family, language, games_at_once, truth=truth)
     result: dict[str, Any] = {name: counts.mean(name) for name in counts.columns}
     plies = counts.scored.sum(1)
     residual = counts.columns["top1"].sum(1) - result["top1"] * plies

@@ -17,6 +17,10 @@ from mothello.languages.language import DEAD, ROOT
 from mothello.model.transformer import GPT
 
 
+ROWS_AT_ONCE = 128
+"""Games in one pass of the model: more of them leave a CPU's cache."""
+
+
 class Greedy(NamedTuple):
     """The move that follows each ply, by argmax. Entry t follows move t; the last move of a game is predicted too."""
 
@@ -55,22 +59,24 @@ def branches(
     return tokens, positions, mask
 
 
+def first_logits(model: GPT, batch: Batch) -> Float[Tensor, "game ply output"]:
+    """What the model says behind every ply of the games themselves, but the last."""
+    ends = batch.move_ends[:, :-1].clamp(min=0)
+    logits = torch.cat([model(rows).logits for rows in batch.tokens.split(ROWS_AT_ONCE)])
+    return logits.gather(1, ends.unsqueeze(-1).expand(-1, -1, logits.shape[-1])).float()
+
+
 def greedy_moves(
-    model: GPT,
-    batch: Batch,
-    family: Family,
-    language: int,
-    restricted: bool = False,
-    longest: int | None = None,
+    model: GPT, batch: Batch, family: Family, language: int, restricted: bool = False, first: Tensor | None = None
 ) -> Greedy:
     """Decode the next move after every ply of games in one language.
 
-    restricted: choose among the tokens of the language alone. Call in eval mode, without gradients.
+    restricted: choose among the tokens of the language alone. first: the games' :func:`first_logits` where they are
+    known. Call in eval mode, without gradients.
     """
     device = batch.tokens.device
     ends = batch.move_ends[:, :-1].clamp(min=0)
-    logits = model(batch.tokens).logits.float()
-    logits = logits.gather(1, ends.unsqueeze(-1).expand(-1, -1, logits.shape[-1]))
+    logits = first_logits(model, batch) if first is None else first
     nothing = torch.zeros(ends.shape, dtype=torch.bool, device=device)
     if family.output is Output.unified:
         return Greedy(logits.argmax(-1), nothing, nothing, logits.softmax(-1))
@@ -86,7 +92,7 @@ def greedy_moves(
     state, move = next_state[ROOT, token], move_at[ROOT, token]
     foreign = ~own[token]
     written: list[Tensor] = []
-    for _ in range(1, longest or family.languages[language].max_word):
+    for _ in range(1, family.languages[language].max_word):
         open_words = (state != DEAD) & (state != ROOT)
         if not bool(open_words.any()):
             break
