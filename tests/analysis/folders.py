@@ -79,7 +79,7 @@ def add_run(
 
 def add_probe(
     folder: RunDir, own: float, cross: float, constant: float = 0.6, random: float = 0.62, null: float = 0.5,
-    languages: int = 2, best: float | None = None, games: int = 100,
+    languages: int = 2, best: float | None = None, games: int = 100, causal: bool = False,
 ) -> None:  # fmt: skip
     """A probe measurement: accuracy ``own`` on the diagonal and ``cross`` off it, ``best`` under the map "main"."""
     spoken, layers = names(languages), 3
@@ -111,7 +111,8 @@ def add_probe(
     }  # fmt: skip
     inner = RunDir(folder.path / "measures" / f"probe-{games:08d}")
     write(inner, "probe", content)
-    write_tidy(inner.path, probe_rows(accuracy, spoken, constant, random, null, games))
+    edits = causal_rows(languages) if causal else []
+    write_tidy(inner.path, probe_rows(accuracy, spoken, constant, random, null, games) + edits)
 
 
 def probe_rows(
@@ -155,3 +156,49 @@ def add_transfer(folder: RunDir, languages: int = 2) -> None:
     write(inner, "transfer", content)
     for step in (0, 5, 10):
         inner.append_metrics({"step": step, **{f"val/{n}/lenient": 0.6 + step / 100 for n in spoken}})
+
+
+def add_states(folder: RunDir, near: float = 0.4, top1: float = 0.9, languages: int = 2) -> None:
+    """Exact legality and alignment without probes; every quantity of the trained model is ``near`` at layer 1."""
+    spoken, rows = names(languages), list[dict[str, Any]]()
+    for name in spoken:
+        for quantity in ("top1", "top1_restricted", "lenient", "mass", "mass_restricted", "spelled"):
+            rows.append(
+                {"measure": "legality", "quantity": quantity, "control": "trained", "language": name, "value": top1}
+            )
+        rows.append({"measure": "legality", "quantity": "top1", "control": "chance", "language": name, "value": 0.4})
+        rows.append(
+            {"measure": "legality", "quantity": "top1", "control": "trained", "language": name, "ply": 1, "value": 0}
+        )
+    rows.append({"measure": "alignment", "quantity": "retrieval_same_ply", "control": "chance", "value": 0.03})
+    for source, language in ((a, b) for a in spoken for b in spoken if a != b):
+        pair = {"source": source, "language": language}
+        for layer in range(3):
+            for quantity in ("cosine", "cka_within_ply", "retrieval_same_ply", "retrieval_strong", "procrustes"):
+                for control, value in (("trained", near if layer == 1 else 0.1), ("random_weights", 0.05)):
+                    head = {"measure": "alignment", "quantity": quantity, "control": control, "layer": layer}
+                    rows += [head | pair | {"map": m, "value": value * (1 if m == "identity" else 0.5)} for m in MAPS]
+        for quantity in ("neighbours", "margin"):
+            head = {"measure": "embedding", "quantity": quantity, "control": "trained", "layer": 0}
+            rows += [head | pair | {"map": m, "value": near if m == "identity" else 2 * near} for m in MAPS]
+    inner = RunDir(folder.path / "measures" / "states-00000001")
+    write(inner, "states", {"legality": {}, "states": {}, "games": 100})
+    write_tidy(inner.path, rows)
+
+
+def causal_rows(languages: int = 2) -> list[dict[str, Any]]:
+    """Interventions: 1 error within a language, 2 across, 3 in random directions, 4 without; patching likewise."""
+    spoken, rows = names(languages), list[dict[str, Any]]()
+    for measure, quantity in (
+        ("causal", "flip_error"), ("causal", "erase_error"), ("patching", "patch_last_error"),
+        ("patching", "patch_all_error"),
+    ):  # fmt: skip
+        for language in spoken:
+            head = {"measure": measure, "quantity": quantity, "language": language}
+            rows += [head | {"control": "null", "value": 4.0}, head | {"control": "floor", "value": 0.5}]
+            for source in spoken:
+                for layer in range(3):
+                    value = 1.0 if source == language else 2.0
+                    here = head | {"source": source, "layer": layer}
+                    rows += [here | {"control": "trained", "value": value}, here | {"control": "random", "value": 3.0}]
+    return rows

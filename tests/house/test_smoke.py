@@ -53,7 +53,8 @@ def test_train_probe_transfer(
     assert stored["source"] == source
     assert set(stored["summary"]) == set(loaded.family.names)
     table = load_run("run").table
-    assert set(table.measure) == {"probe", "causal", "patching", "legality", "alignment", "embedding", "transfer"}
+    assert set(table.measure) == {"probe", "causal", "patching", "legality", "alignment", "embedding", "transfer",
+                                  "training"}  # fmt: skip
     assert set(table.quantity) <= set(QUANTITIES)
     assert table.value.notna().all()
     watched = table[table.measure == "transfer"]

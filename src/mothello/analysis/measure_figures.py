@@ -79,7 +79,8 @@ def causal_curves(tidy: pd.DataFrame) -> Figure:
 def _errors(axis: Axes, data: pd.DataFrame) -> None:
     for regime, colour in colours(data).items():
         of = data[data.regime == regime]
-        made, within = of[of.control == "trained"], of.source == of.language
+        made = of[of.control == "trained"]
+        within = made.source == made.language
         seeds(axis, made[within], "layer", "value", color=colour, label=regime)
         seeds(axis, made[~within], "layer", "value", color=colour, linestyle=(0, (4, 2)), linewidth=1.5)
         random = of[of.control == "random"]

@@ -3,14 +3,16 @@
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mothello.rundir import RunDir
+
 COLUMNS = {
-    "measure": "probe, alignment, embedding, legality, causal, patching, transfer: what was done",
+    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer: what was done",
     "quantity": "what the value is; its unit is in QUANTITIES",
     "control": "trained: the model itself. random_weights: the same model never trained. shuffled: probes of another "
     "game's board. constant: the best guess per ply and cell. unrelated: paired with another game. image: boards "
@@ -25,7 +27,7 @@ COLUMNS = {
     "map": "symmetry of the opening under which the two are compared; empty: none",
     "square": "of numbers about one square",
     "ply": "of numbers about one ply, counted from 1",
-    "step": "of numbers along a fine-tuning: its step",
+    "step": "of numbers along a training or a fine-tuning: its step",
     "opening": "of legality on games that begin so; empty: all games",
     "value": "the number",
     "low": "95% interval over games, percentile bootstrap",
@@ -64,6 +66,11 @@ QUANTITIES = {
     "top1": "share of plies after which the greedy move is legal (strict), 0..1",
     "top1_restricted": "the same, choosing among the tokens of the language",
     "lenient": "share of plies after which the greedy move is legal for either colour, 0..1",
+    "loss": "held-out loss, nats a token; with control floor the loss nobody can go below",
+    "excess_nats": "loss above the floor",
+    "train_loss": "loss of the batch, nats a token",
+    "train_gradient_norm": "norm of the gradients before clipping",
+    "train_seconds": "seconds of training, evaluations included",
     "first_token_mass": "probability on tokens that begin a legal move, 0..1",
     "mass": "probability on legal moves, by the chain rule over their tokens, 0..1",
     "mass_restricted": "the same, every token chosen among those of the language",
@@ -72,6 +79,17 @@ QUANTITIES = {
     "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
 }
 """Quantity -> its unit and meaning."""
+
+WORDS = ["measure", "quantity", "control", "probe", "target", "source", "language", "map", "square", "opening"]
+"""The columns that hold words; the others hold numbers."""
+
+TRAINING = {
+    "loss": "loss", "floor": "loss", "excess_nats": "excess_nats", "top1": "top1", "top1_restricted": "top1_restricted",
+    "chance": "top1", "lenient": "lenient", "mass": "mass", "first_token_mass": "first_token_mass",
+    "wrong_language": "wrong_language", "malformed": "malformed", "gradient_norm": "gradient_norm",
+    "seconds": "seconds",
+}  # fmt: skip
+"""What metrics.jsonl holds, by the last part of its names."""
 
 FILE = "table.csv.gz"
 
@@ -90,19 +108,41 @@ def write_tidy(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def read_tidy(folder: Path) -> pd.DataFrame:
     """A measurement's table; absent numbers are NaN and absent words empty. ValueError names a file that is none."""
     path = folder / FILE
-    words = ["measure", "quantity", "control", "probe", "target", "source", "language", "map", "square", "opening"]
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(words, str))
+        table = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""])
     except (OSError, EOFError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path}: {', '.join(missing)} missing")
-    return table.assign(**{name: table[name].fillna("") for name in words})
+    return table.assign(**{name: table[name].fillna("") for name in WORDS})
+
+
+def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """metrics.jsonl of a pretraining as rows: held-out numbers by language, or their means (language empty); losses."""
+    for line in lines:
+        for key, value in line.items():
+            parts = key.split("/")
+            if parts[0] in ("val", "train") and parts[-1] in TRAINING and value is not None:
+                control = {"chance": "chance", "floor": "floor"}.get(parts[-1], "trained")
+                quantity = TRAINING[parts[-1]] if parts[0] == "val" else f"train_{parts[-1]}"
+                yield {
+                    "measure": "training", "quantity": quantity,
+                    "control": control, "language": parts[1] if len(parts) == 3 else "", "step": line["step"],
+                    "value": value,
+                }  # fmt: skip
 
 
 def all_tables(run: Path) -> pd.DataFrame:
-    """The tables of all measurements inside a run's folder; "folder" is the measurement's, relative to the run."""
+    """The training and all measurements inside a run's folder; "folder" is the measurement's, relative to the run."""
     found = sorted(path.parent for path in run.glob(f"*/*/{FILE}"))
     tables = [read_tidy(folder).assign(folder=str(folder.relative_to(run))) for folder in found]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*COLUMNS, "folder"])
+    trained = pd.DataFrame(training_rows(RunDir(run).read_metrics()))
+    if len(trained):
+        tables.insert(0, trained.assign(folder="."))
+    if not tables:
+        return pd.DataFrame(columns=[*COLUMNS, "folder"])
+    whole = pd.concat(tables, ignore_index=True)
+    return whole.assign(**{name: whole[name].fillna("") for name in WORDS if name in whole}).reindex(
+        columns=[*COLUMNS, "folder"]
+    )

@@ -7,7 +7,7 @@ from mothello.analysis.regimes import anchors, role, setting
 from mothello.analysis.runs import Run
 from mothello.analysis.statistics import Estimate, Headline
 
-READS_ABOVE = 0.10
+READS_ABOVE = 0.05
 """Own accuracy above the best constant and above random weights that counts as reading the board."""
 ALIGNED_BELOW = 0.03
 """Loss across languages up to which the unified regime counts as aligned."""

@@ -1,6 +1,7 @@
 """load_run: a run folder -> model, languages and config, in a script or a notebook."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from mothello.model.transformer import GPT
 from mothello.othello.board import Board, board
 from mothello.othello.notation import parse_move
 from mothello.rundir import RunDir
+from mothello.seeding import derive
 from mothello.stages.stage import build_model
 from mothello.training import checkpoint
 
@@ -115,6 +117,14 @@ def load_run(path: str | Path, device: torch.device | str = "cpu") -> LoadedRun:
     for line in problems:
         log.warning("%s; using the one before, step %d of %d", line, found.step, config.data.steps)
     return LoadedRun(folder, config, board(config.board.size), family, model.to(device).eval(), found.step)
+
+
+def never_trained(run: LoadedRun) -> GPT:
+    """A model of the run's shape with random weights: the control of every measure. Its blocks do add something to the
+    stream, also where training starts from blocks that add nothing: those would make it a model without layers."""
+    model = build_model(replace(run.config.model, zero_init=False), run.family)
+    model.initialize(derive(run.config.seed, "random weights"))
+    return model.to(run.model.head.weight.device).eval()
 
 
 def measured(folder: RunDir, run: LoadedRun) -> bool:

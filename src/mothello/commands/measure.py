@@ -14,7 +14,7 @@ from mothello.analysis.tidy import write_tidy
 from mothello.bootstrap import Bootstrap
 from mothello.commands.cost_measure import measure_costs
 from mothello.commands.entry import command
-from mothello.commands.loading import LoadedRun, load_run, measured
+from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
 from mothello.commands.running import alone
 from mothello.commands.train import resolve_device
 from mothello.config import MeasureCommand, identity, plain
@@ -23,9 +23,8 @@ from mothello.languages.family import Family
 from mothello.legality.estimate import count_legality, rules
 from mothello.model.transformer import GPT
 from mothello.othello.symmetry import OPENING_MAPS, move_map
-from mothello.seeding import derive, generator
-from mothello.stages.stage import build_model
-from mothello.training.device import autocast
+from mothello.seeding import generator
+from mothello.training.device import Compile, autocast
 
 Row = dict[str, Any]
 BY_PLY = ("top1", "mass", "chance")
@@ -37,10 +36,12 @@ def legality_rows(run: LoadedRun, config: MeasureCommand) -> Iterator[Row]:
     moves = corpus(run.board, run.config.data.corpus_seed, Split.probe, config.legality_games)
     games = moves.moves(torch.arange(config.legality_games, device=run.model.head.weight.device))
     truth = rules(games, run.family)
+    compiled = config.device.compile is Compile.always
+    model: GPT = torch.compile(run.model) if compiled else run.model  # type: ignore[assignment]
     bootstrap = Bootstrap(len(games), config.alignment.draws, generator(0, "bootstrap"))
     for index, name in enumerate(tqdm(run.family.names, desc="legality", unit="language", mininterval=1)):
         with autocast(games.device, config.device.precision):
-            counts = count_legality(run.model, games, run.family, index, exact=True, truth=truth)
+            counts = count_legality(model, games, run.family, index, exact=True, truth=truth)
         plies = counts.scored.sum(1).cpu()
         for quantity, column in counts.columns.items():
             control = "chance" if quantity == "chance" else "trained"
@@ -120,8 +121,7 @@ def measure_states(run: LoadedRun, config: MeasureCommand) -> list[Row]:
     rows += [_row(value, "alignment") for value in chances(positions)]
     models = {"trained": run.model}
     if config.alignment.random_weights:
-        fresh = build_model(run.config.model, run.family).initialize(derive(run.config.seed, "random weights"))
-        models["random_weights"] = fresh.to(run.model.head.weight.device).eval()
+        models["random_weights"] = never_trained(run)
     for control, model in models.items():
         rows += alignment_rows(model, run.family, positions, config, control)
         rows += embedding_rows(model, run.family, control)

@@ -10,7 +10,7 @@ from mothello.causal.config import CausalConfig
 from mothello.commands.causal_table import causal_rows, causal_summary
 from mothello.commands.cost_probing import probing_costs
 from mothello.commands.entry import command
-from mothello.commands.loading import LoadedRun, load_run, measured
+from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
 from mothello.commands.probe_table import Row, board_rows, probe_rows, shuffled_rows
 from mothello.commands.running import alone
 from mothello.commands.train import resolve_device
@@ -26,8 +26,7 @@ from mothello.probing.crosslingual import CrossLingual, Games, accuracy, evaluat
 from mothello.probing.headline import headline
 from mothello.probing.targets import TARGETS, BoardTargets, board_targets
 from mothello.probing.train import SHUFFLED, FittedProbes, fit_probes
-from mothello.seeding import derive, generator
-from mothello.stages.stage import build_model
+from mothello.seeding import generator
 from mothello.training.device import Precision
 
 
@@ -154,10 +153,8 @@ def measure_model(
     trained = measure(model, family, seed, config, precision, "probes", causal is not None and config.shuffled)
     untrained = None
     if causal is not None and config.random_weights:
-        device = model.head.weight.device
-        fresh = build_model(run.config.model, family).initialize(derive(run.config.seed, "random weights"))
         title = "probes, random weights"
-        untrained = measure(fresh.to(device).eval(), family, seed, config, precision, title, shuffled=False)
+        untrained = measure(never_trained(run), family, seed, config, precision, title, shuffled=False)
     results = results_of(trained, untrained, family, config)
     rows = list(rows_of(trained, untrained, family, config, results["headline"]))
     if causal is not None:
