@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 .PHONY: help setup demo test slow lint clean
 
 help:
-	@echo "make demo   the main job: three regimes, probes, transfer, report (about 8 minutes on two cores)"
+	@echo "make demo   the main job: three regimes, probes, transfer, report (about 7 minutes on two cores)"
 	@echo "make test   ruff, mypy, pytest"
 	@echo "make slow   the long proofs"
 	@echo "make clean  remove the virtual environment and caches; runs/ stays"

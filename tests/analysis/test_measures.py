@@ -112,3 +112,9 @@ def test_sections_are_left_out_where_nothing_was_measured(tmp_path: Path) -> Non
     assert not exact_section(material)
     assert not state_section(material)
     assert not causal_section(material)
+
+
+def test_the_documentation_names_every_column_and_quantity() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "measurements.md").read_text()
+    for name, meaning in (COLUMNS | QUANTITIES).items():
+        assert f"| `{name}` | {meaning} |" in text

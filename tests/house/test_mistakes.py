@@ -244,6 +244,12 @@ def test_an_unknown_source_language(
     folder = damaged(finished, tmp_path)
     call = ["transfer", f"run={folder}", "transfer.source=latin", "device=cpu"]
     fails(monkeypatch, capsys, tmp_path, call, ["transfer.source", "latin", "atomic_0, atomic_1"])
+    call = ["transfer", f"run={folder}", "transfer.openings=[[b1,z9]]", "device=cpu"]
+    fails(monkeypatch, capsys, tmp_path, call, ["transfer.openings", "z9"])
+    call = ["measure", f"run={folder}", "alignment.pool=1", "device=cpu"]
+    fails(monkeypatch, capsys, tmp_path, call, ["alignment.pool", "1 is below 2"])
+    call = ["probe", f"run={folder}", "causal.strength=0", "device=cpu"]
+    fails(monkeypatch, capsys, tmp_path, call, ["causal.strength", "not positive"])
 
 
 def test_from_a_shell(tmp_path: Path) -> None:

@@ -65,8 +65,10 @@ def causal_curves(tidy: pd.DataFrame) -> Figure:
         _errors(axis, tidy[tidy.quantity == quantity])
         title(axis, name)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set(xlabel="edited after layer (0: embeddings)", ylim=(0, None))
-    for axis in axes[::2]:
+        axis.set(xlabel="edited after layer (0: embeddings)")
+    for axis in axes[::2]:  # the other shares its scale
+        axis.autoscale(axis="y")
+        axis.set_ylim(bottom=0)
         axis.set_ylabel("false and missed moves")
     styles = {"within a language": "-", "across languages": (0, (4, 2)), "random direction": ":"}
     for label, dashes in styles.items():
