@@ -22,28 +22,58 @@ def squares_of(game: Sequence[int], squares: Sequence[int]) -> list[Square]:
     return [divmod(squares[move], 8) for move in game]
 
 
-def legality(
-    model: Any, games: Sequence[Sequence[int]], words: Sequence[Word], squares: Sequence[int], size: int
-) -> tuple[int, int]:
-    """Legal greedy moves and positions asked about, of a language that writes every move as one token.
+def greedy(model: Any, written: Sequence[int], steps: int, own: Sequence[int] | None = None) -> int:
+    """The next token by argmax, among those of ``own`` if given. As in the published evaluation as many tokens are decoded as
+    the longest word has, whatever the language, each by a pass over the whole row; the first word counts."""
+    row = list(written)
+    for _ in range(steps):
+        with torch.no_grad():
+            logits = model(torch.tensor([row])).logits[0, -1]
+        row.append(int(logits.argmax()) if own is None else max(own, key=lambda token: float(logits[token])))
+    return row[len(written)]
 
-    As in the published evaluation three tokens are decoded behind every position, the longest word there is, whatever the
-    language, each by a pass over the whole row; the first word counts.
-    """
-    right = asked = 0
+
+def top1(
+    model: Any, games: Sequence[Sequence[int]], words: Sequence[Word], squares: Sequence[int], size: int
+) -> dict[str, float]:
+    """Strict legality alone: sums over positions, and their number, of a language with one token a move."""
+    totals = {"top1": 0.0, "positions": 0.0}
     move_of = {word[0]: move for move, word in enumerate(words)}
     for game in games:
         for ply in range(1, len(game)):
             written = [words[move][0] for move in game[:ply]]
-            for _ in range(min(LONGEST_WORD, len(game) - ply)):
-                with torch.no_grad():
-                    logits = model(torch.tensor([written])).logits[0, -1]
-                written.append(int(logits.argmax()))
+            move = move_of.get(greedy(model, written, min(LONGEST_WORD, len(game) - ply)))
             state = othello.replay(squares_of(game[:ply], squares), size)[-1]
-            move = move_of.get(written[ply])
-            right += move is not None and divmod(squares[move], 8) in state.legal
-            asked += 1
-    return right, asked
+            totals["top1"] += move is not None and divmod(squares[move], 8) in state.legal
+            totals["positions"] += 1
+    return totals
+
+
+def legality(
+    model: Any, games: Sequence[Sequence[int]], words: Sequence[Word], squares: Sequence[int], size: int
+) -> dict[str, float]:
+    """Every column of the project's legality: sums over positions, and their number, of a language with one token a move."""
+    names = ("top1", "top1_restricted", "lenient", "wrong_language", "malformed", "chance", "mass", "positions")
+    totals = dict.fromkeys(names, 0.0)
+    move_of = {word[0]: move for move, word in enumerate(words)}
+    for game in games:
+        for ply in range(1, len(game)):
+            written = [words[move][0] for move in game[:ply]]
+            steps = min(LONGEST_WORD, len(game) - ply)
+            token, restricted = greedy(model, written, steps), greedy(model, written, steps, sorted(move_of))
+            state = othello.replay(squares_of(game[:ply], squares), size)[-1]
+            either = {*othello.legal(state.discs, "black", size), *othello.legal(state.discs, "white", size)}
+            for column, one, legal in (
+                ("top1", token, state.legal), ("top1_restricted", restricted, state.legal), ("lenient", token, either),
+            ):  # fmt: skip
+                totals[column] += one in move_of and divmod(squares[move_of[one]], 8) in legal
+            totals["wrong_language"] += token not in move_of
+            totals["chance"] += len(state.legal) / (size * size - len(state.discs))
+            with torch.no_grad():
+                p = model(torch.tensor([written])).logits[0, -1].softmax(-1)
+            totals["mass"] += sum(float(p[t]) for t, m in move_of.items() if divmod(squares[m], 8) in state.legal)
+            totals["positions"] += 1
+    return totals
 
 
 def cells_read(

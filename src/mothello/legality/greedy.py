@@ -16,8 +16,8 @@ from mothello.languages.family import Family, Output
 from mothello.languages.language import DEAD, ROOT
 from mothello.model.transformer import GPT
 
-ROWS_AT_ONCE = 128
-"""Games in one pass of the model: more of them leave a CPU's cache."""
+ROWS_AT_ONCE = 256
+"""Games in one pass of the model."""
 
 
 class Greedy(NamedTuple):
