@@ -75,12 +75,16 @@ def json_text(content: Any, **more: Any) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    write_whole(path, text.encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """The file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.parent / f"{_PART}{path.name}-{os.getpid()}"
     try:
-        with part.open("w") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

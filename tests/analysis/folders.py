@@ -199,6 +199,6 @@ def causal_rows(languages: int = 2) -> list[dict[str, Any]]:
             for source in spoken:
                 for layer in range(3):
                     value = 1.0 if source == language else 2.0
-                    here = head | {"source": source, "layer": layer}
+                    here = head | {"source": source, "layer": layer, "map": "identity"}
                     rows += [here | {"control": "trained", "value": value}, here | {"control": "random", "value": 3.0}]
     return rows

@@ -64,7 +64,7 @@ def test_a_measurement_with_a_damaged_table_is_left_out(tmp_path: Path, caplog: 
     (run,) = find_runs([str(tmp_path)])
     assert run.probe is None
     assert FILE in caplog.text
-    assert set(run.tidy.measure) == {"legality", "alignment", "embedding"}
+    assert set(run.tidy.measure) == {"training", "legality", "alignment", "embedding"}
 
 
 def test_all_tables_of_a_run(tmp_path: Path) -> None:

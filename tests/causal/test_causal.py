@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mothello.causal.cases import EMPTY, MINE, THEIRS, draw_cases, top_n_errors
 from mothello.causal.config import CausalConfig
-from mothello.causal.intervene import Language, interventions, without
+from mothello.causal.intervene import Language, _Steering, directions, interventions, without
 from mothello.causal.patching import draw_patches, patched, unpatched
 from mothello.commands.causal_table import causal_rows, causal_summary
 from mothello.data.split import Split, corpus
@@ -20,6 +20,7 @@ from mothello.model.transformer import Edit, ModelConfig
 from mothello.othello.bitboard import legal_moves
 from mothello.othello.board import board, signed
 from mothello.othello.replay import replay, squares_to_moves
+from mothello.othello.symmetry import cell_map
 from mothello.probing.linear import LinearProbes
 from mothello.probing.targets import board_targets
 from mothello.probing.train import FittedProbes
@@ -126,7 +127,7 @@ def test_a_model_that_plays_by_its_stream_is_steered_and_by_random_directions_is
         for source in range(2):
             for errors in interventions(written, probes, source, cases, 2.0, 0):
                 mean = float(errors.values.double().mean())
-                if errors.control == "trained":
+                if errors.control == "trained" and errors.map == "identity":
                     assert mean == 0, errors
                 else:
                     null = controls[errors.quantity.removesuffix("_once"), "null"]
@@ -139,8 +140,11 @@ def test_patching_a_model_that_plays_by_its_stream() -> None:
     patches = draw_patches(games(30), SIX, 50, torch.Generator().manual_seed(0))
     read = Language(model, FAMILY, 0, patches.moves, patches.ply, Precision.fp32)  # type: ignore[arg-type]
     for source in range(2):
-        assert all(int(errors.values.sum()) == 0 for errors in patched(read, patches, source))
-    assert all(float(errors.values.double().mean()) > 1 for errors in unpatched(read, patches))
+        for errors in patched(read, patches, source):
+            assert (int(errors.values.sum()) == 0) == (errors.map == "identity")
+    means = {(e.quantity, e.control): float(e.values.double().mean()) for e in unpatched(read, patches)}
+    assert all((mean > 1) == (control == "null") for (_, control), mean in means.items())
+    assert all(mean == 0 for (_, control), mean in means.items() if control == "floor")
 
 
 def test_patches_are_other_positions_at_the_same_ply() -> None:
@@ -159,11 +163,13 @@ def test_a_game_patched_with_itself_is_itself_and_with_a_whole_other_game_is_tha
     patches = draw_patches(moves, SIX, 12, torch.Generator().manual_seed(0))
     read = Language(model, family, 0, patches.moves, patches.ply, Precision.fp32)
     itself = patches._replace(donor=patches.moves)
-    plain = {errors.quantity: errors.values for errors in unpatched(read, patches)}
+    controls = list(unpatched(read, patches))
+    plain = {errors.quantity: errors.values for errors in controls if errors.control == "null"}
     for errors in patched(read, itself, 0):
         assert torch.equal(errors.values, plain[errors.quantity])
     donor = Language(model, family, 0, patches.donor, patches.ply, Precision.fp32)
     expected = top_n_errors(donor.answer(None), patches.legal)
+    assert all(torch.equal(errors.values, expected) for errors in controls if errors.control == "floor")
     if kinds[0] == "atomic":  # every token is the last of a move, so all that is read is put in
         for errors in patched(read, patches, 0):
             if errors.quantity == "patch_all_error":
@@ -176,8 +182,75 @@ def test_rows_and_their_summary() -> None:
     rows = list(causal_rows(Player(), FAMILY, exact_probes(), games(30), config, Precision.fp32))  # type: ignore[arg-type]
     assert {row["control"] for row in rows} == {"trained", "random", "null", "floor"}
     assert all(row["low"] <= row["value"] + 1e-6 and row["value"] <= row["high"] + 1e-6 for row in rows)
-    summary = causal_summary(rows)
+    summary = causal_summary(rows, 2)
+    assert summary["patch_all_error"]["floor"] == 0
+    assert summary["patch_last_error"]["layer"] == 1
     assert summary["flip_error"]["within"] == summary["flip_error"]["across"] == summary["flip_error"]["floor"] == 0
     assert summary["flip_error"]["null"] > 1
     assert set(summary) >= {"erase_error", "flip_error_once", "patch_all_error", "patch_last_error"}
     assert not list(causal_rows(Player(), FAMILY, exact_probes(), games(30), CausalConfig(cases=0), Precision.fp32))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kinds", [["atomic", "atomic"], ["split", "compositional"]])
+def test_random_shifts_are_as_long_as_the_probes_own_and_the_same_in_every_pass(kinds: list[str]) -> None:
+    family = build_family(FamilyConfig(kinds=kinds), SIX)
+    model = build_model(ModelConfig(n_layer=2, n_head=2, d_model=32), family).initialize(0).eval()
+    module = LinearProbes(2 * 2 * 3, 32, 108, 1, torch.Generator())
+    module.W.data = torch.randn(module.W.shape, generator=torch.Generator().manual_seed(0))
+    probes = FittedProbes(
+        {"linear": module}, ("absolute", "relative"), torch.zeros(2, 3, 1, 32), torch.full((2, 3, 1, 32), 2.0), 1
+    )
+    cases = draw_cases(games(20), SIX, 10, torch.Generator().manual_seed(0))
+    written = Language(model, family, 0, cases.moves, cases.ply, Precision.fp32)
+    steering = _Steering(directions(probes, 1, cases), 1, False, 2.0, written.ends)
+    written.answer(steering)
+    assert set(steering.shifts) == {1, 2}
+    random = steering.at_random(torch.Generator().manual_seed(1))
+    x = torch.zeros(*written.tokens.shape, 32)
+    rows = torch.arange(10)
+    for layer in (0, 1, 2):
+        moved = random(layer, x)[rows, written.ends] - x[rows, written.ends]
+        own = steering.shifts.get(layer, torch.zeros(10, 32))
+        torch.testing.assert_close(moved.norm(dim=-1), own.norm(dim=-1))
+        assert torch.equal(random(layer, x), random(layer, x))
+    assert not torch.allclose(random(1, x)[rows, written.ends], steering.shifts[1])
+
+
+def test_few_cases_and_no_linear_probe() -> None:
+    """One case is a flip alone; patching needs no probe; a game too few leaves nothing."""
+    probes, model = exact_probes(), Player()
+    one = list(causal_rows(model, FAMILY, probes, games(30), CausalConfig(cases=1, draws=20), Precision.fp32))  # type: ignore[arg-type]
+    assert {row["quantity"] for row in one if row["measure"] == "causal"} == {"flip_error", "flip_error_once"}
+    none = probes._replace(modules={})
+    rows = list(causal_rows(model, FAMILY, none, games(30), CausalConfig(cases=4, draws=20), Precision.fp32))  # type: ignore[arg-type]
+    assert {row["measure"] for row in rows} == {"patching"}
+    assert causal_summary([], 2) == {}
+
+
+class Mirror(Player):
+    """The second language is held as the half turn shows it: what a model may do with disjoint vocabularies."""
+
+    def forward(self, tokens: Tensor, *arguments: object, edit: Edit | None = None, **more: object) -> Answer:  # type: ignore[override]
+        if int(tokens[0, 0]) < min(FAMILY.languages[1].ids):
+            return super().forward(tokens, edit=edit, hidden=bool(more.get("hidden")))
+        turn = torch.eye(36)[list(cell_map(SIX, "rot180"))].kron(torch.eye(3))
+        turned = CODE.T @ turn @ CODE  # of states; its own inverse
+
+        def through(layer: int, x: Tensor) -> Tensor:
+            return x if edit is None else edit(layer, x @ turned) @ turned
+
+        found = super().forward(tokens, edit=through, hidden=bool(more.get("hidden")))
+        return found._replace(hidden=None if found.hidden is None else found.hidden @ turned)
+
+
+def test_a_mirrored_language_is_steered_and_patched_through_its_map_alone() -> None:
+    model, probes = Mirror(), exact_probes()
+    cases = draw_cases(games(30), SIX, 40, torch.Generator().manual_seed(0))
+    written = Language(model, FAMILY, 1, cases.moves, cases.ply, Precision.fp32)  # type: ignore[arg-type]
+    for errors in interventions(written, probes, 0, cases, 2.0, 0):
+        if errors.control == "trained":
+            assert (int(errors.values.sum()) == 0) == (errors.map == "rot180"), errors
+    patches = draw_patches(games(30), SIX, 40, torch.Generator().manual_seed(0))
+    read = Language(model, FAMILY, 1, patches.moves, patches.ply, Precision.fp32)  # type: ignore[arg-type]
+    for errors in patched(read, patches, 0):
+        assert (int(errors.values.sum()) == 0) == (errors.map == "rot180"), errors

@@ -28,7 +28,7 @@ def greedy(model: Any, written: Sequence[int], steps: int, own: Sequence[int] | 
     row = list(written)
     for _ in range(steps):
         with torch.no_grad():
-            logits = model(torch.tensor([row])).logits[0, -1]
+            logits = model(torch.tensor([row], device=model.head.weight.device)).logits[0, -1]
         row.append(int(logits.argmax()) if own is None else max(own, key=lambda token: float(logits[token])))
     return row[len(written)]
 
@@ -70,7 +70,7 @@ def legality(
             totals["wrong_language"] += token not in move_of
             totals["chance"] += len(state.legal) / (size * size - len(state.discs))
             with torch.no_grad():
-                p = model(torch.tensor([written])).logits[0, -1].softmax(-1)
+                p = model(torch.tensor([written], device=model.head.weight.device)).logits[0, -1].softmax(-1)
             totals["mass"] += sum(float(p[t]) for t, m in move_of.items() if divmod(squares[m], 8) in state.legal)
             totals["positions"] += 1
     return totals
@@ -90,7 +90,7 @@ def cells_read(
     right = cells = 0
     for game in games:
         for ply in range(1, len(game) + 1):
-            tokens = torch.tensor([[words[move][0] for move in game[:ply]]])
+            tokens = torch.tensor([[words[move][0] for move in game[:ply]]], device=model.head.weight.device)
             with torch.no_grad():
                 state = model(tokens, hidden=True).hidden[layer, 0, -1]
                 read = probe(state).argmax(-1)

@@ -208,6 +208,7 @@ def transfer_curves(transfers: pd.DataFrame, chance: float | None = None) -> Fig
 
 def _transfer_panel(axis: Axes, data: pd.DataFrame, source: str) -> None:
     """Up to eight languages get a colour each, more share one grey."""
+    data = data.assign(run=data.run + "/" + data.transfer)
     names = list(dict.fromkeys(data.language))
     for index, name in enumerate(sorted(names, key=lambda x: x != source)):
         colour = LANGUAGE_COLOURS[index] if len(names) <= len(LANGUAGE_COLOURS) or not index else "#9aa3ad"

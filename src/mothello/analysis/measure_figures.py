@@ -81,7 +81,7 @@ def causal_curves(tidy: pd.DataFrame) -> Figure:
 def _errors(axis: Axes, data: pd.DataFrame) -> None:
     for regime, colour in colours(data).items():
         of = data[data.regime == regime]
-        made = of[of.control == "trained"]
+        made = of[(of.control == "trained") & (of["map"] == "identity")]
         within = made.source == made.language
         seeds(axis, made[within], "layer", "value", color=colour, label=regime)
         seeds(axis, made[~within], "layer", "value", color=colour, linestyle=(0, (4, 2)), linewidth=1.5)

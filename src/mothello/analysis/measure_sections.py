@@ -63,7 +63,7 @@ def state_section(material: Material) -> Markup:
     if rows:
         head = ["regime", "same move is nearest", "margin", "nearest, best map"]
         caption = (
-            "Token embeddings of the moves that are no anchors (the mean over a word's tokens): how often the nearest "
+            "Token embeddings of the moves without a shared token (a word's mean): how often the nearest "
             "move of the other language is the same one, and its cosine less that of the nearest other move."
         )
         parts.append(table(head, rows, caption=caption))

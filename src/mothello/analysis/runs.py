@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mothello.analysis.tidy import COLUMNS, read_tidy
+from mothello.analysis.tidy import COLUMNS, WORDS, read_tidy, training_rows
 from mothello.rundir import RESULTS_VERSION, RunDir
 
 log = logging.getLogger(__name__)
@@ -60,10 +60,14 @@ class Run:
 
     @property
     def tidy(self) -> pd.DataFrame:
-        """The numbers that a report shows, one a row: of that probe measurement, and of the latest of the states."""
+        """The numbers that a report shows, one a row: of the training, of that probe measurement, of the latest of the
+        states, and of all fine-tunings; "folder" is the measurement's."""
         latest = max(self.states, key=lambda x: (x.get("games", 0), x["written"]), default=None)
-        tables = [shown["table"] for shown in (self.probe, latest) if shown is not None]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+        shown = [measure for measure in (self.probe, latest, *self.transfers) if measure is not None]
+        trained = pd.DataFrame(training_rows(self.metrics), columns=list(COLUMNS)).assign(folder=".")
+        tables = [trained, *(measure["table"].assign(folder=measure["folder"]) for measure in shown)]
+        whole = pd.concat([table for table in tables if len(table)] or [trained], ignore_index=True)
+        return whole.assign(**{name: whole[name].fillna("") for name in WORDS})
 
 
 def find_runs(paths: Sequence[str]) -> list[Run]:

@@ -110,7 +110,7 @@ def _alignment_rows(measure: dict[str, Any]) -> pd.DataFrame:
 def tidy_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Every number that the runs' shown measurements hold, one a row: tidy.COLUMNS behind the columns of the run."""
     parts = [run.tidy.assign(**head) for run, head in _labelled(runs)]
-    return pd.concat(parts, ignore_index=True)[["run", "regime", "role", "seed", *COLUMNS]]
+    return pd.concat(parts, ignore_index=True)[["run", "regime", "role", "seed", "folder", *COLUMNS]]
 
 
 def headline_table(runs: Sequence[Run]) -> pd.DataFrame:

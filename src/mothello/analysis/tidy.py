@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mothello.rundir import RunDir
+from mothello.rundir import RunDir, write_whole
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer: what was done",
@@ -24,7 +24,7 @@ COLUMNS = {
     "layer": "0 embeddings .. L",
     "source": "the probe's language; in pairs of states the first",
     "language": "the language read; in pairs of states the second",
-    "map": "symmetry of the opening under which the two are compared; empty: none",
+    "map": "symmetry of the opening under which the two are compared, or through which one edits the other; empty: none",
     "square": "of numbers about one square",
     "ply": "of numbers about one ply, counted from 1",
     "step": "of numbers along a training or a fine-tuning: its step",
@@ -63,6 +63,12 @@ QUANTITIES = {
     "patch_last_error": "false plus missed moves against another game's position, whose state after that layer in the "
     "source language was put in place of the last one; mean over cases",
     "patch_all_error": "the same, the states of all moves up to it put in",
+    "peak": "of a fine-tuning: the highest strict legality on the way",
+    "gain": "of a fine-tuning: strict legality at the end less at the start",
+    "forgetting": "of a fine-tuning: the peak less the end",
+    "relative_gap": "of a fine-tuning: (target - source) / source at the end",
+    "gain_ratio": "of a fine-tuning: the target's gain as a share of the source's",
+    "over_scratch": "of a fine-tuning: strict legality at the end less that of the same from random weights",
     "top1": "share of plies after which the greedy move is legal (strict), 0..1",
     "top1_restricted": "the same, choosing among the tokens of the language",
     "lenient": "share of plies after which the greedy move is legal for either colour, 0..1",
@@ -102,7 +108,7 @@ def write_tidy(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
         assert row["quantity"] in QUANTITIES, f"{row['quantity']} is not documented"
         writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
-    (folder / FILE).write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+    write_whole(folder / FILE, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
 def read_tidy(folder: Path) -> pd.DataFrame:
@@ -134,8 +140,9 @@ def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
 
 
 def all_tables(run: Path) -> pd.DataFrame:
-    """The training and all measurements inside a run's folder; "folder" is the measurement's, relative to the run."""
-    found = sorted(path.parent for path in run.glob(f"*/*/{FILE}"))
+    """The training and all finished measurements in a run's folder; "folder" is the measurement's, relative to it."""
+    inside = sorted(path.parent for path in run.glob(f"*/*/{FILE}"))
+    found = [folder for folder in inside if RunDir(folder).read_status().get("status") == "ok"]
     tables = [read_tidy(folder).assign(folder=str(folder.relative_to(run))) for folder in found]
     trained = pd.DataFrame(training_rows(RunDir(run).read_metrics()))
     if len(trained):

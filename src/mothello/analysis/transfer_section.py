@@ -8,6 +8,7 @@ from mothello.analysis import figures
 from mothello.analysis.html import Markup, Text, figure, join, share, table
 from mothello.analysis.material import Material
 from mothello.analysis.regimes import role
+from mothello.analysis.sections import cell
 from mothello.analysis.statistics import estimate
 
 
@@ -42,7 +43,7 @@ def _summary(material: Material) -> Markup:
         for language in transfers[0]["languages"]:
             found = [t["summary"][language] for t in transfers if language in t["summary"]]
             row: list[Text | None] = [regime, source, language + (" (source)" if language == source else "")]
-            row += [f"{estimate([x[key] for x in found]).mean:.3f}" for key in ("before", "after", "peak")]
+            row += [cell(estimate([x[key] for x in found])) for key in ("before", "after", "peak")]
             row.append(f"{estimate([x['gain'] for x in found]).mean:+.3f}")
             ratios = [x["gain_ratio"] for x in found if x.get("gain_ratio") is not None]
             row.append(share(sum(ratios) / len(ratios), 2) if ratios else None)
@@ -63,7 +64,7 @@ def _summary(material: Material) -> Markup:
 def _watched(material: Material) -> pd.DataFrame:
     """The tidy tables of all fine-tunings, with their regime and run."""
     parts = [
-        t["table"].assign(regime=regime, run=str(run.path))
+        t["table"].assign(regime=regime, run=f"{run.path}/{t['folder']}")
         for regime, runs in material.groups.items()
         for run in runs
         for t in run.transfers

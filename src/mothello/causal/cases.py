@@ -17,6 +17,8 @@ THEIRS, EMPTY, MINE = 0, 1, 2
 class Cases(NamedTuple):
     """One edit of one position each. Classes are relative: 0 theirs, 1 empty, 2 mine; mine moves next."""
 
+    game: Int64[Tensor, " case"]
+    """Which of the games given: cases of one game are not independent."""
     moves: Int8[Tensor, "case ply"]
     """The whole game; what follows the position is never read."""
     ply: Int64[Tensor, " case"]
@@ -64,7 +66,7 @@ def draw_cases(moves: Int8[Tensor, "game ply"], board: Board, n: int, generator:
     old = torch.where(mine, MINE, THEIRS)
     new = torch.where(erase, EMPTY, MINE + THEIRS - old)
     return Cases(
-        moves[game[chosen]], ply[chosen], cell[chosen], old[chosen], new[chosen],
+        game[chosen], moves[game[chosen]], ply[chosen], cell[chosen], old[chosen], new[chosen],
         squares_to_moves(before[chosen], board), squares_to_moves(after[chosen], board),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ class CausalConfig:
     seed: int = 0
     """Which positions, and the random directions."""
     draws: int = 1000
-    """Draws of the bootstrap over cases."""
+    """Draws of the bootstrap over games."""
 
     def __post_init__(self) -> None:
         for name, low in (("cases", 0), ("languages", 1), ("draws", 1)):

@@ -13,6 +13,7 @@ from mothello.data.batch import in_language
 from mothello.languages.family import Family
 from mothello.legality.exact import move_probabilities
 from mothello.model.transformer import GPT, Edit, Output
+from mothello.othello.symmetry import OPENING_MAPS, cell_map
 from mothello.probing.targets import N_CLASSES
 from mothello.probing.train import FittedProbes
 from mothello.training.device import Precision, autocast
@@ -37,44 +38,56 @@ class Directions(NamedTuple):
         return strength * excess.unsqueeze(-1) * self.step[layer]
 
 
-def directions(probes: FittedProbes, source: int, cases: Cases) -> Directions:
-    """Of the linear probe of relative colours of one language."""
+def directions(
+    probes: FittedProbes, source: int, cases: Cases, cell: Int64[Tensor, " case"] | None = None
+) -> Directions:
+    """Of the linear probe of relative colours of one language. cell: where that probe reads each case's cell, by
+    default at its own place; under a symmetry at its image."""
+    cell = cases.cell if cell is None else cell
     weights = probes.weights("linear", "relative", source)
     scale, mean = probes.scale[source, :, 0], probes.mean[source, :, 0]  # [layer, d_model]
     matrix = weights["W"].unflatten(-1, (-1, N_CLASSES)).movedim(1, -1)  # [layer, cell, class, d_model]
     bias = weights["b"].squeeze(1).unflatten(-1, (-1, N_CLASSES))
-    w = matrix[:, cases.cell, cases.old] - matrix[:, cases.cell, cases.new]
-    b = bias[:, cases.cell, cases.old] - bias[:, cases.cell, cases.new]
+    w = matrix[:, cell, cases.old] - matrix[:, cell, cases.new]
+    b = bias[:, cell, cases.old] - bias[:, cell, cases.new]
     raw = w * scale.unsqueeze(1)
     offset = b - (raw * mean.unsqueeze(1)).sum(-1)
     step = -w / w.square().sum(-1, keepdim=True).clamp(min=1e-12) / scale.unsqueeze(1)
     return Directions(raw, offset, step)
 
 
-def _random_like(shift: Tensor, generator: torch.Generator) -> Tensor:
-    """Shifts of the same lengths in random directions."""
-    noise = torch.randn(shift.shape, generator=generator).to(shift)
-    return noise / noise.norm(dim=-1, keepdim=True) * shift.norm(dim=-1, keepdim=True)
+class _Steering:
+    """Edits the states at the ends after layer ``first`` and, unless once, after every later one; keeps the shifts."""
 
+    def __init__(self, of: Directions, first: int, once: bool, strength: float, ends: Int64[Tensor, " case"]) -> None:
+        self.of, self.first, self.once, self.strength, self.ends = of, first, once, strength, ends
+        self.rows = torch.arange(len(ends), device=ends.device)
+        self.shifts: dict[int, Float[Tensor, "case d_model"]] = {}
 
-def _edit(
-    of: Directions, first: int, once: bool, strength: float, ends: Int64[Tensor, " case"],
-    random: torch.Generator | None,
-) -> Edit:  # fmt: skip
-    """Edit the states at the ends, after layer ``first`` and, unless once, after every later one."""
-    rows = torch.arange(len(ends), device=ends.device)
-
-    def edit(layer: int, x: Tensor) -> Tensor:
-        if layer < first or (once and layer > first):
+    def __call__(self, layer: int, x: Float[Tensor, "case token d_model"]) -> Float[Tensor, "case token d_model"]:
+        if layer < self.first or (self.once and layer > self.first):
             return x
-        state = x[rows, ends].float()
-        shift = of(layer, state, strength)
-        shift = shift if random is None else _random_like(shift, random)
+        state = x[self.rows, self.ends].float()
+        self.shifts[layer] = self.of(layer, state, self.strength)
         x = x.clone()
-        x[rows, ends] = (state + shift).to(x.dtype)
+        x[self.rows, self.ends] = (state + self.shifts[layer]).to(x.dtype)
         return x
 
-    return edit
+    def at_random(self, generator: torch.Generator) -> Edit:
+        """The control: shifts as long as these, layer by layer and case by case, in directions drawn once."""
+        drawn = {}
+        for layer, shift in self.shifts.items():
+            noise = torch.randn(shift.shape, generator=generator).to(shift)
+            drawn[layer] = noise / noise.norm(dim=-1, keepdim=True) * shift.norm(dim=-1, keepdim=True)
+
+        def edit(layer: int, x: Tensor) -> Tensor:
+            if layer not in drawn:
+                return x
+            x = x.clone()
+            x[self.rows, self.ends] += drawn[layer].to(x.dtype)
+            return x
+
+        return edit
 
 
 class Errors(NamedTuple):
@@ -85,6 +98,10 @@ class Errors(NamedTuple):
     layer: int | None
     values: Int64[Tensor, " case"]
     """Of the cases that the quantity is about."""
+    game: Int64[Tensor, " case"]
+    """The game of each of them."""
+    map: str = ""
+    """The symmetry through which a source was read; empty where there is no source."""
 
 
 def quantity(edit: str, once: bool) -> str:
@@ -113,6 +130,15 @@ class Language:
         )  # fmt: skip
         return found.full.squeeze(1)
 
+    def batches(self) -> Iterator[slice]:
+        """All cases, some at once."""
+        for at in range(0, len(self.ply), CASES_AT_ONCE):
+            yield slice(at, at + CASES_AT_ONCE)
+
+    def answers(self) -> Float[Tensor, "case move"]:
+        """Of all cases, without an edit."""
+        return torch.cat([self.answer(None, rows) for rows in self.batches()])
+
     def _forward(
         self, edit: Edit | None, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, /
     ) -> Output:
@@ -123,30 +149,41 @@ class Language:
 def interventions(
     edited: Language, probes: FittedProbes, source: int, cases: Cases, strength: float, seed: int
 ) -> Iterator[Errors]:
-    """Errors after an edit by the source's probes at every layer, beside random directions of the same lengths."""
+    """Errors after an edit by the source's probes at every layer, beside random directions of the same lengths.
+
+    Another language's probes may read the board through any symmetry of the opening, so they are tried under each of
+    them: the direction for a cell is then that of its image.
+    """
     for first in range(edited.model.config.n_layer + 1):
         for once in (True, False):
-            for control in ("trained", "random"):
-                errors = []
-                for at in range(0, len(cases.ply), CASES_AT_ONCE):
-                    rows = slice(at, at + CASES_AT_ONCE)
+            for name in OPENING_MAPS[: 1 if source == edited.language else None]:
+                errors: dict[str, list[Tensor]] = {"trained": [], "random": []}
+                image = torch.tensor(cell_map(edited.family.board, name), device=cases.cell.device)
+                for rows in edited.batches():
                     some = Cases(*(part[rows] for part in cases))
-                    draw = torch.Generator().manual_seed(seed + at) if control == "random" else None
-                    of = directions(probes, source, some)
-                    edit = _edit(of, first, once, strength, edited.ends[rows], draw)
-                    errors.append(top_n_errors(edited.answer(edit, rows), some.edited))
-                yield from _by_kind(cases, torch.cat(errors), once, control, first)
+                    of = directions(probes, source, some, image[some.cell])
+                    steering = _Steering(of, first, once, strength, edited.ends[rows])
+                    errors["trained"].append(top_n_errors(edited.answer(steering, rows), some.edited))
+                    if name == OPENING_MAPS[0]:
+                        random = steering.at_random(torch.Generator().manual_seed(seed + rows.start))
+                        errors["random"].append(top_n_errors(edited.answer(random, rows), some.edited))
+                for control, found in errors.items():
+                    if found:
+                        yield from _by_kind(cases, torch.cat(found), once, control, first, name)
 
 
 def without(edited: Language, cases: Cases) -> Iterator[Errors]:
     """Controls that need no probe: null, the model as it is against the edited boards; and floor, the model as it is
     against the boards as they are."""
-    answers = [edited.answer(None, slice(at, at + CASES_AT_ONCE)) for at in range(0, len(cases.ply), CASES_AT_ONCE)]
-    log_p = torch.cat(answers)
+    log_p = edited.answers()
     for control, legal in (("null", cases.edited), ("floor", cases.legal)):
         yield from _by_kind(cases, top_n_errors(log_p, legal), False, control, None)
 
 
-def _by_kind(cases: Cases, errors: Tensor, once: bool, control: str, layer: int | None) -> Iterator[Errors]:
+def _by_kind(
+    cases: Cases, errors: Tensor, once: bool, control: str, layer: int | None, name: str = ""
+) -> Iterator[Errors]:
     for index, kind in enumerate(EDITS):
-        yield Errors(quantity(kind, once), control, layer, errors[cases.erased == bool(index)].cpu())
+        of = cases.erased == bool(index)
+        if bool(of.any()):
+            yield Errors(quantity(kind, once), control, layer, errors[of].cpu(), cases.game[of].cpu(), name)

@@ -11,13 +11,15 @@ import torch
 from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
 
+from mothello.activations.parallel import mirrored
 from mothello.activations.states import states
 from mothello.causal.cases import top_n_errors
-from mothello.causal.intervene import CASES_AT_ONCE, Errors, Language
+from mothello.causal.intervene import Errors, Language
 from mothello.data.batch import in_language
 from mothello.model.transformer import Edit
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_moves
+from mothello.othello.symmetry import OPENING_MAPS
 
 PLACES = ("last", "all")
 """The state at the position's last token alone, or those at the last tokens of all moves up to it."""
@@ -26,8 +28,10 @@ PLACES = ("last", "all")
 class Patches(NamedTuple):
     """Two games each, at the same ply and with different legal moves there."""
 
+    game: Int64[Tensor, " case"]
+    """Which of the games given is read."""
     moves: Int8[Tensor, "case ply"]
-    """The game that is read."""
+    """It."""
     donor: Int8[Tensor, "case ply"]
     """The game whose states are put in."""
     ply: Int64[Tensor, " case"]
@@ -46,11 +50,13 @@ def draw_patches(moves: Int8[Tensor, "game ply"], board: Board, n: int, generato
     order = torch.randperm(len(game), generator=generator).to(game.device)
     chosen = order[differ[order]][:n].sort().values
     game, other, ply = game[chosen], other[chosen], ply[chosen]
-    return Patches(moves[game], moves[other], ply, legal[other, ply])
+    return Patches(game, moves[game], moves[other], ply, legal[other, ply])
 
 
-def _donated(read: Language, patches: Patches, source: int, rows: slice) -> Float[Tensor, "layer case ply d_model"]:
-    batch = in_language(patches.donor[rows], source, read.family)
+def _donated(
+    read: Language, patches: Patches, source: int, rows: slice, name: str
+) -> Float[Tensor, "layer case ply d_model"]:
+    batch = in_language(mirrored(patches.donor[rows], read.family, name), source, read.family)
     return states(read.model, batch, read.precision)
 
 
@@ -75,22 +81,24 @@ def patched(read: Language, patches: Patches, source: int) -> Iterator[Errors]:
     """Errors against the donor's legal moves after its states in the source language are put in, layer by layer.
 
     With the source the language that is read, what patching can reach at all: the donor's states in that language.
+    Another language reads the donor as each symmetry of the opening shows it: it may be aligned through one of them.
     """
-    for layer in range(read.model.config.n_layer + 1):
-        for place in PLACES:
-            errors = []
-            for at in range(0, len(patches.ply), CASES_AT_ONCE):
-                rows = slice(at, at + CASES_AT_ONCE)
-                donated = _donated(read, patches, source, rows)
-                edit = _patch(read, donated, patches.ply, rows, layer, place == "all")
-                errors.append(top_n_errors(read.answer(edit, rows), patches.legal[rows]))
-            yield Errors(f"patch_{place}_error", "trained", layer, torch.cat(errors).cpu())
+    for name in OPENING_MAPS[: 1 if source == read.language else None]:
+        donated = [_donated(read, patches, source, rows, name) for rows in read.batches()]
+        for layer in range(read.model.config.n_layer + 1):
+            for place in PLACES:
+                errors = []
+                for rows, states_ in zip(read.batches(), donated, strict=True):
+                    edit = _patch(read, states_, patches.ply, rows, layer, place == "all")
+                    errors.append(top_n_errors(read.answer(edit, rows), patches.legal[rows]))
+                found = torch.cat(errors).cpu()
+                yield Errors(f"patch_{place}_error", "trained", layer, found, patches.game.cpu(), name)
 
 
 def unpatched(read: Language, patches: Patches) -> Iterator[Errors]:
-    """The control: the model goes on as the game it read would."""
-    parts = range(0, len(patches.ply), CASES_AT_ONCE)
-    log_p = torch.cat([read.answer(None, slice(at, at + CASES_AT_ONCE)) for at in parts])
-    errors = top_n_errors(log_p, patches.legal).cpu()
-    for place in PLACES:
-        yield Errors(f"patch_{place}_error", "null", None, errors)
+    """Controls: null, the model goes on as the game it read would; floor, as the donor would, having read that."""
+    donor = Language(read.model, read.family, read.language, patches.donor, patches.ply, read.precision)
+    for control, language in (("null", read), ("floor", donor)):
+        errors = top_n_errors(language.answers(), patches.legal).cpu()
+        for place in PLACES:
+            yield Errors(f"patch_{place}_error", control, None, errors, patches.game.cpu())

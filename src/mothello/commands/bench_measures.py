@@ -92,8 +92,8 @@ def _moves(family: Family, first: int, n: int, device: torch.device) -> Tensor:
 
 
 def _legality(family: Family, model: GPT, device: torch.device) -> dict[str, Any]:
-    """After every ply but the last: milliseconds a game, ours and one position at a time, for all columns of legality; and
-    the ratio to a loop that counts strict top-1 and nothing else."""
+    """After every ply but the last: milliseconds a game, ours and one position at a time, for all columns of legality;
+    and the ratio to a loop that counts strict top-1 and nothing else."""
     slow, on = _reference(), family.board
     many, few = _moves(family, 0, SIZES.ours, device), _moves(family, 0, SIZES.slow, device)
     asked = (model, _lists(few), family.languages[0].words, on.moves, SIZE)

@@ -17,7 +17,7 @@ from mothello.commands.cost_training import finetuning, training_costs
 from mothello.commands.loading import LoadedRun
 from mothello.config import TransferCommand
 from mothello.data.batch import in_language
-from mothello.data.split import Split, corpus
+from mothello.data.split import Split, corpus, probe_corpus
 from mothello.languages.family import Family
 from mothello.model.transformer import GPT
 from mothello.othello.engine import Engine, using
@@ -32,9 +32,9 @@ from mothello.training.cost import flops_per_token, tokens_per_game
 from mothello.training.device import Precision
 from mothello.training.rate import Clock, Pace, pace
 
-EDITED, PATCHED = 4, 4
-"""Passes per case, layer and pair: edits once or onwards, random ones too; patches of one state or all, each with a
-reading of the donor."""
+OWN, ACROSS = 4 + 2, 10 + 8
+"""Passes per case and layer: edits once or onwards, random ones too, and patches of one state or all; from another
+language edits and patches under every symmetry."""
 BUDGET = 8.0
 """Seconds for measuring, about half of it for fitting."""
 
@@ -61,7 +61,7 @@ def measure_probes(
 ) -> Paces:  # fmt: skip
     """Fit a few steps of every probe, score a few games in every language, draw a null for a pair."""
     device, fitted = model.head.weight.device, []
-    games = corpus(family.board, corpus_seed, Split.probe, config.all_games)
+    games = probe_corpus(family.board, corpus_seed, *config.sizes)
     moves = games.moves(torch.arange(max(config.test_games, NULL_GAMES), device=device) % len(games))
     targets = (*TARGETS, SHUFFLED) if config.shuffled else TARGETS
 
@@ -103,7 +103,7 @@ def _interventions(run: LoadedRun, config: CausalConfig, precision: Precision, c
     for index in range(len(names)):
         written = Language(run.model, run.family, index, moves, torch.full_like(moves[:, 0], 3).long(), precision)
         found = pace(lambda n, to=written: to.answer(None, slice(0, n)), len(moves), 1.0, clock, start=16)  # type: ignore[misc]
-        edits = len(names) * layers * (EDITED + PATCHED) + 2
+        edits = layers * (OWN + (len(names) - 1) * ACROSS) + 2
         seconds += edits * config.cases * found.each
     return seconds
 
@@ -135,7 +135,7 @@ def probing_costs(
         "scoring": times * config.test_games * paces.score.each,
         "null": len(config.probes) * len(TARGETS) * layers * n * n * paces.null.each,
     }
-    if causal is not None and causal.cases and "linear" in config.probes:
+    if causal is not None and causal.cases:
         parts["interventions"] = _interventions(run, causal, precision, clock)
     fit_states, scored_states = (n * layers * g * paces.plies for g in (fitted_on + held_out, config.test_games))
     twice = ", and again with random weights" if baseline else ""

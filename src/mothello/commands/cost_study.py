@@ -11,7 +11,15 @@ from mothello.commands.cost_probing import Paces, measure_probes, probing_costs,
 from mothello.commands.cost_table import minutes, where
 from mothello.commands.cost_training import pretraining, training_costs
 from mothello.commands.loading import LoadedRun, family_of, games_of
-from mothello.config import MeasureCommand, ProbeCommand, TrainConfig, TransferCommand, identity, run_folder
+from mothello.config import (
+    MeasureCommand,
+    ProbeCommand,
+    TrainConfig,
+    TransferCommand,
+    identity,
+    run_folder,
+    transfer_identity,
+)
 from mothello.data.split import Split
 from mothello.rundir import RunDir, fingerprint
 from mothello.training.device import Compile
@@ -76,8 +84,7 @@ def _done(planned: Planned) -> dict[str, bool]:
     }
     if planned.transfer is not None:
         source = planned.transfer.transfer.source or family_of(config).names[0]
-        told = identity(planned.transfer, "probe") | {"seed": planned.transfer.seed}
-        done["transfer"] = folder.transfer(source, told).finished
+        done["transfer"] = folder.transfer(source, transfer_identity(planned.transfer)).finished
     return done
 
 

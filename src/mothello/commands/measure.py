@@ -18,7 +18,7 @@ from mothello.commands.loading import LoadedRun, load_run, measured, never_train
 from mothello.commands.running import alone
 from mothello.commands.train import resolve_device
 from mothello.config import MeasureCommand, identity, plain
-from mothello.data.split import Split, corpus
+from mothello.data.split import Split, corpus, probe_corpus
 from mothello.languages.family import Family
 from mothello.legality.estimate import count_legality, rules
 from mothello.model.transformer import GPT
@@ -58,9 +58,9 @@ def legality_rows(run: LoadedRun, config: MeasureCommand) -> Iterator[Row]:
 
 def _positions(run: LoadedRun, config: MeasureCommand) -> Positions:
     settings = config.alignment
-    games = corpus(run.board, run.config.data.corpus_seed, Split.probe, settings.games)
-    moves = games.moves(torch.arange(settings.games, device=run.model.head.weight.device))
     half = settings.games // 2
+    games = probe_corpus(run.board, run.config.data.corpus_seed, half, settings.games - half)
+    moves = games.moves(torch.arange(settings.games, device=run.model.head.weight.device))
     pool = pool_of(moves[half:], settings.pool, generator(settings.seed, "pool"))
     bootstrap = Bootstrap(settings.games, settings.draws, generator(settings.seed, "bootstrap"))
     return Positions(moves, Pool(pool.game + half, pool.ply), bootstrap)
@@ -93,17 +93,23 @@ def alignment_rows(
 
 
 def embedding_rows(model: GPT, family: Family, control: str) -> Iterator[Row]:
-    """Neighbours and margins of the token embeddings, of the moves that are no anchors."""
+    """Neighbours and margins of the token embeddings, of the moves written without a token that both languages have."""
     table = model.token_embedding.weight.detach().float().cpu()
     words = [word_embeddings(table, family.word_table[i], family.length_table[i]) for i in range(len(family.names))]
     for first, source in enumerate(family.names):
         for second, language in enumerate(family.names):
-            linked = {move for link in family.links for index, move in link if index in (first, second)}
-            asked = torch.tensor([move not in linked for move in range(family.board.n_moves)])
-            if first == second or not bool(asked.any()):
+            if first == second:
                 continue
+            ids = [set(language.ids) for language in family.languages]
+            common = ids[first] & ids[second]
+            own = [
+                torch.tensor([not common & set(word) for word in family.languages[i].words]) for i in (first, second)
+            ]
             for name in OPENING_MAPS:
                 image = torch.tensor(move_map(family.board, name))
+                asked = own[0] & own[1][image]
+                if not bool(asked.any()):
+                    continue
                 found = neighbours(words[first], words[second], image, asked)
                 for quantity, value in (("neighbours", found.precision), ("margin", found.margin)):
                     yield {

@@ -15,7 +15,7 @@ from mothello.commands.probe_table import Row, board_rows, probe_rows, shuffled_
 from mothello.commands.running import alone
 from mothello.commands.train import resolve_device
 from mothello.config import ProbeCommand, identity, plain
-from mothello.data.split import Split, corpus
+from mothello.data.split import probe_corpus
 from mothello.languages.family import Family
 from mothello.model.transformer import GPT
 from mothello.othello.notation import game_text
@@ -44,7 +44,7 @@ def measure(
 ) -> Measured:
     """Fit on the first games of the probe split, score on the last ones; between them are those held out."""
     device = model.head.weight.device
-    games = corpus(family.board, corpus_seed, Split.probe, config.all_games)
+    games = probe_corpus(family.board, corpus_seed, *config.sizes)
     targets = (*TARGETS, SHUFFLED) if shuffled else TARGETS
     fitted = fit_probes(model, family, games, config, precision, title, targets)
     moves = games.moves(torch.arange(config.first_test_game, config.all_games, device=device))
@@ -159,7 +159,7 @@ def measure_model(
     rows = list(rows_of(trained, untrained, family, config, results["headline"]))
     if causal is not None:
         edits = list(causal_rows(model, family, trained.fitted, trained.games.moves, causal, precision))
-        rows, results["causal"] = rows + edits, causal_summary(edits)
+        rows, results["causal"] = rows + edits, causal_summary(edits, model.config.n_layer)
     return Content(results, rows)
 
 

@@ -17,8 +17,8 @@ from mothello.commands.loading import LoadedRun, games_of, load_run, measured, r
 from mothello.commands.probe import measure_model
 from mothello.commands.running import alone, describe_device, running, settle
 from mothello.commands.train import resolve_device
-from mothello.commands.transfer_table import Row, transfer_rows
-from mothello.config import ConfigError, TransferCommand, identity, plain
+from mothello.commands.transfer_table import Row, summary_rows, transfer_rows
+from mothello.config import ConfigError, TransferCommand, plain, transfer_identity
 from mothello.data.pairing import LanguageDraw
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
@@ -150,7 +150,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     if plain(config.transfer.data.draw) != plain(LanguageDraw()):
         raise ConfigError("transfer.data.draw: fine-tuning is on one language; leave it out")
     _openings(config, run)
-    folder = run.folder.transfer(run.family.names[source], identity(config, "probe") | {"seed": config.seed})
+    folder = run.folder.transfer(run.family.names[source], transfer_identity(config))
     if config.dry_run:
         print(f"fine-tuning {run.folder.path} on {run.family.names[source]}", flush=True)
         print(transfer_costs(config, run, source).table(folder=where(folder, config.transfer.data.steps)), flush=True)
@@ -184,7 +184,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
             scratch = _scratch(config, run, source, folder)["curves"]
             rows += transfer_rows(RunDir(folder.path / "scratch").read_metrics(), names, name, "scratch")
         content |= {"scratch": scratch, "summary": summary(content["curves"], name, names, scratch)}
-        write_tidy(folder.path, rows)
+        write_tidy(folder.path, [*rows, *summary_rows(content["summary"], name)])
         folder.write_results("transfer", content | run.reached | {"alignment": alignment})
         folder.write_status("ok")
     for name, row in content["summary"].items():

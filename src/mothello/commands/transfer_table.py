@@ -8,6 +8,15 @@ Row = dict[str, Any]
 LEGALITY = ("top1", "top1_restricted", "lenient", "mass", "first_token_mass", "wrong_language", "malformed", "chance")
 
 
+def summary_rows(summary: Mapping[str, Mapping[str, Any]], source: str) -> Iterator[Row]:
+    """Peak, gain and what else was made of the curves. summary: transfer.protocol.summary."""
+    for language, row in summary.items():
+        for quantity in ("peak", "gain", "forgetting", "relative_gap", "gain_ratio", "over_scratch"):
+            if row.get(quantity) is not None:
+                head: Row = {"measure": "transfer", "control": "trained", "source": source, "language": language}
+                yield head | {"quantity": quantity, "value": row[quantity]}
+
+
 def transfer_rows(
     lines: Sequence[Mapping[str, float]], names: Sequence[str], source: str, control: str
 ) -> Iterator[Row]:

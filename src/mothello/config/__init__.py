@@ -10,7 +10,7 @@ from mothello.config.schemas import (
     TransferCommand,
     TransferSettings,
 )
-from mothello.config.typed import SCHEMAS, ConfigError, identity, one_line, plain, run_folder, typed
+from mothello.config.typed import SCHEMAS, ConfigError, identity, one_line, plain, run_folder, transfer_identity, typed
 
 __all__ = [
     "SCHEMAS",
@@ -27,5 +27,6 @@ __all__ = [
     "one_line",
     "plain",
     "run_folder",
+    "transfer_identity",
     "typed",
 ]

@@ -127,6 +127,11 @@ def identity(config: Any, *leave_out: str) -> dict[str, Any]:
     return content | {"generator_version": GENERATOR_VERSION}
 
 
+def transfer_identity(config: TransferCommand) -> dict[str, Any]:
+    """What determines a fine-tuning: the probes only where it is probed."""
+    return identity(config, *([] if config.transfer.alignment else ["probe"])) | {"seed": config.seed}
+
+
 def run_folder(config: TrainConfig) -> str:
     """The folder of a run: runs/NAME/HASH/seedN, the same for the same result."""
     return config.run or f"{config.runs}/{config.name}/{fingerprint(identity(config))}/seed{config.seed}"

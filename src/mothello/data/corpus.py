@@ -148,3 +148,29 @@ def draw(bits: Int64[Tensor, " *batch"], weights: Sequence[float]) -> Int64[Tens
     # rounded up; a trifle less first, because equal shares do not add up exactly
     bounds = [ceil(sum(weights[:k]) / total * 2**32 - 1e-4) for k in range(1, len(weights))]
     return torch.bucketize(bits, torch.tensor(bounds, dtype=torch.int64, device=bits.device), right=True)
+
+
+class Consecutive(WholeGames):
+    """Corpora one behind the other."""
+
+    def __init__(self, parts: Sequence[Corpus]) -> None:
+        self.board, self.parts = parts[0].board, list(parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
+        result, first = None, 0
+        for part in self.parts:
+            inside = ((indices >= first) & (indices < first + len(part))).nonzero().flatten()
+            found = part.moves(indices[inside] - first)
+            if result is None:
+                result = found.new_full((len(indices), found.shape[1]), -1)
+            result[inside] = found
+            first += len(part)
+        assert result is not None
+        return result
+
+    @property
+    def predictor(self) -> Predictor | None:
+        return None

@@ -9,7 +9,7 @@ game and no mirror image is in two splits.
 from collections.abc import Sequence
 from enum import StrEnum
 
-from mothello.data.corpus import Corpus, RandomPlay
+from mothello.data.corpus import Consecutive, Corpus, RandomPlay
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.othello.board import Board
 from mothello.othello.policy import PolicyConfig
@@ -43,3 +43,17 @@ def corpus(
     if board.size == 4:
         return EnumeratedPlay(board, seed, size, PARTS[split], prefix, policy)
     return RandomPlay(board, seed, size, list(Split).index(split) * SPAN, prefix, policy)
+
+
+def probe_corpus(board: Board, seed: int, *sizes: int) -> Corpus:
+    """Games of the probe split for several purposes, one behind the other: to fit on, held out, to score on.
+
+    On 4x4, where games drawn from one part repeat, the first purpose has eight tenths of the part and the others share
+    the rest, so that no game (or mirror image) serves two.
+    """
+    if board.size != 4 or len(sizes) == 1:
+        return corpus(board, seed, Split.probe, sum(sizes))
+    low, high = PARTS[Split.probe]
+    cuts = [low + (high - low) * (0.8 + 0.2 * i / (len(sizes) - 1)) for i in range(len(sizes))]
+    parts = zip(sizes, [low, *cuts], [*cuts[:-1], high, high], strict=False)
+    return Consecutive([EnumeratedPlay(board, seed, size, (start, end)) for size, start, end in parts])

@@ -4,7 +4,7 @@ A move's words form a tree. The distribution over what follows a ply is needed a
 (between two moves) it stands in the game's own row, elsewhere the node's tokens hang on the row as a branch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -53,17 +53,15 @@ def move_probabilities(
     nodes: dict[int, list[tuple[int, ...]]] = {}
     for node in sorted({word[:depth] for word in words for depth in range(1, len(word))}):
         nodes.setdefault(len(node), []).append(node)
-    logs: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {(): _logs(logits, own)}
+    logs = _children(logits, own, (), words)
     for depth, of_depth in nodes.items():
         at_once = max(1, _PLACES * tokens.shape[1] // (ends.shape[1] * depth))
         for first in range(0, len(of_depth), at_once):
             some = of_depth[first : first + at_once]
-            each = _after(forward, tokens, ends, some, n_positions)
-            logs |= {node: _logs(found, own) for node, found in zip(some, each, strict=True)}
-    full, restricted = (
-        torch.stack([_spelled([logs[word[:i]][which] for i in range(len(word))], word) for word in words], -1)
-        for which in range(2)
-    )
+            for node, found in zip(some, _after(forward, tokens, ends, some, n_positions), strict=True):
+                logs |= _children(found, own, node, words)
+    spelled = [torch.stack([logs[word[: i + 1]] for i in range(len(word))]).sum(0) for word in words]
+    full, restricted = torch.stack(spelled, -1)
     return MoveProbabilities(full, restricted)
 
 
@@ -71,12 +69,14 @@ def _at(logits: Float[Tensor, "game token class"], ends: Int64[Tensor, "game pla
     return logits.gather(1, ends.unsqueeze(-1).expand(-1, -1, logits.shape[-1])).double()
 
 
-def _logs(logits: Tensor, own: Bool[Tensor, " token"]) -> tuple[Tensor, Tensor]:
-    return logits.log_softmax(-1), logits.masked_fill(~own, -torch.inf).log_softmax(-1)
-
-
-def _spelled(logs: list[Tensor], word: tuple[int, ...]) -> Tensor:
-    return torch.stack([log[..., token] for log, token in zip(logs, word, strict=True)]).sum(0)
+def _children(
+    logits: Tensor, own: Bool[Tensor, " token"], node: tuple[int, ...], words: Sequence[tuple[int, ...]]
+) -> dict[tuple[int, ...], Float[Tensor, "which game place"]]:
+    """Log probability of every token that goes on from a node, over the whole vocabulary and over the language's own;
+    by the node it leads to. Only these are kept: vocabularies are large, and words branch little."""
+    tokens = sorted({word[len(node)] for word in words if word[: len(node)] == node})
+    totals = torch.stack([logits.logsumexp(-1), logits.masked_fill(~own, -torch.inf).logsumexp(-1)])
+    return {(*node, token): logits[..., token] - totals for token in tokens}
 
 
 def _after(

@@ -65,11 +65,15 @@ class ProbeConfig:
             raise ValueError(f"probe.penalty: {self.penalty} is negative")
 
     @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Games to fit on and held out, whole batches of each, and to score on."""
+        fit, held_out = max(1, self.games // self.batch_size), -(-self.held_out // self.batch_size)
+        return fit * self.batch_size, held_out * self.batch_size, self.test_games
+
+    @property
     def all_games(self) -> int:
-        """Games needed: to fit on, held out, and to score on; whole batches of each."""
-        return self.first_test_game + self.test_games
+        return sum(self.sizes)
 
     @property
     def first_test_game(self) -> int:
-        batches = max(1, self.games // self.batch_size) + -(-self.held_out // self.batch_size)
-        return batches * self.batch_size
+        return self.all_games - self.test_games

@@ -12,7 +12,7 @@ from mothello.data.batch import in_language
 from mothello.languages.family import Family
 from mothello.legality.estimate import legality
 from mothello.model.transformer import GPT
-from mothello.training.device import Precision
+from mothello.training.device import Precision, autocast
 
 Numbers = dict[str, float]
 Retrieval = Callable[[Tensor, Tensor, Tensor], float]
@@ -39,9 +39,10 @@ class Watch:
 
     def __call__(self, model: GPT) -> Numbers:
         numbers = dict(self.evaluate(model))
-        for opening, moves in self.openings.items():
-            for index, name in enumerate(self.family.names):
-                numbers[f"val/{name}@{opening}/top1"] = legality(model, moves, self.family, index)["top1"]
+        with autocast(model.head.weight.device, self.precision):
+            for opening, moves in self.openings.items():
+                for index, name in enumerate(self.family.names):
+                    numbers[f"val/{name}@{opening}/top1"] = legality(model, moves, self.family, index)["top1"]
         return numbers | self._alignment(model)
 
     def _alignment(self, model: GPT) -> Numbers:
