@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mothello.analysis.style import LANGUAGE_COLOURS, MUTED, canvas, title
+from mothello.analysis.style import LANGUAGE_COLOURS, MUTED, canvas, legend_below, title
 
 
 def _memory(axis: Axes, points: list[Mapping[str, float]]) -> None:
@@ -55,6 +55,10 @@ def language_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
     square = [each[least] * (m / n[least]) ** 2 for m in n]
     time.plot(n, square, color=MUTED, linestyle=":", linewidth=1, label="square (pairs)")
     time.set(xlabel="languages", ylabel="ms a game", xscale="log", yscale="log")
-    time.legend(loc="upper left")
+    for axis in (passes, time):
+        axis.set_xticks(n, [str(m) for m in n])
+        axis.minorticks_off()
+    time.yaxis.set_major_formatter("{x:g}")
+    legend_below(figure, [time])
     title(time, "All pairs, layers and probes")
     return figure

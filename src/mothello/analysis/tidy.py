@@ -24,7 +24,7 @@ COLUMNS = {
     "layer": "0 embeddings .. L",
     "source": "the probe's language; in pairs of states the first",
     "language": "the language read; in pairs of states the second",
-    "map": "symmetry of the opening under which the two are compared, or through which one edits the other; empty: none",
+    "map": "symmetry of the opening that the two are compared or edited through; empty: none",
     "square": "of numbers about one square",
     "ply": "of numbers about one ply, counted from 1",
     "step": "of numbers along a training or a fine-tuning: its step",

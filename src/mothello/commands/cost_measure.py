@@ -27,6 +27,7 @@ def measure_costs(run: LoadedRun, config: MeasureCommand, budget: float = BUDGET
     """Everything but the folder."""
     model, family, device = run.model, run.family, run.model.head.weight.device
     settings, n, layers = config.alignment, len(run.family.languages), run.model.config.n_layer + 1
+    compared = min(n, settings.languages)
     with using(Engine.eager):
         most = max(settings.games, config.legality_games)
         games = corpus(run.board, run.config.data.corpus_seed, Split.probe, most)
@@ -48,19 +49,20 @@ def measure_costs(run: LoadedRun, config: MeasureCommand, budget: float = BUDGET
     several = n > 1
     models = (1 + settings.random_weights) * several
     passes = layers * settings.games * models * (1 + len(OPENING_MAPS))
-    pairs = n * (n - 1)
+    pairs = compared * (compared - 1)
     states = settings.games * run.board.n_moves * model.config.d_model * 4
     rows = {
         "languages": languages(family),
         "legality": f"{config.legality_games:,} games in every language, every next move's probability",
         "pairs": f"{pairs * several:,} ordered, {layers} layers, {len(OPENING_MAPS)} maps"
         + (", and again with random weights" if settings.random_weights and several else ""),
-        "states": f"{settings.games:,} games, {settings.pool:,} positions in the pool; {short(passes * n)} games read",
-        "memory": f"{size(states * (n + 2 * len(OPENING_MAPS)))} of states, one layer at a time",
+        "states": f"{settings.games:,} games, {settings.pool:,} positions in the pool; "
+        f"{short(passes * compared)} games read",
+        "memory": f"{size(states * (compared + 2 * len(OPENING_MAPS)))} of states, one layer at a time",
     }
     parts = {
         "legality": sum(found.each for found in scoring) * config.legality_games,
-        "reading": sum(found.each for found in reading) * passes,
+        "reading": sum(found.each for found in reading[:compared]) * passes,
         "comparing": comparing.each * pairs * layers * models,
     }
     return Costs(rows, parts)

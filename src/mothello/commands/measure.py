@@ -75,7 +75,7 @@ def alignment_rows(
     model: GPT, family: Family, positions: Positions, config: MeasureCommand, control: str
 ) -> Iterator[Row]:
     """Every measure of every ordered pair and layer. control: what the model counts as."""
-    names, precision = family.names, config.device.precision
+    names, precision = family.names[: config.alignment.languages], config.device.precision
     layers = range(model.config.n_layer + 1)
     title = "states" if control == "trained" else "states, random weights"
     bar = tqdm(total=len(layers) * len(names), desc=title, unit="pass", mininterval=1)
@@ -92,15 +92,15 @@ def alignment_rows(
     bar.close()
 
 
-def embedding_rows(model: GPT, family: Family, control: str) -> Iterator[Row]:
+def embedding_rows(model: GPT, family: Family, control: str, languages: int) -> Iterator[Row]:
     """Neighbours and margins of the token embeddings, of the moves written without a token that both languages have."""
     table = model.token_embedding.weight.detach().float().cpu()
     words = [word_embeddings(table, family.word_table[i], family.length_table[i]) for i in range(len(family.names))]
-    for first, source in enumerate(family.names):
-        for second, language in enumerate(family.names):
+    ids = [set(language.ids) for language in family.languages]
+    for first, source in enumerate(family.names[:languages]):
+        for second, language in enumerate(family.names[:languages]):
             if first == second:
                 continue
-            ids = [set(language.ids) for language in family.languages]
             common = ids[first] & ids[second]
             own = [
                 torch.tensor([not common & set(word) for word in family.languages[i].words]) for i in (first, second)
@@ -130,7 +130,7 @@ def measure_states(run: LoadedRun, config: MeasureCommand) -> list[Row]:
         models["random_weights"] = never_trained(run)
     for control, model in models.items():
         rows += alignment_rows(model, run.family, positions, config, control)
-        rows += embedding_rows(model, run.family, control)
+        rows += embedding_rows(model, run.family, control, config.alignment.languages)
     return rows
 
 
