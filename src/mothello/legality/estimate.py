@@ -49,6 +49,8 @@ def _first_token_mass(greedy_p: Tensor, strict: Tensor, family: Family, language
     if family.output is Output.unified:
         return (greedy_p * strict).sum(-1)
     first = family.word_table[language, :, 0].to(greedy_p.device)
+    if family.languages[language].max_word == 1:
+        return (greedy_p[..., first] * strict).sum(-1)
     begins = torch.zeros_like(greedy_p)
     begins.scatter_reduce_(-1, first.expand(strict.shape), strict.to(greedy_p.dtype), reduce="amax")
     return (greedy_p * begins).sum(-1)
