@@ -44,6 +44,16 @@ def test_null_equals_a_slow_count() -> None:
         assert abs(best - float(draw)) < 1e-5
 
 
+def test_many_readings_at_once_are_each_by_itself() -> None:
+    classes, scored = truth(12)
+    null = NullOfMaximum(images(classes, BOARD), scored, 7, torch.Generator().manual_seed(0))
+    other = classes.roll(3, 0)
+    several = null(torch.stack([classes, other, other]).unflatten(0, (3, 1)))
+    assert several.shape == (3, 1, 7)
+    torch.testing.assert_close(several[0, 0], null(classes))
+    torch.testing.assert_close(several[2, 0], null(other))
+
+
 def test_unrelated_games_stay_below_the_null_and_true_readings_above() -> None:
     classes, scored = truth(100)
     moved = images(classes, BOARD)

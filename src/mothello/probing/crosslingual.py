@@ -121,7 +121,7 @@ class _Tally:
         """What only the first batch is used for: the null, and readings to look at."""
         grid, at = batch.whole_games(readings), (target, slice(None), *pair)
         self.readings[at] = grid[:, : self.readings.shape[4]]
-        self.null[at] = torch.stack([null(reading) for reading in grid])
+        self.null[at] = null(grid)
 
     def add_shuffled(self, language: int, readings: Tensor, batch: _Batch) -> None:
         assert self.shuffled is not None

@@ -44,19 +44,23 @@ class NullOfMaximum:
         self.scored = scored[:, :, None, None].float()
         self.boards = self._features(images).flatten(0, 1)
         self.maps = len(images)
-        self.orders = torch.rand(draws, n, generator=generator).argsort(1)
-        self.partners = self.orders.roll(1, 1)  # a cycle through all games: no game meets itself
+        orders = torch.rand(draws, n, generator=generator).argsort(1)
+        partners = orders.roll(1, 1)  # a cycle through all games: no game meets itself
+        self.pairs = (orders * n + partners).flatten()
         both = scored.float() @ scored.float().T * cells
-        self.total = both[self.orders, self.partners].sum(-1)
+        self.total = both[orders, partners].sum(-1)
 
     def _features(self, classes: Tensor) -> Tensor:
         return (F.one_hot(classes.long(), 3).float() * self.scored).flatten(-3)
 
-    def __call__(self, readings: Int64[Tensor, "game ply cell"]) -> Float[Tensor, " draw"]:
-        """readings: the classes a probe read."""
-        agree = (self._features(readings) @ self.boards.T).unflatten(1, (self.maps, -1))
-        summed = agree.transpose(0, 1)[:, self.orders, self.partners].sum(-1)
-        return (summed / self.total).max(0).values
+    def __call__(self, readings: Int64[Tensor, "*batch game ply cell"]) -> Float[Tensor, "*batch draw"]:
+        """readings: the classes that probes read."""
+        batch, n, draws = readings.shape[:-3], readings.shape[-3], len(self.total)
+        agree = self._features(readings).flatten(0, -2) @ self.boards.T  # cells alike: [batch game, map game]
+        agree = agree.view(-1, n, self.maps, n).permute(1, 3, 0, 2).reshape(n * n, -1)  # by pair of games
+        summed = agree[self.pairs].view(draws, n, -1).sum(1)
+        share = (summed / self.total.unsqueeze(1)).view(draws, -1, self.maps)
+        return share.amax(-1).T.reshape(*batch, draws)
 
 
 def aligned(best: Float[Tensor, "*pair"], null_95: Float[Tensor, "*pair"], constant: float) -> Bool[Tensor, "*pair"]:
