@@ -15,7 +15,7 @@ from mothello.bootstrap import Bootstrap
 from mothello.commands.cost_measure import measure_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
-from mothello.commands.running import alone
+from mothello.commands.running import alone, running
 from mothello.commands.train import resolve_device
 from mothello.config import MeasureCommand, identity, plain
 from mothello.data.split import Split, corpus, probe_corpus
@@ -25,6 +25,7 @@ from mothello.model.transformer import GPT
 from mothello.othello.symmetry import OPENING_MAPS, move_map
 from mothello.seeding import generator
 from mothello.training.device import Compile, autocast
+from mothello.training.distributed import World
 
 Row = dict[str, Any]
 BY_PLY = ("top1", "mass", "chance")
@@ -170,16 +171,13 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
         return folder.read_results()
     print(f"measuring {run.folder.path} -> {folder.path}", flush=True)
     folder.write_config(plain(config))
-    folder.write_status("running")
-    try:
+    with running(folder, World()):
         rows = measure_states(run, config)
         write_tidy(folder.path, rows)
-    except BaseException as error:
-        folder.write_status("failed", error=f"{type(error).__name__}: {error}")
-        raise
-    content = _summary(rows)
-    folder.write_results("states", content | {"board": run.board.name, "games": config.alignment.games} | run.reached)
-    folder.write_status("ok")
+        content = _summary(rows)
+        about = {"board": run.board.name, "games": config.alignment.games} | run.reached
+        folder.write_results("states", content | about)
+        folder.write_status("ok")
     _print(content)
     return folder.read_results()
 
@@ -196,4 +194,3 @@ def _print(content: dict[str, Any]) -> None:
 
 
 main = command("measure", MeasureCommand, measure)
-"""Entry point of scripts/measure.py."""

@@ -12,7 +12,7 @@ from mothello.commands.cost_probing import probing_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
 from mothello.commands.probe_table import Row, board_rows, probe_rows, shuffled_rows
-from mothello.commands.running import alone
+from mothello.commands.running import alone, running
 from mothello.commands.train import resolve_device
 from mothello.config import ProbeCommand, identity, plain
 from mothello.data.split import probe_corpus
@@ -28,6 +28,7 @@ from mothello.probing.targets import TARGETS, BoardTargets, board_targets
 from mothello.probing.train import SHUFFLED, FittedProbes, fit_probes
 from mothello.seeding import generator
 from mothello.training.device import Precision
+from mothello.training.distributed import World
 
 
 class Measured(NamedTuple):
@@ -178,15 +179,11 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
         return folder.read_results()
     print(f"probing {run.folder.path} -> {folder.path}", flush=True)
     folder.write_config(plain(config))
-    folder.write_status("running")
-    try:
+    with running(folder, World()):
         content, rows = measure_model(run, run.model, config.probe, config.device.precision, config.causal)
         write_tidy(folder.path, rows)
-    except BaseException as error:
-        folder.write_status("failed", error=f"{type(error).__name__}: {error}")
-        raise
-    folder.write_results("probe", content | run.reached)
-    folder.write_status("ok")
+        folder.write_results("probe", content | run.reached)
+        folder.write_status("ok")
     for name, row in content["headline"].items():
         cross = f", cross {row['cross']:.3f} (best map {row['cross_best_map']:.3f})" if "cross" in row else ""
         random = f", random weights {row['random_weights']:.3f}" if "random_weights" in row else ""
