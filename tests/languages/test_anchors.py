@@ -15,11 +15,12 @@ from mothello.languages.family import Family, FamilyConfig, build_family
 from mothello.othello.board import SIZES, board
 from mothello.othello.notation import move_name, parse_move
 from mothello.othello.rollout import random_games
-from mothello.othello.symmetry import OPENING_MAPS, move_map
+from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS, move_map
 
 GOLDEN = ["e1", "e3", "f5", "a3", "f2", "c1", "f3", "e6"]
 EXPECTED_SIZES = {Placement.off: (8, 24, 48), Placement.main: (2, 4, 6), Placement.anti: (2, 4, 6)}
 EXPECTED_SIZES |= {Placement.on: (4, 8, 12), Placement.any: (12, 32, 60)}
+EXPECTED_SIZES |= {Placement.each: (4, 8, 12)}
 
 
 def family(kinds: list[str], size: int = 6, **anchors: object) -> Family:
@@ -62,6 +63,10 @@ def test_placements_are_what_they_are_called(size: int):
     assert names[Placement.anti] == {name for name in everything if on_anti(name, size)}
     assert names[Placement.on] == names[Placement.main] | names[Placement.anti]
     assert names[Placement.off] == everything - names[Placement.on]
+    assert names[Placement.each] == names[Placement.on]
+    in_turn = [move_name(board(size), m) for m in nested_list(board(size), Placement.each)]
+    assert all(map(on_main, in_turn[::2]))
+    assert all(on_anti(name, size) for name in in_turn[1::2])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -70,6 +75,16 @@ def test_one_anchor_leaves_the_symmetries_its_placement_promises(size: int):
     for placement, expected in left.items():
         for move in nested_list(board(size), placement):
             assert {g for g in OPENING_MAPS if move_map(board(size), g)[move] == move} == expected
+
+
+@pytest.mark.parametrize("image", ALL_MAPS)
+@pytest.mark.parametrize("size", SIZES)
+def test_counted_anchors_link_a_move_with_its_image(size: int, image: str):
+    b = board(size)
+    config = AnchorConfig(count=4, image=image, groups=[["b", "a", "c"]])
+    links = anchor_links(config, ["a", "b", "c"], b)
+    moves, image_of = nested_list(b, Placement.off)[:4], move_map(b, image)
+    assert links == [[(0, m), (1, image_of[m]), (2, image_of[m])] for m in moves]
 
 
 def test_the_nested_list_is_the_same_in_every_run():

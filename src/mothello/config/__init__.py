@@ -2,9 +2,11 @@
 
 from mothello.config.schemas import (
     BoardConfig,
+    CellConfig,
     MeasureCommand,
     ProbeCommand,
     ReportCommand,
+    ScaleConfig,
     StudyCommand,
     TrainConfig,
     TransferCommand,
@@ -15,10 +17,12 @@ from mothello.config.typed import SCHEMAS, ConfigError, identity, one_line, plai
 __all__ = [
     "SCHEMAS",
     "BoardConfig",
+    "CellConfig",
     "ConfigError",
     "MeasureCommand",
     "ProbeCommand",
     "ReportCommand",
+    "ScaleConfig",
     "StudyCommand",
     "TrainConfig",
     "TransferCommand",

@@ -144,25 +144,68 @@ class ReportCommand:
 
 
 @dataclass(kw_only=True)
-class StudyCommand:
-    """scripts/study.py: runs x seeds and the measurements on each, then the report."""
+class Overrides:
+    """Command-line overrides for each of the scripts that a study calls."""
+
+    train: list[str] = field(default_factory=list)
+    probe: list[str] = field(default_factory=list)
+    measure: list[str] = field(default_factory=list)
+    transfer: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class CellConfig(Overrides):
+    """One cell of a study: a setting, trained from one or several seeds. Its name is the name of its runs, so cells of
+    several studies that are alike share their runs."""
+
+    seeds: list[int] = field(default_factory=list)
+    """Its seeds; empty: those of the scale."""
+
+
+@dataclass(kw_only=True)
+class ScaleConfig(Overrides):
+    """What a study adds or changes at one scale."""
+
+    seeds: list[int] = field(default_factory=list)
+    """Seeds of cells that do not say otherwise; empty: seed 0."""
+    cells: dict[str, list[int]] = field(default_factory=dict)
+    """Seeds of single cells; an empty list leaves the cell out."""
+
+
+@dataclass(kw_only=True)
+class StudyCommand(Overrides):
+    """scripts/study.py: cells x seeds and the measurements on each, then the report.
+
+    Overrides are taken in this order, the last one wins: ``recipe`` (of the scale), the study's own, those of
+    ``at.SCALE``, the cell's.
+    """
 
     name: str = "custom"
     question: str = ""
+    scale: str = ""
+    """Name of the scale, set by scale=NAME (configs/scale)."""
+    recipe: Overrides = field(default_factory=Overrides)
+    """What the scale asks for."""
+    at: dict[str, ScaleConfig] = field(default_factory=dict)
+    """What this study changes at a scale."""
+    cells: dict[str, CellConfig] = field(default_factory=dict)
+    """Settings by name."""
     experiments: list[str] = field(default_factory=list)
-    """Experiments to run, each for every seed."""
-    seeds: list[int] = field(default_factory=lambda: [0])
-    train: list[str] = field(default_factory=list)
-    """Overrides for every training run."""
-    probe: list[str] = field(default_factory=list)
-    """Overrides for the probes of every run."""
-    measure: list[str] = field(default_factory=list)
-    """Overrides for what is measured without probes on every run."""
+    """Short for cells of one experiment each."""
+    seeds: list[int] = field(default_factory=list)
+    """The seeds of every cell; empty: what the files say, else seed 0."""
     transfer_from: list[str] = field(default_factory=list)
-    """Experiments whose runs are also fine-tuned."""
-    transfer: list[str] = field(default_factory=list)
-    """Overrides for the fine-tuning."""
+    """Cells whose runs are also fine-tuned."""
+    measures: bool = True
+    """False: train only."""
+    parts: list[str] = field(default_factory=list)
+    """Only parts CELL/SEED that match one of these patterns, such as naive/* or */0; empty: all."""
+    runs: str = ""
+    """Where run folders go; by default runs/SCALE."""
+    threads: int = 0
+    """CPU threads of each part, 0 for all cores, shared among the jobs of a joblib launcher."""
     report: str = "report"
+    """Folder of the page; empty: no page."""
     minutes: float = 0.0
     """Measured time on 2 cores per seed, printed first."""
     dry_run: bool = False

@@ -14,18 +14,19 @@ import torch
 
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
-from mothello.othello.symmetry import move_map
+from mothello.othello.symmetry import ALL_MAPS, move_map
 from mothello.seeding import generator
 
 
 class Placement(StrEnum):
     """Where anchors counted off by ``count`` lie. Off both diagonals an anchor breaks every symmetry of the
-    opening; on one diagonal it leaves the reflection in it."""
+    opening; on one diagonal it leaves the reflection in it. ``each`` takes the main and the anti-diagonal in turn."""
 
     off = "off"
     main = "main"
     anti = "anti"
     on = "on"
+    each = "each"
     any = "any"
 
 
@@ -36,12 +37,15 @@ class Sharing(StrEnum):
 
 @dataclass(kw_only=True)
 class AnchorConfig:
-    """Which moves are anchors. ``count`` and ``moves`` anchor a move with itself in every group; ``links`` pair
+    """Which moves are anchors. ``count`` and ``moves`` anchor a move with its image in every group; ``links`` pair
     any moves of any languages and come on top."""
 
     count: int = 0
     """Length of the prefix taken from one fixed nested list per board and placement."""
     placement: Placement = Placement.off
+    image: str = "identity"
+    """A symmetry of the square: what ``count`` and ``moves`` name of a group's first language is linked with its image
+    in the others. Identity: with itself."""
     moves: list[str] = field(default_factory=list)
     """Moves such as d3, instead of a count."""
     groups: list[list[str]] = field(default_factory=list)
@@ -55,6 +59,8 @@ class AnchorConfig:
             raise ValueError(f"languages.anchors.count: {self.count} is negative")
         if self.count and self.moves:
             raise ValueError("languages.anchors: give count or moves, not both")
+        if self.image not in ALL_MAPS:
+            raise ValueError(f"languages.anchors.image: {self.image!r} is not one of {', '.join(ALL_MAPS)}")
 
 
 Member = tuple[int, int]
@@ -72,9 +78,13 @@ def nested_list(board: Board, placement: Placement) -> tuple[int, ...]:
         Placement.main: main,
         Placement.anti: anti,
         Placement.on: main | anti,
+        Placement.each: main | anti,
         Placement.any: everything,
     }[placement]
     order = torch.randperm(board.n_moves, generator=generator(0, "anchors", board.name)).tolist()
+    if placement is Placement.each:
+        by_diagonal = ([move for move in order if move in diagonal] for diagonal in (main, anti))
+        return tuple(move for pair in zip(*by_diagonal, strict=True) for move in pair)
     return tuple(move for move in order if move in allowed)
 
 
@@ -131,8 +141,12 @@ def anchor_links(config: AnchorConfig, names: list[str], board: Board) -> list[l
 
     ValueError names the key: unknown language or move, a language twice in an anchor, a move in two anchors.
     """
-    groups = _groups(config, names)
-    links = [[(language, move) for language in group] for group in groups for move in anchored_moves(config, board)]
+    groups, image = _groups(config, names), move_map(board, config.image)
+    links = [
+        [(language, image[move] if position else move) for position, language in enumerate(sorted(group))]
+        for group in groups
+        for move in anchored_moves(config, board)
+    ]
     links += [_link(text, names, board) for text in config.links]
     seen: set[Member] = set()
     for link in links:

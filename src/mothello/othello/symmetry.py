@@ -14,6 +14,8 @@ OPENING_MAPS = ("identity", "rot180", "main", "anti")
 OTHER_MAPS = ("rot90", "rot270", "columns", "rows")
 """Maps that exchange the colours of the start position: negative controls ("columns" mirrors a <-> h)."""
 
+ALL_MAPS = OPENING_MAPS + OTHER_MAPS
+
 
 def _image(name: str, row: int, column: int, last: int) -> tuple[int, int]:
     return {
@@ -31,8 +33,8 @@ def _image(name: str, row: int, column: int, last: int) -> tuple[int, int]:
 @cache
 def square_map(board: Board, name: str) -> tuple[int, ...]:
     """g(square) for every cell of the board, in cell order."""
-    if name not in OPENING_MAPS + OTHER_MAPS:
-        raise ValueError(f"symmetry: {name!r} is not one of {', '.join(OPENING_MAPS + OTHER_MAPS)}")
+    if name not in ALL_MAPS:
+        raise ValueError(f"symmetry: {name!r} is not one of {', '.join(ALL_MAPS)}")
     images = (_image(name, square // 8, square % 8, board.size - 1) for square in board.squares)
     return tuple(8 * row + column for row, column in images)
 

@@ -1,0 +1,116 @@
+"""A study as a list of parts: cells x seeds, each with the typed configs of its run and of what is measured on it."""
+
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from typing import NamedTuple, TypeVar
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.initialize import initialize_config_dir
+
+from mothello.commands.entry import CONFIGS
+from mothello.config import (
+    CellConfig,
+    ConfigError,
+    MeasureCommand,
+    ProbeCommand,
+    ScaleConfig,
+    StudyCommand,
+    TrainConfig,
+    TransferCommand,
+    run_folder,
+    typed,
+)
+
+T = TypeVar("T")
+
+
+class Part(NamedTuple):
+    """One run of a study, and what is measured on it."""
+
+    cell: str
+    train: TrainConfig
+    probe: ProbeCommand
+    measure: MeasureCommand
+    transfer: TransferCommand | None
+
+    @property
+    def name(self) -> str:
+        return part_name(self.cell, self.train.seed)
+
+
+def part_name(cell: str, seed: int) -> str:
+    """How ``parts`` calls it."""
+    return f"{cell}/{seed}"
+
+
+def composed(name: str, schema: type[T], overrides: list[str]) -> T:
+    """The typed config that a script would get from these overrides."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
+            return typed(compose(name, overrides), schema)
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
+    """Every cell by name, experiments included. ConfigError where there is none, or transfer_from names none."""
+    short = {name: CellConfig(train=[f"+experiment={name}"]) for name in config.experiments}
+    cells = {**short, **config.cells}
+    if not cells:
+        raise ConfigError("experiments: name at least one (or +study=NAME)")
+    settings = config.at.get(config.scale, ScaleConfig())
+    for key, names in (("transfer_from", config.transfer_from), (f"at.{config.scale}.cells", list(settings.cells))):
+        for name in names:
+            if name not in cells:
+                raise ConfigError(f"{key}: no cell {name!r}; there are {', '.join(cells)}")
+    return cells
+
+
+def names_of(config: StudyCommand) -> list[tuple[str, int]]:
+    """(cell, seed) of every part that is asked for, the first seed of every cell first. ConfigError where none is."""
+    at = config.at.get(config.scale, ScaleConfig())
+    seeds = {name: at.cells.get(name, cell.seeds or at.seeds or [0]) for name, cell in cells_of(config).items()}
+    if config.seeds:
+        seeds = {name: config.seeds if own else [] for name, own in seeds.items()}
+    rounds = range(max(map(len, seeds.values())))
+    found = [(name, seeds[name][n]) for n in rounds for name in seeds if n < len(seeds[name])]
+    wanted = [x for x in found if not config.parts or any(fnmatch(part_name(*x), text) for text in config.parts)]
+    if not wanted:
+        names = ", ".join(part_name(*x) for x in found)
+        raise ConfigError(f"parts: none matches {', '.join(config.parts)}; there are {names}")
+    return wanted
+
+
+def part_of(config: StudyCommand, name: str, seed: int) -> Part:
+    """Compose one part. ConfigError as the scripts themselves would give it."""
+    cell = cells_of(config)[name]
+    sources = (config.recipe, config, config.at.get(config.scale, ScaleConfig()), cell)
+
+    def told(script: str) -> list[str]:
+        device = [f"device.threads={config.threads}"] * bool(config.threads)
+        return [*device, *(text for source in sources for text in getattr(source, script))]
+
+    where = config.runs or f"runs/{config.scale or config.name}"
+    group = f"tracking.group={config.name}"
+    own = [f"name={name}", f"seed={seed}", f"runs={where}", group]
+    train = composed("train", TrainConfig, [*told("train"), *own])
+    run = f"run={run_folder(train)}"
+    tuned = None
+    if name in config.transfer_from:
+        tuned = composed("transfer", TransferCommand, [*told("transfer"), run, f"seed={seed}", group])
+    return Part(
+        name,
+        train,
+        composed("probe", ProbeCommand, [*told("probe"), run]),
+        composed("measure", MeasureCommand, [*told("measure"), run]),
+        tuned,
+    )
+
+
+def parts_of(config: StudyCommand) -> Iterator[Part]:
+    """Every part that is asked for."""
+    for name, seed in names_of(config):
+        yield part_of(config, name, seed)
