@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mothello.commands.loading import family_of
-from mothello.commands.study import composed
-from mothello.config import SCHEMAS, TrainConfig, identity, plain, run_folder
+from mothello.commands.study_plan import composed, parts_of
+from mothello.config import SCHEMAS, StudyCommand, TrainConfig, identity, plain, run_folder
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 GROUPS = ["board", "languages", "model", "optimizer", "device", "tracking"]
@@ -48,13 +48,19 @@ def test_every_experiment_composes_with_the_users_overrides(experiment: str, mor
         assert family.names == ["atomic_0", "split_0"]
 
 
+@pytest.mark.parametrize("scale", names("scale"))
 @pytest.mark.parametrize("study", names("study"))
-def test_every_study_composes_and_so_do_its_parts(study: str) -> None:
-    config = composed("study", SCHEMAS["study"], [f"+study={study}"])
-    for experiment in config.experiments:
-        composed("train", TrainConfig, [f"+experiment={experiment}", *config.train])
-    composed("probe", SCHEMAS["probe"], ["run=x", *config.probe])
-    composed("transfer", SCHEMAS["transfer"], ["run=x", *config.transfer])
+def test_every_study_composes_at_every_scale_and_so_do_its_parts(study: str, scale: str) -> None:
+    config = composed("study", StudyCommand, [f"+study={study}", f"scale={scale}", "seeds=[3]"])
+    assert config.scale == scale
+    for part in parts_of(config):
+        family = family_of(part.train)
+        assert (part.train.name, part.train.seed, part.name) == (part.cell, 3, f"{part.cell}/3")
+        assert run_folder(part.train).startswith(f"runs/{scale}/{part.cell}/")
+        assert part.train.board.size == (8 if scale == "paper" else 6)
+        assert part.probe.run == part.measure.run == run_folder(part.train)
+        assert len(family.names) == (1 if part.cell == "single" else len(family.names) or 2)
+        assert (part.transfer is not None) == (part.cell in config.transfer_from)
 
 
 def test_the_prefix_experiment_takes_the_boards_prefix() -> None:

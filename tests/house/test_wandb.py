@@ -17,7 +17,7 @@ import yaml
 from house.commands import TINY, run
 
 from mothello import tracking
-from mothello.commands.study import _trained, composed
+from mothello.commands.study_plan import composed, part_of
 from mothello.config import SCHEMAS, TrainConfig
 from mothello.rundir import RunDir
 from mothello.tracking import Tracker, TrackingConfig
@@ -274,7 +274,7 @@ for seed in (0, 1):
 
 def test_a_study_is_a_group() -> None:
     study = composed("study", SCHEMAS["study"], ["+study=demo"])
-    assert _trained(study, "anchor", 0).tracking.group == "demo"
+    assert part_of(study, "anchor", 0).train.tracking.group == "demo"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mothello.commands.cost_table import minutes, short, size
 from mothello.commands.cost_training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
 from mothello.commands.loading import family_of, games_of
-from mothello.commands.study import composed
+from mothello.commands.study_plan import composed
 from mothello.config import TrainConfig
 from mothello.data.batch import IGNORE, Batch, make_batch
 from mothello.data.enumerated import EnumeratedPlay

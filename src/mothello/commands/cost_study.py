@@ -11,10 +11,9 @@ from mothello.commands.cost_probing import Paces, measure_probes, probing_costs,
 from mothello.commands.cost_table import minutes, where
 from mothello.commands.cost_training import pretraining, training_costs
 from mothello.commands.loading import LoadedRun, family_of, games_of
+from mothello.commands.study_plan import Part
 from mothello.config import (
-    MeasureCommand,
     ProbeCommand,
-    TrainConfig,
     TransferCommand,
     identity,
     run_folder,
@@ -26,15 +25,6 @@ from mothello.training.device import Compile
 
 _BUDGET = 2.0
 """Seconds for measuring the steps of one kind of run."""
-
-
-class Planned(NamedTuple):
-    """One run of a study, and what is measured on it."""
-
-    train: TrainConfig
-    probe: ProbeCommand
-    measure: MeasureCommand
-    transfer: TransferCommand | None
 
 
 class Seconds(NamedTuple):
@@ -50,7 +40,7 @@ class Seconds(NamedTuple):
         return Seconds(*(0.0 if done[name] else value for name, value in self._asdict().items()))
 
 
-def measure_run(planned: Planned, device: torch.device, budget: float = _BUDGET) -> Seconds:
+def measure_run(planned: Part, device: torch.device, budget: float = _BUDGET) -> Seconds:
     """Measured on a model with random weights, eagerly: compiling every run would take longer than it tells."""
     config = replace(planned.train, device=replace(planned.train.device, compile=Compile.never))
     family = family_of(config)
@@ -73,7 +63,7 @@ def measure_run(planned: Planned, device: torch.device, budget: float = _BUDGET)
     return Seconds(trained, probing, states, transfer_costs(told, run, source, budget, aligned).seconds)
 
 
-def _done(planned: Planned) -> dict[str, bool]:
+def _done(planned: Part) -> dict[str, bool]:
     """Which parts stand already, by the folders that they would write."""
     config, folder = planned.train, RunDir(run_folder(planned.train))
     done = {
@@ -88,7 +78,7 @@ def _done(planned: Planned) -> dict[str, bool]:
     return done
 
 
-def study_table(plan: Sequence[Planned], device: torch.device) -> str:
+def study_table(plan: Sequence[Part], device: torch.device) -> str:
     """A line for each run, with the minutes of its parts, and the sum. Runs that differ by their seed cost the same."""
     known: dict[str, Seconds] = {}
     lines, total = ["minutes   train   probe   measure   transfer   folder"], 0.0

@@ -1,5 +1,6 @@
 """scripts/measure.py: strict legality, exact, and alignment without probes, into measures/states-HASH of a run."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from mothello.bootstrap import Bootstrap
 from mothello.commands.cost_measure import measure_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
-from mothello.commands.running import alone, running
+from mothello.commands.running import alone, describe_device, running
 from mothello.commands.train import resolve_device
 from mothello.config import MeasureCommand, identity, plain
 from mothello.data.split import Split, corpus, probe_corpus
@@ -171,11 +172,13 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
         return folder.read_results()
     print(f"measuring {run.folder.path} -> {folder.path}", flush=True)
     folder.write_config(plain(config))
+    begun = time.monotonic()
     with running(folder, World()):
         rows = measure_states(run, config)
         write_tidy(folder.path, rows)
         content = _summary(rows)
         about = {"board": run.board.name, "games": config.alignment.games} | run.reached
+        about |= {"seconds": time.monotonic() - begun} | describe_device(device, World())
         folder.write_results("states", content | about)
         folder.write_status("ok")
     _print(content)

@@ -1,5 +1,6 @@
 """scripts/probe.py: probes and alignment of one run, into measures/probe-HASH of its folder."""
 
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from mothello.commands.cost_probing import probing_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
 from mothello.commands.probe_table import Row, board_rows, probe_rows, shuffled_rows
-from mothello.commands.running import alone, running
+from mothello.commands.running import alone, describe_device, running
 from mothello.commands.train import resolve_device
 from mothello.config import ProbeCommand, identity, plain
 from mothello.data.split import probe_corpus
@@ -179,10 +180,12 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
         return folder.read_results()
     print(f"probing {run.folder.path} -> {folder.path}", flush=True)
     folder.write_config(plain(config))
+    begun = time.monotonic()
     with running(folder, World()):
         content, rows = measure_model(run, run.model, config.probe, config.device.precision, config.causal)
         write_tidy(folder.path, rows)
-        folder.write_results("probe", content | run.reached)
+        about = {"seconds": time.monotonic() - begun} | describe_device(device, World())
+        folder.write_results("probe", content | run.reached | about)
         folder.write_status("ok")
     for name, row in content["headline"].items():
         cross = f", cross {row['cross']:.3f} (best map {row['cross_best_map']:.3f})" if "cross" in row else ""

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import resource
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -104,4 +106,19 @@ def alone() -> None:
 def describe_device(device: torch.device, world: World) -> dict[str, Any]:
     """Where a stage ran, for results.json."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return {"device": name, "threads": torch.get_num_threads(), "processes": world.size}
+    threads, memory = torch.get_num_threads(), peak_memory(device)
+    return {
+        "device": name,
+        "threads": threads,
+        "processes": world.size,
+        "memory_gb": memory,
+        "torch": torch.__version__,
+    }
+
+
+def peak_memory(device: torch.device) -> float:
+    """The most memory held so far, in GB: allocated on a GPU, else resident in this process, whatever else it did."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)
