@@ -1,6 +1,7 @@
 """scripts/transfer.py: fine-tune a run on one language, and measure every language on the way."""
 
 import shutil
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -162,6 +163,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
         shutil.rmtree(folder.path, ignore_errors=True)
     _check_start(folder, run)
     print(f"fine-tuning {run.folder.path} on {run.family.names[source]} -> {folder.path}", flush=True)
+    begun = time.monotonic()
     alignment: dict[str, Any] = {}
     rows: list[Row] = []
 
@@ -185,6 +187,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
             rows += transfer_rows(RunDir(folder.path / "scratch").read_metrics(), names, name, "scratch")
         content |= {"scratch": scratch, "summary": summary(content["curves"], name, names, scratch)}
         write_tidy(folder.path, [*rows, *summary_rows(content["summary"], name)])
+        content |= {"seconds_all": time.monotonic() - begun}
         folder.write_results("transfer", content | run.reached | {"alignment": alignment})
         folder.write_status("ok")
     for name, row in content["summary"].items():

@@ -1,0 +1,109 @@
+"""Figures of the results page. Tables are those of cells.py and results_probes.py."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mothello.analysis.style import INK, LANGUAGE_COLOURS, MUTED, ROLE_COLOURS, canvas, legend_below, title
+
+MAPS = ("identity", "rot180", "main", "anti")
+RAW, BEST = "#2a6f97", "#c8553d"
+_DASHES = (0, (4, 3))
+
+
+def _points(axis: Axes, x: float, values: pd.Series, colour: str, label: str, hollow: bool = False) -> None:
+    """Every seed a point, side by side; their mean a bar."""
+    spread = [0.05 * (i - (len(values) - 1) / 2) for i in range(len(values))]
+    face = "none" if hollow else colour
+    axis.scatter([x + s for s in spread], values, s=26, facecolors=face, edgecolors=colour, zorder=3, label=label)
+    axis.plot([x - 0.16, x + 0.16], [values.mean()] * 2, color=colour, linewidth=1.4, zorder=2)
+
+
+def _level(axis: Axes, value: float, label: str) -> None:
+    axis.axhline(value, color=MUTED, linewidth=1.1, linestyle=_DASHES, zorder=1, label=label)
+
+
+def anchor_figure(cells: pd.DataFrame) -> Figure:
+    """Table 1: raw and best-map accuracy of every seed by number of anchors, a panel per pair of kinds."""
+    of = cells[cells.raw.notna() & cells.role.isin(["naive", "anchor", "unified"])]
+    pairs = [p for p in ("atomic + atomic", "atomic + split", "atomic + compositional") if (of.pair == p).any()]
+    figure, axes = canvas(max(1, len(pairs)), 3.6, sharey=True)
+    for axis, pair in zip(axes, pairs, strict=False):
+        here = of[of.pair == pair]
+        place = here.anchors.map({0: 0, 1: 1, 2: 2, 4: 3}).where(here.role != "unified", 4)
+        for x, group in here.groupby(place):
+            _points(axis, x - 0.14, group.raw, RAW, "raw")
+            _points(axis, x + 0.14, group.best, BEST, "best map", hollow=True)
+            axis.plot([x - 0.34, x + 0.34], [group.own.mean()] * 2, color=INK, linewidth=1, label="own language")
+        _level(axis, here.constant.mean(), "best constant")
+        _level(axis, here.random_weights.mean(), "random weights, own language")
+        axis.lines[-1].set_linestyle(":")
+        ticks = {0: "0", 1: "1", 2: "2", 3: "4", 4: "unified"}
+        shown = sorted(place.dropna().unique())
+        axis.set_xticks(shown, [ticks[int(x)] for x in shown])
+        axis.set(xlabel="anchors")
+        title(axis, pair)
+    axes[0].set_ylabel("cells read right across languages")
+    legend_below(figure, axes)
+    return figure
+
+
+def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[str, float]) -> Figure:
+    """Accuracy across languages under each of the four maps, a panel per cell. names: cell -> the panel's title."""
+    found = [name for name in names if (cells.cell == name).any()]
+    figure, axes = canvas(max(1, len(found)), 3.1, sharey=True)
+    for axis, name in zip(axes, found, strict=False):
+        here = cells[(cells.cell == name) & cells.raw.notna()]
+        for x, g in enumerate(MAPS):
+            won = here.winner == g
+            _points(axis, x, here[g][won], BEST, "the pair's best map, aligned")
+            _points(axis, x, here[g][~won], RAW, "other maps")
+            if g in images and g != "identity":
+                axis.plot([x - 0.3, x + 0.3], [images[g]] * 2, color="#d69a1e", linewidth=1.2, label="boards and their image")
+        axis.plot([-0.4, 3.4], [here.own.mean()] * 2, color=INK, linewidth=1, label="own language")
+        _level(axis, here.constant.mean(), "best constant")
+        axis.set_xticks(range(4), ["id", "rot", "main", "anti"])
+        title(axis, names[name])
+    axes[0].set_ylabel("cells read right\nacross languages")
+    legend_below(figure, axes)
+    return figure
+
+
+def probe_figure(rows: pd.DataFrame, cell: str) -> Figure:
+    """Own-language accuracy by layer: MLP and linear, absolute and relative colours, with random weights."""
+    figure, axes = canvas(2, 3.2, sharey=True)
+    for axis, target in zip(axes, ("absolute", "relative"), strict=True):
+        for colour, probe in zip(LANGUAGE_COLOURS, ("mlp", "linear"), strict=False):
+            for control, style in (("trained", "-"), ("random_weights", ":"), ("shuffled", "--")):
+                of = rows[(rows.cell == cell) & (rows.target == target) & (rows.probe == probe) & (rows.control == control)]
+                mean = of.groupby("layer").value.mean()
+                if len(mean):
+                    label = probe if control == "trained" else f"{probe}, {control.replace('_', ' ')}"
+                    axis.plot(mean.index, mean, style, color=colour, marker="o", markersize=3.5, label=label)
+        title(axis, f"{target} colours" if target == "absolute" else "mine / theirs / empty")
+        axis.set(xlabel="layer")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].set_ylabel("cells read right")
+    legend_below(figure, axes)
+    return figure
+
+
+def change_figure(rows: pd.DataFrame) -> Figure:
+    """Fine-tuning: before and after for source and target, every seed a line, a panel per regime."""
+    regimes = [name for name in ("naive", "anchor", "unified") if (rows.role == name).any()]
+    figure, axes = canvas(max(1, len(regimes)), 3.2, sharey=True)
+    for axis, regime in zip(axes, regimes, strict=False):
+        of = rows[rows.role == regime]
+        for colour, part in ((ROLE_COLOURS["unified"], "source"), (ROLE_COLOURS["naive"], "target")):
+            for _, row in of[of.part == part].iterrows():
+                axis.plot([0, 1], [row.before, row.after], color=colour, marker="o", markersize=4, label=part)
+                own = [row.own_before, row.own_after]
+                axis.plot([0, 1], own, color=colour, linewidth=1, linestyle=":", label=f"{part}, own tokens only")
+        axis.set_xticks([0, 1], ["before", "after"])
+        axis.set_xlim(-0.25, 1.25)
+        title(axis, {"anchor": "8 anchors", "unified": "unified output"}.get(regime, regime))
+    axes[0].set_ylabel("strict top-1 legality")
+    legend_below(figure, axes)
+    return figure

@@ -1,0 +1,47 @@
+"""The page's sections on many naive languages, and on when alignment emerges."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mothello.analysis.alignment_sections import class_sentence
+from mothello.analysis.markdown import decimal, table
+from mothello.analysis.runs import Run
+
+MAPS = ("identity", "rot180", "main", "anti")
+
+
+def many_table(cells: pd.DataFrame, runs: Sequence[Run]) -> str:
+    """A row per run of three languages or more: pairs aligned, classes, consistency of the maps."""
+    heads = {str(run.path): run.probe["headline"]["mlp/absolute"] for run in runs if run.probe is not None}
+    several = cells[cells.run.map(lambda path: heads.get(path, {}).get("pairs", 0) > 2)]
+    head = [
+        "languages", "seed", "games", "strict", "own", "raw", "best map", "constant", "random weights", "aligned pairs",
+        "maps of the aligned pairs", "classes",
+    ]  # fmt: skip
+    rows = []
+    for _, row in several.iterrows():
+        found = heads[row.run]
+        maps = ", ".join(f"{name} {n}" for name, n in found["maps"].items() if n) or "-"
+        numbers = [decimal(row[name]) for name in ("strict", "own", "raw", "best", "constant", "random_weights")]
+        aligned = f"{int(row.aligned)} of {int(row.pairs)}"
+        rows.append([row.pair, row.seed, f"{row.games:,}", *numbers, aligned, maps, class_sentence(found["classes"])])
+    return table(head, rows) if rows else "Not run yet."
+
+
+def emergence_table(cells: pd.DataFrame, widths: dict[str, int]) -> str:
+    """Naive atomic pairs and families by games, width and number of languages."""
+    head = ["languages", "games", "width", "seeds", "strict", "own", "raw", "best map", "constant", "pairs aligned, by seed"]
+    of = cells[(cells.role == "naive") & (cells.prefix == "") & cells.raw.notna()]
+    of = of[of.pair.str.fullmatch(r"atomic \+ atomic|\d+ atomic")].assign(width=of.run.map(widths))
+    rows = []
+    for (pair, width, games), group in of.groupby(["pair", "width", "games"]):
+        numbers = [decimal(group[name].mean()) for name in ("strict", "own", "raw", "best", "constant")]
+        outcome = ", ".join(_outcome(row) for _, row in group.sort_values("seed").iterrows())
+        rows.append([pair, f"{games:,}", width, len(group), *numbers, outcome])
+    return table(head, rows) if rows else "Not run yet."
+
+
+def _outcome(row: pd.Series) -> str:
+    """Such as "main" or "3/56 mixed"."""
+    return str(row.winner) if row.pairs == 2 else f"{int(row.aligned)}/{int(row.pairs)} {row.winner}"

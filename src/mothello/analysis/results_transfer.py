@@ -1,0 +1,133 @@
+"""The page's section on fine-tuning: published curves beside ours, strict and lenient, and in the language's own tokens."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from mothello.analysis.cells import BAR, pair_name
+from mothello.analysis.markdown import decimal, ours, over_seeds, table
+from mothello.analysis.published import TRANSFER
+from mothello.analysis.regimes import role
+from mothello.analysis.runs import Run
+from mothello.analysis.words import NOT_RUN, Judged, judge
+
+STEP = 0.01
+"""A published change below this counts as none (they were read off plots, +-.005)."""
+COLUMNS = ["before", "after", "lenient_before", "lenient_after", "own_before", "own_after", "wrong_after", "scratch"]
+
+
+class Ends(NamedTuple):
+    """Published source and target, before and after, 0..1."""
+
+    source: tuple[float, float]
+    target: tuple[float, float]
+
+
+def ends(text: str) -> Ends:
+    """"92 to 99.7 / 91 to 89.6" -> shares; "same as source" repeats the source."""
+    source, target = (part.split("(")[0] for part in text.split(" / "))
+    first = tuple(float(x) / 100 for x in source.split(" to "))
+    second = first if "same" in target else tuple(float(x) / 100 for x in target.split(" to "))
+    return Ends((first[0], first[1]), (second[0], second[1]))
+
+
+def transfer_rows(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row per fine-tuning and language: strict, lenient and in its own tokens alone, before and after."""
+    rows = []
+    for run in runs:
+        for transfer in run.transfers:
+            lines = [line for line in transfer["metrics"] if "val/top1" in line]
+            for name in transfer["languages"]:
+                row = transfer["summary"][name]
+                kinds = {language["name"]: language["kind"] for language in run.results["languages"]}
+                rows.append(
+                    {
+                        "cell": run.name, "seed": run.seed, "role": role(run), "pair": pair_name(kinds.values()),
+                        "kind": _published_kind(kinds.values()), "language": name,
+                        "part": "source" if name == transfer["source"] else "target",
+                        "legal": float(run.results["final"]["val/top1"]),
+                        "before": row["before"], "after": row["after"], "gain": row["gain"],
+                        "gain_ratio": row.get("gain_ratio"), "scratch": row.get("scratch"),
+                    }
+                    | _ends(lines, name)
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _published_kind(kinds: Any) -> str:
+    others = [kind for kind in kinds if kind != "atomic"]
+    return str(others[0]) if others else "atomic"
+
+
+def _ends(lines: Sequence[dict[str, Any]], name: str) -> dict[str, float | None]:
+    found = {}
+    for key, metric in (("lenient", "lenient"), ("own", "top1_restricted"), ("wrong", "wrong_language")):
+        for when, line in (("before", lines[0]), ("after", lines[-1])) if lines else ():
+            found[f"{key}_{when}"] = line.get(f"val/{name}/{metric}")
+    return found
+
+
+def transfer_table(rows: pd.DataFrame) -> str:
+    """A row per published curve."""
+    head = [
+        "pair", "regime", "part", "published, either colour", "strict", "either colour", "in its own tokens",
+        "answers in another language, after", "from scratch", "seeds", "word", "why",
+    ]  # fmt: skip
+    lines = []
+    for (kind, regime), text in TRANSFER.items():
+        of = rows[(rows.kind == kind) & (rows.role == regime)] if len(rows) else rows
+        for part, (before, after) in zip(("source", "target"), ends(text), strict=True):
+            here = of[of.part == part] if len(of) else of
+            told = f"{100 * before:.1f} to {100 * after:.1f}"
+            judged = judged_change(here, after - before)
+            lines.append([kind, regime, part, told, *_numbers(here), judged.word, judged.reason])
+    return table(head, lines)
+
+
+def _numbers(of: pd.DataFrame) -> list[str]:
+    if of.empty:
+        return ["-"] * 6
+    changes = [
+        f"{decimal(of[a].mean())} to {ours(over_seeds(of[b]))}"
+        for a, b in (("before", "after"), ("lenient_before", "lenient_after"), ("own_before", "own_after"))
+    ]
+    return [*changes, decimal(of.wrong_after.mean()), decimal(of.scratch.mean()), str(of.seed.nunique())]
+
+
+def judged_change(of: pd.DataFrame, published: float) -> Judged:
+    """Direction: rises, falls, or hardly moves, over the seeds' mean."""
+    if of.empty:
+        return Judged(NOT_RUN)
+    strict, lenient, own = (
+        (of[f"{key}after"] - of[f"{key}before"]).mean() for key in ("", "lenient_", "own_")
+    )
+    agrees = direction(strict) == direction(published) or (direction(published) == 0 and abs(strict) < 2 * STEP)
+    changed = ""
+    if direction(strict) != direction(lenient):
+        changed = f"strict {strict:+.3f}, either colour {lenient:+.3f}"
+    elif direction(strict) != direction(own):
+        changed = f"in its own tokens it moves by {own:+.3f}"
+    reason = f"moves by {strict:+.3f}, in its own tokens by {own:+.3f}"
+    return judge(reached=of.legal.mean() >= BAR, agrees=bool(agrees), changed=changed, reason=reason)
+
+
+def direction(change: float) -> int:
+    """-1, 0, 1."""
+    return 0 if abs(change) < STEP else 1 if change > 0 else -1
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """Prediction 6 in a sentence for each regime."""
+    if rows.empty:
+        return "Not run yet."
+    lines = []
+    for regime in ("naive", "anchor", "unified"):
+        of = rows[(rows.role == regime) & (rows.part == "target") & (rows.kind == "atomic")]
+        if len(of):
+            ratio = over_seeds(of.gain_ratio)
+            held = ratio is not None and (ratio.mean >= 0.5 if regime == "unified" else ratio.mean < 0.25)
+            asked = "at least half" if regime == "unified" else "less than a quarter"
+            gain = f"{regime}: the target gains {ours(over_seeds(of.gain))}, {ours(ratio, 2)} of the source's gain"
+            lines.append(f"* {gain} (predicted: {asked}; {'held' if held else 'failed'}).")
+    return "\n".join(lines)
