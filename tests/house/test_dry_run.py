@@ -20,6 +20,7 @@ CALLS = {
     "measure": ["run=base", *TINY_MEASURE],
     "transfer": ["run=base", *TUNING, *TINY_PROBE],
     "report": ["runs=[base]"],
+    "results": ["gather=[.]"],
     "study": ["+study=tiny"],
     "generate": ["out=more", "board=4x4", "games=300", "shard_games=100"],
     "import_games": ["files=[games.txt]", "board=4x4", "out=human"],
@@ -37,6 +38,7 @@ WORDS = {
     "export_games": ["games", "disk", "rate", "minutes"],
     "corpus": ["games", "rate", "minutes"],
     "report": ["runs", "disk", "minutes"],
+    "results": ["runs", "disk", "minutes"],
     "bench": ["target", "timed", "rate", "minutes"],
 }
 

@@ -19,10 +19,10 @@ CELLS = [
     "lenient", "layer", "own", "raw", "best", "winner", "aligned", "pairs", "null", "constant", "random_weights",
     "identity", "rot180", "main", "anti", "run",
 ]  # fmt: skip
-"""legal: strict legality on held-out games of the training distribution; strict, lenient: the exact measure, on uniform games;
-raw, best: cross-language accuracy under the identity and the best map, mean over ordered pairs; winner: the best map of
-the aligned pairs ("none" where no pair is aligned, "mixed" where they differ); identity .. anti: mean accuracy under
-each map; null: mean of readings paired with other games. Probes: MLP on absolute colours, the headline's layer."""
+"""legal: strict legality on held-out games of the training distribution; strict, lenient: the exact measure, on uniform
+games; raw, best: cross-language accuracy under the identity and the best map, mean over ordered pairs; winner: the best
+map of the aligned pairs ("none" where no pair is aligned, "mixed" where they differ); identity .. anti: mean accuracy
+under each map; null: mean of readings paired with other games. Probes: MLP on absolute colours, the headline's layer."""
 
 
 def same_probes(runs: Sequence[Run]) -> list[Run]:

@@ -61,7 +61,9 @@ def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[st
             _points(axis, x, here[g][won], BEST, "the pair's best map, aligned")
             _points(axis, x, here[g][~won], RAW, "other maps")
             if g in images and g != "identity":
-                axis.plot([x - 0.3, x + 0.3], [images[g]] * 2, color="#d69a1e", linewidth=1.2, label="boards and their image")
+                axis.plot(
+                    [x - 0.3, x + 0.3], [images[g]] * 2, color="#d69a1e", linewidth=1.2, label="boards and their image"
+                )
         axis.plot([-0.4, 3.4], [here.own.mean()] * 2, color=INK, linewidth=1, label="own language")
         _level(axis, here.constant.mean(), "best constant")
         axis.set_xticks(range(4), ["id", "rot", "main", "anti"])
@@ -77,7 +79,9 @@ def probe_figure(rows: pd.DataFrame, cell: str) -> Figure:
     for axis, target in zip(axes, ("absolute", "relative"), strict=True):
         for colour, probe in zip(LANGUAGE_COLOURS, ("mlp", "linear"), strict=False):
             for control, style in (("trained", "-"), ("random_weights", ":"), ("shuffled", "--")):
-                of = rows[(rows.cell == cell) & (rows.target == target) & (rows.probe == probe) & (rows.control == control)]
+                of = rows[
+                    (rows.cell == cell) & (rows.target == target) & (rows.probe == probe) & (rows.control == control)
+                ]
                 mean = of.groupby("layer").value.mean()
                 if len(mean):
                     label = probe if control == "trained" else f"{probe}, {control.replace('_', ' ')}"

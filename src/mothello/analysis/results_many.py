@@ -31,7 +31,18 @@ def many_table(cells: pd.DataFrame, runs: Sequence[Run]) -> str:
 
 def emergence_table(cells: pd.DataFrame, widths: dict[str, int]) -> str:
     """Naive atomic pairs and families by games, width and number of languages."""
-    head = ["languages", "games", "width", "seeds", "strict", "own", "raw", "best map", "constant", "pairs aligned, by seed"]
+    head = [
+        "languages",
+        "games",
+        "width",
+        "seeds",
+        "strict",
+        "own",
+        "raw",
+        "best map",
+        "constant",
+        "pairs aligned, by seed",
+    ]
     of = cells[(cells.role == "naive") & (cells.prefix == "") & cells.raw.notna()]
     of = of[of.pair.str.fullmatch(r"atomic \+ atomic|\d+ atomic")].assign(width=of.run.map(widths))
     rows = []

@@ -45,7 +45,7 @@ def mirror_table(cells: pd.DataFrame, images: Mapping[str, float]) -> str:
             row.raw <= image + ABOVE_IMAGE,
         ]
         rows.append([*shown, *map(held, judged)])
-    reference = f"True anchors (`anchor_4`, {int(cells[cells.cell == 'anchor_4'].raw.notna().sum())} seeds) read {ours(true)} raw."
+    reference = f"True anchors (`anchor_4`, {true.n if true else 0} seeds) read {ours(true)} raw."
     return f"{reference}\n\n{table(head, rows)}"
 
 
@@ -72,7 +72,16 @@ def verdict(cells: pd.DataFrame) -> str:
 
 def placement_table(cells: pd.DataFrame) -> str:
     """Every run of anchor_placement: the winning map beside those that its anchors leave."""
-    head = ["anchors", "seed", *MAPS, "own", "constant", "aligned through", "maps that the anchors leave", "prediction 2"]
+    head = [
+        "anchors",
+        "seed",
+        *MAPS,
+        "own",
+        "constant",
+        "aligned through",
+        "maps that the anchors leave",
+        "prediction 2",
+    ]
     rows = []
     for name, left in LEFT.items():
         for _, row in cells[(cells.cell == name) & cells.raw.notna()].iterrows():

@@ -1,4 +1,4 @@
-"""The page's section on fine-tuning: published curves beside ours, strict and lenient, and in the language's own tokens."""
+"""The page's section on fine-tuning: published curves beside ours, strict, lenient, and in a language's own tokens."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class Ends(NamedTuple):
 
 
 def ends(text: str) -> Ends:
-    """"92 to 99.7 / 91 to 89.6" -> shares; "same as source" repeats the source."""
+    """ "92 to 99.7 / 91 to 89.6" -> shares; "same as source" repeats the source."""
     source, target = (part.split("(")[0] for part in text.split(" / "))
     first = tuple(float(x) / 100 for x in source.split(" to "))
     second = first if "same" in target else tuple(float(x) / 100 for x in target.split(" to "))
@@ -99,9 +99,7 @@ def judged_change(of: pd.DataFrame, published: float) -> Judged:
     """Direction: rises, falls, or hardly moves, over the seeds' mean."""
     if of.empty:
         return Judged(NOT_RUN)
-    strict, lenient, own = (
-        (of[f"{key}after"] - of[f"{key}before"]).mean() for key in ("", "lenient_", "own_")
-    )
+    strict, lenient, own = ((of[f"{key}after"] - of[f"{key}before"]).mean() for key in ("", "lenient_", "own_"))
     agrees = direction(strict) == direction(published) or (direction(published) == 0 and abs(strict) < 2 * STEP)
     changed = ""
     if direction(strict) != direction(lenient):

@@ -8,7 +8,8 @@ WITHIN = 0.03
 """How near a number on the same board must be where it is outside our interval."""
 REPRODUCED, CORRECTED, DIFFERS, NOT_REACHED, NOT_RUN = "reproduced", "corrected", "differs", "not reached", "not run"
 WORDS = {
-    REPRODUCED: "the published value is in our 95% interval or within .03 of our mean (same board); on another board: the same direction and order",
+    REPRODUCED: "the published value is in our 95% interval or within .03 of our mean (same board); on "
+    "another board: the same direction and order",
     CORRECTED: "reproduced, but strict or symmetry-aware scoring changes the conclusion",
     DIFFERS: "neither; the likely reason stands beside it",
     NOT_REACHED: "our models stayed below 97% strict legality on their own training distribution",

@@ -144,6 +144,17 @@ class ReportCommand:
 
 
 @dataclass(kw_only=True)
+class ResultsCommand:
+    """scripts/results.py: gather finished runs without their weights, and write the page of results."""
+
+    gather: list[str] = field(default_factory=list)
+    """Folders of runs, each named after its scale, to copy from first: runs/mini goes to OUT/mini."""
+    out: str = "results"
+    """Folder of README.md, of the runs it is made from, and of its figures."""
+    dry_run: bool = False
+
+
+@dataclass(kw_only=True)
 class Overrides:
     """Command-line overrides for each of the scripts that a study calls."""
 
