@@ -1,7 +1,8 @@
 """The process that talks to wandb: ``python -m mothello.mirror``, started by tracking.py for one run.
 
 Its input is one line of JSON (what to follow, and how to begin), then, when the run has ended, another. Between them it
-copies new lines of the run's metrics.jsonl to wandb. It may raise, hang or be killed: the run goes on without it.
+copies new lines of the run's metrics.jsonl to wandb; the last line also names pictures, and numbers for the table of
+runs. It may raise, hang or be killed: the run goes on without it.
 """
 
 import json
@@ -19,6 +20,16 @@ OURS = "mirror: "
 """How lines of the log begin that are not wandb's."""
 STARTED = "started"
 """What the log says when wandb has answered."""
+
+
+METRICS = {
+    "train/*": None,
+    "val/*": None,
+    "val/top1": "last,max",
+    "val/loss": "last,min",
+    "val/excess_nats": "last,min",
+}
+"""What is drawn against games seen, and what the table of runs keeps of it (None: the last value)."""
 
 
 class Follower:
@@ -48,14 +59,22 @@ def mirror() -> None:
 
     run = wandb.init(**order["init"], settings=wandb.Settings(console="off", x_stats_pid=order["pid"]))
     print(OURS + STARTED, flush=True)
+    per_step = order["games_per_step"]
+    if per_step:
+        run.define_metric("games", summary="max")
+        for name, summary in METRICS.items():
+            run.define_metric(name, step_metric="games", summary=summary)
     metrics, ended = Follower(Path(order["metrics"]), order["offset"]), False
     while not ended:
         ended = bool(select.select([sys.stdin], [], [], POLL)[0])  # a line, or nobody there any more
         for line in metrics.lines():
             values = {key: float("nan") if value is None else value for key, value in line.items()}
-            run.log(values, step=line["step"])
-    last = sys.stdin.readline()
-    run.finish(exit_code=json.loads(last)["exit_code"] if last else 1)
+            run.log(values | ({"games": line["step"] * per_step} if per_step else {}), step=line["step"])
+    last = json.loads(sys.stdin.readline() or '{"exit_code": 1, "pictures": {}, "summary": {}}')
+    if last["pictures"]:
+        run.log({name: wandb.Image(path) for name, path in last["pictures"].items()})
+    run.summary.update(last["summary"])
+    run.finish(exit_code=last["exit_code"])
 
 
 def main() -> NoReturn:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mothello.mirror import OURS, STARTED
@@ -39,7 +40,7 @@ class TrackingConfig:
 class Mirror:
     """A process that copies a run's metrics to wandb."""
 
-    def __init__(self, run: RunDir, init: Mapping[str, Any]) -> None:
+    def __init__(self, run: RunDir, init: Mapping[str, Any], games_per_step: int) -> None:
         metrics = run.path.resolve() / "metrics.jsonl"
         offset = metrics.stat().st_size if metrics.exists() else 0
         self._log = run.path / "wandb" / "mirror.log"
@@ -54,7 +55,14 @@ class Mirror:
                 text=True,
                 start_new_session=True,  # Ctrl-C is for the run, which then says how it ended
             )
-        order = {"metrics": str(metrics), "offset": offset, "argv": sys.argv, "pid": os.getpid(), "init": init}
+        order: dict[str, Any] = {
+            "metrics": str(metrics),
+            "offset": offset,
+            "argv": sys.argv,
+            "pid": os.getpid(),
+            "init": init,
+        }
+        order["games_per_step"] = games_per_step
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -70,10 +78,11 @@ class Mirror:
                 return self._given_up()
         return ""
 
-    def finish(self, exit_code: int) -> str:
+    def finish(self, exit_code: int, pictures: Mapping[str, str], summary: Mapping[str, Any]) -> str:
         """Tell it how the run ended and wait for it, not for ever; what went wrong, or nothing."""
+        last = {"exit_code": exit_code, "pictures": dict(pictures), "summary": dict(summary)}
         try:
-            self._process.communicate(json.dumps({"exit_code": exit_code}) + "\n", timeout=PATIENCE)
+            self._process.communicate(json.dumps(last) + "\n", timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             return self._given_up()
         return self.problem() if self._process.returncode else ""
@@ -89,7 +98,11 @@ class Mirror:
 
 
 class Tracker:
-    """Logs numbers by step. Use as a context manager, so that wandb is told how the run ended."""
+    """Logs numbers by step. Use as a context manager, so that wandb is told how the run ended.
+
+    labels: what runs are compared by (cell, regime): tags, and keys of wandb's config. games_per_step: where given,
+    numbers are drawn against games seen.
+    """
 
     def __init__(
         self,
@@ -99,8 +112,12 @@ class Tracker:
         group: str,
         job_type: str,
         name: str,
+        labels: Mapping[str, str] | None = None,
+        games_per_step: int = 0,
     ) -> None:
         self.run = run
+        self._pictures: dict[str, str] = {}
+        self._summary: dict[str, Any] = {}
         self._mirror: Mirror | None = None
         if not config.wandb or config.mode == "disabled":
             return
@@ -108,20 +125,20 @@ class Tracker:
             "project": config.project,
             "mode": config.mode,
             "dir": str(run.path.resolve()),
-            "config": dict(settings),
+            "config": dict(settings) | dict(labels or {}),
             "group": config.group or group,
             "job_type": job_type,
             "name": name,
-            "tags": config.tags,
+            "tags": list(dict.fromkeys([*config.tags, *(labels or {}).values()])),
         }
-        self._unless_it_fails(lambda: self._begin(init))
+        self._unless_it_fails(lambda: self._begin(init, games_per_step))
 
     def __enter__(self) -> "Tracker":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if (mirror := self._mirror) is not None:
-            self._unless_it_fails(lambda: mirror.finish(0 if kind is None else 1))
+            self._unless_it_fails(lambda: mirror.finish(0 if kind is None else 1, self._pictures, self._summary))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Numbers of one step; keys such as "train/loss"."""
@@ -129,8 +146,18 @@ class Tracker:
         if self._mirror is not None:
             self._unless_it_fails(self._mirror.problem)
 
-    def _begin(self, init: Mapping[str, Any]) -> str:
-        self._mirror = Mirror(self.run, init)
+    @property
+    def mirrored(self) -> bool:
+        """Whether pictures would be seen by anybody."""
+        return self._mirror is not None
+
+    def show(self, pictures: Mapping[str, Path], summary: Mapping[str, Any]) -> None:
+        """What wandb gets at the end: PNG files by name, and numbers for the table of runs."""
+        self._pictures |= {name: str(path.resolve()) for name, path in pictures.items()}
+        self._summary |= dict(summary)
+
+    def _begin(self, init: Mapping[str, Any], games_per_step: int) -> str:
+        self._mirror = Mirror(self.run, init, games_per_step)
         return ""
 
     def _unless_it_fails(self, ask: Callable[[], str]) -> None:

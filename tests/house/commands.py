@@ -41,6 +41,7 @@ TINY = [
     "evaluation.games=8", "evaluation.times=2", "evaluation.log_every=2",
 ]  # fmt: skip
 TINY_PROBE = [
+    "tracking=jsonl",
     "device=cpu",
     "device.threads=1",
     "probe.games=32",

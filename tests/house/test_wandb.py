@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from house.commands import TINY, run
+from house.commands import TINY, TINY_CAUSAL, TINY_PROBE, run
 
 from mothello import tracking
 from mothello.commands.study_plan import composed, part_of
@@ -41,12 +41,18 @@ def fail(where):
         os.kill(os.getpid(), signal.SIGKILL)
 
 class Run:
-    def log(self, values, step):
+    summary = {}
+    def define_metric(self, name, step_metric=None, summary=None):
+        print(json.dumps(["define", name, step_metric, summary]), file=told, flush=True)
+    def log(self, values, step=None):
         fail("log")
         print(json.dumps(["log", step, values]), file=told, flush=True)
     def finish(self, exit_code):
         fail("finish")
-        print(json.dumps(["finish", exit_code]), file=told, flush=True)
+        print(json.dumps(["finish", exit_code, self.summary]), file=told, flush=True)
+
+def Image(path):
+    return f"picture {os.path.basename(path)}"
 
 def Settings(**_):
     return None
@@ -119,7 +125,7 @@ def test_a_wandb_that_works_is_told_everything(told: Path, tmp_path: Path, caplo
     run = RunDir(tmp_path / "run")
     assert followed(run).returncode == 0
     first = [json.loads(line) for line in told.read_text().splitlines()]
-    assert first[1:] == [*(["log", step, {"step": step, "x": step / 2}] for step in range(4)), ["finish", 0]]
+    assert first[1:] == [*(["log", step, {"step": step, "x": step / 2}] for step in range(4)), ["finish", 0, {}]]
     order = first[0][1]
     assert (order["config"], order["group"], order["job_type"], order["name"]) == (
         {"a": {"b": 1}},
@@ -140,7 +146,7 @@ def test_a_wandb_that_works_is_told_everything(told: Path, tmp_path: Path, caplo
     assert begun[1]["group"] == "g"
     assert line[1] == 4
     assert line[2]["x"] != line[2]["x"]
-    assert end == ["finish", 1]
+    assert end == ["finish", 1, {}]
     assert caplog.records == []
 
 
@@ -234,7 +240,7 @@ def wandb_runs(folder: Path) -> list[dict[str, Any]]:
                 content["config"] = {x.key: json.loads(x.value_json) for x in record.run.config.update if x.key}
             elif record.HasField("history"):
                 items = {x.key or x.nested_key[0]: json.loads(x.value_json) for x in record.history.item}
-                content["steps"].append(items["step"])
+                content["steps"] += [items["step"]] if "step" in items else []  # else the pictures at the end
             elif record.HasField("exit"):
                 content["exit"] = record.exit.exit_code
         runs.append(content)
@@ -330,3 +336,74 @@ def test_the_command_of_the_sweep_file_runs(agent: Any, tmp_path: Path) -> None:
     assert (done["id"], done["sweep"], done["exit"]) == ("therun", "thesweep", 0)
     assert (done["group"], done["config"]["seed"], done["config"]["model"]["d_model"]) == ("learning-rate", 1, 128)
     assert sweep_file()["metric"]["name"] in RunDir(done["path"].parents[2]).read_metrics()[-1]
+
+
+def wandb_declared(path: Path) -> dict[str, tuple[str, str]]:
+    """Metric -> its step metric and what its summary keeps, as wandb wrote it."""
+    names = ("min", "max", "last")
+    metrics = [record.metric for record in wandb_records(path) if record.HasField("metric")]
+    return {
+        metric.name or metric.glob_name: (
+            metric.step_metric,
+            ",".join(name for name in names if getattr(metric.summary, name)),
+        )
+        for metric in metrics
+    }
+
+
+def wandb_media(path: Path) -> dict[str, Path]:
+    """Pictures by name: the files that wandb wrote beside its log."""
+    found = {}
+    for record in wandb_records(path):
+        for item in record.history.item if record.HasField("history") else ():
+            if list(item.nested_key)[1:] == ["path"]:
+                found[item.nested_key[0]] = path.parent / "files" / json.loads(item.value_json)
+    return found
+
+
+def wandb_summary(path: Path) -> dict[str, Any]:
+    """The last value of everything in the summary."""
+    items = [item for record in wandb_records(path) if record.HasField("summary") for item in record.summary.update]
+    return {".".join([item.key] if item.key else item.nested_key): json.loads(item.value_json) for item in items}
+
+
+def test_the_default_workspace_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What wandb wrote offline: numbers against games, summaries, labels to group by, figures and boards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    tracked = ["tracking=wandb", "tracking.group=study"]
+    call = ["+experiment=anchor", "name=anchor_4", *TINY_WANDB, *tracked, "seed=3", "run=run"]
+    assert run(monkeypatch, "train", *call) == 0
+    probes = [x for x in TINY_PROBE if x != "tracking=jsonl"]
+    assert run(monkeypatch, "probe", "run=run", *probes, *TINY_CAUSAL, "tracking=wandb") == 0
+    tuning = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8"]
+    told = [*probes, *tuning, *tracked, "transfer.scratch=false", "transfer.alignment=false"]
+    assert run(monkeypatch, "transfer", "run=run", *told) == 0
+    runs = {content["job_type"]: content for content in wandb_runs(tmp_path)}
+    assert sorted(runs) == ["pretrain", "probe", "transfer"]
+    assert {content["group"] for content in runs.values()} == {"study"}
+    for content in runs.values():
+        config = content["config"]
+        assert (config["cell"], config["regime"], config["seed"]) == (
+            "anchor_4",
+            "anchor",
+            3 if "model" in config else 0,
+        )
+    pretrain, probe, transfer = (runs[name]["path"] for name in sorted(runs))
+    declared = wandb_declared(pretrain)
+    assert declared["train/*"] == declared["val/*"] == ("games", "")
+    assert declared["val/top1"] == ("games", "max,last")
+    assert declared["val/loss"] == ("games", "min,last")
+    media = {path: wandb_media(path) for path in (pretrain, probe, transfer)}
+    assert set(media[pretrain]) == {"figures/training", "figures/legality by ply", "boards/next move"}
+    assert set(media[probe]) == {"figures/layers", "figures/alignment", "boards/readings"}
+    assert set(media[transfer]) == {"figures/fine-tuning"}
+    for path in (file for found in media.values() for file in found.values()):
+        assert path.read_bytes()[:4] == b"\x89PNG"
+    results = RunDir("run").read_results()
+    assert wandb_summary(pretrain)["games"] == {"max": results["games"]}
+    assert wandb_summary(pretrain)["val/top1"]["last"] == pytest.approx(results["final"]["val/top1"])
+    (measured,) = Path("run/measures").iterdir()
+    row = RunDir(measured).read_results()["headline"]["mlp/absolute"]
+    assert wandb_summary(probe)["alignment/mlp/absolute/cross"] == pytest.approx(row["cross"])
+    assert "transfer/atomic_1/after" in wandb_summary(transfer)

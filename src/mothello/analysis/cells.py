@@ -19,10 +19,10 @@ CELLS = [
     "lenient", "layer", "own", "raw", "best", "winner", "aligned", "pairs", "null", "constant", "random_weights",
     "identity", "rot180", "main", "anti", "run",
 ]  # fmt: skip
-"""legal: strict legality on held-out games of the training distribution; strict, lenient: the exact measure, on uniform
+"""legal: strict legality on held-out games of the training distribution; strict, lenient: the exact measure, on all
 games; raw, best: cross-language accuracy under the identity and the best map, mean over ordered pairs; winner: the best
 map of the aligned pairs ("none" where no pair is aligned, "mixed" where they differ); identity .. anti: mean accuracy
-under each map; null: mean of readings paired with other games. Probes: MLP on absolute colours, the headline's layer."""
+under each map; null: mean of readings paired with other games. Probes: MLP, absolute colours, the headline's layer."""
 
 
 def same_probes(runs: Sequence[Run]) -> list[Run]:
@@ -52,7 +52,8 @@ def cell_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def _skill(run: Run) -> dict[str, Any]:
     config, results = run.config, run.results
-    exact = max(run.states, key=lambda x: x["written"], default={"legality": {}})["legality"].values()
+    latest = max(run.states, key=lambda x: x["written"], default=None)
+    exact: list[dict[str, float]] = list(latest["legality"].values()) if latest else []
     legal = float(results["final"]["val/top1"])
     row: dict[str, Any] = {
         "cell": run.name,

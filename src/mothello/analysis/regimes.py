@@ -1,6 +1,6 @@
 """What kind of run a run is, and which runs are seeds of the same thing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mothello.analysis.runs import Run
@@ -11,8 +11,13 @@ ROLES = ("naive", "anchor", "unified")
 
 def role(run: Run) -> str:
     """One of ROLES from the config's languages, or "single" for a run of one language."""
-    languages = run.config.get("languages") or {}
-    if len(run.languages) < 2:
+    return role_of(run.config, len(run.languages))
+
+
+def role_of(config: Mapping[str, Any], n_languages: int) -> str:
+    """The same of a config."""
+    languages = config.get("languages") or {}
+    if n_languages < 2:
         return "single"
     if languages.get("output") == "unified":
         return "unified"

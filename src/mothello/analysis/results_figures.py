@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mothello.analysis.style import INK, LANGUAGE_COLOURS, MUTED, ROLE_COLOURS, canvas, legend_below, title
 
@@ -88,7 +89,7 @@ def probe_figure(rows: pd.DataFrame, cell: str) -> Figure:
                     axis.plot(mean.index, mean, style, color=colour, marker="o", markersize=3.5, label=label)
         title(axis, f"{target} colours" if target == "absolute" else "mine / theirs / empty")
         axis.set(xlabel="layer")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_ylabel("cells read right")
     legend_below(figure, axes)
     return figure

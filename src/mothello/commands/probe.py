@@ -2,16 +2,21 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from mothello.analysis.regimes import role_of
+from mothello.analysis.runs import find_runs
 from mothello.analysis.tidy import write_tidy
 from mothello.causal.config import CausalConfig
 from mothello.commands.causal_table import causal_rows, causal_summary
 from mothello.commands.cost_probing import probing_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
+from mothello.commands.pictures import probe_pictures, saved
 from mothello.commands.probe_table import Row, board_rows, probe_rows, shuffled_rows
 from mothello.commands.running import alone, describe_device, running
 from mothello.commands.train import resolve_device
@@ -27,7 +32,9 @@ from mothello.probing.crosslingual import CrossLingual, Games, accuracy, evaluat
 from mothello.probing.headline import headline
 from mothello.probing.targets import TARGETS, BoardTargets, board_targets
 from mothello.probing.train import SHUFFLED, FittedProbes, fit_probes
+from mothello.rundir import RunDir
 from mothello.seeding import generator
+from mothello.tracking import Tracker
 from mothello.training.device import Precision
 from mothello.training.distributed import World
 
@@ -165,6 +172,25 @@ def measure_model(
     return Content(results, rows)
 
 
+def _tracker(config: ProbeCommand, run: LoadedRun, folder: RunDir) -> Tracker:
+    name, trained = run.config.name, plain(run.config)
+    labels = {"cell": name, "regime": role_of(trained, len(run.family.names))}
+    title = f"{name}-seed{run.config.seed}-probe"
+    settings = trained | {"probe": plain(config.probe)}
+    return Tracker(config.tracking, folder, settings, run.config.tracking.group or name, "probe", title, labels)
+
+
+def _wandb_summary(content: dict[str, Any]) -> dict[str, float]:
+    """The headline for wandb's table of runs, such as "alignment/mlp/absolute/cross"."""
+    shown = ("own", "cross", "cross_best_map", "loss_across", "constant", "random_weights", "aligned_pairs", "layer")
+    return {
+        f"alignment/{name}/{key}": row[key]
+        for name, row in content["headline"].items()
+        for key in shown
+        if row.get(key) is not None
+    }
+
+
 def probe(config: ProbeCommand) -> dict[str, Any]:
     """Probe a run; returns results.json."""
     alone()
@@ -181,12 +207,16 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
     print(f"probing {run.folder.path} -> {folder.path}", flush=True)
     folder.write_config(plain(config))
     begun = time.monotonic()
-    with running(folder, World()):
+    with running(folder, World()), _tracker(config, run, folder) as tracker:
         content, rows = measure_model(run, run.model, config.probe, config.device.precision, config.causal)
         write_tidy(folder.path, rows)
         about = {"seconds": time.monotonic() - begun} | describe_device(device, World())
         folder.write_results("probe", content | run.reached | about)
         folder.write_status("ok")
+        if tracker.mirrored:
+            (whole,) = find_runs([str(run.folder.path)])
+            mine = [probe for probe in whole.probes if Path(probe["folder"]).name == folder.path.name]
+            tracker.show(saved(probe_pictures(replace(whole, probes=mine)), folder.path), _wandb_summary(content))
     for name, row in content["headline"].items():
         cross = f", cross {row['cross']:.3f} (best map {row['cross_best_map']:.3f})" if "cross" in row else ""
         random = f", random weights {row['random_weights']:.3f}" if "random_weights" in row else ""

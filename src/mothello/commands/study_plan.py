@@ -1,6 +1,7 @@
 """A study as a list of parts: cells x seeds, each with the typed configs of its run and of what is measured on it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatch
 from typing import NamedTuple, TypeVar
 
@@ -104,7 +105,7 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     return Part(
         name,
         train,
-        composed("probe", ProbeCommand, [*told("probe"), run]),
+        replace(composed("probe", ProbeCommand, [*told("probe"), run]), tracking=train.tracking),
         composed("measure", MeasureCommand, [*told("measure"), run]),
         tuned,
     )

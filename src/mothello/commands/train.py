@@ -5,9 +5,12 @@ from typing import Any
 
 import torch
 
+from mothello.analysis.regimes import role_of
+from mothello.analysis.runs import Run
 from mothello.commands.cost_training import dry_train
 from mothello.commands.entry import command
 from mothello.commands.loading import family_of, games_of, model_of, restore, weights_of
+from mothello.commands.pictures import saved, training_pictures
 from mothello.commands.running import describe_device, running, settle
 from mothello.config import ConfigError, TrainConfig, identity, plain, run_folder
 from mothello.data.corpus import Corpus
@@ -133,7 +136,8 @@ def _run(
     final: dict[str, float] = {}
     name = f"{config.name}-seed{config.seed}"
     settings = config.tracking if world.main else TrackingConfig()
-    with Tracker(settings, folder, plain(config), config.name, "pretrain", name) as tracker:
+    labels = {"cell": config.name, "regime": role_of(plain(config), len(family.names))}
+    with Tracker(settings, folder, plain(config), config.name, "pretrain", name, labels, data.batch_size) as tracker:
 
         def record(step: int, values: Any) -> None:
             tracker.log(step, values)
@@ -149,22 +153,27 @@ def _run(
         )  # fmt: skip
         stream = Stream(games, family, data.batch_size, config.seed, device, data.draw, data.corpus_seed, world)
         progress = pretrain(model, stream, plan)
-    if evaluator is None:
-        return {}
-    return {
-        "identity": fingerprint(identity(config)),
-        "final": final or evaluator(model),
-        "floors": {name: _floor(value) for name, value in zip(family.names, evaluator.floors, strict=True)},
-        "by_ply": _by_ply(model, evaluator),
-        "languages": [{"name": x.name, "kind": x.kind} for x in family.languages],
-        "board": family.board.name,
-        "parameters": model.n_parameters,
-        "steps": progress.step,
-        "games": progress.step * data.batch_size,
-        "tokens": progress.tokens,
-        "seconds": progress.seconds,
-        "compiled": compiled,
-    } | describe_device(device, world)
+        if evaluator is None:
+            return {}
+        results: dict[str, Any] = {
+            "identity": fingerprint(identity(config)),
+            "final": final or evaluator(model),
+            "floors": {name: _floor(value) for name, value in zip(family.names, evaluator.floors, strict=True)},
+            "by_ply": _by_ply(model, evaluator),
+            "languages": [{"name": x.name, "kind": x.kind} for x in family.languages],
+            "board": family.board.name,
+            "parameters": model.n_parameters,
+            "steps": progress.step,
+            "games": progress.step * data.batch_size,
+            "tokens": progress.tokens,
+            "seconds": progress.seconds,
+            "compiled": compiled,
+        } | describe_device(device, world)
+        if tracker.mirrored:
+            run = Run(folder.path, plain(config), results, folder.read_metrics(), [], [])
+            drawn = training_pictures(run, model, family, evaluator.moves[0])
+            tracker.show(saved(drawn, folder.path), {"minutes": results["seconds"] / 60})
+    return results
 
 
 def _evaluator(config: TrainConfig, family: Family, loss: Objective, device: torch.device) -> Evaluator:

@@ -6,15 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from mothello.activations.pool import pool_of
 from mothello.alignment.retrieval import cosines, hits
+from mothello.analysis.regimes import role_of
+from mothello.analysis.runs import Run
 from mothello.analysis.tidy import write_tidy
 from mothello.commands.cost_probing import transfer_costs
 from mothello.commands.cost_table import where
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, games_of, load_run, measured, restore
+from mothello.commands.pictures import saved, transfer_pictures
 from mothello.commands.probe import measure_model
 from mothello.commands.running import alone, describe_device, running, settle
 from mothello.commands.train import resolve_device
@@ -89,7 +93,9 @@ def _fine_tune(
         family, held_out, settings.evaluation.games, loss, config.device.precision, device=device
     )
     group, name = f"{run.config.name}-transfer", f"{run.config.name}-{title}-seed{config.seed}"
-    with Tracker(config.tracking, folder, plain(config), group, "transfer", name) as tracker:
+    labels = {"cell": run.config.name, "regime": role_of(plain(run.config), len(family.names))}
+    about = plain(config) | {"name": run.config.name, "languages": plain(run.config)["languages"]}
+    with Tracker(config.tracking, folder, about, group, "transfer", name, labels, data.batch_size) as tracker:
         plan = Plan(
             steps=settings.data.steps, objective=loss, optimizer=settings.optimizer, precision=config.device.precision,
             seed=config.seed, folder=folder.checkpoints, log=tracker.log,
@@ -100,17 +106,31 @@ def _fine_tune(
         )  # fmt: skip
         stream = Stream(games, family, data.batch_size, config.seed, device)
         progress = finetune(model, stream, source, plan)
-    curve = curves(folder.read_metrics(), family.names)
-    return {
-        "source": family.names[source],
-        "languages": family.names,
-        "board": family.board.name,
-        "games": progress.step * settings.data.batch_size,
-        "seconds": progress.seconds,
-        "unit": "strict top-1 legality, share of scored plies",
-        "curves": curve,
-        "compiled": compiled,
-    } | describe_device(device, World())
+        content: dict[str, Any] = {
+            "source": family.names[source],
+            "languages": family.names,
+            "board": family.board.name,
+            "games": progress.step * settings.data.batch_size,
+            "seconds": progress.seconds,
+            "unit": "strict top-1 legality, share of scored plies",
+            "curves": curves(folder.read_metrics(), family.names),
+            "compiled": compiled,
+        } | describe_device(device, World())
+        if tracker.mirrored:
+            tracker.show(saved(_pictures(run, folder, content), folder.path), _ends(content["curves"], family.names))
+    return content
+
+
+def _pictures(run: LoadedRun, folder: RunDir, content: dict[str, Any]) -> dict[str, Figure]:
+    trained = {"languages": [{"name": x.name, "kind": x.kind} for x in run.family.languages]}
+    mine = content | {"folder": folder.path.name, "metrics": folder.read_metrics()}
+    return transfer_pictures(Run(run.folder.path, plain(run.config), trained, [], [], [mine]))
+
+
+def _ends(curve: dict[str, list[float]], names: list[str]) -> dict[str, float]:
+    """Legality of every language before and after, for wandb's table of runs."""
+    ends = ((name, when, curve[name][at]) for name in names for when, at in (("before", 0), ("after", -1)))
+    return {f"transfer/{name}/{when}": value for name, when, value in ends}
 
 
 def _check_start(folder: RunDir, run: LoadedRun) -> None:

@@ -75,6 +75,7 @@ class ProbeCommand:
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     causal: CausalConfig = field(default_factory=CausalConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     force: bool = False
     dry_run: bool = False
 

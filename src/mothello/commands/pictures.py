@@ -1,0 +1,91 @@
+"""What wandb shows at the end of a run: the report's figures and boards, as PNG files in the run's wandb folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int8
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mothello.analysis import figures
+from mothello.analysis.board_figure import Drawn, boards_figure
+from mothello.analysis.heatmaps import alignment_maps, scale
+from mothello.analysis.runs import Run
+from mothello.analysis.tables import alignment_table, ply_table, training_table, transfer_table
+from mothello.languages.family import Family
+from mothello.legality.estimate import in_language
+from mothello.legality.exact import next_moves
+from mothello.model.transformer import GPT
+from mothello.probing.targets import board_targets
+
+SHOWN = 2
+"""Games whose boards are drawn, and languages that they are drawn for."""
+
+
+def saved(drawn: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
+    """FOLDER/wandb/pictures/NAME.png of every figure, by name."""
+    where = folder / "wandb" / "pictures"
+    where.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    for name, figure in drawn.items():
+        paths[name] = where / f"{name.replace('/', '-')}.png"
+        figure.savefig(paths[name], dpi=110)
+    return paths
+
+
+def training_pictures(run: Run, model: GPT, family: Family, moves: Int8[Tensor, "game ply"]) -> dict[str, Figure]:
+    """Curves, legality by ply, and what the model would play on a few boards."""
+    return {
+        "figures/training": figures.training_curves(training_table([run])),
+        "figures/legality by ply": figures.ply_curves(ply_table([run])),
+        "boards/next move": next_move_boards(model, family, moves),
+    }
+
+
+def next_move_boards(model: GPT, family: Family, moves: Int8[Tensor, "game ply"]) -> Figure:
+    """The probability of every next move in the middle of a few games, a column per language."""
+    some = moves[:SHOWN]
+    boards = board_targets(some, family.board).classes[0]
+    plies = ((some >= 0).sum(1) // 2).tolist()
+    cells = [family.board.squares.index(square) for square in family.board.moves]
+    rows: list[list[Drawn]] = [[] for _ in some]
+    for language, name in list(enumerate(family.names))[:SHOWN]:
+        with torch.inference_mode():
+            found = next_moves(model, in_language(some, language, family), family, language).full.exp()
+        for game, ply in enumerate(plies):
+            shade = torch.zeros(family.board.n_cells)
+            shade[cells] = found[game, ply - 1].float().cpu()
+            state = boards[game, ply - 1].tolist()
+            rows[game].append(Drawn(f"{name}, after ply {ply}", state, shade.tolist()))
+    return boards_figure(rows)
+
+
+def probe_pictures(run: Run) -> dict[str, Figure]:
+    """Alignment by layer and as matrices, and boards as probes read them; run holds the one measurement."""
+    rows = alignment_table([run])
+    probe, target = ("mlp" if "mlp" in set(rows.probe) else str(rows.probe.iloc[0])), "absolute"
+    drawn = {"figures/layers": figures.layer_curves(rows, probe, target)}
+    if len(run.languages) > 1:
+        regime = str(rows.regime.iloc[0])
+        drawn["figures/alignment"] = alignment_maps(rows, regime, probe, target, scale(rows))
+    examples = (run.probe or {}).get("examples") or []
+    if examples:
+        drawn["boards/readings"] = boards_figure([reading_boards(example) for example in examples])
+    return drawn
+
+
+def reading_boards(example: Mapping[str, Any]) -> list[Drawn]:
+    """A board and its readings, wrong cells framed."""
+    truth = example["truth"]
+    drawn = [Drawn(f"after ply {example['ply']}", truth)]
+    for language, reading in example["readings"].items():
+        wrong = [a != b for a, b in zip(reading, truth, strict=True)]
+        drawn.append(Drawn(f"read from {language}: {len(truth) - sum(wrong)} right", reading, framed=wrong))
+    return drawn
+
+
+def transfer_pictures(run: Run) -> dict[str, Figure]:
+    """The curves of a fine-tuning; run holds the one."""
+    return {"figures/fine-tuning": figures.transfer_curves(transfer_table([run]))}
