@@ -6,7 +6,7 @@
 # ---
 
 # %% [markdown]
-# # What is in a corpus?
+# # Games and languages: what is in a corpus?
 #
 # A corpus is a function of a seed: `moves(indices)` gives any game of it, in any order, and nothing is stored.
 # This notebook looks at random play, at play that likes corners, and at how one game is written in several languages.

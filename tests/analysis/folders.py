@@ -92,7 +92,10 @@ def add_probe(
         top = max(cross, best or 0)
         family = list(range(languages)) if top <= max(null, constant) else [0] * languages
         classes = {"family": family, "map": [0] * languages, "order": list(range(languages)), "consistency": 1.0}
-        head |= {"cross": cross, "cross_best_map": top, "loss_across": own - cross, "maps": {"identity": 2}}
+        head |= {"cross": cross, "cross_best_map": top, "loss_across": own - cross, "null_mean": null - 0.01}
+        pairs, winner = languages * (languages - 1), "main" if (best or 0) > cross else "identity"
+        counted = pairs if top > max(null, constant) else 0
+        head |= {"pairs": pairs, "aligned_pairs": counted, "maps": dict.fromkeys(MAPS, 0) | {winner: counted}}
         head |= {"classes": classes, "whole_board": 0.1}
     truth = [1, 1, 1, 1, 1, 0, 2, 1, 1, 2, 2, 2, 1, 1, 1, 1]
     example = {

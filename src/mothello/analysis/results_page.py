@@ -20,6 +20,8 @@ from mothello.analysis.tables import alignment_table
 from mothello.analysis.words import WORDS
 from mothello.rundir import write_whole
 
+RESULTS = Path(__file__).parents[3] / "results"
+"""Of this checkout."""
 SCALES = {
     "paper": "the published board and model on a GPU",
     "mini": "a small board and model, two CPU cores; published numbers are compared in direction and order only",
@@ -137,7 +139,8 @@ def _setting(page: _Page) -> str:
     )
 
 
-def _image_agreement(runs: Sequence[Run]) -> dict[str, float]:
+def image_agreement(runs: Sequence[Run]) -> dict[str, float]:
+    """Share of cells in which boards agree with their image under each map but the identity, as measured."""
     for run in runs:
         if run.probe is not None and "image_agreement" in run.probe:
             found: dict[str, float] = run.probe["image_agreement"]["absolute"]
@@ -157,7 +160,7 @@ def _table_1(page: _Page) -> None:
 def _symmetry(page: _Page) -> None:
     cells, images = (
         page.begin("mirror_anchors", "The symmetry of the opening: mirror anchors"),
-        _image_agreement(page.runs["mirror_anchors"]),
+        image_agreement(page.runs["mirror_anchors"]),
     )
     page.add(results_symmetry.verdict(cells), results_symmetry.mirror_table(cells, images))
     if cells.raw.notna().any():

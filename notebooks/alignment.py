@@ -1,0 +1,56 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # Alignment, and the symmetry of the opening
+#
+# A probe fitted on one language is tried on another. The coloured start position is the same after four maps
+# (identity, a half turn, two reflections), so two languages without a common token can only agree up to such a map
+# *g*: the probe then reads g(board), which agrees with the board in half to three fifths of the cells, as if nothing
+# were aligned.
+
+# %%
+# %matplotlib inline
+from IPython.display import Markdown, display
+
+from mothello.analysis import results_figures, results_symmetry
+from mothello.analysis.board_figure import boards_figure
+from mothello.analysis.cells import cell_table, same_probes
+from mothello.analysis.results_page import MIRRORS, RESULTS, image_agreement
+from mothello.analysis.runs import find_runs
+from mothello.commands.pictures import reading_boards
+
+runs = same_probes(find_runs([str(RESULTS / "mini")]))
+cells = cell_table(runs)
+columns = ["cell", "seed", "own", "raw", "best", "winner", "constant", "random_weights"]
+display(cells[cells.raw.notna()][columns].round(3))
+
+# %% [markdown]
+# ## Mirror anchors
+# Four anchors link move s of one language with g(s) of the other. The model aligns through g; without looking at maps
+# the pair would pass for unaligned.
+
+# %%
+images = image_agreement(runs)
+display(results_figures.map_figure(cells, MIRRORS, images))
+
+# %%
+display(Markdown(results_symmetry.mirror_table(cells, images)))
+
+# %% [markdown]
+# ## What such a probe reads
+# Left the board, then as read from either language by the probe of the first; framed cells are wrong.
+
+# %%
+mirrored = next(run for run in runs if run.name == "mirror_main" and run.probe is not None)
+display(boards_figure([reading_boards(example) for example in mirrored.probe["examples"]]))
+
+# %% [markdown]
+# ## By the number of anchors
+
+# %%
+display(results_figures.anchor_figure(cells[~cells.cell.str.startswith("mirror_") & (cells.prefix == "")]))

@@ -1,0 +1,59 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # Where is the board? Probes layer by layer
+#
+# A probe reads every cell of the board from the residual stream after a move: a linear map or a small MLP, on absolute
+# colours (black, white, empty) or relative ones (mine, theirs, empty). Beside it stand the best constant guess and the
+# same probe on a model with random weights. Runs: `results/mini`.
+
+# %%
+# %matplotlib inline
+from IPython.display import Markdown, display
+
+from mothello.analysis import results_figures, results_probes
+from mothello.analysis.board_figure import Drawn, boards_figure
+from mothello.analysis.material import gather
+from mothello.analysis.results_page import RESULTS
+from mothello.analysis.runs import find_runs
+
+runs = [run for run in find_runs([str(RESULTS / "mini")]) if run.name in ("naive", "unified") and run.seed == 0]
+rows = results_probes.probe_rows(runs)
+display(results_figures.probe_figure(rows, "naive"))
+
+# %% [markdown]
+# ## Errors by layer
+# In brackets: random weights. Published numbers are those of a larger model on 8x8.
+
+# %%
+display(Markdown(results_probes.probe_table(rows, "naive")))
+
+# %% [markdown]
+# ## Which cells are hard?
+# Accuracy of the MLP probe of absolute colours by cell, at the layer of the headline: the edge is easy where it is
+# empty for long, the middle changes hands.
+
+# %%
+tidy = gather(runs).tidy
+by_square = tidy.query(
+    "measure == 'probe' and quantity == 'accuracy' and control == 'trained' and probe == 'mlp' and target == 'absolute'"
+    " and square != '' and source == language and map == 'identity' and regime == 'naive'"
+)
+means = by_square.groupby("square").value.mean()
+squares = [f"{column}{row}" for row in range(1, 7) for column in "abcdef"]
+display(boards_figure([[Drawn("share read right", [1] * 36, [float(means[square]) for square in squares])]]))
+
+# %% [markdown]
+# ## By ply
+
+# %%
+by_ply = tidy.query(
+    "measure == 'probe' and quantity == 'accuracy' and control == 'trained' and probe == 'mlp' and target == 'absolute'"
+    " and square == '' and ply == ply and source == language and map == 'identity'"
+)
+axis = by_ply.pivot_table(index="ply", columns="regime", values="value").plot(figsize=(8, 3), grid=True, ylim=(0.4, 1))

@@ -1,0 +1,55 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # Training, and the loss nobody can go below
+#
+# A run's folder holds every number of its training. Here: the committed mini runs of two naive languages, of four
+# anchors and of one output vocabulary (`results/mini`, 6x6). The same figures for any folder: `python
+# scripts/report.py runs=[...]`.
+
+# %%
+# %matplotlib inline
+from IPython.display import display
+
+from mothello.analysis import figures
+from mothello.analysis.cells import cell_table
+from mothello.analysis.material import gather
+from mothello.analysis.results_page import RESULTS
+from mothello.analysis.runs import find_runs
+
+runs = [run for run in find_runs([str(RESULTS / "mini")]) if run.name in ("naive", "anchor_4", "unified")]
+material = gather(runs)
+display(figures.training_curves(material.training))
+
+# %% [markdown]
+# ## The floor
+# Games are random, so no model can know the next move: the best loss is the entropy of what is legal, and, where an
+# anchor hides the language, of which language goes on. What a model could still learn is the excess above that floor.
+
+# %%
+columns = ["regime", "seed", "language", "loss", "floor", "excess_nats"]
+display(material.legality[columns].round(3))
+
+# %% [markdown]
+# ## Legal for whom?
+# Published code accepted a move that is legal for either colour. Strict means legal for the side to move. Chance is a
+# random empty square.
+
+# %%
+columns = ["regime", "seed", "language", "top1", "lenient", "mass", "wrong_language", "chance"]
+display(material.legality[columns].round(3))
+
+# %%
+display(figures.ply_curves(material.plies))
+
+# %% [markdown]
+# ## Seeds side by side
+# `legal` is measured on held-out games of the training distribution; below .97 a run counts as not having learned.
+
+# %%
+display(cell_table(runs)[["cell", "seed", "games", "legal", "reached", "strict", "lenient"]].round(3))

@@ -1,0 +1,55 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # Transfer: what one language learns, and what the other makes of it
+#
+# A model is pretrained on games of one opening, in two languages, and fine-tuned on all games in one of them. Legality
+# of both is measured on the way. Runs: `results/mini`.
+
+# %%
+# %matplotlib inline
+from IPython.display import Markdown, display
+
+from mothello.analysis import figures, results_figures, results_transfer
+from mothello.analysis.material import gather
+from mothello.analysis.results_page import RESULTS
+from mothello.analysis.runs import find_runs
+
+runs = [run for run in find_runs([str(RESULTS / "mini")]) if run.transfers]
+material = gather(runs)
+display(figures.transfer_curves(material.transfer, float(material.legality.chance.mean())))
+
+# %% [markdown]
+# ## Forgotten, or only not said?
+# After fine-tuning a model answers in the language it was tuned on, even when asked in the other: that move counts as
+# wrong. Choosing among the language's own tokens shows what is left of the skill.
+
+# %%
+rows = results_transfer.transfer_rows(runs)
+columns = [
+    "cell",
+    "seed",
+    "part",
+    "before",
+    "after",
+    "lenient_after",
+    "own_before",
+    "own_after",
+    "wrong_after",
+    "scratch",
+]
+display(rows[columns].round(3))
+
+# %%
+display(results_figures.change_figure(rows))
+
+# %% [markdown]
+# ## Beside the published curves
+
+# %%
+display(Markdown(results_transfer.transfer_table(rows)))
