@@ -26,7 +26,15 @@ def _row(name: str, runs: Sequence[Run]) -> list[object]:
     memory = max((float(x) for x in found if x is not None), default=None)
     each = [_range(values) if any(values) else "-" for values in (trained, measured, tuned)]
     whole = sum(trained) + sum(measured) + sum(tuned)
-    return [name, len(runs), ", ".join(devices), ", ".join(threads), *each, f"{whole / 60:.0f}", "-" if memory is None else f"{memory:.1f}"]
+    return [
+        name,
+        len(runs),
+        ", ".join(devices),
+        ", ".join(threads),
+        *each,
+        f"{whole / 60:.0f}",
+        "-" if memory is None else f"{memory:.1f}",
+    ]
 
 
 def _tuning(transfer: Mapping[str, object]) -> float:

@@ -15,11 +15,11 @@ from mothello.analysis.words import NOT_RUN, Judged, judge
 STEP = 0.01
 """A published change below this counts as none (they were read off plots, +-.005)."""
 COLUMNS = [
-    "cell", "seed", "role", "pair", "kind", "language", "part", "legal", "before", "after", "gain", "gain_ratio", "scratch",
-    "lenient_before", "lenient_after", "own_before", "own_after", "wrong_before", "wrong_after",
+    "cell", "seed", "role", "pair", "kind", "language", "part", "legal", "before", "after", "gain", "gain_ratio",
+    "scratch", "lenient_before", "lenient_after", "own_before", "own_after", "wrong_before", "wrong_after",
 ]  # fmt: skip
-"""legal: strict legality on the pretraining distribution; own_*: choosing among the language's own tokens; wrong_*: share
-of answers in another language; scratch: after the same fine-tuning from random weights."""
+"""legal: strict legality on the pretraining distribution; own_*: choosing among the language's own tokens; wrong_*:
+share of answers in another language; scratch: after the same fine-tuning from random weights."""
 
 
 class Ends(NamedTuple):

@@ -19,7 +19,7 @@ from mothello.commands.cost_study import study_table
 from mothello.commands.entry import command
 from mothello.commands.measure import measure
 from mothello.commands.probe import probe
-from mothello.commands.study_plan import Part, composed, names_of, part_name, part_of, parts_of
+from mothello.commands.study_plan import Part, composed, names_of, part_of, parts_of
 from mothello.commands.train import resolve_device, train
 from mothello.commands.transfer import transfer
 from mothello.config import ConfigError, StudyCommand, run_folder
@@ -74,7 +74,7 @@ def as_sweep(arguments: Sequence[str]) -> list[str] | None:
     config = composed("study", StudyCommand, [text for text in arguments if not text.startswith("hydra")])
     if config.dry_run:
         return None
-    names = [part_name(*name) for name in names_of(config)]
+    names = [part.name for part in parts_of(config)]  # all of them, so that a mistake in the last is told now
     told = [*arguments, "report=", "parts=" + ",".join(f"[{name}]" for name in names)]
     if launched[0].endswith("=joblib") and not config.threads:
         jobs = next((int(x.partition("=")[2]) for x in arguments if x.startswith("hydra.launcher.n_jobs=")), -1)

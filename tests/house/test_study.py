@@ -1,0 +1,140 @@
+"""Proves: a study's parts are what its files and the command line say, run through any launcher, are skipped when finished and
+go on after a kill, and end in one page."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
+from house.test_smoke import listed
+
+from mothello.commands import sweep
+from mothello.commands.study import as_sweep
+from mothello.commands.study_plan import composed, names_of, part_of
+from mothello.config import ConfigError, StudyCommand
+from mothello.rundir import RunDir
+
+ROOT = Path(__file__).parents[2]
+CALL = [
+    "+study=demo", listed("train", TINY), listed("probe", [*TINY_PROBE, *TINY_CAUSAL]), listed("measure", TINY_MEASURE),
+    "transfer_from=[]", "experiments=[naive,unified]",
+]  # fmt: skip
+
+
+def study(*overrides: str) -> StudyCommand:
+    return composed("study", StudyCommand, list(overrides))
+
+
+def test_the_parts_of_table_1() -> None:
+    parts = names_of(study("+study=table1"))
+    assert parts[:3] == [("naive", 0), ("anchor_1", 0), ("anchor_2", 0)]  # the first seed of every cell first
+    assert [seed for cell, seed in parts if cell == "naive"] == [0, 1, 2, 3, 4]
+    assert [seed for cell, seed in parts if cell == "anchor_4"] == [0, 1, 2]
+    assert len(parts) == 5 + 3 * 3 + 5 + 8
+    assert names_of(study("+study=table1", "seeds=[7]", "parts=[naive/*,*_4/7]")) == [
+        (cell, 7) for cell in ("naive", "anchor_4", "split_anchor_4", "compositional_anchor_4")
+    ]
+    assert [cell for cell, _ in names_of(study("+study=many_languages"))] == ["naive_8"]
+    assert "naive_8" not in dict(names_of(study("+study=many_languages", "scale=paper")))
+
+
+def test_overrides_are_taken_in_order() -> None:
+    """Of the scale, the study, the study at that scale, the cell: the last one wins."""
+    train = part_of(study("+study=many_languages"), "naive_8", 0).train
+    assert (train.model.n_layer, train.data.games) == (3, 3_000_000)  # the scale's model, this study's games
+    train = part_of(study("+study=table1", listed("train", ["data.games=64", "model.n_layer=2"])), "naive", 0).train
+    assert (train.model.n_layer, train.data.games, train.board.size) == (2, 64, 6)
+    narrow = part_of(study("+study=emergence", listed("train", ["model.d_model=32"])), "naive_narrow", 1).train
+    assert (narrow.model.d_model, narrow.seed) == (64, 1)
+    assert part_of(study("+study=finetune", "scale=paper"), "prefix_naive", 0).train.data.epochs == 40
+
+
+def test_cells_that_are_alike_are_the_same_runs_in_every_study() -> None:
+    first = part_of(study("+study=table1"), "anchor_4", 1)
+    second = part_of(study("+study=mirror_anchors"), "anchor_4", 1)
+    assert first.probe.run == second.probe.run
+    mirror = part_of(study("+study=mirror_anchors"), "mirror_main", 1)
+    assert mirror.probe.run != first.probe.run
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["parts=[nothing/*]"], "parts: none matches nothing/"),
+        (["transfer_from=[naive,other]"], "transfer_from: no cell 'other'"),
+        (["+at.mini.cells.other=[0]"], "at.mini.cells: no cell 'other'"),
+    ],
+)
+def test_mistakes_are_named(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        names_of(study("+study=table1", *overrides))
+
+
+def test_a_mistake_in_the_last_part_is_told_before_the_first_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for launcher in ([], ["hydra/launcher=joblib"]):
+        assert run(monkeypatch, "study", *CALL, "seeds=[0,-1]", *launcher) == 2
+        assert not Path("runs").exists()
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line == "error: seed: -1 is negative"
+
+
+def test_only_a_launcher_makes_a_sweep_of_a_study() -> None:
+    assert as_sweep(["+study=table1"]) is None
+    assert as_sweep(["-m", "+study=table1", "hydra/launcher=joblib"]) is None
+    assert as_sweep(["+study=table1", "hydra/launcher=joblib", "dry_run=true"]) is None
+    told = as_sweep(["+study=mirror_anchors", "seeds=[0]", "hydra/launcher=joblib", "hydra.launcher.n_jobs=64"])
+    assert told is not None
+    assert sweep.asked_for(told)
+    assert [job[-2] for job in sweep.planned(told)][:2] == ["parts=[anchor_4/0]", "parts=[mirror_rot180/0]"]
+    assert {job[-1] for job in sweep.planned(told)} == {"threads=1"}
+    assert all("report=" in job for job in sweep.planned(told))
+    on_slurm = as_sweep(["+study=table1", "hydra/launcher=submitit_slurm"])
+    assert on_slurm is not None
+    assert not any(text.startswith("threads=") for text in on_slurm)
+
+
+def test_a_study_through_a_launcher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call = [*CALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    assert run(monkeypatch, "study", *call) == 0
+    out = capsys.readouterr().out
+    assert "2 jobs" in out
+    assert Path("report/index.html").stat().st_size > 50_000
+    runs = [RunDir(path.parent) for path in Path("runs/demo").glob("*/*/seed0/results.json")]
+    assert len(runs) == 2
+    assert all(run_.read_results()["threads"] == 1 for run_ in runs)
+    before = {path: path.stat().st_mtime_ns for path in Path("runs/demo").rglob("results.json")}
+    assert len(before) == 6
+    assert run(monkeypatch, "study", *call) == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("runs/demo").rglob("results.json")} == before
+
+
+def test_a_study_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    call = [*CALL, "report="]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "study.py"), *call],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 120
+    while not list(Path("runs").glob("demo/naive/*/seed0/measures/states-*/results.json")) and time.monotonic() < until:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    first = {path: path.stat().st_mtime_ns for path in Path("runs/demo/naive").rglob("results.json")}
+    assert len(first) == 3
+    assert run(monkeypatch, "study", *call) == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("runs/demo/naive").rglob("results.json")} == first
+    states = Path("runs/demo/unified").rglob("status.json")
+    assert [json.loads(path.read_text())["status"] for path in states] == ["ok"] * 3
