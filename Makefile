@@ -7,10 +7,12 @@ TORCH ?= torch>=2.11,<2.14
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo test slow lint clean
+.PHONY: help setup demo results paper test slow lint clean
 
 help:
 	@echo "make demo   the main job: three regimes, probes, transfer, report (about 7 minutes on two cores)"
+	@echo "make results  results/README.md and its figures from the committed runs"
+	@echo "make paper  every study at the published scale, for a GPU; say it again and it goes on (docs/paper.md)"
 	@echo "make test   ruff, mypy, pytest"
 	@echo "make slow   the long proofs"
 	@echo "make clean  remove the virtual environment and caches; runs/ stays"
@@ -27,6 +29,20 @@ $(STAMP): pyproject.toml
 
 demo: setup
 	@$(BIN)/python scripts/study.py +study=demo
+
+results: setup
+	@$(BIN)/python scripts/results.py
+
+PAPER := $(BIN)/python scripts/study.py scale=paper seeds=[0] report=
+paper: setup
+	$(PAPER) +study=table1 'parts=[naive/0,anchor_?/0,unified/0]'
+	$(PAPER) +study=many_languages 'parts=[naive_20/0]'
+	$(PAPER) +study=finetune 'parts=[prefix_*]'
+	$(PAPER) +study=mirror_anchors
+	$(PAPER) +study=table1
+	$(PAPER) +study=finetune
+	$(PAPER) +study=probes
+	$(BIN)/python scripts/results.py gather=[runs/paper]
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -51,6 +51,13 @@ def anchor_figure(cells: pd.DataFrame) -> Figure:
     return figure
 
 
+def between(name: str, winners: pd.Series) -> str:
+    """The map that lies between this one and the one that all pairs are aligned through (the identity where they are
+    not, or differ): what an aligned probe reads under this map is the agreement of boards with their image under it."""
+    g = MAPS.index(winners.iloc[0]) if winners.nunique() == 1 and winners.iloc[0] in MAPS else 0
+    return MAPS[MAPS.index(name) ^ g]  # the product of the group, as indices: each map undoes itself
+
+
 def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[str, float]) -> Figure:
     """Accuracy across languages under each of the four maps, a panel per cell. names: cell -> the panel's title."""
     found = [name for name in names if (cells.cell == name).any()]
@@ -61,9 +68,10 @@ def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[st
             won = here.winner == g
             _points(axis, x, here[g][won], BEST, "the pair's best map, aligned")
             _points(axis, x, here[g][~won], RAW, "other maps")
-            if g in images and g != "identity":
+            level = images.get(between(g, here.winner))
+            if level is not None:
                 axis.plot(
-                    [x - 0.3, x + 0.3], [images[g]] * 2, color="#d69a1e", linewidth=1.2, label="boards and their image"
+                    [x - 0.3, x + 0.3], [level] * 2, color="#d69a1e", linewidth=1.2, label="boards and their image"
                 )
         axis.plot([-0.4, 3.4], [here.own.mean()] * 2, color=INK, linewidth=1, label="own language")
         _level(axis, here.constant.mean(), "best constant")

@@ -14,7 +14,7 @@ from mothello.analysis.heatmaps import ordered_maps, scale
 from mothello.analysis.markdown import decimal, image, ours, over_seeds, table
 from mothello.analysis.published import LINK, SOURCE
 from mothello.analysis.results_cost import cost_table
-from mothello.analysis.results_table1 import table_1
+from mothello.analysis.results_table1 import table_1, winners
 from mothello.analysis.runs import Run, find_runs
 from mothello.analysis.tables import alignment_table
 from mothello.analysis.words import WORDS
@@ -114,7 +114,7 @@ def _nothing(name: str) -> str:
 
 def _scale(name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) -> list[str]:
     page = _Page(name, runs, studies, out)
-    page.add(_setting(page))
+    page.add(_setting(page), _in_short(page))
     _table_1(page)
     _symmetry(page)
     _many(page)
@@ -137,6 +137,31 @@ def _setting(page: _Page) -> str:
         f"{results.get('device')}, torch {(env.get('versions') or {}).get('torch')}. The budget of each study is "
         f"fixed. Runs below {BAR:.0%} strict legality on their own training distribution: {marked or 'none'}."
     )
+
+
+def _in_short(page: _Page) -> str:
+    """The conclusions, each with its numbers."""
+    cells, lines = page.cells["table1"], ["### In short"]
+    naive = cells[(cells.cell == "naive") & cells.raw.notna()]
+    if len(naive):
+        share = f"{int((naive.aligned > 0).sum())} of {len(naive)}"
+        lines.append(
+            f"* **Naive pairs.** Raw, a probe reads {ours(over_seeds(naive.raw))} of the other language's cells (best "
+            f"constant {decimal(naive.constant.mean())}); under the best map of the opening's group "
+            f"{ours(over_seeds(naive.best))}. {share} seeds are aligned up to a symmetry: {winners(naive)}."
+        )
+    if len(page.cells["mirror_anchors"]):
+        lines.append(f"* **Mirror anchors.** {results_symmetry.verdict(page.cells['mirror_anchors'])}")
+    tuned = results_transfer.transfer_rows(page.runs["finetune"])
+    if len(tuned):
+        lines.append(f"* **Transfer.** {results_transfer.in_short(tuned)}")
+    strict, lenient = (over_seeds(page.every[name]) for name in ("strict", "lenient"))
+    if strict is not None and lenient is not None:
+        lines.append(
+            f"* **Legality.** Over all runs {decimal(strict.mean)} of the moves are legal, {decimal(lenient.mean)} by "
+            "the published criterion, which accepts a move of either colour."
+        )
+    return "\n".join([lines[0], "", *lines[1:]])
 
 
 def image_agreement(runs: Sequence[Run]) -> dict[str, float]:

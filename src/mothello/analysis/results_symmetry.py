@@ -8,6 +8,7 @@ from mothello.analysis.markdown import decimal, ours, over_seeds, table
 from mothello.analysis.results_table1 import winners
 
 MAPS = ("identity", "rot180", "main", "anti")
+NOTHING = "Not run yet."
 NEAR_TRUE = 0.05
 """How far below true anchors the mirrored ones may read (prediction 1.2)."""
 ABOVE_IMAGE = 0.03
@@ -45,6 +46,8 @@ def mirror_table(cells: pd.DataFrame, images: Mapping[str, float]) -> str:
             row.raw <= image + ABOVE_IMAGE,
         ]
         rows.append([*shown, *map(held, judged)])
+    if not rows:
+        return ""
     reference = f"True anchors (`anchor_4`, {true.n if true else 0} seeds) read {ours(true)} raw."
     return f"{reference}\n\n{table(head, rows)}"
 
@@ -58,7 +61,7 @@ def verdict(cells: pd.DataFrame) -> str:
     mirrored = cells[cells.cell.str.startswith("mirror_") & cells.raw.notna()]
     inside = mirrored[mirrored.cell != "mirror_columns"]
     if inside.empty:
-        return "Not run yet."
+        return NOTHING
     through = inside[inside.winner == inside.cell.str.removeprefix("mirror_")]
     outside = mirrored[mirrored.cell == "mirror_columns"]
     control = "The negative control was not run."
@@ -88,7 +91,7 @@ def placement_table(cells: pd.DataFrame) -> str:
             judged = None if row.winner == "none" else row.winner in left
             shown = [decimal(row[key]) for key in (*MAPS, "own", "constant")]
             rows.append([name, row.seed, *shown, row.winner, ", ".join(sorted(left, key=MAPS.index)), held(judged)])
-    return table(head, rows)
+    return table(head, rows) if rows else NOTHING
 
 
 def naive_table(cells: pd.DataFrame) -> str:

@@ -69,7 +69,7 @@ def _judged(published: float, of: pd.DataFrame, before: tuple[float, Estimate] |
     changed = ""
     if len(mirrors):
         share = f"{len(mirrors)} of {len(of)} seeds aligned up to a symmetry"
-        changed = f"{share}: {decimal(float(mirrors.best.mean()))} through {winners(mirrors)}"
+        changed = f"{share} ({winners(mirrors)}), best map {decimal(float(mirrors.best.mean()))}"
     agrees, reason = _agrees(published, raw, constant, before, same=bool((of.board == "8x8").all()))
     return judge(reached=reached.mean >= 0.97, agrees=agrees, changed=changed, reason=reason)
 

@@ -79,7 +79,9 @@ def transfer_table(rows: pd.DataFrame) -> str:
         "pair", "regime", "part", "published, either colour", "strict", "either colour", "in its own tokens",
         "answers in another language, after", "from scratch", "seeds", "word", "why",
     ]  # fmt: skip
-    lines = []
+    lines: list[list[str]] = []
+    if rows.empty:
+        return ""
     for (kind, regime), text in TRANSFER.items():
         of = rows[(rows.kind == kind) & (rows.role == regime)] if len(rows) else rows
         for part, (before, after) in zip(("source", "target"), ends(text), strict=True):
@@ -134,3 +136,14 @@ def verdict(rows: pd.DataFrame) -> str:
             gain = f"{regime}: the target gains {ours(over_seeds(of.gain))}, {ours(ratio, 2)} of the source's gain"
             lines.append(f"* {gain} (predicted: {asked}; {'held' if held else 'failed'}).")
     return "\n".join(lines)
+
+
+def in_short(rows: pd.DataFrame) -> str:
+    """Strict legality of the target before and after, regime by regime."""
+    said = []
+    for regime, label in (("naive", "naive"), ("anchor", "eight anchors"), ("unified", "unified output")):
+        of = rows[(rows.role == regime) & (rows.part == "target") & (rows.kind == "atomic")]
+        if len(of):
+            own = f"in its own tokens {decimal(of.own_before.mean())} to {decimal(of.own_after.mean())}"
+            said.append(f"{label} {decimal(of.before.mean())} to {decimal(of.after.mean())} ({own})")
+    return "Legality of the language that was not tuned, before and after: " + "; ".join(said) + "."
