@@ -18,11 +18,10 @@
 from IPython.display import Markdown, display
 
 from mothello.analysis import results_figures, results_symmetry
-from mothello.analysis.board_figure import boards_figure
+from mothello.analysis.board_figure import boards_figure, reading_boards
 from mothello.analysis.cells import cell_table, same_probes
 from mothello.analysis.results_page import MIRRORS, RESULTS, image_agreement
 from mothello.analysis.runs import find_runs
-from mothello.commands.pictures import reading_boards
 
 runs = same_probes(find_runs([str(RESULTS / "mini")]))
 cells = cell_table(runs)
@@ -43,11 +42,13 @@ display(Markdown(results_symmetry.mirror_table(cells, images)))
 
 # %% [markdown]
 # ## What such a probe reads
-# Left the board, then as read from either language by the probe of the first; framed cells are wrong.
+# Left the board, then as read from either language by the probe of the first, and the second reading seen through the
+# map; framed cells are wrong.
 
 # %%
 mirrored = next(run for run in runs if run.name == "mirror_main" and run.probe is not None)
-display(boards_figure([reading_boards(example) for example in mirrored.probe["examples"]]))
+examples = mirrored.probe["examples"]
+display(boards_figure([reading_boards(example, through="main") for example in examples]))
 
 # %% [markdown]
 # ## By the number of anchors

@@ -9,15 +9,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mothello.analysis import results_figures, results_many, results_probes, results_symmetry, results_transfer
-from mothello.analysis.cells import BAR, cell_table, same_probes
+from mothello.analysis.board_figure import boards_figure, reading_boards
+from mothello.analysis.cells import cell_table, same_probes
 from mothello.analysis.heatmaps import ordered_maps, scale
-from mothello.analysis.markdown import decimal, image, ours, over_seeds, table
-from mothello.analysis.published import LINK, SOURCE
+from mothello.analysis.markdown import image, ours, over_seeds, table
 from mothello.analysis.results_cost import cost_table
-from mothello.analysis.results_table1 import table_1, winners
+from mothello.analysis.results_table1 import table_1
+from mothello.analysis.results_text import absent_text, conclusions, opening_text, setting_text
 from mothello.analysis.runs import Run, find_runs
 from mothello.analysis.tables import alignment_table
-from mothello.analysis.words import WORDS
 from mothello.rundir import write_whole
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -76,45 +76,20 @@ class _Page:
 
 def write_results(out: Path, studies: Sequence[Study]) -> Path:
     """Write OUT/README.md and the figures from the run folders under OUT/mini and OUT/paper; returns the page."""
-    blocks = [_head()]
+    blocks = [opening_text()]
     for name, what in SCALES.items():
         runs = find_runs([str(out / name)]) if (out / name).is_dir() else []
         blocks.append(f"## Scale `{name}`: {what}")
-        blocks += _scale(name, runs, studies, out) if runs else [_nothing(name)]
+        blocks += _scale(name, runs, studies, out) if runs else [absent_text(name)]
     page = out / "README.md"
     write_whole(page, ("\n\n".join(blocks).rstrip() + "\n").encode())
     return page
 
 
-def _head() -> str:
-    words = table(["word", "meaning"], [[f"**{word}**", meaning] for word, meaning in WORDS.items()])
-    return "\n\n".join(
-        [
-            "# The mOthello study: published numbers beside ours",
-            "Made by `make results` from the run folders beside this page; nothing is typed in by hand. "
-            f"Published: [{SOURCE}]({LINK}). Accuracies are shares of cells that an MLP probe, fitted on one language, "
-            "reads in another, both directions averaged, at the non-final layer with the best own accuracy; *raw* "
-            "under the identity, *best map* under the best of the four maps that fix the opening. Brackets: 95% "
-            "interval over seeds (t; none below three seeds). Legality is strict: legal for the side to move; *either "
-            "colour* is the published criterion.",
-            "Predictions that were written down before the runs: [predictions.md](predictions.md).",
-            words,
-        ]
-    )
-
-
-def _nothing(name: str) -> str:
-    if name == "paper":
-        return (
-            "Not run: no GPU was at hand. The queue is one command, `make paper`, in resumable pieces; what a piece "
-            "costs, and its first minutes on a CPU, is in [../docs/paper.md](../docs/paper.md)."
-        )
-    return "No runs here."
-
-
 def _scale(name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) -> list[str]:
     page = _Page(name, runs, studies, out)
-    page.add(_setting(page), _in_short(page))
+    tuned = results_transfer.transfer_rows(page.runs["finetune"])
+    page.add(setting_text(page.runs, page.every), conclusions(page.cells, page.every, tuned))
     _table_1(page)
     _symmetry(page)
     _many(page)
@@ -122,46 +97,6 @@ def _scale(name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) 
     _probes(page)
     page.add("### What it cost", cost_table(page.runs), "Runs that several studies share are counted in each of them.")
     return page.text
-
-
-def _setting(page: _Page) -> str:
-    first = next(run for of in page.runs.values() for run in of)
-    model, results, env = first.config["model"], first.results, first.results.get("environment") or {}
-    below = page.every[~page.every.reached.astype(bool)]
-    marked = ", ".join(
-        f"{cell}/{seed} ({decimal(legal)})"
-        for cell, seed, legal in zip(below.cell, below.seed, below.legal, strict=True)
-    )
-    return (
-        f"{results['board']}, {model['n_layer']} layers of width {model['d_model']}; {len(page.every)} runs on "
-        f"{results.get('device')}, torch {(env.get('versions') or {}).get('torch')}. The budget of each study is "
-        f"fixed. Runs below {BAR:.0%} strict legality on their own training distribution: {marked or 'none'}."
-    )
-
-
-def _in_short(page: _Page) -> str:
-    """The conclusions, each with its numbers."""
-    cells, lines = page.cells["table1"], ["### In short"]
-    naive = cells[(cells.cell == "naive") & cells.raw.notna()]
-    if len(naive):
-        share = f"{int((naive.aligned > 0).sum())} of {len(naive)}"
-        lines.append(
-            f"* **Naive pairs.** Raw, a probe reads {ours(over_seeds(naive.raw))} of the other language's cells (best "
-            f"constant {decimal(naive.constant.mean())}); under the best map of the opening's group "
-            f"{ours(over_seeds(naive.best))}. {share} seeds are aligned up to a symmetry: {winners(naive)}."
-        )
-    if len(page.cells["mirror_anchors"]):
-        lines.append(f"* **Mirror anchors.** {results_symmetry.verdict(page.cells['mirror_anchors'])}")
-    tuned = results_transfer.transfer_rows(page.runs["finetune"])
-    if len(tuned):
-        lines.append(f"* **Transfer.** {results_transfer.in_short(tuned)}")
-    strict, lenient = (over_seeds(page.every[name]) for name in ("strict", "lenient"))
-    if strict is not None and lenient is not None:
-        lines.append(
-            f"* **Legality.** Over all runs {decimal(strict.mean)} of the moves are legal, {decimal(lenient.mean)} by "
-            "the published criterion, which accepts a move of either colour."
-        )
-    return "\n".join([lines[0], "", *lines[1:]])
 
 
 def image_agreement(runs: Sequence[Run]) -> dict[str, float]:
@@ -191,12 +126,27 @@ def _symmetry(page: _Page) -> None:
     if cells.raw.notna().any():
         caption = "Accuracy across languages under each map of the opening's group, by what the four anchors link."
         page.figure(results_figures.map_figure(cells, MIRRORS, images), "mirror_anchors", caption)
+    _mirrored_boards(page)
     cells = page.begin("anchor_placement", "Where an anchor lies")
     page.add(results_symmetry.placement_table(cells))
     with_naive = pd.concat([cells, page.cells["table1"].query("cell == 'naive'")])
     if cells.raw.notna().any():
         caption = "Accuracy across languages under each map, by the anchors' number and place."
         page.figure(results_figures.map_figure(with_naive, PLACES, images), "anchor_placement", caption)
+
+
+def _mirrored_boards(page: _Page) -> None:
+    """Boards of one mirrored run, as read and through its map."""
+    for run in page.runs["mirror_anchors"]:
+        g = run.name.removeprefix("mirror_")
+        if run.probe is None or not run.probe.get("examples") or g not in results_symmetry.MAPS[1:]:
+            continue
+        drawn = boards_figure([reading_boards(example, through=g) for example in run.probe["examples"]])
+        caption = (
+            f"Boards as the first language's probe reads them, `{run.name}` seed {run.seed}; framed cells are wrong."
+        )
+        page.figure(drawn, "mirrored_boards", caption)
+        return
 
 
 def _many(page: _Page) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Int8
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mothello.analysis import figures
-from mothello.analysis.board_figure import Drawn, boards_figure
+from mothello.analysis.board_figure import Drawn, boards_figure, reading_boards
 from mothello.analysis.heatmaps import alignment_maps, scale
 from mothello.analysis.runs import Run
 from mothello.analysis.tables import alignment_table, ply_table, training_table, transfer_table
@@ -73,16 +72,6 @@ def probe_pictures(run: Run) -> dict[str, Figure]:
     examples = (run.probe or {}).get("examples") or []
     if examples:
         drawn["boards/readings"] = boards_figure([reading_boards(example) for example in examples])
-    return drawn
-
-
-def reading_boards(example: Mapping[str, Any]) -> list[Drawn]:
-    """A board and its readings, wrong cells framed."""
-    truth = example["truth"]
-    drawn = [Drawn(f"after ply {example['ply']}", truth)]
-    for language, reading in example["readings"].items():
-        wrong = [a != b for a, b in zip(reading, truth, strict=True)]
-        drawn.append(Drawn(f"read from {language}: {len(truth) - sum(wrong)} right", reading, framed=wrong))
     return drawn
 
 
