@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from mothello.analysis.alignment_sections import class_sentence
-from mothello.analysis.markdown import decimal, table
+from mothello.analysis.cells import BAR
+from mothello.analysis.markdown import decimal, ours, over_seeds, table
 from mothello.analysis.runs import Run
+from mothello.analysis.words import NOT_RUN, WITHIN, Judged, judge
 
 MAPS = ("identity", "rot180", "main", "anti")
 
@@ -27,6 +29,39 @@ def many_table(cells: pd.DataFrame, runs: Sequence[Run]) -> str:
         aligned = f"{int(row.aligned)} of {int(row.pairs)}"
         rows.append([row.pair, row.seed, f"{row.games:,}", *numbers, aligned, maps, class_sentence(found["classes"])])
     return table(head, rows) if rows else "Not run yet."
+
+
+PUBLISHED = {
+    5: "off the diagonal .53-.63, a lucky pair (.91-.96) in 3 of 9 seeds; own .95-.97",
+    20: "four blocks: .97 within, .53 or .61 between",
+    100: "four blocks: .97 within, .53 or .61 between",
+}
+"""What was published on naive languages by their number, 8x8, layer 6."""
+
+
+def claim_table(cells: pd.DataFrame) -> str:
+    """The published families beside ours."""
+    head = ["naive languages", "published", "raw", "best map", "own", "aligned pairs", "seeds", "word", "why"]
+    rows = []
+    for count, text in PUBLISHED.items():
+        of = cells[(cells.pair == f"{count} atomic") & (cells.role == "naive") & cells.raw.notna()]
+        if of.empty:
+            rows.append([count, text, "-", "-", "-", "-", 0, NOT_RUN, ""])
+            continue
+        numbers = [ours(over_seeds(of[name])) for name in ("raw", "best", "own")]
+        judged = _judged(of)
+        rows.append([count, text, *numbers, f"{of.aligned.sum():.0f} of {of.pairs.sum():.0f}", len(of), *judged])
+    return table(head, rows)
+
+
+def _judged(of: pd.DataFrame) -> Judged:
+    """Published: most pairs are read no better than images. Ours say so too, or they are aligned as they are."""
+    share, raw = of.aligned.sum() / of.pairs.sum(), float(of.raw.mean())
+    agrees = raw <= float(of.constant.mean()) + WITHIN
+    changed = (
+        f"{share:.0%} of the pairs are aligned up to a symmetry, best map {decimal(of.best.mean())}" if share else ""
+    )
+    return judge(reached=bool(of.legal.mean() >= BAR), agrees=agrees, changed=changed, reason=f"raw {decimal(raw)}")
 
 
 def emergence_table(cells: pd.DataFrame, widths: dict[str, int]) -> str:

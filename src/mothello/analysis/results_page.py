@@ -151,7 +151,7 @@ def _mirrored_boards(page: _Page) -> None:
 
 def _many(page: _Page) -> None:
     cells = page.begin("many_languages", "Many naive languages")
-    page.add(results_many.many_table(cells, page.runs["many_languages"]))
+    page.add(results_many.claim_table(cells), results_many.many_table(cells, page.runs["many_languages"]))
     for run in page.runs["many_languages"]:
         if run.probe is None:
             continue
@@ -185,7 +185,7 @@ def _probes(page: _Page) -> None:
     for name in measured:
         page.add(f"`{name}`, error by layer (random weights in brackets):", results_probes.probe_table(rows, name))
     if measured:
-        page.add(results_probes.claims(rows, measured[0]))
+        page.add(results_probes.claims(rows, measured[0], page.cells["probes"]))
         page.figure(
             results_figures.probe_figure(rows, measured[0]), "probes", f"Cells read right by layer, `{measured[0]}`."
         )

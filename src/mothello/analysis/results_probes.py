@@ -53,8 +53,8 @@ def probe_table(rows: pd.DataFrame, cell: str) -> str:
     return table(head, lines)
 
 
-def claims(rows: pd.DataFrame, cell: str) -> str:
-    """What was published about probes, in direction, beside ours."""
+def claims(rows: pd.DataFrame, cell: str, cells: pd.DataFrame) -> str:
+    """What was published about probes, in direction, beside ours; what was published on 6x6, by number."""
     of = rows[(rows.cell == cell) & (rows.control == "trained")]
     random = rows[(rows.cell == cell) & (rows.control == "random_weights")]
     head = ["published", "ours", "word"]
@@ -83,4 +83,23 @@ def claims(rows: pd.DataFrame, cell: str) -> str:
             f"{decimal(fresh)} (MLP, best layer)", word(fresh > mlp + 0.05) if fresh >= 0.22 else CORRECTED,
         ],
     ]  # fmt: skip
+    one = cells[(cells.cell == cell) & (cells.board == "6x6")]
+    if len(one):
+        strict, linear_right = float(one.strict.mean()), 1 - relative
+        smaller = (
+            f"differs: {one.layers.iloc[0]} layers and {one.games.iloc[0]:,} games, not 8 layers of width 256 and 2 M"
+        )
+        lines.append(
+            [
+                "6x6: .9997 of the next moves are legal",
+                decimal(strict),
+                REPRODUCED if strict > 0.997 else smaller,
+            ]
+        )
+        lines.append(
+            [
+                "6x6: linear probes read more than .98 of mine / theirs", decimal(linear_right),
+                REPRODUCED if linear_right > 0.97 else smaller,
+            ]
+        )  # fmt: skip
     return table(head, lines)
