@@ -33,15 +33,17 @@ demo: setup
 results: setup
 	@$(BIN)/python scripts/results.py
 
-PAPER := $(BIN)/python scripts/study.py scale=paper seeds=[0] report=
+PAPER := -$(BIN)/python scripts/study.py scale=paper report=
 paper: setup
-	$(PAPER) +study=table1 'parts=[naive/0,anchor_?/0,unified/0]'
-	$(PAPER) +study=many_languages 'parts=[naive_20/0]'
-	$(PAPER) +study=finetune 'parts=[prefix_*]'
+	$(PAPER) +study=table1 seeds=[0] 'parts=[naive/0,anchor_?/0,unified/0]'
+	$(PAPER) +study=many_languages seeds=[0] 'parts=[naive_20/0]'
+	$(PAPER) +study=finetune seeds=[0] 'parts=[prefix_*]'
 	$(PAPER) +study=mirror_anchors
+	$(PAPER) +study=anchor_placement
+	$(PAPER) +study=probes
 	$(PAPER) +study=table1
 	$(PAPER) +study=finetune
-	$(PAPER) +study=probes
+	$(PAPER) +study=many_languages
 	$(BIN)/python scripts/results.py gather=[runs/paper]
 
 lint: setup

@@ -19,11 +19,11 @@ from IPython.display import Markdown, display
 
 from mothello.analysis import results_figures, results_symmetry
 from mothello.analysis.board_figure import boards_figure, reading_boards
-from mothello.analysis.cells import cell_table, same_probes
-from mothello.analysis.results_page import MIRRORS, RESULTS, image_agreement
-from mothello.analysis.runs import find_runs
+from mothello.analysis.cells import cell_table
+from mothello.analysis.results_page import MIRRORS, image_agreement
+from mothello.commands.results import study_runs
 
-runs = same_probes(find_runs([str(RESULTS / "mini")]))
+runs = study_runs("mirror_anchors")
 cells = cell_table(runs)
 columns = ["cell", "seed", "own", "raw", "best", "winner", "constant", "random_weights"]
 display(cells[cells.raw.notna()][columns].round(3))
@@ -54,4 +54,4 @@ display(boards_figure([reading_boards(example, through="main") for example in ex
 # ## By the number of anchors
 
 # %%
-display(results_figures.anchor_figure(cells[~cells.cell.str.startswith("mirror_") & (cells.prefix == "")]))
+display(results_figures.anchor_figure(cell_table(study_runs("table1"))))

@@ -19,10 +19,9 @@ from IPython.display import Markdown, display
 from mothello.analysis import results_figures, results_probes
 from mothello.analysis.board_figure import Drawn, boards_figure
 from mothello.analysis.material import gather
-from mothello.analysis.results_page import RESULTS
-from mothello.analysis.runs import find_runs
+from mothello.commands.results import study_runs
 
-runs = [run for run in find_runs([str(RESULTS / "mini")]) if run.name in ("naive", "unified") and run.seed == 0]
+runs = study_runs("probes")
 rows = results_probes.probe_rows(runs)
 display(results_figures.probe_figure(rows, "naive"))
 

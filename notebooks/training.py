@@ -19,10 +19,9 @@ from IPython.display import display
 from mothello.analysis import figures
 from mothello.analysis.cells import cell_table
 from mothello.analysis.material import gather
-from mothello.analysis.results_page import RESULTS
-from mothello.analysis.runs import find_runs
+from mothello.commands.results import study_runs
 
-runs = [run for run in find_runs([str(RESULTS / "mini")]) if run.name in ("naive", "anchor_4", "unified")]
+runs = [run for run in study_runs("table1") if run.name in ("naive", "anchor_4", "unified")]
 material = gather(runs)
 display(figures.training_curves(material.training))
 

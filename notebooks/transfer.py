@@ -17,10 +17,9 @@ from IPython.display import Markdown, display
 
 from mothello.analysis import figures, results_figures, results_transfer
 from mothello.analysis.material import gather
-from mothello.analysis.results_page import RESULTS
-from mothello.analysis.runs import find_runs
+from mothello.commands.results import study_runs
 
-runs = [run for run in find_runs([str(RESULTS / "mini")]) if run.transfers]
+runs = study_runs("finetune")
 material = gather(runs)
 display(figures.transfer_curves(material.transfer, float(material.legality.chance.mean())))
 

@@ -25,6 +25,7 @@ STARTED = "started"
 METRICS = {
     "train/*": None,
     "val/*": None,
+    "align/*": None,
     "val/top1": "last,max",
     "val/loss": "last,min",
     "val/excess_nats": "last,min",

@@ -146,15 +146,16 @@ class Tracker:
         if self._mirror is not None:
             self._unless_it_fails(self._mirror.problem)
 
-    @property
-    def mirrored(self) -> bool:
-        """Whether pictures would be seen by anybody."""
-        return self._mirror is not None
-
-    def show(self, pictures: Mapping[str, Path], summary: Mapping[str, Any]) -> None:
-        """What wandb gets at the end: PNG files by name, and numbers for the table of runs."""
-        self._pictures |= {name: str(path.resolve()) for name, path in pictures.items()}
+    def show(self, draw: Callable[[], Mapping[str, Path]], summary: Mapping[str, Any]) -> None:
+        """What wandb gets at the end: PNG files by name, and numbers for the table of runs. ``draw`` is called only
+        where wandb listens; when it fails, a line is logged."""
+        if self._mirror is None:
+            return
         self._summary |= dict(summary)
+        try:
+            self._pictures |= {name: str(path.resolve()) for name, path in draw().items()}
+        except Exception as error:
+            log.warning("no pictures for wandb (%s: %s)", type(error).__name__, error)
 
     def _begin(self, init: Mapping[str, Any], games_per_step: int) -> str:
         self._mirror = Mirror(self.run, init, games_per_step)

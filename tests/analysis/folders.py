@@ -157,6 +157,7 @@ def add_transfer(folder: RunDir, languages: int = 2) -> None:
         "summary": summary, "alignment": {"before": head, "after": head},
     }  # fmt: skip
     write(inner, "transfer", content)
+    inner.write_config({"transfer": {"games": 64}})
     for step in (0, 5, 10):
         inner.append_metrics({"step": step, **{f"val/{n}/lenient": 0.6 + step / 100 for n in spoken}})
 

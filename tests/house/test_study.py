@@ -3,6 +3,7 @@ go on after a kill, and end in one page."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,8 +50,10 @@ def test_overrides_are_taken_in_order() -> None:
     assert (train.model.n_layer, train.data.games) == (3, 3_000_000)  # the scale's model, this study's games
     train = part_of(study("+study=table1", listed("train", ["data.games=64", "model.n_layer=2"])), "naive", 0).train
     assert (train.model.n_layer, train.data.games, train.board.size) == (2, 64, 6)
-    narrow = part_of(study("+study=emergence", listed("train", ["model.d_model=32"])), "naive_narrow", 1).train
+    narrow = part_of(study("+study=emergence"), "naive_narrow", 1).train
     assert (narrow.model.d_model, narrow.seed) == (64, 1)
+    told = listed("train", ["data.games=128", "data.batch_size=32"])
+    assert part_of(study("+study=many_languages", told), "naive_8", 0).train.data.games == 128  # the command line's
     assert part_of(study("+study=finetune", "scale=paper"), "prefix_naive", 0).train.data.epochs == 40
 
 
@@ -86,8 +89,12 @@ def test_a_mistake_in_the_last_part_is_told_before_the_first_runs(
         assert line == "error: seed: -1 is negative"
 
 
-def test_only_a_launcher_makes_a_sweep_of_a_study() -> None:
-    assert as_sweep(["+study=table1"]) is None
+def test_the_parts_of_a_study_are_the_jobs_of_a_sweep() -> None:
+    assert as_sweep(["+study=table1", "parts=[naive/0]"]) is None
+    assert as_sweep(["--help"]) is None
+    here = as_sweep(["+study=table1", "seeds=[0]"])
+    assert here is not None
+    assert len(sweep.planned(here)) == 13
     assert as_sweep(["-m", "+study=table1", "hydra/launcher=joblib"]) is None
     assert as_sweep(["+study=table1", "hydra/launcher=joblib", "dry_run=true"]) is None
     told = as_sweep(["+study=mirror_anchors", "seeds=[0]", "hydra/launcher=joblib", "hydra.launcher.n_jobs=64"])
@@ -138,3 +145,22 @@ def test_a_study_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {path: path.stat().st_mtime_ns for path in Path("runs/demo/naive").rglob("results.json")} == first
     states = Path("runs/demo/unified").rglob("status.json")
     assert [json.loads(path.read_text())["status"] for path in states] == ["ok"] * 3
+
+
+def test_a_part_that_fails_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "study", *CALL, "experiments=[naive]", "report=") == 0
+    (begun,) = Path("runs/demo/naive").glob("*")
+    (begun / "seed1").mkdir()
+    (begun / "seed1" / "notes.txt").write_text("a folder that is not a run's")
+    assert run(monkeypatch, "study", *CALL, "experiments=[naive]", "seeds=[1,2,0]") == 1
+    out = capsys.readouterr().out
+    assert "is not empty and no run folder" in out
+    assert "3 jobs" in out
+    assert Path("report/index.html").exists()
+    shutil.rmtree(begun / "seed2" / "checkpoints")
+    assert (
+        run(monkeypatch, "study", *CALL, "experiments=[naive]", "seeds=[2]", "report=") == 0
+    )  # all measured: nothing to do

@@ -391,7 +391,7 @@ def test_the_default_workspace_of_a_study(tmp_path: Path, monkeypatch: pytest.Mo
         )
     pretrain, probe, transfer = (runs[name]["path"] for name in sorted(runs))
     declared = wandb_declared(pretrain)
-    assert declared["train/*"] == declared["val/*"] == ("games", "")
+    assert declared["train/*"] == declared["val/*"] == declared["align/*"] == ("games", "")
     assert declared["val/top1"] == ("games", "max,last")
     assert declared["val/loss"] == ("games", "min,last")
     media = {path: wandb_media(path) for path in (pretrain, probe, transfer)}

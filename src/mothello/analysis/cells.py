@@ -1,8 +1,7 @@
 """One row a run of what a study compares: skill, own accuracy, raw and symmetry-aware alignment, their baselines."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -16,24 +15,46 @@ KIND_ORDER = ("atomic", "split", "compositional")
 
 CELLS = [
     "cell", "seed", "board", "pair", "role", "anchors", "prefix", "games", "layers", "legal", "reached", "strict",
-    "lenient", "layer", "own", "raw", "best", "winner", "aligned", "pairs", "null", "constant", "random_weights",
-    "identity", "rot180", "main", "anti", "run",
+    "lenient", "layer", "own", "raw", "best", "recovered", "winner", "aligned", "pairs", "null", "constant",
+    "random_weights", "identity", "rot180", "main", "anti", "run",
 ]  # fmt: skip
 """legal: strict legality on held-out games of the training distribution; strict, lenient: the exact measure, on all
-games; raw, best: cross-language accuracy under the identity and the best map, mean over ordered pairs; winner: the best
-map of the aligned pairs ("none" where no pair is aligned, "mixed" where they differ); identity .. anti: mean accuracy
-under each map; null: mean of readings paired with other games. Probes: MLP, absolute colours, the headline's layer."""
+games; raw, best: cross-language accuracy under the identity and the best map, mean over ordered pairs; recovered: best
+as a share of the way from the best constant to own; winner: the map through which all pairs are aligned ("none" where
+no pair is, "mixed" where only some are, or through different maps); identity .. anti: mean accuracy under each map;
+null: mean of readings paired with other games. Probes: MLP, absolute colours, the headline's layer."""
 
 
-def same_probes(runs: Sequence[Run]) -> list[Run]:
-    """The runs with one probe measurement each: the settings that most of them were probed with, the latest settings
-    among equals. Runs without them keep none."""
-    counts = Counter(name for run in runs for name in {probe["folder"] for probe in run.probes})
-    written = {probe["folder"]: probe["written"] for run in runs for probe in run.probes}
-    if not counts:
-        return list(runs)
-    common = max(counts, key=lambda name: (counts[name], written[name]))
-    return [replace(run, probes=[probe for probe in run.probes if probe["folder"] == common]) for run in runs]
+@dataclass(frozen=True)
+class Expected:
+    """What a study asks of a cell, as the names of the folders that hold it: only such runs and measurements count, so
+    that another budget or another fit under the same name is never averaged with it."""
+
+    train: str
+    """Hash of the run."""
+    probe: str
+    """measures/probe-HASH."""
+    states: str
+    """measures/states-HASH."""
+    transfer: Mapping[str, Any] | None = None
+    """Settings of the fine-tuning."""
+
+    def of(self, run: Run) -> Run | None:
+        """The run with what was asked for; None where it is another."""
+        if run.path.parent.name != self.train:
+            return None
+        return replace(
+            run,
+            probes=[x for x in run.probes if x["folder"] == self.probe],
+            states=[x for x in run.states if x["folder"] == self.states],
+            transfers=[x for x in run.transfers if self.transfer and x["config"].get("transfer") == self.transfer],
+        )
+
+
+def select(runs: Sequence[Run], cells: Mapping[str, Expected]) -> list[Run]:
+    """The runs of a study, each with the measurements that it asks for."""
+    found = (cells[run.name].of(run) for run in runs if run.name in cells)
+    return [run for run in found if run is not None]
 
 
 def pair_name(kinds: Iterable[str]) -> str:
@@ -82,9 +103,11 @@ def _alignment(run: Run) -> dict[str, Any]:
     if "cross" not in head:
         return row
     winners = [name for name, count in head["maps"].items() if count]
+    through = winners[0] if len(winners) == 1 and head["aligned_pairs"] == head["pairs"] else "mixed"
     row |= {"raw": head["cross"], "best": head["cross_best_map"], "null": head["null_mean"]}
     row |= {"aligned": head["aligned_pairs"], "pairs": head["pairs"]}
-    row["winner"] = "none" if not winners else winners[0] if len(winners) == 1 else "mixed"
+    row["winner"] = through if winners else "none"
+    row["recovered"] = (row["best"] - row["constant"]) / (row["own"] - row["constant"])
     return row | map_means(run)
 
 

@@ -68,7 +68,7 @@ def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[st
             won = here.winner == g
             _points(axis, x, here[g][won], BEST, "the pair's best map, aligned")
             _points(axis, x, here[g][~won], RAW, "other maps")
-            level = images.get(between(g, here.winner))
+            level = images.get(between(g, here.winner)) if (here.winner != "none").all() else None
             if level is not None:
                 axis.plot(
                     [x - 0.3, x + 0.3], [level] * 2, color="#d69a1e", linewidth=1.2, label="boards and their image"

@@ -10,16 +10,21 @@ from matplotlib.figure import Figure
 
 from mothello.analysis import results_figures, results_many, results_probes, results_symmetry, results_transfer
 from mothello.analysis.board_figure import boards_figure, reading_boards
-from mothello.analysis.cells import cell_table, same_probes
+from mothello.analysis.cells import Expected, cell_table, select
 from mothello.analysis.heatmaps import ordered_maps, scale
 from mothello.analysis.markdown import image, ours, over_seeds, table
 from mothello.analysis.results_cost import cost_table
+from mothello.analysis.results_predictions import predictions
 from mothello.analysis.results_table1 import table_1
 from mothello.analysis.results_text import absent_text, conclusions, opening_text, setting_text
 from mothello.analysis.runs import Run, find_runs
 from mothello.analysis.tables import alignment_table
 from mothello.rundir import write_whole
 
+COST_NOTE = (
+    "Minutes of processes, of which as many ran side by side as the machine has cores. Runs that several studies share "
+    "are counted in each of them."
+)
 RESULTS = Path(__file__).parents[3] / "results"
 """Of this checkout."""
 SCALES = {
@@ -31,19 +36,18 @@ MIRRORS = {
     "mirror_anti": "linked by anti", "mirror_columns": "linked by columns",
 }  # fmt: skip
 PLACES = {
-    "naive": "no anchor", "anchor_1": "1 off", "anchor_1_main": "1 main", "anchor_1_anti": "1 anti",
+    "anchor_1": "1 off", "anchor_1_main": "1 main", "anchor_1_anti": "1 anti", "anchor_2": "2 off",
     "anchor_2_main": "2 main", "anchor_2_each": "one on each",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study as the page needs it."""
+    """A study as the page needs it; cells by name."""
 
     name: str
     question: str
-    cells: list[str]
-    transfers: bool = False
+    cells: Mapping[str, Expected]
 
 
 class _Page:
@@ -51,9 +55,9 @@ class _Page:
 
     def __init__(self, scale_name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) -> None:
         self.scale, self.out, self.text = scale_name, out, []  # type: ignore[var-annotated]
-        self.runs = {s.name: same_probes([run for run in runs if run.name in s.cells]) for s in studies}
+        self.runs = {study.name: select(runs, study.cells) for study in studies}
         self.cells = {name: cell_table(of) for name, of in self.runs.items()}
-        self.every = cell_table(same_probes(runs))
+        self.every = pd.concat(list(self.cells.values())).drop_duplicates("run")
         self.questions = {s.name: s.question for s in studies}
 
     def add(self, *blocks: str) -> None:
@@ -74,13 +78,13 @@ class _Page:
         self.add(image(f"{self.scale}/figures/{name}.png", caption), f"*{caption}*")
 
 
-def write_results(out: Path, studies: Sequence[Study]) -> Path:
-    """Write OUT/README.md and the figures from the run folders under OUT/mini and OUT/paper; returns the page."""
+def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
+    """Write OUT/README.md and the figures from the run folders under OUT/SCALE; returns the page. studies: by scale."""
     blocks = [opening_text()]
     for name, what in SCALES.items():
         runs = find_runs([str(out / name)]) if (out / name).is_dir() else []
         blocks.append(f"## Scale `{name}`: {what}")
-        blocks += _scale(name, runs, studies, out) if runs else [absent_text(name)]
+        blocks += _scale(name, runs, studies[name], out) if runs else [absent_text(name)]
     page = out / "README.md"
     write_whole(page, ("\n\n".join(blocks).rstrip() + "\n").encode())
     return page
@@ -88,14 +92,18 @@ def write_results(out: Path, studies: Sequence[Study]) -> Path:
 
 def _scale(name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) -> list[str]:
     page = _Page(name, runs, studies, out)
-    tuned = results_transfer.transfer_rows(page.runs["finetune"])
+    if page.every.empty:
+        return [*page.text, "No run here is one that a study asks for."]
+    tuned, images = results_transfer.transfer_rows(page.runs["finetune"]), image_agreement(page.runs["mirror_anchors"])
     page.add(setting_text(page.runs, page.every), conclusions(page.cells, page.every, tuned))
+    page.add("### Predictions", "Written down before the runs: [predictions.md](predictions.md).")
+    page.add(predictions(page.cells, images, tuned))
     _table_1(page)
     _symmetry(page)
     _many(page)
     _transfer(page)
     _probes(page)
-    page.add("### What it cost", cost_table(page.runs), "Runs that several studies share are counted in each of them.")
+    page.add("### What it cost", cost_table(page.runs), COST_NOTE)
     return page.text
 
 
@@ -129,10 +137,9 @@ def _symmetry(page: _Page) -> None:
     _mirrored_boards(page)
     cells = page.begin("anchor_placement", "Where an anchor lies")
     page.add(results_symmetry.placement_table(cells))
-    with_naive = pd.concat([cells, page.cells["table1"].query("cell == 'naive'")])
     if cells.raw.notna().any():
         caption = "Accuracy across languages under each map, by the anchors' number and place."
-        page.figure(results_figures.map_figure(with_naive, PLACES, images), "anchor_placement", caption)
+        page.figure(results_figures.map_figure(cells, PLACES, images), "anchor_placement", caption)
 
 
 def _mirrored_boards(page: _Page) -> None:
@@ -151,7 +158,10 @@ def _mirrored_boards(page: _Page) -> None:
 
 def _many(page: _Page) -> None:
     cells = page.begin("many_languages", "Many naive languages")
-    page.add(results_many.claim_table(cells), results_many.many_table(cells, page.runs["many_languages"]))
+    page.add(
+        results_many.claim_table(cells, page.runs["many_languages"]),
+        results_many.many_table(cells, page.runs["many_languages"]),
+    )
     for run in page.runs["many_languages"]:
         if run.probe is None:
             continue
@@ -172,9 +182,10 @@ def _many(page: _Page) -> None:
 def _transfer(page: _Page) -> None:
     page.begin("finetune", "Fine-tuning on one language")
     rows = results_transfer.transfer_rows(page.runs["finetune"])
-    page.add(results_transfer.verdict(rows), results_transfer.transfer_table(rows))
+    page.add(results_transfer.transfer_table(rows))
+    rows = rows[rows.kind == "atomic"]
     if len(rows):
-        caption = "Strict top-1 legality before and after fine-tuning on one language; dotted: its own tokens only."
+        caption = "The atomic pair before and after fine-tuning on one language; dotted: its own tokens only."
         page.figure(results_figures.change_figure(rows), "finetune", caption)
 
 
@@ -201,8 +212,3 @@ def _legality(page: _Page) -> str:
         rows.append([name, len(group), *numbers])
     head = ["cell", "seeds", "strict, own training distribution", "strict, all games", "either colour, all games"]
     return "Legality, strict and as published:\n\n" + table(head, rows) if rows else ""
-
-
-def studies_of(described: Mapping[str, tuple[str, Sequence[str]]]) -> list[Study]:
-    """name -> (question, cells), as studies."""
-    return [Study(name, question, list(cells)) for name, (question, cells) in described.items()]

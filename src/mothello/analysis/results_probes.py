@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from mothello.analysis.cells import BAR
 from mothello.analysis.markdown import decimal, table
 from mothello.analysis.runs import Run
-from mothello.analysis.words import CORRECTED, DIFFERS, NOT_REACHED, NOT_RUN, REPRODUCED
+from mothello.analysis.words import NOT_RUN, WITHIN, judge
 
 PUBLISHED = {
     ("mlp", "absolute"): (0.113, 0.075, 0.049, 0.034, 0.025, 0.018, 0.018, 0.045),
@@ -54,52 +55,55 @@ def probe_table(rows: pd.DataFrame, cell: str) -> str:
 
 
 def claims(rows: pd.DataFrame, cell: str, cells: pd.DataFrame) -> str:
-    """What was published about probes, in direction, beside ours; what was published on 6x6, by number."""
-    of = rows[(rows.cell == cell) & (rows.control == "trained")]
-    random = rows[(rows.cell == cell) & (rows.control == "random_weights")]
-    head = ["published", "ours", "word"]
+    """What was published about probes beside ours: by number on the same board, else in direction."""
+    head = ["published", "ours", "seeds", "word", "why"]
+    of, fresh = (rows[(rows.cell == cell) & (rows.control == name)] for name in ("trained", "random_weights"))
     if of.empty:
-        return table(head, [["probes of one language", "-", NOT_RUN]])
-    best = (1 - of.groupby(["probe", "target", "layer"]).value.mean()).groupby(["probe", "target"]).min()
-    mlp, linear, relative = best["mlp", "absolute"], best["linear", "absolute"], best["linear", "relative"]
-    control = (1 - random.groupby(["probe", "target", "layer"]).value.mean()).groupby(["probe", "target"]).min()
-    fresh = control["mlp", "absolute"]
-    reached = of.legal.mean() >= 0.97
+        return table(head, [["probes of one language", "-", 0, NOT_RUN, ""]])
+    here = cells[cells.cell == cell]
+    same, seeds = bool((here.board == "8x8").all()), of.seed.nunique()
+    reached = bool(of.legal.mean() >= BAR)
+    mlp, linear, relative = (
+        _least(of, *key) for key in (("mlp", "absolute"), ("linear", "absolute"), ("linear", "relative"))
+    )
+    random = _least(fresh, "mlp", "absolute")
 
-    def word(holds: bool) -> str:
-        return NOT_REACHED if not reached else REPRODUCED if holds else DIFFERS
+    def row(text: str, numbers: str, holds: bool, why: str) -> list[object]:
+        return [text, numbers, seeds, *judge(reached=reached, agrees=holds, changed="", reason=why)]
 
     lines = [
-        [
-            "linear probes read mine / theirs far better than absolute colours (error .005 against .237)",
-            f"{decimal(relative)} against {decimal(linear)}", word(relative < linear / 1.5),
-        ],
-        [
-            "an MLP reads absolute colours where a linear probe does not (.018 against .237)",
-            f"{decimal(mlp)} against {decimal(linear)}", word(mlp < linear / 1.5),
-        ],
-        [
+        row(
+            "a linear probe reads mine / theirs (least error .005) far better than absolute colours (.237)",
+            f"{decimal(relative)} against {decimal(linear)}",
+            abs(relative - 0.005) <= WITHIN and abs(linear - 0.237) <= WITHIN if same else relative < linear / 1.5,
+            "absolute colours are read nearly as well",
+        ),
+        row(
+            "an MLP reads absolute colours (.018) far better than a linear probe does",
+            f"{decimal(mlp)} against {decimal(linear)}",
+            abs(mlp - 0.018) <= WITHIN if same else mlp < linear / 1.5,
+            "the linear probe reads them nearly as well",
+        ),
+        row(
             "random weights leave an error of .25 to .27",
-            f"{decimal(fresh)} (MLP, best layer)", word(fresh > mlp + 0.05) if fresh >= 0.22 else CORRECTED,
-        ],
-    ]  # fmt: skip
-    one = cells[(cells.cell == cell) & (cells.board == "6x6")]
-    if len(one):
-        strict, linear_right = float(one.strict.mean()), 1 - relative
-        smaller = (
-            f"differs: {one.layers.iloc[0]} layers and {one.games.iloc[0]:,} games, not 8 layers of width 256 and 2 M"
+            f"{decimal(random)} (MLP, best layer)",
+            RANDOM[0] - WITHIN <= random <= RANDOM[1] + WITHIN,
+            "another board, width and fit",
+        ),
+    ]
+    small = here[here.board == "6x6"]
+    if len(small):
+        why = (
+            f"{small.layers.iloc[0]} layers and {small.games.iloc[0]:,} games, not 8 layers of width 256 and 2 M games"
         )
-        lines.append(
-            [
-                "6x6: .9997 of the next moves are legal",
-                decimal(strict),
-                REPRODUCED if strict > 0.997 else smaller,
-            ]
-        )
-        lines.append(
-            [
-                "6x6: linear probes read more than .98 of mine / theirs", decimal(linear_right),
-                REPRODUCED if linear_right > 0.97 else smaller,
-            ]
-        )  # fmt: skip
+        strict = float(small.strict.mean())
+        lines.append(row("6x6: .9997 of the next moves are legal", decimal(strict), strict > 0.997, why))
+        text = "6x6: linear probes read more than .98 of mine / theirs"
+        lines.append(row(text, decimal(1 - relative), relative < 0.03, why))
     return table(head, lines)
+
+
+def _least(rows: pd.DataFrame, probe: str, target: str) -> float:
+    """The error of the best layer, mean over seeds."""
+    of = rows[(rows.probe == probe) & (rows.target == target)]
+    return float((1 - of.groupby("layer").value.mean()).min())

@@ -1,11 +1,12 @@
-"""The page's sections on the symmetry of the opening: predictions beside what was found."""
+"""The page's sections on the symmetry of the opening: mirror anchors, placement, naive pairs, run by run."""
 
 from collections.abc import Mapping
 
 import pandas as pd
 
-from mothello.analysis.markdown import decimal, ours, over_seeds, table
+from mothello.analysis.markdown import decimal, over_seeds, table
 from mothello.analysis.results_table1 import winners
+from mothello.analysis.words import NOT_REACHED
 
 MAPS = ("identity", "rot180", "main", "anti")
 NOTHING = "Not run yet."
@@ -21,35 +22,55 @@ LEFT = {
 
 
 def held(value: bool | None) -> str:
-    return "-" if value is None else "held" if value else "failed"
+    """None: it could not be tested."""
+    return "open" if value is None else "held" if value else "failed"
+
+
+def linked(cells: pd.DataFrame) -> pd.DataFrame:
+    """The runs of mirror_anchors that were probed, with ``told``, the map that their anchors tell."""
+    of = cells[cells.cell.str.startswith("mirror_") & cells.raw.notna()]
+    return of.assign(told=of.cell.str.removeprefix("mirror_"))
+
+
+def mirror_judgements(row: pd.Series, image: float, true: float | None) -> list[bool | None]:
+    """Predictions 1.1 to 1.3 of a run whose anchors tell a map of the group; None for a model below the bar."""
+    if not row.reached:
+        return [None] * 3
+    return [
+        row.winner == row.told,
+        None if true is None else row.best >= true - NEAR_TRUE,
+        row.raw <= image + ABOVE_IMAGE,
+    ]
+
+
+def true_anchors(cells: pd.DataFrame) -> float | None:
+    """What true anchors read raw, mean over seeds."""
+    found = over_seeds(cells[(cells.cell == "anchor_4") & cells.reached].raw)
+    return found.mean if found else None
 
 
 def mirror_table(cells: pd.DataFrame, images: Mapping[str, float]) -> str:
     """Every run of mirror_anchors with the three predictions. images: agreement of boards with their image."""
-    true = over_seeds(cells[cells.cell == "anchor_4"].raw)
+    true = true_anchors(cells)
     head = [
-        "anchors link s with", "seed", *MAPS, "own", "constant", "agreement with the image", "aligned through",
-        "1.1 aligned through the map", "1.2 as true anchors", "1.3 raw like the image",
+        "anchors link s with", "seed", "strict", *MAPS, "own", "constant", "agreement with the image",
+        "aligned through", "1.1 aligned through the map", "1.2 as true anchors", "1.3 raw like the image",
     ]  # fmt: skip
     rows = []
-    for _, row in cells[cells.cell.str.startswith("mirror_") & cells.raw.notna()].iterrows():
-        g = row.cell.removeprefix("mirror_")
-        image = images.get(g)
-        numbers = [_bold(row[name], name == g) for name in MAPS]
-        shown = [g, row.seed, *numbers, decimal(row.own), decimal(row.constant), decimal(image), row.winner]
+    for _, row in linked(cells).iterrows():
+        image = images.get(row.told)
+        numbers = [_bold(row[name], name == row.told) for name in MAPS]
+        ends = [decimal(row.own), decimal(row.constant), decimal(image), row.winner]
+        shown = [row.told, row.seed, decimal(row.legal), *numbers, *ends]
         if image is None:
-            rows.append([*shown, f"not aligned: {held(row.winner == 'none')}", "-", "-"])
-            continue
-        judged = [
-            row.winner == g and row.aligned == row.pairs,
-            None if true is None else row[g] >= true.mean - NEAR_TRUE,
-            row.raw <= image + ABOVE_IMAGE,
-        ]
-        rows.append([*shown, *map(held, judged)])
+            outcome = f"not aligned: {held(row.winner == 'none')}" if row.reached else NOT_REACHED
+            rows.append([*shown, outcome, "-", "-"])
+        else:
+            rows.append([*shown, *(held(x) for x in mirror_judgements(row, image, true))])
     if not rows:
-        return ""
-    reference = f"True anchors (`anchor_4`, {true.n if true else 0} seeds) read {ours(true)} raw."
-    return f"{reference}\n\n{table(head, rows)}"
+        return NOTHING
+    seeds = int(cells[cells.cell == "anchor_4"].raw.notna().sum())
+    return f"True anchors (`anchor_4`, {seeds} seeds) read {decimal(true)} raw.\n\n{table(head, rows)}"
 
 
 def _bold(value: float, strong: bool) -> str:
@@ -57,50 +78,57 @@ def _bold(value: float, strong: bool) -> str:
 
 
 def verdict(cells: pd.DataFrame) -> str:
-    """Prediction 1 in a sentence."""
-    mirrored = cells[cells.cell.str.startswith("mirror_") & cells.raw.notna()]
-    inside = mirrored[mirrored.cell != "mirror_columns"]
+    """Mirror anchors in a sentence or two."""
+    mirrored = linked(cells[cells.reached.astype(bool)])
+    inside = mirrored[mirrored.told.isin(MAPS)]
     if inside.empty:
         return NOTHING
-    through = inside[inside.winner == inside.cell.str.removeprefix("mirror_")]
-    outside = mirrored[mirrored.cell == "mirror_columns"]
+    through = inside[inside.winner == inside.told]
+    outside = mirrored[~mirrored.told.isin(MAPS)]
     control = "The negative control was not run."
     if len(outside):
         stays = int((outside.winner == "none").sum())
         control = f"Of {len(outside)} runs with a map outside the group, {stays} did not align."
         if stays < len(outside):
             control += f" The others: {winners(outside[outside.winner != 'none'])}."
-    return f"{len(through)} of {len(inside)} runs aligned through the map that their anchors told. {control}"
+    numbers = (
+        f"raw {decimal(inside.raw.mean())}, best map {decimal(inside.best.mean())}, own {decimal(inside.own.mean())}"
+    )
+    return (
+        f"{len(through)} of {len(inside)} runs aligned through the map that their anchors told ({numbers}). {control}"
+    )
 
 
 def placement_table(cells: pd.DataFrame) -> str:
     """Every run of anchor_placement: the winning map beside those that its anchors leave."""
     head = [
-        "anchors",
-        "seed",
-        *MAPS,
-        "own",
-        "constant",
-        "aligned through",
-        "maps that the anchors leave",
+        "anchors", "seed", "strict", *MAPS, "own", "constant", "aligned through", "maps that the anchors leave",
         "prediction 2",
-    ]
+    ]  # fmt: skip
     rows = []
     for name, left in LEFT.items():
         for _, row in cells[(cells.cell == name) & cells.raw.notna()].iterrows():
-            judged = None if row.winner == "none" else row.winner in left
-            shown = [decimal(row[key]) for key in (*MAPS, "own", "constant")]
-            rows.append([name, row.seed, *shown, row.winner, ", ".join(sorted(left, key=MAPS.index)), held(judged)])
+            shown = [decimal(row[key]) for key in ("legal", *MAPS, "own", "constant")]
+            maps = ", ".join(sorted(left, key=MAPS.index))
+            rows.append([name, row.seed, *shown, row.winner, maps, held(left_judgement(row, left))])
     return table(head, rows) if rows else NOTHING
+
+
+def left_judgement(row: pd.Series, left: set[str]) -> bool | None:
+    """Prediction 2 of a run: open where it is not aligned or below the bar."""
+    return None if row.winner == "none" or not row.reached else row.winner in left
 
 
 def naive_table(cells: pd.DataFrame) -> str:
     """Every naive atomic pair: which map won."""
-    head = ["run", "seed", *MAPS, "own", "constant", "unrelated games", "aligned through"]
-    of = cells[(cells.role == "naive") & (cells.pair == "atomic + atomic") & (cells.prefix == "") & cells.raw.notna()]
-    of = of[of.cell == "naive"]
+    head = ["seed", "strict", *MAPS, "own", "constant", "unrelated games", "aligned through", "recovered"]
+    of = cells[(cells.cell == "naive") & cells.raw.notna()]
     rows = [
-        [row.cell, row.seed, *(decimal(row[key]) for key in (*MAPS, "own", "constant", "null")), row.winner]
+        [row.seed, *(decimal(row[key]) for key in ("legal", *MAPS, "own", "constant", "null")), row.winner,
+         f"{row.recovered:.0%}"]
         for _, row in of.iterrows()
-    ]
-    return f"Winning maps over {len(of)} seeds: {winners(of)}.\n\n{table(head, rows)}"
+    ]  # fmt: skip
+    if not rows:
+        return NOTHING
+    note = "recovered: how far the best map gets from the best constant to what the probe reads in its own language"
+    return f"{len(of)} seeds, aligned through: {winners(of)}.\n\n{table(head, rows)}\n\n*{note}.*"

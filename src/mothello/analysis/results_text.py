@@ -33,25 +33,33 @@ def opening_text() -> str:
 def absent_text(name: str) -> str:
     if name == "paper":
         return (
-            "Not run: no GPU was at hand. The queue is one command, `make paper`, in resumable pieces; what a piece "
-            "costs, and its first minutes on a CPU, is in [../docs/paper.md](../docs/paper.md)."
+            "No runs of this scale are committed. The queue is one command, `make paper`, in resumable pieces; what a "
+            "piece costs, and what its first minutes on a CPU look like, is in [../docs/paper.md](../docs/paper.md)."
         )
     return "No runs here."
 
 
 def setting_text(runs: Mapping[str, Sequence[Run]], every: pd.DataFrame) -> str:
     """Board, model, machine, and which runs are below the bar."""
-    first = next(run for of in runs.values() for run in of)
-    model, results, env = first.config["model"], first.results, first.results.get("environment") or {}
+    every_run = [run for of in runs.values() for run in of]
+    boards, devices, torches = (
+        ", ".join(sorted({str(value) for value in values}))
+        for values in (
+            [run.results["board"] for run in every_run],
+            [run.results.get("device", "?") for run in every_run],
+            [((run.results.get("environment") or {}).get("versions") or {}).get("torch", "?") for run in every_run],
+        )
+    )
+    models = sorted({(run.config["model"]["n_layer"], run.config["model"]["d_model"]) for run in every_run})
+    shapes = ", ".join(f"{layers} layers of width {width}" for layers, width in models)
     below = every[~every.reached.astype(bool)]
     marked = ", ".join(
         f"{cell}/{seed} ({decimal(legal)})"
         for cell, seed, legal in zip(below.cell, below.seed, below.legal, strict=True)
     )
     return (
-        f"{results['board']}, {model['n_layer']} layers of width {model['d_model']}; {len(every)} runs on "
-        f"{results.get('device')}, torch {(env.get('versions') or {}).get('torch')}. The budget of each study is "
-        f"fixed. Runs below {BAR:.0%} strict legality on their own training distribution: {marked or 'none'}."
+        f"{boards}; {shapes}; {len(every)} runs on {devices}, torch {torches}. The budget of each study is fixed. "
+        f"Runs below {BAR:.0%} strict legality on their own training distribution: {marked or 'none'}."
     )
 
 
@@ -60,20 +68,22 @@ def conclusions(cells_of: Mapping[str, pd.DataFrame], every: pd.DataFrame, tuned
     cells, lines = cells_of["table1"], ["### In short"]
     naive = cells[(cells.cell == "naive") & cells.raw.notna()]
     if len(naive):
-        share = f"{int((naive.aligned > 0).sum())} of {len(naive)}"
+        aligned = naive[naive.winner != "none"]
         lines.append(
             f"* **Naive pairs.** Raw, a probe reads {ours(over_seeds(naive.raw))} of the other language's cells (best "
             f"constant {decimal(naive.constant.mean())}); under the best map of the opening's group "
-            f"{ours(over_seeds(naive.best))}. {share} seeds are aligned up to a symmetry: {winners(naive)}."
+            f"{ours(over_seeds(naive.best))}, in its own language {ours(over_seeds(naive.own))}. {len(aligned)} of "
+            f"{len(naive)} seeds are aligned: {winners(naive)}."
         )
     if len(cells_of["mirror_anchors"]):
         lines.append(f"* **Mirror anchors.** {results_symmetry.verdict(cells_of['mirror_anchors'])}")
     if len(tuned):
         lines.append(f"* **Transfer.** {results_transfer.in_short(tuned)}")
-    strict, lenient = (over_seeds(every[name]) for name in ("strict", "lenient"))
+    learned = every[every.reached.astype(bool) & (every.prefix == "")]
+    strict, lenient = (over_seeds(learned[name]) for name in ("strict", "lenient"))
     if strict is not None and lenient is not None:
         lines.append(
-            f"* **Legality.** Over all runs {decimal(strict.mean)} of the moves are legal, {decimal(lenient.mean)} by "
-            "the published criterion, which accepts a move of either colour."
+            f"* **Legality.** Over the runs that learned (all openings) {decimal(strict.mean)} of the moves are legal, "
+            f"{decimal(lenient.mean)} by the published criterion, which accepts a move of either colour."
         )
     return "\n".join([lines[0], "", *lines[1:]])

@@ -10,13 +10,12 @@ from mothello.analysis.markdown import decimal, ours, over_seeds, table
 from mothello.analysis.published import TRANSFER
 from mothello.analysis.regimes import role
 from mothello.analysis.runs import Run
-from mothello.analysis.words import NOT_RUN, Judged, judge
+from mothello.analysis.words import NOT_RUN, WITHIN, Judged, direction, judge
 
-STEP = 0.01
-"""A published change below this counts as none (they were read off plots, +-.005)."""
 COLUMNS = [
-    "cell", "seed", "role", "pair", "kind", "language", "part", "legal", "before", "after", "gain", "gain_ratio",
-    "scratch", "lenient_before", "lenient_after", "own_before", "own_after", "wrong_before", "wrong_after",
+    "cell", "seed", "board", "role", "pair", "kind", "language", "part", "legal", "before", "after", "gain",
+    "gain_ratio", "scratch", "lenient_before", "lenient_after", "own_before", "own_after", "wrong_before",
+    "wrong_after",
 ]  # fmt: skip
 """legal: strict legality on the pretraining distribution; own_*: choosing among the language's own tokens; wrong_*:
 share of answers in another language; scratch: after the same fine-tuning from random weights."""
@@ -48,8 +47,9 @@ def transfer_rows(runs: Sequence[Run]) -> pd.DataFrame:
                 kinds = {language["name"]: language["kind"] for language in run.results["languages"]}
                 rows.append(
                     {
-                        "cell": run.name, "seed": run.seed, "role": role(run), "pair": pair_name(kinds.values()),
-                        "kind": _published_kind(kinds.values()), "language": name,
+                        "cell": run.name, "seed": run.seed, "board": run.results["board"],
+                        "role": role(run), "pair": pair_name(kinds.values()),
+                        "kind": _published_kind(list(kinds.values())), "language": name,
                         "part": "source" if name == transfer["source"] else "target",
                         "legal": float(run.results["final"]["val/top1"]),
                         "before": row["before"], "after": row["after"], "gain": row["gain"],
@@ -60,9 +60,10 @@ def transfer_rows(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _published_kind(kinds: Any) -> str:
+def _published_kind(kinds: Sequence[str]) -> str:
+    """How the published curves name a pair: by the language beside an atomic one. Other families in words."""
     others = [kind for kind in kinds if kind != "atomic"]
-    return str(others[0]) if others else "atomic"
+    return pair_name(kinds) if len(kinds) != 2 or len(others) > 1 else others[0] if others else "atomic"
 
 
 def _ends(lines: Sequence[dict[str, Any]], name: str) -> dict[str, float | None]:
@@ -81,13 +82,13 @@ def transfer_table(rows: pd.DataFrame) -> str:
     ]  # fmt: skip
     lines: list[list[str]] = []
     if rows.empty:
-        return ""
+        return "Not run yet."
     for (kind, regime), text in TRANSFER.items():
         of = rows[(rows.kind == kind) & (rows.role == regime)] if len(rows) else rows
         for part, (before, after) in zip(("source", "target"), ends(text), strict=True):
             here = of[of.part == part] if len(of) else of
             told = f"{100 * before:.1f} to {100 * after:.1f}"
-            judged = judged_change(here, after - before)
+            judged = judged_change(here, after - before, same=bool(len(here) and (here.board == "8x8").all()))
             lines.append([kind, regime, part, told, *_numbers(here), judged.word, judged.reason])
     return table(head, lines)
 
@@ -102,40 +103,18 @@ def _numbers(of: pd.DataFrame) -> list[str]:
     return [*changes, decimal(of.wrong_after.mean()), decimal(of.scratch.mean()), str(of.seed.nunique())]
 
 
-def judged_change(of: pd.DataFrame, published: float) -> Judged:
-    """Direction: rises, falls, or hardly moves, over the seeds' mean."""
+def judged_change(of: pd.DataFrame, published: float, same: bool = False) -> Judged:
+    """Published and lenient scoring must agree: on the change to within .03 on the same board, on its direction else.
+    Strict scoring that moves another way corrects it. Means over runs."""
     if of.empty:
         return Judged(NOT_RUN)
-    strict, lenient, own = ((of[f"{key}after"] - of[f"{key}before"]).mean() for key in ("", "lenient_", "own_"))
-    agrees = direction(strict) == direction(published) or (direction(published) == 0 and abs(strict) < 2 * STEP)
-    changed = ""
-    if direction(strict) != direction(lenient):
-        changed = f"strict {strict:+.3f}, either colour {lenient:+.3f}"
-    elif direction(strict) != direction(own):
-        changed = f"in its own tokens it moves by {own:+.3f}"
-    reason = f"moves by {strict:+.3f}, in its own tokens by {own:+.3f}"
-    return judge(reached=of.legal.mean() >= BAR, agrees=bool(agrees), changed=changed, reason=reason)
-
-
-def direction(change: float) -> int:
-    """-1, 0, 1."""
-    return 0 if abs(change) < STEP else 1 if change > 0 else -1
-
-
-def verdict(rows: pd.DataFrame) -> str:
-    """Prediction 6 in a sentence for each regime."""
-    if rows.empty:
-        return "Not run yet."
-    lines = []
-    for regime in ("naive", "anchor", "unified"):
-        of = rows[(rows.role == regime) & (rows.part == "target") & (rows.kind == "atomic")]
-        if len(of):
-            ratio = over_seeds(of.gain_ratio)
-            held = ratio is not None and (ratio.mean >= 0.5 if regime == "unified" else ratio.mean < 0.25)
-            asked = "at least half" if regime == "unified" else "less than a quarter"
-            gain = f"{regime}: the target gains {ours(over_seeds(of.gain))}, {ours(ratio, 2)} of the source's gain"
-            lines.append(f"* {gain} (predicted: {asked}; {'held' if held else 'failed'}).")
-    return "\n".join(lines)
+    strict, lenient, own = (float((of[f"{key}after"] - of[f"{key}before"]).mean()) for key in ("", "lenient_", "own_"))
+    agrees = abs(lenient - published) <= WITHIN if same else direction(lenient) == direction(published)
+    changed = "" if direction(strict) == direction(lenient) else f"strict {strict:+.3f}, either colour {lenient:+.3f}"
+    wrong = float(of.wrong_after.mean())
+    lost = f"; {wrong:.0%} of the answers are in another language, in its own tokens {own:+.3f}" if wrong > 0.05 else ""
+    reason = f"either colour {lenient:+.3f}, published {published:+.3f}{lost}"
+    return judge(reached=bool(of.legal.mean() >= BAR), agrees=agrees, changed=changed, reason=reason)
 
 
 def in_short(rows: pd.DataFrame) -> str:

@@ -6,10 +6,17 @@ from mothello.analysis.statistics import Estimate
 
 WITHIN = 0.03
 """How near a number on the same board must be where it is outside our interval."""
+WIDEST = 0.12
+"""An interval wider than this holds no published number: it says nothing."""
+BANDS = (0.15, 0.85)
+"""Not aligned, partly aligned, aligned: cross-language accuracy as a share of the way from the best constant (0) to
+what the probe reads in its own language (1)."""
 REPRODUCED, CORRECTED, DIFFERS, NOT_REACHED, NOT_RUN = "reproduced", "corrected", "differs", "not reached", "not run"
 WORDS = {
-    REPRODUCED: "the published value is in our 95% interval or within .03 of our mean (same board); on "
-    "another board: the same direction and order",
+    REPRODUCED: "on the same board: the published value is in our 95% interval (no wider than .12) or within .03 of "
+    "our mean. On another board: alignment is in the same band (not aligned, partly, aligned: up to 15%, up to 85%, "
+    "above, of the way from the best constant to the probe's own language); legality moves the same way (rises, "
+    "stays within .03, falls)",
     CORRECTED: "reproduced, but strict or symmetry-aware scoring changes the conclusion",
     DIFFERS: "neither; the likely reason stands beside it",
     NOT_REACHED: "our models stayed below 97% strict legality on their own training distribution",
@@ -26,8 +33,19 @@ class Judged(NamedTuple):
 
 def near(published: float, ours: Estimate) -> bool:
     """Whether a published value agrees with ours on the same board."""
-    inside = ours.interval is not None and ours.interval[0] <= published <= ours.interval[1]
-    return inside or abs(published - ours.mean) <= WITHIN
+    low, high = ours.interval or (1.0, 0.0)
+    return (low <= published <= high and high - low <= WIDEST) or abs(published - ours.mean) <= WITHIN
+
+
+def band(accuracy: float, constant: float, own: float) -> int:
+    """0 not aligned, 1 partly, 2 aligned."""
+    share = (accuracy - constant) / (own - constant)
+    return sum(share > edge for edge in BANDS)
+
+
+def direction(change: float) -> int:
+    """Of legality: -1 falls, 0 stays, 1 rises."""
+    return 0 if abs(change) <= WITHIN else 1 if change > 0 else -1
 
 
 def judge(*, reached: bool, agrees: bool, changed: str, reason: str) -> Judged:

@@ -11,13 +11,12 @@ from mothello.commands.cost_probing import Paces, measure_probes, probing_costs,
 from mothello.commands.cost_table import minutes, where
 from mothello.commands.cost_training import pretraining, training_costs
 from mothello.commands.loading import LoadedRun, family_of, games_of
-from mothello.commands.study_plan import Part
+from mothello.commands.study_plan import Part, finished
 from mothello.config import (
     ProbeCommand,
     TransferCommand,
     identity,
     run_folder,
-    transfer_identity,
 )
 from mothello.data.split import Split
 from mothello.rundir import RunDir, fingerprint
@@ -63,27 +62,12 @@ def measure_run(planned: Part, device: torch.device, budget: float = _BUDGET) ->
     return Seconds(trained, probing, states, transfer_costs(told, run, source, budget, aligned).seconds)
 
 
-def _done(planned: Part) -> dict[str, bool]:
-    """Which parts stand already, by the folders that they would write."""
-    config, folder = planned.train, RunDir(run_folder(planned.train))
-    done = {
-        "train": folder.finished,
-        "probe": folder.measure("probe", identity(planned.probe)).finished,
-        "measure": folder.measure("states", identity(planned.measure)).finished,
-        "transfer": True,
-    }
-    if planned.transfer is not None:
-        source = planned.transfer.transfer.source or family_of(config).names[0]
-        done["transfer"] = folder.transfer(source, transfer_identity(planned.transfer)).finished
-    return done
-
-
 def study_table(plan: Sequence[Part], device: torch.device) -> str:
     """A line for each run, with the minutes of its parts, and the sum. Runs that differ by their seed cost the same."""
     known: dict[str, Seconds] = {}
     lines, total = ["minutes   train   probe   measure   transfer   folder"], 0.0
     for planned in plan:
-        done, key = _done(planned), fingerprint(identity(planned.train))
+        done, key = finished(planned), fingerprint(identity(planned.train))
         if not all(done.values()) and key not in known:
             known[key] = measure_run(planned, device)
         left = known.get(key, Seconds()).but(done)

@@ -180,6 +180,15 @@ def _tracker(config: ProbeCommand, run: LoadedRun, folder: RunDir) -> Tracker:
     return Tracker(config.tracking, folder, settings, run.config.tracking.group or name, "probe", title, labels)
 
 
+def _pictures(run: LoadedRun, folder: RunDir) -> dict[str, Path]:
+    """The figures of this measurement alone; none for a run that is still under way."""
+    drawn = {}
+    for whole in find_runs([str(run.folder.path)]):
+        mine = [probe for probe in whole.probes if Path(probe["folder"]).name == folder.path.name]
+        drawn = probe_pictures(replace(whole, probes=mine))
+    return saved(drawn, folder.path)
+
+
 def _wandb_summary(content: dict[str, Any]) -> dict[str, float]:
     """The headline for wandb's table of runs, such as "alignment/mlp/absolute/cross"."""
     shown = ("own", "cross", "cross_best_map", "loss_across", "constant", "random_weights", "aligned_pairs", "layer")
@@ -213,10 +222,7 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
         about = {"seconds": time.monotonic() - begun} | describe_device(device, World())
         folder.write_results("probe", content | run.reached | about)
         folder.write_status("ok")
-        if tracker.mirrored:
-            (whole,) = find_runs([str(run.folder.path)])
-            mine = [probe for probe in whole.probes if Path(probe["folder"]).name == folder.path.name]
-            tracker.show(saved(probe_pictures(replace(whole, probes=mine)), folder.path), _wandb_summary(content))
+        tracker.show(lambda: _pictures(run, folder), _wandb_summary(content))
     for name, row in content["headline"].items():
         cross = f", cross {row['cross']:.3f} (best map {row['cross_best_map']:.3f})" if "cross" in row else ""
         random = f", random weights {row['random_weights']:.3f}" if "random_weights" in row else ""

@@ -1,13 +1,15 @@
 """scripts/results.py: gather what finished runs measured, without their weights, and write results/README.md."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mothello.analysis.results_page import Study, write_results
-from mothello.analysis.runs import find_runs
+from mothello.analysis.cells import select
+from mothello.analysis.results_page import RESULTS, SCALES, Study, write_results
+from mothello.analysis.runs import Run, find_runs
 from mothello.commands.cost_table import size, table
 from mothello.commands.entry import command, folder_for
-from mothello.commands.study_plan import cells_of, composed
+from mothello.commands.study_plan import composed, expected
 from mothello.config import ConfigError, ResultsCommand, StudyCommand
 
 LEFT_OUT = ("checkpoints", "wandb", "log.txt", ".part-*")
@@ -15,53 +17,74 @@ STUDIES = ("table1", "mirror_anchors", "anchor_placement", "many_languages", "em
 """The studies of the page."""
 
 
-def gather(folders: list[str], out: Path) -> list[Path]:
-    """Copy every finished run below FOLDER to OUT/(name of FOLDER)/..., without weights; returns the copies."""
-    copies = []
-    for text in folders:
-        top = Path(text).resolve()
-        for run in find_runs([str(top)]):
-            target = out / top.name / run.path.relative_to(top)
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(run.path, target, ignore=shutil.ignore_patterns(*LEFT_OUT))
-            copies.append(target)
-    return copies
+def gather(folder: Path, out: Path) -> int:
+    """Copy every finished run below runs/SCALE to OUT/SCALE, without its weights; returns how many. A copy is whole or
+    not there."""
+    count = 0
+    for run in find_runs([str(folder)]):
+        target = out / folder.name / run.path.relative_to(folder.resolve())
+        part = target.with_name(f".part-{target.name}")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(run.path, part, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+        count += 1
+    return count
 
 
-def described() -> list[Study]:
-    """The studies of the page, from their files."""
+def study_of(name: str, scale: str) -> Study:
+    """A study of the page, from its file."""
+    config = composed("study", StudyCommand, [f"+study={name}", f"scale={scale}"])
+    return Study(name, config.question, expected(config))
+
+
+def study_runs(name: str, scale: str = "mini", out: Path = RESULTS) -> list[Run]:
+    """The committed runs of a study, with the measurements that it asks for: what notebooks read."""
+    return select(find_runs([str(out / scale)]), study_of(name, scale).cells)
+
+
+def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
+    """Runs below OUT that no study asks for, such as those of another budget: they are not on the page."""
     found = []
-    for name in STUDIES:
-        config = composed("study", StudyCommand, [f"+study={name}"])
-        found.append(Study(name, config.question, list(cells_of(config))))
+    for scale, of in studies.items():
+        wanted: set[tuple[str, str]] = {(name, cell.train) for study in of for name, cell in study.cells.items()}
+        runs = find_runs([str(out / scale)])
+        found += [run.path for run in runs if (run.name, run.path.parent.name) not in wanted]
     return found
 
 
 def results(config: ResultsCommand) -> Path:
     """Gather and write the page; returns its path."""
-    for text in config.gather:
-        if not Path(text).is_dir():
-            raise ConfigError(f"gather: {text} is no folder")
-    out = folder_for(config.out)
+    out, folders = folder_for(config.out), [Path(text) for text in config.gather]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"gather: {folder} is no folder")
+        if folder.name not in SCALES:
+            raise ConfigError(f"gather: {folder} is not named after a scale ({', '.join(SCALES)}), such as runs/mini")
+        if out.resolve() in (folder.resolve(), *folder.resolve().parents):
+            raise ConfigError(f"gather: {folder} is inside {out}, where copies go")
     if config.dry_run:
-        print(_costs(config), flush=True)
+        print(_costs(folders, out), flush=True)
         return out / "README.md"
-    copies = gather(config.gather, out)
-    if copies:
-        print(f"{len(copies)} runs copied to {out}", flush=True)
-    page = write_results(out, described())
+    count = sum(gather(folder, out) for folder in folders)
+    if folders:
+        print(f"{count} runs copied to {out}", flush=True)
+    studies = {scale: [study_of(name, scale) for name in STUDIES] for scale in SCALES if (out / scale).is_dir()}
+    for path in strays(out, studies):
+        print(f"left out, since no study asks for it: {path}", flush=True)
+    page = write_results(out, studies)
     print(f"results: {page.resolve()}", flush=True)
     return page
 
 
-def _costs(config: ResultsCommand) -> str:
-    runs = [run for text in config.gather for run in find_runs([text])]
+def _costs(folders: Sequence[Path], out: Path) -> str:
+    runs = [run for folder in folders for run in find_runs([str(folder)])]
     files = [path for run in runs for path in run.path.rglob("*") if path.is_file() and "checkpoints" not in path.parts]
     rows = {
         "runs": f"{len(runs)} finished, to be copied without their weights",
         "disk": f"about {size(sum(path.stat().st_size for path in files))}",
         "minutes": "less than 1",
-        "folder": f"{config.out}, with the page {Path(config.out) / 'README.md'}",
+        "folder": f"{out}, with the page {out / 'README.md'}",
     }
     return table(rows)
 

@@ -1,7 +1,7 @@
 """scripts/study.py: cells x seeds, the measurements on each, then the report; finished parts are skipped.
 
-With a Hydra launcher (hydra/launcher=joblib, submitit_slurm) the parts are its jobs, otherwise they run one after the
-other in this process.
+The parts are the jobs of a sweep: one after the other in this process, or through the launcher that is named
+(hydra/launcher=joblib, submitit_slurm). One that fails does not stop the others.
 """
 
 import sys
@@ -19,7 +19,8 @@ from mothello.commands.cost_study import study_table
 from mothello.commands.entry import command
 from mothello.commands.measure import measure
 from mothello.commands.probe import probe
-from mothello.commands.study_plan import Part, composed, names_of, part_of, parts_of
+from mothello.commands.study_plan import Part, composed, finished, names_of, part_name, part_of, parts_of
+from mothello.commands.sweep_job import isolated
 from mothello.commands.train import resolve_device, train
 from mothello.commands.transfer import transfer
 from mothello.config import ConfigError, StudyCommand, run_folder
@@ -29,10 +30,8 @@ from mothello.training.device import cores
 def study(config: StudyCommand) -> Path | None:
     """Run every part of the study, in order; returns the report's page."""
     wanted = names_of(config)
-    minutes = f", about {config.minutes * len(config.seeds or [0]):.0f} minutes on two cores" if config.minutes else ""
-    print(f"study {config.name} ({config.scale}): {len(wanted)} runs{minutes}", flush=True)
-    if config.question:
-        print(config.question, flush=True)
+    if config.dry_run or len(wanted) > 1:
+        print(heading(config, len(wanted)), flush=True)
     parts = [part_of(config, *name) for name in wanted]  # all of them, so that a mistake in the last is told now
     if config.dry_run:
         print(study_table(parts, resolve_device(parts[0].train)), flush=True)
@@ -40,14 +39,26 @@ def study(config: StudyCommand) -> Path | None:
         return None
     begun = time.monotonic()
     for number, part in enumerate(parts, 1):
-        run_part(part, config.measures)
+        with isolated():
+            run_part(part, config.measures)
         spent = (time.monotonic() - begun) / 60
         print(f"--- {part.name} done, {number} of {len(parts)}, after {spent:.1f} minutes", flush=True)
     return page_of(config, parts) if config.report else None
 
 
+def heading(config: StudyCommand, runs: int) -> str:
+    """What a study is, before it begins."""
+    seeds = len(config.seeds or [0])
+    minutes = f", about {config.minutes * seeds:.0f} minutes on two cores" if config.minutes else ""
+    return f"study {config.name} ({config.scale}): {runs} runs{minutes}\n{config.question}".rstrip()
+
+
 def run_part(part: Part, measures: bool = True) -> None:
     """Train, probe, measure, fine-tune: what is finished is skipped, what was begun goes on."""
+    done = finished(part)
+    if all(done.values()) or (done["train"] and not measures):  # even where its checkpoints were removed since
+        print(f"finished already: {run_folder(part.train)}", flush=True)
+        return
     train(part.train)
     if not measures:
         return
@@ -57,36 +68,43 @@ def run_part(part: Part, measures: bool = True) -> None:
         transfer(part.transfer)
 
 
-def page_of(config: StudyCommand, parts: Sequence[Part]) -> Path:
-    """The report over the parts that are finished."""
-    folders = [run_folder(part.train) for part in parts]
-    page = write_report(find_runs(folders), Path(config.report), f"mothello: {config.name}", config.question)
+def page_of(config: StudyCommand, parts: Sequence[Part]) -> Path | None:
+    """The report over the parts that are finished; None where none is."""
+    runs = find_runs([folder for part in parts if Path(folder := run_folder(part.train)).is_dir()])
+    if not runs:
+        return None
+    page = write_report(runs, Path(config.report), f"mothello: {config.name}", config.question)
     print(f"report: {page.resolve()}", flush=True)
     return page
 
 
 def as_sweep(arguments: Sequence[str]) -> list[str] | None:
-    """The command line of the sweep whose jobs are the parts of a study; None where none is asked for: no launcher
-    named, or already a sweep (of studies), or a dry run."""
-    launched = [text for text in arguments if text.startswith("hydra/launcher=")]
-    if not launched or sweep.asked_for(arguments):
+    """The command line of the sweep whose jobs are the parts of a study; None for one part, a dry run, a sweep of
+    studies, and whatever asks for help."""
+    if sweep.asked_for(arguments) or any(text.startswith("-") for text in arguments):
         return None
-    config = composed("study", StudyCommand, [text for text in arguments if not text.startswith("hydra")])
-    if config.dry_run:
+    config = composed("study", StudyCommand, _without_hydra(arguments))
+    launcher = next((text.partition("=")[2] for text in arguments if text.startswith("hydra/launcher=")), "")
+    names = [part_name(*name) for name in names_of(config)]
+    if config.dry_run or (len(names) == 1 and not launcher):
         return None
-    names = [part.name for part in parts_of(config)]  # all of them, so that a mistake in the last is told now
+    list(parts_of(config))  # so that a mistake in the last part is told now
     told = [*arguments, "report=", "parts=" + ",".join(f"[{name}]" for name in names)]
-    if launched[0].endswith("=joblib") and not config.threads:
+    if launcher == "joblib" and not config.threads:
         jobs = next((int(x.partition("=")[2]) for x in arguments if x.startswith("hydra.launcher.n_jobs=")), -1)
         told.append(f"threads={max(1, cores() // jobs) if jobs > 0 else 1}")
     return ["-m", *told]
+
+
+def _without_hydra(arguments: Sequence[str]) -> list[str]:
+    return [text for text in arguments if not text.startswith("hydra")]
 
 
 _main = command("study", StudyCommand, study)
 
 
 def main() -> None:
-    """The command: as jobs of a launcher where one is named, then the page."""
+    """The command: its parts as the jobs of a sweep, then the page."""
     arguments = sys.argv[1:]
     try:
         told = as_sweep(arguments)
@@ -94,16 +112,16 @@ def main() -> None:
         told = None  # a mistake, which the command itself tells in one line
     if told is None:
         return _main()
-    script = sys.argv[0]
+    config = composed("study", StudyCommand, _without_hydra(arguments))
+    print(heading(config, len(names_of(config))), flush=True)
+    script, code = sys.argv[0], 0
     sys.argv = [script, *told]
-    code = 0
     try:
         _main()
     except SystemExit as end:
         code = int(end.code or 0)
     finally:
         sys.argv = [script, *arguments]
-    config = composed("study", StudyCommand, [text for text in arguments if not text.startswith("hydra")])
     if config.report and code < 2:
         page_of(config, list(parts_of(config)))
     raise SystemExit(code)

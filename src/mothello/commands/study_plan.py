@@ -9,6 +9,7 @@ from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.initialize import initialize_config_dir
 
+from mothello.analysis.cells import Expected
 from mothello.commands.entry import CONFIGS
 from mothello.config import (
     CellConfig,
@@ -19,9 +20,13 @@ from mothello.config import (
     StudyCommand,
     TrainConfig,
     TransferCommand,
+    identity,
+    plain,
     run_folder,
+    transfer_identity,
     typed,
 )
+from mothello.rundir import RunDir
 
 T = TypeVar("T")
 
@@ -88,7 +93,7 @@ def names_of(config: StudyCommand) -> list[tuple[str, int]]:
 def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     """Compose one part. ConfigError as the scripts themselves would give it."""
     cell = cells_of(config)[name]
-    sources = (config.recipe, config, config.at.get(config.scale, ScaleConfig()), cell)
+    sources = (config.recipe, config.at.get(config.scale, ScaleConfig()), cell, config)
 
     def told(script: str) -> list[str]:
         device = [f"device.threads={config.threads}"] * bool(config.threads)
@@ -101,7 +106,8 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     run = f"run={run_folder(train)}"
     tuned = None
     if name in config.transfer_from:
-        tuned = composed("transfer", TransferCommand, [*told("transfer"), run, f"seed={seed}", group])
+        tuned = composed("transfer", TransferCommand, [*told("transfer"), run, f"seed={seed}"])
+        tuned = replace(tuned, tracking=train.tracking)
     return Part(
         name,
         train,
@@ -109,6 +115,34 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         composed("measure", MeasureCommand, [*told("measure"), run]),
         tuned,
     )
+
+
+def finished(part: Part) -> dict[str, bool]:
+    """Which stages of a part stand already, by the folders that they would write."""
+    folder = RunDir(run_folder(part.train))
+    done = {
+        "train": folder.finished,
+        "probe": folder.measure("probe", identity(part.probe)).finished,
+        "measure": folder.measure("states", identity(part.measure)).finished,
+        "transfer": True,
+    }
+    if part.transfer is not None:
+        source = part.transfer.transfer.source or part.train.languages.language_names()[0]
+        done["transfer"] = folder.transfer(source, transfer_identity(part.transfer)).finished
+    return done
+
+
+def expected(config: StudyCommand) -> dict[str, Expected]:
+    """What the study asks of every cell, as the names of the folders that it would write."""
+    found = {}
+    for cell in cells_of(config):
+        part = part_of(config, cell, 0)
+        run = RunDir(run_folder(part.train))
+        probe, states = run.measure("probe", identity(part.probe)), run.measure("states", identity(part.measure))
+        names = [str(folder.path.relative_to(run.path)) for folder in (probe, states)]
+        tuned = None if part.transfer is None else plain(part.transfer.transfer)
+        found[cell] = Expected(run.path.parent.name, names[0], names[1], tuned)
+    return found
 
 
 def parts_of(config: StudyCommand) -> Iterator[Part]:

@@ -1,6 +1,7 @@
 """scripts/train.py: pretrain one model, or go on where it stopped, or do nothing when it is finished."""
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -169,10 +170,13 @@ def _run(
             "seconds": progress.seconds,
             "compiled": compiled,
         } | describe_device(device, world)
-        if tracker.mirrored:
+        moves = evaluator.moves[0]
+
+        def draw() -> dict[str, Path]:
             run = Run(folder.path, plain(config), results, folder.read_metrics(), [], [])
-            drawn = training_pictures(run, model, family, evaluator.moves[0])
-            tracker.show(saved(drawn, folder.path), {"minutes": results["seconds"] / 60})
+            return saved(training_pictures(run, model, family, moves), folder.path)
+
+        tracker.show(draw, {"minutes": results["seconds"] / 60})
     return results
 
 

@@ -3,10 +3,11 @@
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from mothello.activations.pool import pool_of
@@ -116,15 +117,15 @@ def _fine_tune(
             "curves": curves(folder.read_metrics(), family.names),
             "compiled": compiled,
         } | describe_device(device, World())
-        if tracker.mirrored:
-            tracker.show(saved(_pictures(run, folder, content), folder.path), _ends(content["curves"], family.names))
+        draw = partial(_pictures, run, folder, content)
+        tracker.show(draw, _ends(content["curves"], family.names))
     return content
 
 
-def _pictures(run: LoadedRun, folder: RunDir, content: dict[str, Any]) -> dict[str, Figure]:
+def _pictures(run: LoadedRun, folder: RunDir, content: dict[str, Any]) -> dict[str, Path]:
     trained = {"languages": [{"name": x.name, "kind": x.kind} for x in run.family.languages]}
     mine = content | {"folder": folder.path.name, "metrics": folder.read_metrics()}
-    return transfer_pictures(Run(run.folder.path, plain(run.config), trained, [], [], [mine]))
+    return saved(transfer_pictures(Run(run.folder.path, plain(run.config), trained, [], [], [mine])), folder.path)
 
 
 def _ends(curve: dict[str, list[float]], names: list[str]) -> dict[str, float]:

@@ -149,7 +149,7 @@ class ResultsCommand:
     """scripts/results.py: gather finished runs without their weights, and write the page of results."""
 
     gather: list[str] = field(default_factory=list)
-    """Folders of runs, each named after its scale, to copy from first: runs/mini goes to OUT/mini."""
+    """Folders of runs, named after their scale, to copy from first: runs/mini goes to OUT/mini."""
     out: str = "results"
     """Folder of README.md, of the runs it is made from, and of its figures."""
     dry_run: bool = False
@@ -188,8 +188,8 @@ class ScaleConfig(Overrides):
 class StudyCommand(Overrides):
     """scripts/study.py: cells x seeds and the measurements on each, then the report.
 
-    Overrides are taken in this order, the last one wins: ``recipe`` (of the scale), the study's own, those of
-    ``at.SCALE``, the cell's.
+    Overrides are taken in this order, the last one wins: ``recipe`` (of the scale), those of ``at.SCALE``, the cell's,
+    and ``train``, ``probe``, ``measure`` and ``transfer`` of the study itself, which are left to the command line.
     """
 
     name: str = "custom"
@@ -217,7 +217,7 @@ class StudyCommand(Overrides):
     threads: int = 0
     """CPU threads of each part, 0 for all cores, shared among the jobs of a joblib launcher."""
     report: str = "report"
-    """Folder of the page; empty: no page."""
+    """Folder of the page; empty: no page. By default report/NAME."""
     minutes: float = 0.0
     """Measured time on 2 cores per seed, printed first."""
     dry_run: bool = False
