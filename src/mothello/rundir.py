@@ -10,6 +10,7 @@ checkpoints/   see training/checkpoint.py
 measures/NAME-HASH/results.json, transfer/...: folders of the same form inside
 """
 
+import fcntl
 import hashlib
 import json
 import math
@@ -113,6 +114,31 @@ def watch() -> Iterator[Work]:
         yield work
     finally:
         _work.reset(token)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Within: no other process works in the folder, on whatever machine, where the file system knows locks. OSError in
+    one line when one does already. The lock ends with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.parent / f".{folder.name}.lock"
+    while True:
+        file = path.open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise OSError(f"run: another process is at work in {folder}") from None
+        except OSError:
+            pass  # a file system without locks
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            break  # else its last owner removed it between our two calls
+        file.close()
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
 
 
 class RunDir:

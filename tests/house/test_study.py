@@ -164,3 +164,21 @@ def test_a_part_that_fails_does_not_stop_the_others(
     assert (
         run(monkeypatch, "study", *CALL, "experiments=[naive]", "seeds=[2]", "report=") == 0
     )  # all measured: nothing to do
+
+
+def test_two_processes_never_work_in_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As two studies that share a run would, on a cluster."""
+    monkeypatch.chdir(tmp_path)
+    hold = "import sys; from pathlib import Path; from mothello.rundir import locked\n"
+    hold += "with locked(Path('run')):\n    print('held', flush=True)\n    sys.stdin.read()"
+    other = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    assert run(monkeypatch, "train", "+experiment=naive", *TINY, "run=run") == 1
+    assert "another process is at work in run" in capsys.readouterr().err
+    assert not Path("run").exists()
+    other.communicate("")
+    assert run(monkeypatch, "train", "+experiment=naive", *TINY, "run=run") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

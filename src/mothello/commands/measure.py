@@ -18,12 +18,13 @@ from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
 from mothello.commands.running import alone, describe_device, running
 from mothello.commands.train import resolve_device
-from mothello.config import MeasureCommand, identity, plain
+from mothello.config import MeasureCommand, identity
 from mothello.data.split import Split, corpus, probe_corpus
 from mothello.languages.family import Family
 from mothello.legality.estimate import count_legality, rules
 from mothello.model.transformer import GPT
 from mothello.othello.symmetry import OPENING_MAPS, move_map
+from mothello.rundir import locked
 from mothello.seeding import generator
 from mothello.training.device import Compile, autocast
 from mothello.training.distributed import World
@@ -171,9 +172,8 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
         print(f"finished already: {folder.path} (force=true to redo)", flush=True)
         return folder.read_results()
     print(f"measuring {run.folder.path} -> {folder.path}", flush=True)
-    folder.write_config(plain(config))
     begun = time.monotonic()
-    with running(folder, World()):
+    with locked(folder.path), running(folder, World(), config):
         rows = measure_states(run, config)
         write_tidy(folder.path, rows)
         content = _summary(rows)

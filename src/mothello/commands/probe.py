@@ -32,7 +32,7 @@ from mothello.probing.crosslingual import CrossLingual, Games, accuracy, evaluat
 from mothello.probing.headline import headline
 from mothello.probing.targets import TARGETS, BoardTargets, board_targets
 from mothello.probing.train import SHUFFLED, FittedProbes, fit_probes
-from mothello.rundir import RunDir
+from mothello.rundir import RunDir, locked
 from mothello.seeding import generator
 from mothello.tracking import Tracker
 from mothello.training.device import Precision
@@ -214,9 +214,8 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
         print(f"finished already: {folder.path} (force=true to redo)", flush=True)
         return folder.read_results()
     print(f"probing {run.folder.path} -> {folder.path}", flush=True)
-    folder.write_config(plain(config))
     begun = time.monotonic()
-    with running(folder, World()), _tracker(config, run, folder) as tracker:
+    with locked(folder.path), running(folder, World(), config), _tracker(config, run, folder) as tracker:
         content, rows = measure_model(run, run.model, config.probe, config.device.precision, config.causal)
         write_tidy(folder.path, rows)
         about = {"seconds": time.monotonic() - begun} | describe_device(device, World())

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mothello.config import ConfigError
+from mothello.config import ConfigError, plain
 from mothello.model.transformer import GPT
 from mothello.rundir import RunDir
 from mothello.training import checkpoint
@@ -37,12 +37,14 @@ class _LogFile(logging.Handler):
 
 
 @contextmanager
-def running(folder: RunDir, world: World) -> Iterator[None]:
-    """Within: status.json says running, and everything logged goes to the folder's log.txt as well. An error leaves
-    its traceback in status.json. Only rank 0 writes."""
+def running(folder: RunDir, world: World, config: Any = None) -> Iterator[None]:
+    """Within: config.yaml holds the config, where one is given; status.json says running, and everything logged goes to
+    the folder's log.txt as well. An error leaves its traceback in status.json. Only rank 0 writes."""
     if not world.main:
         yield
         return
+    if config is not None:
+        folder.write_config(plain(config))
     folder.write_status("running")
     handler = _LogFile(folder.path / "log.txt")
     house = logging.getLogger("mothello")

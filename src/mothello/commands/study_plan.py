@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
-from typing import NamedTuple, TypeVar
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
@@ -12,6 +13,7 @@ from hydra.initialize import initialize_config_dir
 from mothello.analysis.cells import Expected
 from mothello.commands.entry import CONFIGS
 from mothello.config import (
+    SCHEMAS,
     CellConfig,
     ConfigError,
     MeasureCommand,
@@ -61,6 +63,12 @@ def composed(name: str, schema: type[T], overrides: list[str]) -> T:
         GlobalHydra.instance().hydra = outer
 
 
+@cache
+def _alike(name: str, overrides: tuple[str, ...]) -> Any:
+    """The same, composed once: the parts of a study are measured alike. Not to be changed in place."""
+    return composed(name, SCHEMAS[name], list(overrides))
+
+
 def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
     """Every cell by name, experiments included. ConfigError where there is none, or transfer_from names none."""
     short = {name: CellConfig(train=[f"+experiment={name}"]) for name in config.experiments}
@@ -99,22 +107,17 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         device = [f"device.threads={config.threads}"] * bool(config.threads)
         return [*device, *(text for source in sources for text in getattr(source, script))]
 
+    def measured(script: str, **own: Any) -> Any:
+        return replace(_alike(script, (*told(script), "run=-")), run=run_folder(train), **own)
+
     where = config.runs or f"runs/{config.scale or config.name}"
     group = f"tracking.group={config.name}"
     own = [f"name={name}", f"seed={seed}", f"runs={where}", group]
     train = composed("train", TrainConfig, [*told("train"), *own])
-    run = f"run={run_folder(train)}"
-    tuned = None
+    tracking, tuned = train.tracking, None
     if name in config.transfer_from:
-        tuned = composed("transfer", TransferCommand, [*told("transfer"), run, f"seed={seed}"])
-        tuned = replace(tuned, tracking=train.tracking)
-    return Part(
-        name,
-        train,
-        replace(composed("probe", ProbeCommand, [*told("probe"), run]), tracking=train.tracking),
-        composed("measure", MeasureCommand, [*told("measure"), run]),
-        tuned,
-    )
+        tuned = measured("transfer", seed=seed, tracking=tracking)
+    return Part(name, train, measured("probe", tracking=tracking), measured("measure"), tuned)
 
 
 def finished(part: Part) -> dict[str, bool]:

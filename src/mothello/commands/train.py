@@ -1,6 +1,7 @@
 """scripts/train.py: pretrain one model, or go on where it stopped, or do nothing when it is finished."""
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.languages.family import Family
 from mothello.objectives.objective import Objective, objective
-from mothello.rundir import RunDir, fingerprint
+from mothello.rundir import RunDir, fingerprint, locked
 from mothello.stages.pretrain import pretrain
 from mothello.stages.stage import Evaluator, build_evaluator
 from mothello.tracking import Tracker, TrackingConfig
@@ -66,14 +67,15 @@ def train(config: TrainConfig) -> dict[str, Any]:
         dry_train(config, family, games, device, folder)
         return {}
     world = joined(device, config.data.batch_size)
-    if world.told(_prepare(config, family, folder) if world.main else None):
-        with running(folder, world):
-            results = _run(config, device, family, games, folder, world)
-            if world.main:
-                folder.write_results("train", results)
-                folder.write_status("ok")
-                print(_summary(results), flush=True)
-    world.wait()
+    with locked(folder.path) if world.main else nullcontext():
+        if world.told(_prepare(config, family, folder) if world.main else None):
+            with running(folder, world):
+                results = _run(config, device, family, games, folder, world)
+                if world.main:
+                    folder.write_results("train", results)
+                    folder.write_status("ok")
+                    print(_summary(results), flush=True)
+        world.wait()
     return folder.read_results()
 
 

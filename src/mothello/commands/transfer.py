@@ -31,7 +31,7 @@ from mothello.data.stream import Stream
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import objective
 from mothello.othello.notation import parse_move
-from mothello.rundir import RunDir
+from mothello.rundir import RunDir, locked
 from mothello.seeding import derive, generator
 from mothello.stages.finetune import finetune
 from mothello.stages.stage import Evaluator, build_evaluator, build_model
@@ -180,6 +180,11 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     if measured(folder, run) and not config.force:
         print(f"finished already: {folder.path} (force=true to redo)", flush=True)
         return folder.read_results()
+    with locked(folder.path):
+        return _transfer(config, run, source, folder)
+
+
+def _transfer(config: TransferCommand, run: LoadedRun, source: int, folder: RunDir) -> dict[str, Any]:
     if config.force or folder.finished:  # finished on an earlier state of the run
         shutil.rmtree(folder.path, ignore_errors=True)
     _check_start(folder, run)

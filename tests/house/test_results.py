@@ -1,0 +1,75 @@
+"""Proves: results.py copies finished runs whole and without weights, says what it leaves out, and never touches its source."""
+
+from pathlib import Path
+
+import pytest
+from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
+
+from mothello.commands.results import study_of, study_runs
+from mothello.rundir import RunDir
+
+OTHER = ["+experiment=naive", *TINY, "runs=runs/mini"]
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A finished run with its measures, and one that was begun."""
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "train", *OTHER) == 0
+    (folder,) = Path("runs/mini/naive").glob("*/seed0")
+    assert run(monkeypatch, "probe", f"run={folder}", *TINY_PROBE, "causal.cases=0") == 0
+    assert run(monkeypatch, "measure", f"run={folder}", *TINY_MEASURE) == 0
+    begun = RunDir(folder.parent / "seed1")
+    begun.write_config({"name": "naive"})
+    begun.write_status("running")
+    return folder
+
+
+def test_runs_are_gathered_whole_and_without_weights(
+    gathered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(Path("runs"))
+    for _ in range(2):  # again, over what is there
+        assert run(monkeypatch, "results", "gather=[runs/mini]") == 0
+    out = capsys.readouterr().out
+    assert files(Path("runs")) == before
+    assert "1 runs copied to results" in out
+    copy = Path("results") / gathered.relative_to("runs")
+    kept = {name for name in files(gathered) if not name.startswith("checkpoints") and not name.endswith("log.txt")}
+    assert set(files(copy)) == kept
+    assert sum(name.endswith("results.json") for name in kept) == 3
+    assert sorted(path.name for path in copy.parent.iterdir()) == ["seed0"]
+    assert f"left out, since no study asks for it: {copy.resolve()}" in out  # tiny: not the study's budget
+    assert "No run here is one that a study asks for." in Path("results/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("gather", "message"),
+    [
+        ("nowhere/mini", "is no folder"),
+        ("runs/mini/naive", "is not named after a scale"),
+        ("results/mini", "is inside results"),
+    ],
+)
+def test_what_cannot_be_gathered_is_told(
+    gather: str, message: str, gathered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("results/mini").mkdir(parents=True)
+    assert run(monkeypatch, "results", f"gather=[{gather}]") == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_committed_runs_are_what_the_studies_ask_for() -> None:
+    """The page reads every run with its probes, and each has its baselines."""
+    for name in ("table1", "mirror_anchors"):
+        cells = study_of(name, "mini").cells
+        for found in study_runs(name):
+            assert found.name in cells
+            assert found.probe is not None, f"{name}: {found.path}"
+            head = found.probe["headline"]["mlp/absolute"]
+            assert 0.55 < head["constant"] < 0.65
+            assert 0.6 < head["random_weights"] < 0.8
