@@ -10,7 +10,8 @@
 #
 # A probe reads every cell of the board from the residual stream after a move: a linear map or a small MLP, on absolute
 # colours (black, white, empty) or relative ones (mine, theirs, empty). Beside it stand the best constant guess and the
-# same probe on a model with random weights. Runs: `results/mini`.
+# same probe on a model with random weights. Runs: one language, two naive
+# ones and two with one output vocabulary (`results/mini`).
 
 # %%
 # %matplotlib inline
@@ -23,14 +24,14 @@ from mothello.commands.results import study_runs
 
 runs = study_runs("probes")
 rows = results_probes.probe_rows(runs)
-display(results_figures.probe_figure(rows, "naive"))
+display(results_figures.probe_figure(rows, "single"))
 
 # %% [markdown]
 # ## Errors by layer
 # In brackets: random weights. Published numbers are those of a larger model on 8x8.
 
 # %%
-display(Markdown(results_probes.probe_table(rows, "naive")))
+display(Markdown(results_probes.probe_table(rows, "single")))
 
 # %% [markdown]
 # ## Which cells are hard?
@@ -41,7 +42,7 @@ display(Markdown(results_probes.probe_table(rows, "naive")))
 tidy = gather(runs).tidy
 by_square = tidy.query(
     "measure == 'probe' and quantity == 'accuracy' and control == 'trained' and probe == 'mlp' and target == 'absolute'"
-    " and square != '' and source == language and map == 'identity' and regime == 'naive'"
+    " and square != '' and source == language and map == 'identity' and regime == 'single'"
 )
 means = by_square.groupby("square").value.mean()
 squares = [f"{column}{row}" for row in range(1, 7) for column in "abcdef"]
