@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.commands import bench, corpus, study
+from mothello.commands import bench, corpus, results, study
 from mothello.config import SCHEMAS
 from mothello.rundir import RunDir
 
@@ -20,7 +20,7 @@ CALLS = {
     "measure": ["run=base", *TINY_MEASURE],
     "transfer": ["run=base", *TUNING, *TINY_PROBE],
     "report": ["runs=[base]"],
-    "results": ["gather=[.]"],
+    "results": ["gather=[mini]"],
     "study": ["+study=tiny"],
     "generate": ["out=more", "board=4x4", "games=300", "shard_games=100"],
     "import_games": ["files=[games.txt]", "board=4x4", "out=human"],
@@ -52,6 +52,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert run(patch, "train", "+experiment=naive", *TINY, "run=base") == 0
         assert run(patch, "generate", "out=games", "board=4x4", "games=50") == 0
         assert run(patch, "export_games", "folder=games", "out=games.txt") == 0
+    shutil.copytree(folder / "base", folder / "mini" / "base")
     return folder
 
 
@@ -69,6 +70,7 @@ def here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("torch.compile", broken)
     monkeypatch.setitem(bench.TARGETS, "engine", lambda *_: {})  # what follows takes long in a real run, and is
     monkeypatch.setattr(corpus, "write_corpus_page", lambda _, out: out / "index.html")  # proved elsewhere
+    monkeypatch.setattr(results, "STUDIES", ("mirror_anchors",))
     monkeypatch.setattr(study, "write_report", lambda _, out, *__: out / "index.html")
     return tmp_path
 
@@ -132,15 +134,15 @@ def test_a_study_names_every_run_and_what_is_done(
     assert run(monkeypatch, "study", *call, "seeds=[0,1]", "dry_run=true") == 0
     out = capsys.readouterr().out
     assert tree(here) == before
-    promised = [line.split()[-1] for line in out.splitlines() if "runs/tiny/" in line]
+    promised = [line.split()[-1] for line in out.splitlines() if "runs/demo/" in line]
     assert len(promised) == 2
     assert out.count("done") == 0
     assert run(monkeypatch, "study", *call) == 0
-    made = {str(path.parent) for path in Path("runs").glob("tiny/*/*/*/results.json")}
+    made = {str(path.parent) for path in Path("runs").glob("demo/*/*/*/results.json")}
     assert made == {path for path in promised if path.endswith("seed0")}
     capsys.readouterr()
     assert run(monkeypatch, "study", *call, "seeds=[0,1]", "dry_run=true") == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if "runs/tiny/" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "runs/demo/" in line]
     assert [line.count("done") for line in lines] == [4, 0]
     assert ["finished already" in line for line in lines] == [True, False]
     assert lines[0].split()[0] == "0.00"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 
+from mothello.commands import results
 from mothello.commands.results import study_of, study_runs
 from mothello.rundir import RunDir
 
@@ -17,8 +18,9 @@ def files(folder: Path) -> dict[str, int]:
 
 @pytest.fixture
 def gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A finished run with its measures, and one that was begun."""
+    """A finished run with its measures, and one that was begun. One study is enough: composing all of them takes long."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(results, "STUDIES", ("mirror_anchors",))
     assert run(monkeypatch, "train", *OTHER) == 0
     (folder,) = Path("runs/mini/naive").glob("*/seed0")
     assert run(monkeypatch, "probe", f"run={folder}", *TINY_PROBE, "causal.cases=0") == 0

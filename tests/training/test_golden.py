@@ -37,7 +37,7 @@ BASE: Settings = {
     "board": {"size": 6, "prefix": []},
     "languages": {
         "kinds": ["atomic*2"], "names": [], "vocabulary_seed": 0, "longest_word": 3, "output": "own",
-        "anchors": {"count": 0, "placement": "off", "moves": [], "groups": [], "links": [], "sharing": "move"},
+        "anchors": {"count": 0, "placement": "off", "moves": [], "groups": [], "links": [], "sharing": "move", "image": "identity"},
     },
     "model": {
         "n_layer": 2, "n_head": 2, "d_model": 32, "dropout": 0.0, "tied": False, "norm": "layer", "activation": "gelu",

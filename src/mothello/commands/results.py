@@ -84,7 +84,8 @@ def _costs(folders: Sequence[Path], out: Path) -> str:
         "runs": f"{len(runs)} finished, to be copied without their weights",
         "disk": f"about {size(sum(path.stat().st_size for path in files))}",
         "minutes": "less than 1",
-        "folder": f"{out}, with the page {out / 'README.md'}",
+        "page": str(out / "README.md"),
+        "folder": str(out),
     }
     return table(rows)
 
