@@ -126,11 +126,9 @@ def locked(folder: Path) -> Iterator[None]:
         file = path.open("w")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise OSError(f"run: another process is at work in {folder}") from None
-        except OSError:
-            pass  # a file system without locks
+        except OSError as error:  # of any other kind: a file system without locks
+            if isinstance(error, BlockingIOError):
+                raise OSError(f"run: another process is at work in {folder}") from None
         if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
             break  # else its last owner removed it between our two calls
         file.close()
