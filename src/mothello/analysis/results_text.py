@@ -34,7 +34,7 @@ def absent_text(name: str) -> str:
     if name == "paper":
         return (
             "No runs of this scale are committed. The queue is one command, `make paper`, in resumable pieces; what a "
-            "piece costs, and what its first minutes on a CPU look like, is in [../docs/paper.md](../docs/paper.md)."
+            "piece costs, by arithmetic, is in [../docs/paper.md](../docs/paper.md)."
         )
     return "No runs here."
 
