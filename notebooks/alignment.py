@@ -20,7 +20,7 @@ from IPython.display import Markdown, display
 from mothello.analysis import results_figures, results_symmetry
 from mothello.analysis.board_figure import boards_figure, reading_boards
 from mothello.analysis.cells import cell_table
-from mothello.analysis.results_page import MIRRORS, image_agreement
+from mothello.analysis.results_page import image_agreement
 from mothello.commands.results import study_runs
 
 runs = study_runs("mirror_anchors")
@@ -35,10 +35,13 @@ display(cells[cells.raw.notna()][columns].round(3))
 
 # %%
 images = image_agreement(runs)
-display(results_figures.map_figure(cells, MIRRORS, images))
+display(results_figures.map_figure(cells, results_symmetry.MIRROR_NAMES, images))
 
 # %%
 display(Markdown(results_symmetry.mirror_table(cells, images)))
+
+# %%
+display(Markdown(results_symmetry.control_table(cells, cell_table(study_runs("table1")))))
 
 # %% [markdown]
 # ## What such a probe reads

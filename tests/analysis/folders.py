@@ -114,6 +114,7 @@ def add_probe(
     }  # fmt: skip
     inner = RunDir(folder.path / "measures" / f"probe-{games:08d}")
     write(inner, "probe", content)
+    inner.write_config({"probe": {"games": 10 * games}})
     edits = causal_rows(languages) if causal else []
     write_tidy(inner.path, probe_rows(accuracy, spoken, constant, random, null, games) + edits)
 
@@ -158,8 +159,12 @@ def add_transfer(folder: RunDir, languages: int = 2) -> None:
     }  # fmt: skip
     write(inner, "transfer", content)
     inner.write_config({"transfer": {"games": 64}})
-    for step in (0, 5, 10):
-        inner.append_metrics({"step": step, **{f"val/{n}/lenient": 0.6 + step / 100 for n in spoken}})
+    for i, step in enumerate((0, 5, 10)):
+        row: dict[str, Any] = {"step": step, "val/top1": 0.7}
+        for n in spoken:
+            row |= {f"val/{n}/lenient": 0.6 + step / 100, f"val/{n}/top1": curves[n][i]}
+            row |= {f"val/{n}/top1_restricted": curves[n][i] + 0.05, f"val/{n}/wrong_language": 0.1}
+        inner.append_metrics(row)
 
 
 def add_states(folder: RunDir, near: float = 0.4, top1: float = 0.9, languages: int = 2) -> None:

@@ -10,12 +10,13 @@ from analysis.folders import add_probe, add_run, add_states, add_transfer
 
 from mothello.analysis.cells import Expected, cell_table, pair_name, select
 from mothello.analysis.markdown import decimal, ours, over_seeds
+from mothello.analysis.results_many import judged_family
 from mothello.analysis.results_page import Study, write_results
 from mothello.analysis.results_predictions import predictions
-from mothello.analysis.results_symmetry import mirror_table, placement_table, verdict
+from mothello.analysis.results_symmetry import control_table, mirror_table, placement_table, verdict
 from mothello.analysis.results_table1 import table_1
-from mothello.analysis.results_transfer import ends, judged_change, transfer_rows
-from mothello.analysis.runs import find_runs
+from mothello.analysis.results_transfer import courses, judged_change, transfer_rows, transfer_table
+from mothello.analysis.runs import Run, find_runs
 from mothello.analysis.statistics import estimate
 from mothello.analysis.words import CORRECTED, DIFFERS, NOT_REACHED, REPRODUCED, band, direction, judge, near
 
@@ -24,7 +25,7 @@ CELLS = {
     "table1": ["naive", "anchor_1", "anchor_2", "anchor_4", "unified"],
     "mirror_anchors": ["anchor_4", "mirror_main", "mirror_columns"],
     "anchor_placement": ["anchor_1", "anchor_1_main", "anchor_1_anti"],
-    "many_languages": ["naive_5"],
+    "many_languages": ["naive_5", "naive_8", "naive_20"],
     "emergence": ["naive"],
     "finetune": ["prefix_naive"],
     "probes": ["naive"],
@@ -36,7 +37,11 @@ def asked(name: str, probe: str = "00000100") -> Expected:
     return Expected(f"{name}-id", f"measures/probe-{probe}", "measures/states-00000001", {"games": 64})
 
 
-STUDIES = [Study(study, f"{study}?", {cell: asked(cell) for cell in names}) for study, names in CELLS.items()]
+SEEDS = {cell: [0, 1, 2] for names in CELLS.values() for cell in names} | {"naive_20": []}
+STUDIES = [
+    Study(study, f"{study}?", {cell: asked(cell) for cell in names}, {cell: SEEDS[cell] for cell in names})
+    for study, names in CELLS.items()
+]
 
 
 def rows_of(table: str) -> list[dict[str, str]]:
@@ -59,7 +64,7 @@ def cells(root: Path) -> pd.DataFrame:
 def row_for(root: Path, anchors: int) -> dict[str, str]:
     return next(
         row
-        for row in rows_of(table_1(cells(root)))
+        for row in rows_of(table_1(cells(root), SEEDS))
         if (row["pair"], row["anchors"]) == ("atomic + atomic", str(anchors))
     )
 
@@ -69,7 +74,7 @@ def row_for(root: Path, anchors: int) -> dict[str, str]:
     [
         (0.5, None, 0.98, REPRODUCED),  # published .53: not aligned
         (0.5, 0.8, 0.98, CORRECTED),  # not aligned raw, aligned through a map
-        (0.8, None, 0.98, DIFFERS),  # aligned as it is
+        (0.8, None, 0.98, DIFFERS),  # aligned as it is, by 80%
         (0.62, None, 0.98, REPRODUCED),  # a hair above the constant is not alignment
         (0.5, None, 0.96, NOT_REACHED),
     ],
@@ -80,9 +85,9 @@ def test_the_word_on_naive_pairs(tmp_path: Path, raw: float, best: float | None,
     row = row_for(tmp_path, 0)
     assert row["word"] == word
     assert (row["seeds"], row["published"]) == ("3", ".53")
-    assert row["raw"] == f"{decimal(raw)} [{decimal(raw)}, {decimal(raw)}]"
-    through = {0.5: "3 none", 0.62: "3 identity (partly)", 0.8: "3 identity"}[raw]
-    assert row["aligned through"] == ("3 main" if best else through)
+    assert row["raw"] == decimal(raw)
+    through = {0.5: "3 none", 0.62: "3 identity (partly)", 0.8: "3 identity (partly)"}[raw]
+    assert row["aligned through"] == ("3 main (partly)" if best else through)
     assert ("3 below the bar" in row["legal: strict / either colour"]) == (legal < 0.97)
     assert ("3 of 3 seeds aligned up to a symmetry" in row["why"]) == (word == CORRECTED)
 
@@ -94,14 +99,61 @@ def test_a_row_must_be_in_the_published_band(tmp_path: Path) -> None:
     add(tmp_path, "anchor_4", 0, 0.83, count=4)
     assert [row_for(tmp_path, n)["word"] for n in (1, 2, 4)] == [REPRODUCED, DIFFERS, REPRODUCED]
     assert "partly aligned, published aligned" in row_for(tmp_path, 2)["why"]
+    assert "Likely: 2 layers and 1,000 games, not 8 layers and 180 M games" in row_for(tmp_path, 2)["why"]
     assert row_for(tmp_path, 0)["word"] == "not run"
+    assert [row_for(tmp_path, n)["seeds"] for n in (1, 2)] == ["1 of 3"] * 2
+
+
+@pytest.mark.parametrize(
+    ("pair", "raw", "word"),
+    [
+        ("atomic + atomic", 0.53, REPRODUCED),
+        ("atomic + atomic", 0.61, REPRODUCED),  # the level of a reflection
+        ("atomic + split", 0.47, REPRODUCED),
+        ("atomic + split", 0.60, DIFFERS),
+        ("atomic + compositional", 0.49, REPRODUCED),
+        ("atomic + compositional", 0.56, DIFFERS),
+    ],
+)
+def test_naive_pairs_on_the_published_board(tmp_path: Path, pair: str, raw: float, word: str) -> None:
+    for seed in range(3):
+        add(tmp_path, "naive", seed, raw)
+    table = cells(tmp_path).assign(board="8x8", pair=pair, winner="none")
+    row = next(row for row in rows_of(table_1(table, SEEDS)) if (row["pair"], row["anchors"]) == (pair, "0"))
+    assert row["word"] == word
+
+
+def blocks(languages: int, within: float, half_turn: float, reflection: float) -> pd.Series:
+    """Raw accuracies of the ordered pairs of languages in four blocks."""
+    level = {0: within, 1: half_turn, 2: reflection, 3: reflection}
+    pairs = itertools.permutations(range(languages), 2)
+    return pd.Series([level[(a % 4) ^ (b % 4)] for a, b in pairs])
+
+
+@pytest.mark.parametrize(
+    ("board", "count", "raw", "word"),
+    [
+        ("8x8", 20, blocks(20, 0.97, 0.53, 0.61), CORRECTED),
+        ("8x8", 20, blocks(20, 0.55, 0.53, 0.61), DIFFERS),  # no two languages in one block
+        ("8x8", 20, blocks(20, 0.97, 0.75, 0.8), DIFFERS),
+        ("8x8", 5, blocks(5, 0.95, 0.53, 0.61), CORRECTED),  # a lucky pair
+        ("8x8", 5, blocks(5, 0.2, 0.2, 0.2), DIFFERS),
+        ("6x6", 20, blocks(20, 0.87, 0.49, 0.57), CORRECTED),
+        ("6x6", 20, blocks(20, 0.87, 0.8, 0.8), DIFFERS),
+    ],
+)
+def test_families_are_judged_pair_by_pair(board: str, count: int, raw: pd.Series, word: str) -> None:
+    of = pd.DataFrame([{"board": board, "constant": 0.62, "legal": 0.99, "best": 0.96}])
+    assert judged_family(of, raw, count, mirrored=0.7).word == word
+    assert judged_family(of, raw, count, mirrored=0.2).word == (REPRODUCED if word == CORRECTED else DIFFERS)
+    assert judged_family(of.assign(legal=0.9), raw, count, mirrored=0.7).word == NOT_REACHED
 
 
 def test_one_seed_of_three_corrects_nothing(tmp_path: Path) -> None:
     for seed in range(3):
         add(tmp_path, "naive", seed, 0.5, 0.8 if seed == 0 else None)
     row = row_for(tmp_path, 0)
-    assert (row["word"], row["aligned through"]) == (REPRODUCED, "2 none, 1 main")
+    assert (row["word"], row["aligned through"]) == (REPRODUCED, "2 none, 1 main (partly)")
 
 
 def test_the_same_board_is_judged_by_number() -> None:
@@ -114,32 +166,41 @@ def test_the_same_board_is_judged_by_number() -> None:
     assert judge(reached=False, agrees=False, changed="y", reason="x").word == NOT_REACHED
 
 
-def mirrored(root: Path, main: float, columns: float) -> list[dict[str, str]]:
+def mirrored(root: Path, main: float, columns: float, told: float | None = 0.5) -> pd.DataFrame:
     for seed in range(2):
         add(root, "anchor_4", seed, 0.83, count=4)
         add(root, "mirror_main", seed, 0.55, main, count=4)
         add(root, "mirror_columns", seed, columns, count=4)
-    return rows_of(mirror_table(cells(root), IMAGES))
+    found = cells(root)
+    outside = found.cell == "mirror_columns"
+    return found.assign(told_accuracy=0.45, told_exchanged=pd.Series(told, found.index).where(outside))
 
 
 def test_predictions_that_hold(tmp_path: Path) -> None:
     found = mirrored(tmp_path, 0.82, 0.5)
-    main = [row for row in found if row["anchors link s with"] == "main"]
+    main = rows_of(mirror_table(found, IMAGES))
+    assert [row["anchors link s with"] for row in main] == ["main"] * 2
     assert [[row[key] for key in list(row)[-3:]] for row in main] == [["held"] * 3] * 2
     assert all(row["main"] == "**.820**" for row in main)
-    outside = [row for row in found if row["anchors link s with"] == "columns"]
-    assert [row["1.1 aligned through the map"] for row in outside] == ["not aligned: held"] * 2
-    assert verdict(cells(tmp_path)).startswith("2 of 2 runs aligned through the map")
-    assert "Of 2 runs with a map outside the group, 2 did not align." in verdict(cells(tmp_path))
+    outside = rows_of(control_table(found, found))
+    assert [(row["anchors link s with"], row["not aligned"]) for row in outside] == [("columns", "held")] * 2
+    assert verdict(found).startswith("2 of 2 runs aligned through the map")
+    assert "Of 2 runs with a map outside the group, 2 did not align." in verdict(found)
 
 
 def test_predictions_that_fail(tmp_path: Path) -> None:
     """The negative control of the page: other folders, other words."""
     found = mirrored(tmp_path, 0.65, 0.82)
-    main, outside = (next(x for x in found if x["anchors link s with"] == name) for name in ("main", "columns"))
+    main, outside = rows_of(mirror_table(found, IMAGES))[0], rows_of(control_table(found, found))[0]
     assert [main[key] for key in list(main)[-3:]] == ["held", "failed", "held"]  # aligned, but not as well
-    assert outside["1.1 aligned through the map"] == "not aligned: failed"
-    assert "0 did not align. The others: 2 identity." in verdict(cells(tmp_path))
+    assert outside["not aligned"] == "failed"
+    assert "0 did not align. The others: 2 identity" in verdict(found)
+
+
+@pytest.mark.parametrize(("told", "word"), [(0.7, "failed"), (None, "open"), (0.61, "failed"), (0.59, "held")])
+def test_the_control_is_also_tried_under_its_own_map(tmp_path: Path, told: float | None, word: str) -> None:
+    found = mirrored(tmp_path, 0.82, 0.5, told)
+    assert [row["not aligned"] for row in rows_of(control_table(found, found))] == [word] * 2
 
 
 def test_an_anchor_leaves_what_it_leaves(tmp_path: Path) -> None:
@@ -147,7 +208,9 @@ def test_an_anchor_leaves_what_it_leaves(tmp_path: Path) -> None:
     add(tmp_path, "anchor_1_main", 0, 0.5, 0.8, count=1)
     add(tmp_path, "anchor_1_anti", 0, 0.5, count=1)
     words = {row["anchors"]: row["prediction 2"] for row in rows_of(placement_table(cells(tmp_path)))}
-    assert words == {"anchor_1": "failed", "anchor_1_main": "held", "anchor_1_anti": "open"}
+    assert words == {"1, off the diagonals": "failed", "1, on main": "held", "1, on anti": "open"}
+    mixed = cells(tmp_path).assign(winner="mixed")  # one direction alone: nothing is tested
+    assert {row["prediction 2"] for row in rows_of(placement_table(mixed))} == {"open"}
 
 
 def test_a_model_that_did_not_learn_tests_no_prediction(tmp_path: Path) -> None:
@@ -155,36 +218,60 @@ def test_a_model_that_did_not_learn_tests_no_prediction(tmp_path: Path) -> None:
     add(tmp_path, "mirror_main", 0, 0.55, 0.82, legal=0.9, count=4)
     add(tmp_path, "mirror_columns", 0, 0.5, legal=0.9, count=4)
     add(tmp_path, "anchor_1", 0, 0.5, 0.8, legal=0.9, count=1)
-    main, columns = (
-        next(x for x in rows_of(mirror_table(cells(tmp_path), IMAGES)) if x["anchors link s with"] == name)
-        for name in ("main", "columns")
-    )
+    found = cells(tmp_path)
+    main, columns = rows_of(mirror_table(found, IMAGES))[0], rows_of(control_table(found, found))[0]
     assert [main[key] for key in list(main)[-3:]] == ["open"] * 3
-    assert columns["1.1 aligned through the map"] == "not reached"
+    assert columns["not aligned"] == "not reached"
     assert rows_of(placement_table(cells(tmp_path)))[0]["prediction 2"] == "open"
 
 
-def outcomes(root: Path) -> dict[str, str]:
-    every = cells(root)
+def outcomes(
+    every: pd.DataFrame, runs: list[Run] | None = None, planned: dict[str, list[int]] = SEEDS
+) -> dict[str, str]:
     by_study = {study: every[every.cell.isin(names)] for study, names in CELLS.items()}
-    tuned = transfer_rows([run for run in find_runs([str(root)]) if run.transfers])
-    rows = rows_of(predictions(by_study, IMAGES, tuned))
-    return {row["prediction"].split(":")[0]: row["outcome"] for row in rows}
+    rows = rows_of(predictions(by_study, IMAGES, transfer_rows(runs or []), planned))
+    found = {row["prediction"]: row["outcome"] for row in rows}
+    assert len(found) == len(rows)
+    return {name.split(":")[0] if name[:2] not in ("4 ", "1 ") else name: word for name, word in found.items()}
+
+
+NONE_OF_EIGHT = "4 eight naive languages: no pair is aligned at this scale"
+CONTROL = "1 negative control: a map outside the group does not align, nor does that map itself"
 
 
 def test_every_prediction_has_an_outcome(tmp_path: Path) -> None:
     add(tmp_path, "naive", 0, 0.5, 0.8)
-    found = outcomes(tmp_path)
+    found = outcomes(cells(tmp_path))
     assert found["3 naive pairs"] == "held"
-    assert found["1.1 mirror anchors"] == found["1 negative control"] == found["4 eight naive languages"] == "open"
-    mirrored(tmp_path, 0.82, 0.5)
+    assert found["1.1 mirror anchors"] == found[CONTROL] == found[NONE_OF_EIGHT] == "open"
+    every = mirrored(tmp_path, 0.82, 0.5)
     add(tmp_path, "anchor_1", 0, 0.5, 0.8, count=1)
     add(tmp_path, "unified", 0, 0.7, output="unified")
-    add(tmp_path, "naive_5", 0, 0.5, 0.8, languages=5)
-    found = outcomes(tmp_path)
-    assert found["1.1 mirror anchors"] == found["1 negative control"] == "held"
-    assert found["2 anchors"] == found["4 eight naive languages"] == "failed"
+    add(tmp_path, "naive_8", 0, 0.5, 0.8, languages=8)
+    every = cells(tmp_path).assign(told_accuracy=0.5, told_exchanged=0.5)
+    found = outcomes(every)
+    assert found["1.1 mirror anchors"] == found[CONTROL] == "held"
+    assert found["1 negative control: no better off than naive pairs"] == "held"
+    assert found["1 the symmetry account is wrong if 1.1 fails on more than one of six runs"] == "open"  # two runs only
+    assert found["2 anchors"] == found[NONE_OF_EIGHT] == "failed"
+    assert found["4 eight naive languages: if pairs are aligned, their maps are consistent"] == "held"
     assert found["5 unified output loses at most .03"] == "failed"
+    below = outcomes(every.assign(reached=False))  # no model learned: nothing was tested
+    assert set(below.values()) == {"open"}
+    mixed = outcomes(every.assign(winner="mixed"))
+    assert mixed["3 naive pairs"] == mixed["2 anchors"] == "open"
+
+
+def test_other_families_say_nothing_about_eight_languages(tmp_path: Path) -> None:
+    add(tmp_path, "naive_20", 0, 0.5, 0.84, languages=5)
+    every = cells(tmp_path)
+    assert outcomes(every)[NONE_OF_EIGHT] == "open"
+    assert "7 twenty naive languages" not in outcomes(every)
+    published = SEEDS | {"naive_8": [], "naive_20": [0]}
+    found = outcomes(every, planned=published)
+    assert NONE_OF_EIGHT not in found
+    assert found["7 twenty naive languages"] == "held"
+    assert outcomes(every.assign(best=0.7), planned=published)["7 twenty naive languages"] == "failed"
 
 
 def test_only_what_a_study_asks_for_counts(tmp_path: Path) -> None:
@@ -202,9 +289,9 @@ def test_only_what_a_study_asks_for_counts(tmp_path: Path) -> None:
 
 
 def test_published_changes_and_ours() -> None:
-    assert ends("92 to 99.7 / 91 to 89.6").target == pytest.approx((0.91, 0.896))
-    assert ends("90.8 to 99.1 / same as source").target == pytest.approx((0.908, 0.991))
-    assert ends("91.5 to 99.6 / 91.8 to 89.2 (peak 95.7)").target == pytest.approx((0.918, 0.892))
+    assert courses("92 to 99.7 / 91 to 89.6")[1] == pytest.approx((0.91, 0.896, None))
+    assert courses("90.8 to 99.1 / same as source")[1] == pytest.approx((0.908, 0.991, None))
+    assert courses("91.5 to 99.6 / 91.8 to 89.2 (peak 95.7)")[1] == pytest.approx((0.918, 0.892, 0.957))
     assert [direction(x) for x in (-0.2, 0.02, 0.3)] == [-1, 0, 1]
     row = {"before": 0.7, "after": 0.5, "lenient_before": 0.8, "lenient_after": 0.6, "own_before": 0.7, "legal": 0.98}
     falls = pd.DataFrame([row | {"own_after": 0.5, "wrong_after": 0.3}])
@@ -215,6 +302,23 @@ def test_published_changes_and_ours() -> None:
     assert judged_change(falls.assign(legal=0.9), -0.19).word == NOT_REACHED
     assert judged_change(falls, -0.4).word == REPRODUCED
     assert judged_change(falls, -0.4, same=True).word == DIFFERS
+    assert judged_change(falls, -0.225, same=True).word == REPRODUCED
+    three = pd.concat([falls.assign(lenient_after=0.6 + x) for x in (-0.015, 0.0, 0.015)])
+    assert judged_change(three, -0.235, same=True).word == REPRODUCED  # in our interval, which is .037 to each side
+    assert judged_change(three, -0.245, same=True).word == DIFFERS
+
+
+def test_every_family_that_was_tuned_is_shown(tmp_path: Path) -> None:
+    """Also where nothing was published about it; what no study asks for is named, not shown as missing."""
+    add_transfer(add_run(tmp_path, "prefix_naive", 0))
+    add_transfer(add_run(tmp_path, "mix_prefix_naive", 0, languages=4))
+    rows = transfer_rows(find_runs([str(tmp_path)]))
+    text = transfer_table(rows, {"prefix_naive": [0, 1], "split_prefix_naive": [0]})
+    table = rows_of(text)
+    assert {row["pair"] for row in table} == {"atomic", "4 atomic", "split"}
+    assert next(row["seeds"] for row in table if row["pair"] == "atomic") == "1 of 2"
+    assert [row["word"] for row in table if row["pair"] == "split"] == ["not run"] * 2
+    assert "compositional, 8 anchors" in text.splitlines()[-1]
 
 
 def test_numbers_as_the_page_writes_them() -> None:
@@ -239,22 +343,31 @@ def test_the_whole_page(tmp_path: Path) -> None:
     add_transfer(add_run(out / "mini", "prefix_naive", 0))
     page = write_results(out, {"mini": STUDIES})
     text = page.read_text()
-    for heading in (
-        "Table 1",
-        "mirror anchors",
-        "Where an anchor lies",
-        "Many naive",
-        "emerges",
-        "Fine-tuning",
-        "cost",
-        "Predictions",
+    lines = text.splitlines()
+    for beginning in (
+        "| main | 0 | ",  # mirror anchors
+        "| 1, on main | 0 | ",  # where an anchor lies
+        "| 5 | off the diagonal",  # many naive languages
+        "| atomic + atomic | 1,000 | 16 | 3 | ",  # when alignment emerges
+        "| atomic | naive | source | .920 to .997 | ",  # fine-tuning
+        "| table1 | 9 | cpu | 2 | 1.5 | ",  # cost
+        "| 3 naive pairs: where some are aligned, one at least through a map other than the identity | 3 main",
     ):
-        assert heading in text
-    for name in ("table1", "mirror_anchors", "anchor_placement", "many_languages_naive_5_0", "finetune", "probes"):
+        assert any(line.startswith(beginning) for line in lines), beginning
+    for name in (
+        "table1",
+        "mirror_anchors",
+        "anchor_placement",
+        "many_languages_naive_5_0",
+        "naive_boards",
+        "finetune",
+        "probes",
+    ):
         assert f"(mini/figures/{name}.png)" in text
         assert (out / "mini" / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
     assert "prefix_naive/0 (.900)" in text  # below the bar, and so marked
-    assert "corrected" in text
+    (naive,) = [line for line in text.splitlines() if line.startswith("| atomic + atomic | 0 | .53 |")]
+    assert f"| {CORRECTED} | 3 of 3 seeds aligned up to a symmetry" in naive
     assert "No runs of this scale are committed" in text
     assert "nan" not in text
     assert write_results(out, {"mini": STUDIES}).read_text() == text

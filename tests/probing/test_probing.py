@@ -17,12 +17,13 @@ from mothello.model.transformer import ModelConfig
 from mothello.othello.board import board
 from mothello.othello.notation import parse_game
 from mothello.othello.symmetry import OPENING_MAPS, cell_map
-from mothello.probing import crosslingual, train
+from mothello.probing import crosslingual, told, train
 from mothello.probing.baselines import best_constant, constant_by_ply, image_agreement, images, unrelated_agreement
 from mothello.probing.config import ProbeConfig
 from mothello.probing.crosslingual import CrossLingual, Games, accuracy, evaluate_probes, standard_error
 from mothello.probing.scoring import cells_right, padded, rows_right
 from mothello.probing.targets import TARGETS, board_targets, of_another_game
+from mothello.probing.told import told_map
 from mothello.probing.train import SHUFFLED, FittedProbes, fit_probes
 from mothello.stages.stage import build_model
 from mothello.training.device import Precision
@@ -136,6 +137,26 @@ def test_languages_that_are_mirror_images_are_found_under_their_map(name: str, m
     assert float(accuracy[0, 0, 0]) > 0.85
     if name != "identity":
         assert float(across[0]) < 0.7
+
+
+@pytest.mark.parametrize("name", ["columns", "main"])
+def test_a_map_outside_the_group_is_read_where_it_is_planted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not where another one is: the negative control of mirror anchors could tell."""
+    planted = Planted(False, maps=("identity", "columns"))
+    for module in (train, crosslingual, told):
+        monkeypatch.setattr(module, "states", planted)
+    m, moves = model(), games(64, 5000)
+    fitted = fit_probes(m, FAMILY, corpus(BOARD, 0, Split.probe, 10_000), CONFIG, Precision.fp32)
+    truth = board_targets(moves, BOARD)
+    found = told_map(m, FAMILY, fitted, moves, truth, name, {"linear": 1, "mlp": 0}, Precision.fp32)
+    group = shares(read(m, fitted, moves), moves)
+    for kind, row in found.items():
+        across = group[kind][0, 0, [0, 1], [1, 0]]  # [pair, map]
+        assert float(across.max()) < 0.65
+        assert (row.map, row.accuracy > 0.85) == (name, name == "columns")
+        assert row.exchanged < 0.65
+        if name == "main":
+            assert row.accuracy == pytest.approx(float(across[:, OPENING_MAPS.index("main")].mean()), abs=0.02)
 
 
 def test_counts_equal_slow_ones_over_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:

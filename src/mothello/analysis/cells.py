@@ -11,18 +11,25 @@ from mothello.analysis.runs import Run
 
 BAR = 0.97
 """Strict top-1 legality, on the run's own training distribution, below which a model counts as not having learned."""
+MAPS = ("identity", "rot180", "main", "anti")
+MIRRORS = MAPS[1:]
 KIND_ORDER = ("atomic", "split", "compositional")
 
 CELLS = [
     "cell", "seed", "board", "pair", "role", "anchors", "prefix", "games", "layers", "legal", "reached", "strict",
-    "lenient", "layer", "own", "raw", "best", "recovered", "winner", "aligned", "pairs", "null", "constant",
-    "random_weights", "identity", "rot180", "main", "anti", "run",
+    "lenient", "chance", "layer", "own", "raw", "best", "recovered", "winner", "aligned", "pairs", "null", "constant",
+    "random_weights", "random_across", "identity", "rot180", "main", "anti", "own_low", "own_high", "raw_low",
+    "raw_high", "best_low", "best_high", "consistency", "told_accuracy", "told_exchanged", "run",
 ]  # fmt: skip
-"""legal: strict legality on held-out games of the training distribution; strict, lenient: the exact measure, on all
-games; raw, best: cross-language accuracy under the identity and the best map, mean over ordered pairs; recovered: best
-as a share of the way from the best constant to own; winner: the map through which all pairs are aligned ("none" where
-no pair is, "mixed" where only some are, or through different maps); identity .. anti: mean accuracy under each map;
-null: mean of readings paired with other games. Probes: MLP, absolute colours, the headline's layer."""
+"""strict, lenient, chance: legality as measured on games of every opening; legal: strict legality on the training
+distribution, which is the same where no opening was given, else the estimate that training made on its held-out games.
+raw, best: cross-language accuracy under the identity and the best map, mean over ordered pairs; recovered: best as a
+share of the way from the best constant to own; winner: the map through which all pairs are aligned ("none" where no
+pair is, "mixed" where only some are, or through different maps); identity .. anti: mean accuracy under each map; null:
+95% quantile of the best of the four maps on readings paired with other games, mean over pairs; random_weights,
+random_across: own and best on a model never trained; own_low .. best_high: 95% intervals over games; consistency: share
+of aligned pairs whose map the others imply; told_accuracy, told_exchanged: under the map that anchors tell where it is
+outside the group, colours as they are and exchanged. Probes: MLP, absolute colours, the headline's layer."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,10 @@ def _skill(run: Run) -> dict[str, Any]:
     config, results = run.config, run.results
     latest = max(run.states, key=lambda x: x["written"], default=None)
     exact: list[dict[str, float]] = list(latest["legality"].values()) if latest else []
-    legal = float(results["final"]["val/top1"])
+    prefix = " ".join((config.get("data") or {}).get("prefix") or [])
+    means = {key: sum(x[key] for x in exact) / len(exact) if exact else None for key in ("top1", "lenient", "chance")}
+    strict, estimate = means["top1"], float(results["final"]["val/top1"])
+    legal = estimate if prefix or strict is None else strict
     row: dict[str, Any] = {
         "cell": run.name,
         "seed": run.seed,
@@ -83,42 +93,64 @@ def _skill(run: Run) -> dict[str, Any]:
         "pair": pair_name(language["kind"] for language in results["languages"]),
         "role": role(run),
         "anchors": anchors(run),
-        "prefix": " ".join((config.get("data") or {}).get("prefix") or []),
+        "prefix": prefix,
         "games": int(results["games"]),
         "layers": (config.get("model") or {}).get("n_layer"),
         "legal": legal,
         "reached": legal >= BAR,
         "run": str(run.path),
     }
-    for name, quantity in (("strict", "top1"), ("lenient", "lenient")):
-        row[name] = sum(x[quantity] for x in exact) / len(exact) if exact else None
-    return row
+    return row | {"strict": strict, "lenient": means["lenient"], "chance": means["chance"]}
 
 
 def _alignment(run: Run) -> dict[str, Any]:
-    head = (run.probe or {"headline": {}})["headline"].get("mlp/absolute")
+    probe = run.probe or {"headline": {}}
+    head = probe["headline"].get("mlp/absolute")
     if head is None:
         return {}
-    row = {key: head.get(key) for key in ("layer", "own", "constant", "random_weights")}
+    row = {key: head.get(key) for key in ("layer", "own", "constant", "random_weights")} | _bounds(head)
     if "cross" not in head:
         return row
     winners = [name for name, count in head["maps"].items() if count]
     through = winners[0] if len(winners) == 1 and head["aligned_pairs"] == head["pairs"] else "mixed"
-    row |= {"raw": head["cross"], "best": head["cross_best_map"], "null": head["null_mean"]}
+    row |= {"raw": head["cross"], "best": head["cross_best_map"]}
     row |= {"aligned": head["aligned_pairs"], "pairs": head["pairs"]}
     row["winner"] = through if winners else "none"
     row["recovered"] = (row["best"] - row["constant"]) / (row["own"] - row["constant"])
-    return row | map_means(run)
+    row["consistency"] = head["classes"]["consistency"]
+    told = (probe.get("told") or {}).get("mlp/absolute") or {}
+    row |= {"told_accuracy": told.get("accuracy"), "told_exchanged": told.get("exchanged")}
+    pairs = pair_values(run)
+    row["null"] = float(_headline_rows(run, "null_95").value.mean())
+    untrained = _headline_rows(run, "accuracy", "random_weights")
+    row["random_across"] = untrained.groupby(["source", "language"]).value.max().mean()
+    return row | {str(name): float(value) for name, value in pairs.groupby("map_").value.mean().items()}
 
 
-def map_means(run: Run) -> dict[str, float]:
-    """Cross-language accuracy under every map at the headline's layer, mean over ordered pairs."""
+def _bounds(head: Mapping[str, Any]) -> dict[str, float]:
+    intervals = head.get("intervals") or {}
+    named = (("own", "own"), ("raw", "cross"), ("best", "cross_best_map"))
+    return {
+        f"{name}_{end}": intervals[key][i]
+        for name, key in named
+        if key in intervals
+        for i, end in enumerate(("low", "high"))
+    }
+
+
+def _headline_rows(run: Run, quantity: str, control: str = "trained") -> pd.DataFrame:
+    """Rows of the tidy table for the headline's probe and layer, over ordered pairs of languages."""
     probe = run.probe
     assert probe is not None
     table, layer = probe["table"], probe["headline"]["mlp/absolute"]["layer"]
-    rows = table[
-        (table.measure == "probe") & (table.quantity == "accuracy") & (table.control == "trained")
+    return table[
+        (table.measure == "probe") & (table.quantity == quantity) & (table.control == control)
         & (table.probe == "mlp") & (table.target == "absolute") & (table.layer == layer)
         & (table.square == "") & table.ply.isna() & (table.source != table.language)
     ]  # fmt: skip
-    return {str(name): float(value) for name, value in rows.groupby("map").value.mean().items()}
+
+
+def pair_values(run: Run) -> pd.DataFrame:
+    """source, language, map_, value: accuracy of every ordered pair under every map, at the headline's layer."""
+    rows = _headline_rows(run, "accuracy").rename(columns={"map": "map_"})
+    return rows[["source", "language", "map_", "value"]]

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mothello.analysis.cells import MAPS
 from mothello.analysis.style import INK, LANGUAGE_COLOURS, MUTED, ROLE_COLOURS, canvas, legend_below, title
 
-MAPS = ("identity", "rot180", "main", "anti")
 RAW, BEST = "#2a6f97", "#c8553d"
 _DASHES = (0, (4, 3))
 
@@ -104,18 +104,17 @@ def probe_figure(rows: pd.DataFrame, cell: str) -> Figure:
 
 
 def change_figure(rows: pd.DataFrame) -> Figure:
-    """Fine-tuning: before and after for source and target, every seed a line, a panel per regime."""
+    """Fine-tuning: the course of source and target, every seed a line, a panel per regime."""
     regimes = [name for name in ("naive", "anchor", "unified") if (rows.role == name).any()]
     figure, axes = canvas(max(1, len(regimes)), 3.2, sharey=True)
     for axis, regime in zip(axes, regimes, strict=False):
         of = rows[rows.role == regime]
         for colour, part in ((ROLE_COLOURS["unified"], "source"), (ROLE_COLOURS["naive"], "target")):
             for _, row in of[of.part == part].iterrows():
-                axis.plot([0, 1], [row.before, row.after], color=colour, marker="o", markersize=4, label=part)
-                own = [row.own_before, row.own_after]
-                axis.plot([0, 1], own, color=colour, linewidth=1, linestyle=":", label=f"{part}, own tokens only")
-        axis.set_xticks([0, 1], ["before", "after"])
-        axis.set_xlim(-0.25, 1.25)
+                axis.plot(row.steps, row.curve, color=colour, marker="o", markersize=3, label=part)
+                own = f"{part}, own tokens only"
+                axis.plot(row.steps, row.own_curve, color=colour, linewidth=1, linestyle=":", label=own)
+        axis.set(xlabel="fine-tuning step")
         title(axis, {"anchor": "8 anchors", "unified": "unified output"}.get(regime, regime))
     axes[0].set_ylabel("strict top-1 legality")
     legend_below(figure, axes)

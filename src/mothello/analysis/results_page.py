@@ -1,7 +1,7 @@
 """results/README.md: every published number beside ours, and the tested predictions, from committed results alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +10,23 @@ from matplotlib.figure import Figure
 
 from mothello.analysis import results_figures, results_many, results_probes, results_symmetry, results_transfer
 from mothello.analysis.board_figure import boards_figure, reading_boards
-from mothello.analysis.cells import Expected, cell_table, select
+from mothello.analysis.cells import MIRRORS, Expected, cell_table, select
 from mothello.analysis.heatmaps import ordered_maps, scale
-from mothello.analysis.markdown import image, ours, over_seeds, table
+from mothello.analysis.markdown import image, mean, measured, table
 from mothello.analysis.results_cost import cost_table
 from mothello.analysis.results_predictions import predictions
 from mothello.analysis.results_table1 import table_1
-from mothello.analysis.results_text import absent_text, conclusions, opening_text, setting_text
+from mothello.analysis.results_text import absent_text, budget_text, conclusions, opening_text, setting_text
 from mothello.analysis.runs import Run, find_runs
 from mothello.analysis.tables import alignment_table
 from mothello.rundir import write_whole
 
-COST_NOTE = (
-    "Minutes of processes, of which as many ran side by side as the machine has cores. Runs that several studies share "
-    "are counted in each of them."
-)
 RESULTS = Path(__file__).parents[3] / "results"
 """Of this checkout."""
 SCALES = {
     "paper": "the published board and model on a GPU",
     "mini": "a small board and model, two CPU cores; published numbers are compared in direction and order only",
 }
-MIRRORS = {
-    "anchor_4": "true anchors", "mirror_rot180": "linked by rot180", "mirror_main": "linked by main",
-    "mirror_anti": "linked by anti", "mirror_columns": "linked by columns",
-}  # fmt: skip
-PLACES = {
-    "anchor_1": "1 off", "anchor_1_main": "1 main", "anchor_1_anti": "1 anti", "anchor_2": "2 off",
-    "anchor_2_main": "2 main", "anchor_2_each": "one on each",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,6 +36,8 @@ class Study:
     name: str
     question: str
     cells: Mapping[str, Expected]
+    planned: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """The seeds that are asked for at this scale, by cell."""
 
 
 class _Page:
@@ -58,16 +48,20 @@ class _Page:
         self.runs = {study.name: select(runs, study.cells) for study in studies}
         self.cells = {name: cell_table(of) for name, of in self.runs.items()}
         self.every = pd.concat(list(self.cells.values())).drop_duplicates("run")
-        self.questions = {s.name: s.question for s in studies}
+        self.questions = {study.name: study.question for study in studies}
+        self.planned: dict[str, list[int]] = {}
+        for study in studies:
+            for cell, seeds in study.planned.items():
+                self.planned[cell] = sorted({*self.planned.get(cell, []), *seeds})
+        self.asked = {study.name: study.planned for study in studies}
 
     def add(self, *blocks: str) -> None:
         self.text += [block for block in blocks if block]
 
     def begin(self, study: str, heading: str) -> pd.DataFrame:
         """A section's heading and question; its cells."""
-        self.add(
-            f"### {heading}", f"*{self.questions[study]}* `python scripts/study.py +study={study} scale={self.scale}`"
-        )
+        command = f"`python scripts/study.py +study={study} scale={self.scale}`"
+        self.add(f"### {heading}", f"*{self.questions[study]}* {command}", budget_text(self.runs[study]))
         return self.cells[study]
 
     def figure(self, drawn: Figure, name: str, caption: str) -> None:
@@ -97,13 +91,13 @@ def _scale(name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) 
     tuned, images = results_transfer.transfer_rows(page.runs["finetune"]), image_agreement(page.runs["mirror_anchors"])
     page.add(setting_text(page.runs, page.every), conclusions(page.cells, page.every, tuned))
     page.add("### Predictions", "Written down before the runs: [predictions.md](predictions.md).")
-    page.add(predictions(page.cells, images, tuned))
+    page.add(predictions(page.cells, images, tuned, page.planned))
     _table_1(page)
     _symmetry(page)
     _many(page)
     _transfer(page)
     _probes(page)
-    page.add("### What it cost", cost_table(page.runs), COST_NOTE)
+    page.add("### What it cost", cost_table(page.runs))
     return page.text
 
 
@@ -118,11 +112,15 @@ def image_agreement(runs: Sequence[Run]) -> dict[str, float]:
 
 def _table_1(page: _Page) -> None:
     cells = page.begin("table1", "Table 1: how many anchors align two languages")
-    page.add(table_1(cells))
+    page.add(table_1(cells, page.planned))
     if cells.raw.notna().any():
         caption = "Cells read right across languages by number of anchors; every seed a point, bars are means."
         page.figure(results_figures.anchor_figure(cells), "table1", caption)
     page.add("Naive atomic pairs, seed by seed:", results_symmetry.naive_table(cells))
+    naive = cells[(cells.cell == "naive") & cells.winner.isin(MIRRORS)].sort_values("recovered", ascending=False)
+    if len(naive):
+        run = next(run for run in page.runs["table1"] if str(run.path) == naive.run.iloc[0])
+        _boards(page, run, naive.winner.iloc[0], "naive_boards", "Two languages without a common token: boards")
 
 
 def _symmetry(page: _Page) -> None:
@@ -131,35 +129,34 @@ def _symmetry(page: _Page) -> None:
         image_agreement(page.runs["mirror_anchors"]),
     )
     page.add(results_symmetry.verdict(cells), results_symmetry.mirror_table(cells, images))
+    page.add(results_symmetry.control_table(cells, page.cells["table1"]))
     if cells.raw.notna().any():
         caption = "Accuracy across languages under each map of the opening's group, by what the four anchors link."
-        page.figure(results_figures.map_figure(cells, MIRRORS, images), "mirror_anchors", caption)
-    _mirrored_boards(page)
+        page.figure(results_figures.map_figure(cells, results_symmetry.MIRROR_NAMES, images), "mirror_anchors", caption)
+    for run in page.runs["mirror_anchors"]:
+        if (g := run.name.removeprefix("mirror_")) in MIRRORS and _boards(page, run, g, "mirrored_boards", "Boards"):
+            break
     cells = page.begin("anchor_placement", "Where an anchor lies")
     page.add(results_symmetry.placement_table(cells))
     if cells.raw.notna().any():
         caption = "Accuracy across languages under each map, by the anchors' number and place."
-        page.figure(results_figures.map_figure(cells, PLACES, images), "anchor_placement", caption)
+        page.figure(results_figures.map_figure(cells, results_symmetry.PLACES, images), "anchor_placement", caption)
 
 
-def _mirrored_boards(page: _Page) -> None:
-    """Boards of one mirrored run, as read and through its map."""
-    for run in page.runs["mirror_anchors"]:
-        g = run.name.removeprefix("mirror_")
-        if run.probe is None or not run.probe.get("examples") or g not in results_symmetry.MAPS[1:]:
-            continue
-        drawn = boards_figure([reading_boards(example, through=g) for example in run.probe["examples"]])
-        caption = (
-            f"Boards as the first language's probe reads them, `{run.name}` seed {run.seed}; framed cells are wrong."
-        )
-        page.figure(drawn, "mirrored_boards", caption)
-        return
+def _boards(page: _Page, run: Run, g: str, name: str, what: str) -> bool:
+    """Boards of one run, as read and through the map g; whether there are any."""
+    if run.probe is None or not run.probe.get("examples"):
+        return False
+    drawn = boards_figure([reading_boards(example, through=g) for example in run.probe["examples"]])
+    caption = f"{what} as the first language's probe reads them, `{run.name}` seed {run.seed}; framed cells are wrong."
+    page.figure(drawn, name, caption)
+    return True
 
 
 def _many(page: _Page) -> None:
     cells = page.begin("many_languages", "Many naive languages")
     page.add(
-        results_many.claim_table(cells, page.runs["many_languages"]),
+        results_many.claim_table(cells, page.runs["many_languages"], page.asked["many_languages"]),
         results_many.many_table(cells, page.runs["many_languages"]),
     )
     for run in page.runs["many_languages"]:
@@ -180,13 +177,14 @@ def _many(page: _Page) -> None:
 
 
 def _transfer(page: _Page) -> None:
-    page.begin("finetune", "Fine-tuning on one language")
+    cells = page.begin("finetune", "Fine-tuning on one language")
     rows = results_transfer.transfer_rows(page.runs["finetune"])
-    page.add(results_transfer.transfer_table(rows))
+    page.add(results_transfer.transfer_table(rows, page.planned))
     rows = rows[rows.kind == "atomic"]
     if len(rows):
-        caption = "The atomic pair before and after fine-tuning on one language; dotted: its own tokens only."
+        caption = "The atomic pair while it is fine-tuned on one language, every seed; dotted: its own tokens only."
         page.figure(results_figures.change_figure(rows), "finetune", caption)
+    page.add(results_transfer.prefix_table(cells))
 
 
 def _probes(page: _Page) -> None:
@@ -208,7 +206,12 @@ def _legality(page: _Page) -> str:
     of = page.every[page.every.strict.notna()]
     rows: list[list[Any]] = []
     for name, group in of.groupby("cell", sort=False):
-        numbers = [ours(over_seeds(group[key])) for key in ("legal", "strict", "lenient")]
+        own = measured(group, "legal") if group.prefix.ne("").all() else "the same"
+        numbers = [mean(group.chance), measured(group, "strict"), measured(group, "lenient"), own]
         rows.append([name, len(group), *numbers])
-    head = ["cell", "seeds", "strict, own training distribution", "strict, all games", "either colour, all games"]
-    return "Legality, strict and as published:\n\n" + table(head, rows) if rows else ""
+    head = ["cell", "seeds", "chance, strict", "strict", "either colour", "strict, own training distribution"]
+    what = (
+        "Legality on games of every opening, strict and as published; models of one opening also on that opening, by "
+    )
+    what += "the estimate that training makes on held-out games. Chance: any empty square."
+    return f"{what}\n\n{table(head, rows)}" if rows else ""

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from mothello.analysis.markdown import decimal, over_seeds, table
+from mothello.analysis.cells import MAPS
+from mothello.analysis.markdown import decimal, mean, over_seeds, table
 from mothello.analysis.results_table1 import winners
 from mothello.analysis.words import NOT_REACHED
 
-MAPS = ("identity", "rot180", "main", "anti")
 NOTHING = "Not run yet."
 NEAR_TRUE = 0.05
 """How far below true anchors the mirrored ones may read (prediction 1.2)."""
@@ -19,6 +19,15 @@ LEFT = {
     "anchor_1_main": {"identity", "main"}, "anchor_2_main": {"identity", "main"}, "anchor_1_anti": {"identity", "anti"},
 }  # fmt: skip
 """The maps that anchors leave."""
+MIRROR_NAMES = {
+    "anchor_4": "true anchors", "mirror_rot180": "rot180", "mirror_main": "main", "mirror_anti": "anti",
+    "mirror_columns": "columns",
+}  # fmt: skip
+PLACES = {
+    "anchor_1": "1, off the diagonals", "anchor_1_main": "1, on main", "anchor_1_anti": "1, on anti",
+    "anchor_2": "2, off the diagonals", "anchor_2_main": "2, on main", "anchor_2_each": "2, one on each diagonal",
+}  # fmt: skip
+"""The cells of mirror_anchors and anchor_placement, in words."""
 
 
 def held(value: bool | None) -> str:
@@ -50,27 +59,57 @@ def true_anchors(cells: pd.DataFrame) -> float | None:
 
 
 def mirror_table(cells: pd.DataFrame, images: Mapping[str, float]) -> str:
-    """Every run of mirror_anchors with the three predictions. images: agreement of boards with their image."""
-    true = true_anchors(cells)
+    """Every run whose anchors tell a map of the group, with the three predictions. images: agreement of boards with
+    their image."""
+    true, of = true_anchors(cells), linked(cells)
     head = [
         "anchors link s with", "seed", "strict", *MAPS, "own", "constant", "agreement with the image",
         "aligned through", "1.1 aligned through the map", "1.2 as true anchors", "1.3 raw like the image",
     ]  # fmt: skip
     rows = []
-    for _, row in linked(cells).iterrows():
-        image = images.get(row.told)
+    for _, row in of[of.told.isin(MAPS)].iterrows():
         numbers = [_bold(row[name], name == row.told) for name in MAPS]
-        ends = [decimal(row.own), decimal(row.constant), decimal(image), row.winner]
-        shown = [row.told, row.seed, decimal(row.legal), *numbers, *ends]
-        if image is None:
-            outcome = f"not aligned: {held(row.winner == 'none')}" if row.reached else NOT_REACHED
-            rows.append([*shown, outcome, "-", "-"])
-        else:
-            rows.append([*shown, *(held(x) for x in mirror_judgements(row, image, true))])
+        ends = [decimal(row.own), decimal(row.constant), decimal(images[row.told]), row.winner]
+        judged = (held(x) for x in mirror_judgements(row, images[row.told], true))
+        rows.append([row.told, row.seed, decimal(row.legal), *numbers, *ends, *judged])
     if not rows:
         return NOTHING
     seeds = int(cells[cells.cell == "anchor_4"].raw.notna().sum())
     return f"True anchors (`anchor_4`, {seeds} seeds) read {decimal(true)} raw.\n\n{table(head, rows)}"
+
+
+def control_judgement(row: pd.Series) -> bool | None:
+    """Whether a run whose anchors tell a map outside the group is not aligned: through none of the four maps, nor
+    through the one that they tell. None below the bar, or where that map was not measured."""
+    told = [row.told_accuracy, row.told_exchanged]
+    if not row.reached or any(pd.isna(x) for x in told):
+        return None
+    return row.winner == "none" and max(told) <= max(row.constant, row.null)
+
+
+def control_table(cells: pd.DataFrame, naive: pd.DataFrame) -> str:
+    """The negative control: anchors that tell a map which exchanges the colours of the opening. naive: the naive pairs
+    of the same budget."""
+    of = linked(cells)
+    head = [
+        "anchors link s with", "seed", "strict", *MAPS, "that map", "that map, colours exchanged", "own", "constant",
+        "other games, 95%", "not aligned",
+    ]  # fmt: skip
+    rows = [
+        [row.told, row.seed,
+         *(decimal(row[key]) for key in ("legal", *MAPS, "told_accuracy", "told_exchanged", "own", "constant", "null")),
+         held(control_judgement(row)) if row.reached else NOT_REACHED]
+        for _, row in of[~of.told.isin(MAPS)].iterrows()
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    known = naive[(naive.cell == "naive") & naive.raw.notna()]
+    beside = f" Naive pairs read {mean(known.best)} there ({winners(known)})." if len(known) else ""
+    best = mean(of[~of.told.isin(MAPS)].best)
+    return (
+        "The negative control: a map that exchanges the colours of the opening, so that no model can align through it. "
+        f"Under the best of the four maps it reads {best}.{beside}\n\n{table(head, rows)}"
+    )
 
 
 def _bold(value: float, strong: bool) -> str:
@@ -110,25 +149,36 @@ def placement_table(cells: pd.DataFrame) -> str:
         for _, row in cells[(cells.cell == name) & cells.raw.notna()].iterrows():
             shown = [decimal(row[key]) for key in ("legal", *MAPS, "own", "constant")]
             maps = ", ".join(sorted(left, key=MAPS.index))
-            rows.append([name, row.seed, *shown, row.winner, maps, held(left_judgement(row, left))])
+            rows.append([PLACES[name], row.seed, *shown, row.winner, maps, held(left_judgement(row, left))])
     return table(head, rows) if rows else NOTHING
 
 
 def left_judgement(row: pd.Series, left: set[str]) -> bool | None:
-    """Prediction 2 of a run: open where it is not aligned or below the bar."""
-    return None if row.winner == "none" or not row.reached else row.winner in left
+    """Prediction 2 of a run: open where it is below the bar or not aligned in both directions through one map."""
+    return row.winner in left if row.winner in MAPS and row.reached else None
 
 
 def naive_table(cells: pd.DataFrame) -> str:
     """Every naive atomic pair: which map won."""
-    head = ["seed", "strict", *MAPS, "own", "constant", "unrelated games", "aligned through", "recovered"]
+    head = [
+        "seed",
+        "strict",
+        *MAPS,
+        "own",
+        "best map, random weights",
+        "constant",
+        "other games, 95%",
+        "aligned through",
+        "recovered",
+    ]
     of = cells[(cells.cell == "naive") & cells.raw.notna()]
     rows = [
-        [row.seed, *(decimal(row[key]) for key in ("legal", *MAPS, "own", "constant", "null")), row.winner,
-         f"{row.recovered:.0%}"]
+        [row.seed, *(decimal(row[key]) for key in ("legal", *MAPS, "own", "random_across", "constant", "null")),
+         row.winner, f"{row.recovered:.0%}"]
         for _, row in of.iterrows()
     ]  # fmt: skip
     if not rows:
         return NOTHING
-    note = "recovered: how far the best map gets from the best constant to what the probe reads in its own language"
+    note = "recovered: how far the best map gets from the best constant to what the probe reads in its own language; "
+    note += "other games: the best of the four maps on readings paired with other games"
     return f"{len(of)} seeds, aligned through: {winners(of)}.\n\n{table(head, rows)}\n\n*{note}.*"

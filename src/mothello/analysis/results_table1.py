@@ -1,36 +1,40 @@
 """The page's Table 1: alignment by number of anchors, published beside ours, raw and up to a symmetry."""
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 
-from mothello.analysis.cells import BAR
-from mothello.analysis.markdown import decimal, ours, over_seeds, table
+from mothello.analysis.cells import BAR, MIRRORS
+from mothello.analysis.markdown import decimal, mean, measured, middle, out_of, over_seeds, table
 from mothello.analysis.published import TABLE_1
-from mothello.analysis.words import NOT_RUN, WITHIN, Judged, band, judge, near
+from mothello.analysis.words import BANDS, NOT_RUN, WITHIN, Judged, band, judge, near
 
 PUBLISHED_OWN, PUBLISHED_CONSTANT = 0.97, 0.623
 """What published probes read in their own language, and the best constant on 8x8: the ends of the published scale."""
 UNALIGNED = (0.53, 0.61)
-"""Published levels of pairs that are not aligned: a half turn or an unrelated game, and a reflection."""
+"""Published levels of two atomic languages that are not aligned: a half turn or an unrelated game, and a reflection."""
 BAND_NAMES = ("not aligned", "partly aligned", "aligned")
-PARTLY = 0.8
-"""Share recovered below which an aligned pair is called partly aligned."""
+PARTLY = BANDS[1]
+"""Share recovered up to which an aligned pair is called partly aligned."""
+ATOMIC = "atomic + atomic"
 
 
-def table_1(cells: pd.DataFrame) -> str:
-    """A row per published number and the unified regime, which has none."""
+def table_1(cells: pd.DataFrame, planned: Mapping[str, Sequence[int]]) -> str:
+    """A row per published number and the unified regime, which has none. planned: the seeds of every cell."""
     head = [
-        "pair", "anchors", "published", "raw", "best map", "own", "constant", "random weights", "aligned through",
-        "seeds", "legal: strict / either colour", "word", "why",
+        "pair", "anchors", "published", "raw", "best map", "own", "best map, random weights", "own, random weights",
+        "constant", "layer",
+        "aligned through", "seeds", "legal: strict / either colour", "word", "why",
     ]  # fmt: skip
     rows = []
     for pair, published in TABLE_1.items():
         for count, text in published.items():
             of = _cell(cells, pair, count)
-            judged = _judged(float(text), of, naive=count == 0)
-            rows.append([pair, count, text, *_numbers(of), judged.word, judged.reason])
+            judged = _judged(float(text), of, pair, naive=count == 0)
+            rows.append([pair, count, text, *_numbers(of, planned, count == 0), judged.word, judged.reason])
         unified = cells[(cells.pair == pair) & (cells.role == "unified")]
         if len(unified):
-            rows.append([pair, "0, unified output", "aligned", *_numbers(unified), *_unified(unified)])
+            rows.append([pair, "0, unified output", "aligned", *_numbers(unified, planned), *_unified(unified)])
     return table(head, rows)
 
 
@@ -39,27 +43,31 @@ def _cell(cells: pd.DataFrame, pair: str, count: int) -> pd.DataFrame:
     return of[of.role == ("anchor" if count else "naive")]
 
 
-def _numbers(of: pd.DataFrame) -> list[str]:
-    columns = ("raw", "best", "own", "constant", "random_weights")
-    numbers = [ours(over_seeds(of[name])) for name in columns]
-    strict, lenient = (ours(over_seeds(of[name])) for name in ("strict", "lenient"))
-    mark = "" if of.reached.all() else f" ({int((~of.reached.astype(bool)).sum())} below the bar)"
-    return [*numbers, winners(of), str(int(of.raw.notna().sum())), f"{strict} / {lenient}{mark}"]
+def _numbers(of: pd.DataFrame, planned: Mapping[str, Sequence[int]], naive: bool = False) -> list[str]:
+    across = [middle(of[name]) if naive else measured(of, name) for name in ("raw", "best")]
+    ends = [measured(of, "own"), *(mean(of[name]) for name in ("random_across", "random_weights", "constant"))]
+    layers = " ".join(str(int(x)) for x in sorted(of.layer.dropna().unique())) or "-"
+    known = of[of.raw.notna()]
+    seeds = out_of(len(known), sum(len(planned.get(cell, ())) for cell in known.cell.unique()))
+    strict, lenient = (measured(of, name) for name in ("strict", "lenient"))
+    counted = {"below the bar": int((~of.reached.astype(bool)).sum()), "not measured": int(of.strict.isna().sum())}
+    mark = ", ".join(f"{n} {what}" for what, n in counted.items() if n)
+    return [*across, *ends, layers, winners(of), seeds, f"{strict} / {lenient}{mark and f' ({mark})'}"]
 
 
 def winners(of: pd.DataFrame) -> str:
     """How many seeds are aligned through which map, such as "2 identity, 1 main (partly)"."""
     known = of[of.winner.notna()]
-    partly = known.winner.where(known.winner.eq("none") | (known.recovered >= PARTLY), known.winner + " (partly)")
+    partly = known.winner.where(known.winner.eq("none") | (known.recovered > PARTLY), known.winner + " (partly)")
     return ", ".join(f"{n} {name}" for name, n in partly.value_counts().items()) or "-"
 
 
 def mirrored(of: pd.DataFrame) -> pd.DataFrame:
     """The seeds that are aligned through a map other than the identity."""
-    return of[of.winner.isin(["rot180", "main", "anti"])]
+    return of[of.winner.isin(MIRRORS)]
 
 
-def _judged(published: float, of: pd.DataFrame, naive: bool) -> Judged:
+def _judged(published: float, of: pd.DataFrame, pair: str, naive: bool) -> Judged:
     known = of[of.raw.notna()]
     if known.empty:
         return Judged(NOT_RUN)
@@ -67,23 +75,40 @@ def _judged(published: float, of: pd.DataFrame, naive: bool) -> Judged:
     if 2 * len(mirrors) > len(known):
         share = f"{len(mirrors)} of {len(known)} seeds aligned up to a symmetry"
         changed = f"{share} ({winners(mirrors)}), best map {decimal(float(mirrors.best.mean()))}"
-    agrees, reason = _agrees(published, known, naive)
+    agrees, reason = _agrees(published, known, pair, naive)
     return judge(reached=bool(known.legal.mean() >= BAR), agrees=agrees, changed=changed, reason=reason)
 
 
-def _agrees(published: float, of: pd.DataFrame, naive: bool) -> tuple[bool, str]:
+def _agrees(published: float, of: pd.DataFrame, pair: str, naive: bool) -> tuple[bool, str]:
     """Whether ours says the same, and what it says instead. Naive pairs are judged by the seed in the middle: a mean
     over pairs that aligned and pairs that did not is the accuracy of none of them."""
     raw = over_seeds(of.raw)
     assert raw is not None
     seen = float(of.raw.median()) if naive else raw.mean
-    which = f"; aligned through: {winners(of)}"
+    through = f"; aligned through: {winners(of)}"
     if bool((of.board == "8x8").all()):
-        good = any(abs(level - seen) <= WITHIN for level in UNALIGNED) if naive else near(published, raw)
-        return good, f"{decimal(seen)}, not {decimal(published, 2)}{which}"
+        levels = (published, *(UNALIGNED if pair == ATOMIC else ()))
+        good = any(abs(level - seen) <= WITHIN for level in levels) if naive else near(published, raw)
+        return (
+            good,
+            f"{decimal(seen)}, not {decimal(published, 2)}{through}. Likely: {of.games.iloc[0]:,} games, not 180 M",
+        )
     theirs = band(published, PUBLISHED_CONSTANT, PUBLISHED_OWN)
     found = band(seen, float(of.constant.mean()), float(of.own.mean()))
-    return theirs == found, f"{BAND_NAMES[found]}, published {BAND_NAMES[theirs]}{which}"
+    likely = _more(of) if found > theirs else _less(of)
+    return theirs == found, f"{BAND_NAMES[found]}, published {BAND_NAMES[theirs]}{through}. Likely: {likely}"
+
+
+def _more(of: pd.DataFrame) -> str:
+    """Why ours would be aligned where the published pair was not."""
+    size = int(str(of.board.iloc[0]).partition("x")[0])
+    return f"a smaller board, where a move is one of {size * size - 4} and not of 60; another optimizer"
+
+
+def _less(of: pd.DataFrame) -> str:
+    """Why the published pair would be aligned where ours is not."""
+    layers, games = of.layers.iloc[0], of.games.iloc[0]
+    return f"{layers:.0f} layers and {games:,} games, not 8 layers and 180 M games"
 
 
 def _unified(of: pd.DataFrame) -> list[str]:

@@ -1,16 +1,33 @@
 """The words of results/README.md: how it opens, what a scale is, and the conclusions with their numbers."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from mothello.analysis import results_symmetry, results_transfer
 from mothello.analysis.cells import BAR
-from mothello.analysis.markdown import decimal, ours, over_seeds, table
+from mothello.analysis.markdown import decimal, mean, middle, over_seeds, table
 from mothello.analysis.published import LINK, SOURCE
 from mothello.analysis.results_table1 import winners
 from mothello.analysis.runs import Run
-from mothello.analysis.words import WORDS
+from mothello.analysis.words import ALIGNED, WORDS
+
+GLOSSARY = """\
+* **Languages.** An *atomic* language has one token a move, a *split* one one to three, a *compositional* one two,
+  for column and row. A *naive* pair shares no token; *anchors* are moves whose token both share; with *unified
+  output* both answer in one vocabulary.
+* **Accuracies** are shares of cells that an MLP probe, fitted on one language, reads in another, both directions
+  averaged, at the non-final layer with the best accuracy in its *own* language. *Constant*: the most frequent state
+  of each cell at each ply. *Random weights*: the same probes on a model that was never trained.
+* **Maps.** The coloured opening stays the same under four of the board's symmetries: the *identity*, the half turn
+  *rot180*, and the reflections in the diagonals, *main* and *anti* (*columns*, a with h, exchanges its colours).
+  *Raw* is read under the identity, *best map* under the best of the four.
+* **Legality** is strict: the most likely next move is legal for the side to move. *Either colour*: the published
+  criterion.
+* **Intervals.** [95% over seeds] (t, from three seeds on; bootstrap from ten); below three seeds {95% over games of
+  each model, from the least to the most}. Naive pairs fall into kinds: theirs are the median and (the least to the
+  most)."""
 
 
 def opening_text() -> str:
@@ -19,13 +36,11 @@ def opening_text() -> str:
         [
             "# The mOthello study: published numbers beside ours",
             "Made by `make results` from the run folders beside this page; nothing is typed in by hand. "
-            f"Published: [{SOURCE}]({LINK}). Accuracies are shares of cells that an MLP probe, fitted on one language, "
-            "reads in another, both directions averaged, at the non-final layer with the best own accuracy; *raw* "
-            "under the identity, *best map* under the best of the four maps that fix the opening. Brackets: 95% "
-            "interval over seeds (t; none below three seeds). Legality is strict: legal for the side to move; *either "
-            "colour* is the published criterion.",
-            "Predictions that were written down before the runs: [predictions.md](predictions.md).",
+            f"Published: [{SOURCE}]({LINK}). Predictions that were written down before the runs: "
+            "[predictions.md](predictions.md).",
+            GLOSSARY,
             words,
+            ALIGNED,
         ]
     )
 
@@ -58,9 +73,23 @@ def setting_text(runs: Mapping[str, Sequence[Run]], every: pd.DataFrame) -> str:
         for cell, seed, legal in zip(below.cell, below.seed, below.legal, strict=True)
     )
     return (
-        f"{boards}; {shapes}; {len(every)} runs on {devices}, torch {torches}. The budget of each study is fixed. "
-        f"Runs below {BAR:.0%} strict legality on their own training distribution: {marked or 'none'}."
+        f"{boards}; {shapes}; {len(every)} runs on {devices}, torch {torches}. The budget of each study is fixed, and "
+        f"cells below the bar are marked, never trained longer. Runs below {BAR:.0%} strict legality on their own "
+        f"training distribution: {marked or 'none'}."
     )
+
+
+def budget_text(runs: Sequence[Run]) -> str:
+    """How long the runs of a study were trained, and what their probes were fitted on."""
+    if not runs:
+        return ""
+    every = [run.config["data"] for run in runs]
+    budgets = Counter((round(data["games"] * data.get("epochs", 1)), data["batch_size"]) for data in every)
+    said = [f"{games:,} games in steps of {batch} ({n} runs)" for (games, batch), n in sorted(budgets.items())]
+    probes = [run.probe for run in runs if run.probe is not None]
+    fits = {(probe["config"]["probe"]["games"], probe["games"]) for probe in probes}
+    said += [f"probes fitted on {games:,} games and scored on {tested:,}" for games, tested in sorted(fits)]
+    return f"Budget: {'; '.join(said)}."
 
 
 def conclusions(cells_of: Mapping[str, pd.DataFrame], every: pd.DataFrame, tuned: pd.DataFrame) -> str:
@@ -70,10 +99,10 @@ def conclusions(cells_of: Mapping[str, pd.DataFrame], every: pd.DataFrame, tuned
     if len(naive):
         aligned = naive[naive.winner != "none"]
         lines.append(
-            f"* **Naive pairs.** Raw, a probe reads {ours(over_seeds(naive.raw))} of the other language's cells (best "
-            f"constant {decimal(naive.constant.mean())}); under the best map of the opening's group "
-            f"{ours(over_seeds(naive.best))}, in its own language {ours(over_seeds(naive.own))}. {len(aligned)} of "
-            f"{len(naive)} seeds are aligned: {winners(naive)}."
+            f"* **Naive pairs.** {len(aligned)} of {len(naive)} seeds align without a common token, wholly or partly: "
+            f"{winners(naive)}. Raw, a probe reads {middle(naive.raw)} of the other language's cells (best constant "
+            f"{mean(naive.constant)}); under the best map {middle(naive.best)} (random weights: "
+            f"{mean(naive.random_across)}), in its own language {mean(naive.own)}."
         )
     if len(cells_of["mirror_anchors"]):
         lines.append(f"* **Mirror anchors.** {results_symmetry.verdict(cells_of['mirror_anchors'])}")

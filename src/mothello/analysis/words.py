@@ -13,15 +13,20 @@ BANDS = (0.15, 0.85)
 what the probe reads in its own language (1)."""
 REPRODUCED, CORRECTED, DIFFERS, NOT_REACHED, NOT_RUN = "reproduced", "corrected", "differs", "not reached", "not run"
 WORDS = {
-    REPRODUCED: "on the same board: the published value is in our 95% interval (no wider than .12) or within .03 of "
-    "our mean. On another board: alignment is in the same band (not aligned, partly, aligned: up to 15%, up to 85%, "
-    "above, of the way from the best constant to the probe's own language); legality moves the same way (rises, "
-    "stays within .03, falls)",
+    REPRODUCED: "on the same board: the published value is in our 95% interval over seeds (no wider than .12) or "
+    "within .03 of our mean. On another board: alignment is in the same band (not aligned, partly, aligned), legality "
+    "moves the same way (rises, stays within .03, falls)",
     CORRECTED: "reproduced, but strict or symmetry-aware scoring changes the conclusion",
     DIFFERS: "neither; the likely reason stands beside it",
     NOT_REACHED: "our models stayed below 97% strict legality on their own training distribution",
-    NOT_RUN: "no run at this scale",
+    NOT_RUN: "asked for at this scale, but not run yet",
 }
+ALIGNED = (
+    "A pair is **aligned** when its best map beats both the best constant and what the best of the four maps reads "
+    "where readings are paired with other games (95% quantile); **partly** where that is at most 85% of the way from "
+    "the best constant to what the probe reads in its own language. Bands: not aligned up to 15% of that way, partly "
+    "up to 85%, aligned above."
+)
 
 
 class Judged(NamedTuple):

@@ -9,10 +9,11 @@ from mothello.analysis.results_page import RESULTS, SCALES, Study, write_results
 from mothello.analysis.runs import Run, find_runs
 from mothello.commands.cost_table import size, table
 from mothello.commands.entry import command, folder_for
-from mothello.commands.study_plan import composed, expected
+from mothello.commands.study_plan import cells_of, composed, expected, names_of
 from mothello.config import ConfigError, ResultsCommand, StudyCommand
+from mothello.rundir import RunDir
 
-LEFT_OUT = ("checkpoints", "wandb", "log.txt", ".part-*")
+LEFT_OUT = shutil.ignore_patterns("checkpoints", "wandb", "log.txt", ".part-*", ".*.lock")
 STUDIES = ("table1", "mirror_anchors", "anchor_placement", "many_languages", "emergence", "finetune", "probes")
 """The studies of the page."""
 
@@ -25,17 +26,27 @@ def gather(folder: Path, out: Path) -> int:
         target = out / folder.name / run.path.relative_to(folder.resolve())
         part = target.with_name(f".part-{target.name}")
         shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(run.path, part, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        shutil.copytree(run.path, part, ignore=_left_out)
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
         count += 1
     return count
 
 
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Weights, locks and measurements that are still under way."""
+    statuses = (Path(folder) / name / "status.json" for name in names)
+    begun = {path.parent.name for path in statuses if path.exists() and not RunDir(path.parent).finished}
+    return LEFT_OUT(folder, names) | begun
+
+
 def study_of(name: str, scale: str) -> Study:
     """A study of the page, from its file."""
     config = composed("study", StudyCommand, [f"+study={name}", f"scale={scale}"])
-    return Study(name, config.question, expected(config))
+    planned: dict[str, list[int]] = {cell: [] for cell in cells_of(config)}
+    for cell, seed in names_of(config):
+        planned[cell].append(seed)
+    return Study(name, config.question, expected(config), planned)
 
 
 def study_runs(name: str, scale: str = "mini", out: Path = RESULTS) -> list[Run]:

@@ -35,14 +35,16 @@ def unrelated_agreement(test: BoardTargets) -> Float[Tensor, " target"]:
     return same[:, both].double().mean((1, 2))
 
 
+def image_of(classes: Int64[Tensor, "*batch cell"], board: Board, name: str) -> Int64[Tensor, "*batch cell"]:
+    """The boards under one symmetry of the square."""
+    image = torch.empty_like(classes)
+    image[..., list(cell_map(board, name))] = classes
+    return image
+
+
 def images(classes: Int64[Tensor, "*batch cell"], board: Board) -> Int64[Tensor, "map *batch cell"]:
     """The boards under each symmetry of the opening, in the order of OPENING_MAPS."""
-    moved = []
-    for name in OPENING_MAPS:
-        image = torch.empty_like(classes)
-        image[..., list(cell_map(board, name))] = classes
-        moved.append(image)
-    return torch.stack(moved)
+    return torch.stack([image_of(classes, board, name) for name in OPENING_MAPS])
 
 
 def image_agreement(test: BoardTargets, board: Board) -> Float[Tensor, "target map"]:

@@ -137,7 +137,7 @@ def _by(values: Int64[Tensor, "*batch row"], group: Int64[Tensor, " row"], n: in
     return values.new_zeros(*values.shape[:-1], n).index_add_(-1, group, values).cpu()
 
 
-def _read(probes: FittedProbes, name: str, target: str, source: int, x: Tensor, precision: Precision) -> Tensor:
+def read(probes: FittedProbes, name: str, target: str, source: int, x: Tensor, precision: Precision) -> Tensor:
     """The classes that the probes of one source read in its normalised states: int8 [layer, row, cell]."""
     module, weights = probes.modules[name], probes.weights(name, target, source)
     with torch.no_grad(), autocast(x.device, precision):
@@ -170,10 +170,10 @@ def evaluate_probes(
                 own = probes.normalize(x, source)
                 for name, tally in tallies.items():
                     for target, target_name in enumerate(TARGETS):
-                        readings = _read(probes, name, target_name, source, own, precision)
+                        readings = read(probes, name, target_name, source, own, precision)
                         tally.add(target, (source, language), readings, batch)
                         if first == 0:
                             tally.add_first(target, (source, language), readings, batch, nulls[target])
                     if shuffled and source == language:
-                        tally.add_shuffled(language, _read(probes, name, SHUFFLED, source, own, precision), batch)
+                        tally.add_shuffled(language, read(probes, name, SHUFFLED, source, own, precision), batch)
     return {name: tally.result() for name, tally in tallies.items()}
