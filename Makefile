@@ -33,18 +33,22 @@ demo: setup
 results: setup
 	@$(BIN)/python scripts/results.py
 
-PAPER := -$(BIN)/python scripts/study.py scale=paper report=
 paper: setup
-	$(PAPER) +study=table1 seeds=[0] 'parts=[naive/0,anchor_?/0,unified/0]'
-	$(PAPER) +study=many_languages seeds=[0] 'parts=[naive_20/0]'
-	$(PAPER) +study=finetune seeds=[0] 'parts=[prefix_*]'
-	$(PAPER) +study=mirror_anchors
-	$(PAPER) +study=anchor_placement
-	$(PAPER) +study=probes
-	$(PAPER) +study=table1
-	$(PAPER) +study=finetune
-	$(PAPER) +study=many_languages
-	$(BIN)/python scripts/results.py gather=[runs/paper]
+	@failed=0; study() { \
+		$(BIN)/python scripts/study.py scale=paper report= "$$@"; code=$$?; \
+		test $$code -ne 2 || exit 2; test $$code -eq 0 || failed=$$code; \
+	}; \
+	study +study=table1 'seeds=[0]' 'parts=[naive/0,anchor_?/0,unified/0]'; \
+	study +study=many_languages 'seeds=[0]' 'parts=[naive_20/0]'; \
+	study +study=finetune 'seeds=[0]' 'parts=[prefix_*]'; \
+	study +study=mirror_anchors; \
+	study +study=anchor_placement; \
+	study +study=probes; \
+	study +study=table1; \
+	study +study=finetune; \
+	study +study=many_languages; \
+	study +study=emergence; \
+	$(BIN)/python scripts/results.py 'gather=[runs/paper]' && exit $$failed
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,12 +1,15 @@
 """Proves: results.py copies finished runs whole and without weights, says what it leaves out, and never touches its source."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 
+from mothello.analysis.results_page import RESULTS, write_results
 from mothello.commands import results
-from mothello.commands.results import study_of, study_runs
+from mothello.commands.results import STUDIES, study_of, study_runs
 from mothello.rundir import RunDir
 
 OTHER = ["+experiment=naive", *TINY, "runs=runs/mini"]
@@ -25,6 +28,8 @@ def gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder,) = Path("runs/mini/naive").glob("*/seed0")
     assert run(monkeypatch, "probe", f"run={folder}", *TINY_PROBE, "causal.cases=0") == 0
     assert run(monkeypatch, "measure", f"run={folder}", *TINY_MEASURE) == 0
+    RunDir(folder / "measures" / "probe-00000000").write_status("running")
+    (folder / "measures" / ".probe-00000000.lock").touch()
     begun = RunDir(folder.parent / "seed1")
     begun.write_config({"name": "naive"})
     begun.write_status("running")
@@ -41,9 +46,11 @@ def test_runs_are_gathered_whole_and_without_weights(
     assert files(Path("runs")) == before
     assert "1 runs copied to results" in out
     copy = Path("results") / gathered.relative_to("runs")
-    kept = {name for name in files(gathered) if not name.startswith("checkpoints") and not name.endswith("log.txt")}
+    out_of_it = ("checkpoints", "measures/probe-00000000", "measures/.probe-00000000.lock")
+    kept = {name for name in files(gathered) if not name.startswith(out_of_it) and not name.endswith("log.txt")}
     assert set(files(copy)) == kept
     assert sum(name.endswith("results.json") for name in kept) == 3
+    assert not [name for name in files(copy.parents[3]) if name.endswith(".lock") or "probe-00000000" in name]
     assert sorted(path.name for path in copy.parent.iterdir()) == ["seed0"]
     assert f"left out, since no study asks for it: {copy.resolve()}" in out  # tiny: not the study's budget
     assert "No run here is one that a study asks for." in Path("results/README.md").read_text()
@@ -65,13 +72,33 @@ def test_what_cannot_be_gathered_is_told(
     assert message in capsys.readouterr().err
 
 
+COMPLETE = ("mirror_anchors",)
+"""Studies of which every part is committed."""
+
+
 def test_the_committed_runs_are_what_the_studies_ask_for() -> None:
-    """The page reads every run with its probes, and each has its baselines."""
-    for name in ("table1", "mirror_anchors"):
-        cells = study_of(name, "mini").cells
-        for found in study_runs(name):
-            assert found.name in cells
-            assert found.probe is not None, f"{name}: {found.path}"
-            head = found.probe["headline"]["mlp/absolute"]
+    """All of them, with their measurements and baselines, and nothing that is still under way."""
+    for name in STUDIES:
+        study, runs = study_of(name, "mini"), study_runs(name)
+        found = {(run.name, run.seed) for run in runs}
+        asked = {(cell, seed) for cell, seeds in study.planned.items() for seed in seeds}
+        assert found <= asked
+        assert name not in COMPLETE or found == asked
+        for one in runs:
+            assert one.probe is not None, f"{name}: {one.path}"
+            assert one.states, f"{name}: {one.path}"
+            assert bool(one.transfers) == (study.cells[one.name].transfer is not None), f"{name}: {one.path}"
+            head = one.probe["headline"]["mlp/absolute"]
             assert 0.55 < head["constant"] < 0.65
             assert 0.6 < head["random_weights"] < 0.8
+    statuses = [json.loads(path.read_text())["status"] for path in (RESULTS / "mini").rglob("status.json")]
+    assert set(statuses) == {"ok"}
+    assert not [path for path in (RESULTS / "mini").rglob("*") if path.name.endswith((".lock", ".pt", ".safetensors"))]
+    assert sum(path.stat().st_size for path in (RESULTS / "mini").rglob("*") if path.is_file()) < 40e6
+
+
+def test_the_committed_page_is_what_the_committed_runs_say(tmp_path: Path) -> None:
+    """A page of another day, or one that was mended by hand, fails here."""
+    shutil.copytree(RESULTS / "mini", tmp_path / "mini")
+    page = write_results(tmp_path, {"mini": [study_of(name, "mini") for name in STUDIES]})
+    assert page.read_text() == (RESULTS / "README.md").read_text(), "say: make results"

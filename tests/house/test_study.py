@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,30 @@ def test_overrides_are_taken_in_order() -> None:
     told = listed("train", ["data.games=128", "data.batch_size=32"])
     assert part_of(study("+study=many_languages", told), "naive_8", 0).train.data.games == 128  # the command line's
     assert part_of(study("+study=finetune", "scale=paper"), "prefix_naive", 0).train.data.epochs == 40
+
+
+def test_the_published_scale_is_the_papers_with_nine_passes() -> None:
+    for name, cell in (("table1", "naive"), ("finetune", "prefix_naive"), ("emergence", "naive_2m")):
+        paper, published = (part_of(study(f"+study={name}", f"scale={x}"), cell, 0) for x in ("paper", "published"))
+        assert published.train.data.epochs == (40 if name == "finetune" else 9)
+        assert published.train.data.games == paper.train.data.games
+        assert published.probe.run.startswith("runs/published/")
+        assert replace(published.probe, run="") == replace(paper.probe, run="")
+    config = study("+study=table1", "scale=published")
+    assert names_of(config) == names_of(study("+study=table1", "scale=paper"))
+
+
+def test_a_study_for_a_gpu_stops_at_once_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for more in ([], ["dry_run=true"], ["parts=[mirror_main/0]"]):
+        assert run(monkeypatch, "study", "+study=mirror_anchors", "scale=paper", *more) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: device: cuda was asked for, but no CUDA device is present")
+        assert """'train=["device=cpu"]' 'probe=["device=cpu"]'""" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_cells_that_are_alike_are_the_same_runs_in_every_study() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mothello.analysis.regimes import anchors, role
@@ -19,7 +20,8 @@ CELLS = [
     "cell", "seed", "board", "pair", "role", "anchors", "prefix", "games", "layers", "legal", "reached", "strict",
     "lenient", "chance", "layer", "own", "raw", "best", "recovered", "winner", "aligned", "pairs", "null", "constant",
     "random_weights", "random_across", "identity", "rot180", "main", "anti", "own_low", "own_high", "raw_low",
-    "raw_high", "best_low", "best_high", "consistency", "told_accuracy", "told_exchanged", "run",
+    "raw_high", "best_low", "best_high", "consistency", "told_kept", "told_exchanged",
+    "outside_kept", "outside_exchanged", "run",
 ]  # fmt: skip
 """strict, lenient, chance: legality as measured on games of every opening; legal: strict legality on the training
 distribution, which is the same where no opening was given, else the estimate that training made on its held-out games.
@@ -28,8 +30,9 @@ share of the way from the best constant to own; winner: the map through which al
 pair is, "mixed" where only some are, or through different maps); identity .. anti: mean accuracy under each map; null:
 95% quantile of the best of the four maps on readings paired with other games, mean over pairs; random_weights,
 random_across: own and best on a model never trained; own_low .. best_high: 95% intervals over games; consistency: share
-of aligned pairs whose map the others imply; told_accuracy, told_exchanged: under the map that anchors tell where it is
-outside the group, colours as they are and exchanged. Probes: MLP, absolute colours, the headline's layer."""
+of aligned pairs whose map the others imply; outside_kept, outside_exchanged: accuracy under the best of the four
+maps outside the group, with the colours of the image as they are and exchanged; told_kept, told_exchanged: under the one
+that anchors tell. Probes: MLP, absolute colours, the headline's layer."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +121,27 @@ def _alignment(run: Run) -> dict[str, Any]:
     row["winner"] = through if winners else "none"
     row["recovered"] = (row["best"] - row["constant"]) / (row["own"] - row["constant"])
     row["consistency"] = head["classes"]["consistency"]
-    told = (probe.get("told") or {}).get("mlp/absolute") or {}
-    row |= {"told_accuracy": told.get("accuracy"), "told_exchanged": told.get("exchanged")}
     pairs = pair_values(run)
     row["null"] = float(_headline_rows(run, "null_95").value.mean())
     untrained = _headline_rows(run, "accuracy", "random_weights")
     row["random_across"] = untrained.groupby(["source", "language"]).value.max().mean()
-    return row | {str(name): float(value) for name, value in pairs.groupby("map_").value.mean().items()}
+    means = {str(name): float(value) for name, value in pairs.groupby("map_").value.mean().items()}
+    return row | means | _outside(run, probe.get("outside"))
+
+
+def _outside(run: Run, found: Mapping[str, Any] | None) -> dict[str, float]:
+    """Under the maps outside the group, mean over ordered pairs."""
+    if found is None:
+        return {}
+    told = ((run.config.get("languages") or {}).get("anchors") or {}).get("image")
+    row = {}
+    for key in ("kept", "exchanged"):
+        values = np.array(found["mlp/absolute"][key])  # [map, source, language]
+        pairs = values[:, ~np.eye(values.shape[-1], dtype=bool)]
+        row[f"outside_{key}"] = float(pairs.max(0).mean())
+        if told in found["map"]:
+            row[f"told_{key}"] = float(pairs[found["map"].index(told)].mean())
+    return row
 
 
 def _bounds(head: Mapping[str, Any]) -> dict[str, float]:

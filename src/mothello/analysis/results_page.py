@@ -24,7 +24,8 @@ from mothello.rundir import write_whole
 RESULTS = Path(__file__).parents[3] / "results"
 """Of this checkout."""
 SCALES = {
-    "paper": "the published board and model on a GPU",
+    "published": "the published board, model and budget on a GPU",
+    "paper": "the published board and model on a GPU, 1/9 of the published budget",
     "mini": "a small board and model, two CPU cores; published numbers are compared in direction and order only",
 }
 
@@ -40,12 +41,18 @@ class Study:
     """The seeds that are asked for at this scale, by cell."""
 
 
+def runs_of(study: Study, runs: Sequence[Run]) -> list[Run]:
+    """The runs of a study, with the measurements that it asks for: its seeds, and others that were measured alike."""
+    found = select(runs, study.cells)
+    return [run for run in found if run.probe is not None or run.seed in study.planned.get(run.name, [run.seed])]
+
+
 class _Page:
     """Text and figures of one scale, in order."""
 
     def __init__(self, scale_name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) -> None:
         self.scale, self.out, self.text = scale_name, out, []  # type: ignore[var-annotated]
-        self.runs = {study.name: select(runs, study.cells) for study in studies}
+        self.runs = {study.name: runs_of(study, runs) for study in studies}
         self.cells = {name: cell_table(of) for name, of in self.runs.items()}
         self.every = pd.concat(list(self.cells.values())).drop_duplicates("run")
         self.questions = {study.name: study.question for study in studies}
@@ -77,8 +84,8 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
     blocks = [opening_text()]
     for name, what in SCALES.items():
         runs = find_runs([str(out / name)]) if (out / name).is_dir() else []
-        blocks.append(f"## Scale `{name}`: {what}")
-        blocks += _scale(name, runs, studies[name], out) if runs else [absent_text(name)]
+        text = _scale(name, runs, studies[name], out) if runs else absent_text(name)
+        blocks += [f"## Scale `{name}`: {what}", *text] if text else []
     page = out / "README.md"
     write_whole(page, ("\n\n".join(blocks).rstrip() + "\n").encode())
     return page

@@ -79,36 +79,56 @@ def mirror_table(cells: pd.DataFrame, images: Mapping[str, float]) -> str:
 
 
 def control_judgement(row: pd.Series) -> bool | None:
-    """Whether a run whose anchors tell a map outside the group is not aligned: through none of the four maps, nor
-    through the one that they tell. None below the bar, or where that map was not measured."""
-    told = [row.told_accuracy, row.told_exchanged]
-    if not row.reached or any(pd.isna(x) for x in told):
-        return None
-    return row.winner == "none" and max(told) <= max(row.constant, row.null)
+    """The negative control of prediction 1: aligned through none of the four maps. None below the bar."""
+    return bool(row.winner == "none") if row.reached else None
+
+
+def outside_judgement(row: pd.Series) -> bool | None:
+    """Prediction 8: aligned through none of the maps outside the group either, which is to read no more than the best
+    constant. None below the bar, or where they were not read."""
+    read = [row.outside_kept, row.outside_exchanged]
+    return None if not row.reached or any(pd.isna(x) for x in read) else bool(max(read) <= row.constant)
 
 
 def control_table(cells: pd.DataFrame, naive: pd.DataFrame) -> str:
     """The negative control: anchors that tell a map which exchanges the colours of the opening. naive: the naive pairs
     of the same budget."""
     of = linked(cells)
+    of = of[~of.told.isin(MAPS)]
     head = [
-        "anchors link s with", "seed", "strict", *MAPS, "that map", "that map, colours exchanged", "own", "constant",
-        "other games, 95%", "not aligned",
+        "anchors link s with", "seed", "strict", *MAPS, "not aligned", "under that map", "its colours exchanged", "own",
+        "constant", "other games, 95%",
     ]  # fmt: skip
     rows = [
-        [row.told, row.seed,
-         *(decimal(row[key]) for key in ("legal", *MAPS, "told_accuracy", "told_exchanged", "own", "constant", "null")),
-         held(control_judgement(row)) if row.reached else NOT_REACHED]
-        for _, row in of[~of.told.isin(MAPS)].iterrows()
+        [row.told, row.seed, *(decimal(row[key]) for key in ("legal", *MAPS)),
+         held(control_judgement(row)) if row.reached else NOT_REACHED,
+         *(decimal(row[key]) for key in ("told_kept", "told_exchanged", "own", "constant", "null"))]
+        for _, row in of.iterrows()
     ]  # fmt: skip
     if not rows:
         return ""
     known = naive[(naive.cell == "naive") & naive.raw.notna()]
-    beside = f" Naive pairs read {mean(known.best)} there ({winners(known)})." if len(known) else ""
-    best = mean(of[~of.told.isin(MAPS)].best)
+    beside = f"; naive pairs {mean(known.best)} ({winners(known)})" if len(known) else ""
+    text = (
+        "The negative control, a map that does not fix the opening but exchanges its colours. Under the best of the four "
+        f"maps that do, these pairs read {mean(of.best)}{beside}: not aligned, as predicted. {_control_found(of)}"
+    )
+    return f"{text}\n\n{table(head, rows)}"
+
+
+def _control_found(of: pd.DataFrame) -> str:
+    """What the map itself says, which no prediction asked for."""
+    read = of[of.told_kept.notna()]
+    through = read[read.told_kept > read[["constant", "null"]].max(axis=1)]
+    if read.empty:
+        return "The map itself was not read."
+    if through.empty:
+        return "Nor do they align through that map itself."
     return (
-        "The negative control: a map that exchanges the colours of the opening, so that no model can align through it. "
-        f"Under the best of the four maps it reads {best}.{beside}\n\n{table(head, rows)}"
+        f"But read under that map itself, {len(through)} of {len(read)} are aligned ({mean(through.told_kept)}): anchors tie "
+        "two languages through a map that does not fix the opening, too. Which discs a move flips is the same in every "
+        "mirror, and only the four discs of the opening differ. So this control says nothing against anchors; without "
+        "them it is the opening that decides (prediction 8)."
     )
 
 
@@ -170,6 +190,8 @@ def naive_table(cells: pd.DataFrame) -> str:
         "other games, 95%",
         "aligned through",
         "recovered",
+        "maps outside the group",
+        "the same, colours exchanged",
     ]
     of = cells[(cells.cell == "naive") & cells.raw.notna()]
     rows = [

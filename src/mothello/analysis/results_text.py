@@ -45,13 +45,15 @@ def opening_text() -> str:
     )
 
 
-def absent_text(name: str) -> str:
-    if name == "paper":
-        return (
-            "No runs of this scale are committed. The queue is one command, `make paper`, in resumable pieces; what a "
-            "piece costs, by arithmetic, is in [../docs/paper.md](../docs/paper.md)."
-        )
-    return "No runs here."
+def absent_text(name: str) -> list[str]:
+    """What stands for a scale without runs; nothing where it can be left out."""
+    if name != "paper":
+        return []
+    text = (
+        "No runs of this scale are committed. The queue is one command, `make paper`, in resumable pieces; what a "
+        "piece costs, by arithmetic, and its first minutes on a CPU: [../docs/paper.md](../docs/paper.md)."
+    )
+    return [text]
 
 
 def setting_text(runs: Mapping[str, Sequence[Run]], every: pd.DataFrame) -> str:

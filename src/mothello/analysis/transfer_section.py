@@ -10,6 +10,7 @@ from mothello.analysis.material import Material
 from mothello.analysis.regimes import role
 from mothello.analysis.sections import cell
 from mothello.analysis.statistics import estimate
+from mothello.rundir import fingerprint
 
 
 def transfer_section(material: Material) -> Markup:
@@ -28,21 +29,31 @@ def transfer_section(material: Material) -> Markup:
 
 
 def _grouped(material: Material) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """Fine-tunings by regime and source language, over seeds."""
+    """Fine-tunings by regime and source language, over seeds; those of other settings apart, with their settings."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for regime, runs in material.groups.items():
-        for run in runs:
-            for transfer in run.transfers:
-                groups.setdefault((regime, transfer["source"]), []).append(transfer)
+        transfers = [transfer for run in runs for transfer in run.transfers]
+        for transfer in transfers:
+            alike = {_setting(other) for other in transfers if other["source"] == transfer["source"]}
+            label = transfer["source"] + (f", {_setting(transfer)}" if len(alike) > 1 else "")
+            groups.setdefault((regime, label), []).append(transfer)
     return groups
+
+
+def _setting(transfer: dict[str, Any]) -> str:
+    """What tells fine-tunings apart that are no seeds of one another."""
+    settings = dict((transfer.get("config") or {}).get("transfer") or {})
+    settings.pop("source", None)
+    return f"{transfer['games']:,} games ({fingerprint(settings)})"
 
 
 def _summary(material: Material) -> Markup:
     rows = []
-    for (regime, source), transfers in _grouped(material).items():
+    for (regime, label), transfers in _grouped(material).items():
+        source = transfers[0]["source"]
         for language in transfers[0]["languages"]:
             found = [t["summary"][language] for t in transfers if language in t["summary"]]
-            row: list[Text | None] = [regime, source, language + (" (source)" if language == source else "")]
+            row: list[Text | None] = [regime, label, language + (" (source)" if language == source else "")]
             row += [cell(estimate([x[key] for x in found])) for key in ("before", "after", "peak")]
             row.append(f"{estimate([x['gain'] for x in found]).mean:+.3f}")
             ratios = [x["gain_ratio"] for x in found if x.get("gain_ratio") is not None]

@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
+from tqdm import tqdm
 
 from mothello.commands.cost_measure import measure_costs
 from mothello.commands.cost_probing import Paces, measure_probes, probing_costs, transfer_costs
-from mothello.commands.cost_table import minutes, where
-from mothello.commands.cost_training import pretraining, training_costs
+from mothello.commands.cost_table import minutes, short, where
+from mothello.commands.cost_training import mean_tokens, pretraining, training_costs, training_flops
 from mothello.commands.loading import LoadedRun, family_of, games_of
 from mothello.commands.study_plan import Part, finished
 from mothello.config import (
@@ -26,25 +27,27 @@ _BUDGET = 2.0
 """Seconds for measuring the steps of one kind of run."""
 
 
-class Seconds(NamedTuple):
-    """What one run takes."""
+class Price(NamedTuple):
+    """What one run takes: seconds of its parts; tokens read and FLOPs of its training."""
 
     train: float = 0.0
     probe: float = 0.0
     measure: float = 0.0
     transfer: float = 0.0
+    tokens: float = 0.0
+    flops: float = 0.0
 
-    def but(self, done: dict[str, bool]) -> "Seconds":
-        """Without what is finished."""
-        return Seconds(*(0.0 if done[name] else value for name, value in self._asdict().items()))
+    def left(self, done: dict[str, bool]) -> dict[str, float]:
+        """Seconds of the parts that are not finished."""
+        return {name: 0.0 if done[name] else getattr(self, name) for name in done}
 
 
-def measure_run(planned: Part, device: torch.device, budget: float = _BUDGET) -> Seconds:
+def price_of(planned: Part, device: torch.device, budget: float = _BUDGET) -> Price:
     """Measured on a model with random weights, eagerly: compiling every run would take longer than it tells."""
     config = replace(planned.train, device=replace(planned.train.device, compile=Compile.never))
     family = family_of(config)
     job = pretraining(config, family, games_of(config.data, family, Split.train, config.data.games), device)
-    trained = training_costs(job, budget).seconds
+    trained, tokens = training_costs(job, budget).seconds, mean_tokens(job)
     run = LoadedRun(RunDir(""), config, family.board, family, job.model.eval(), config.data.steps)
 
     def probed(command: ProbeCommand | TransferCommand) -> Paces:
@@ -53,30 +56,45 @@ def measure_run(planned: Part, device: torch.device, budget: float = _BUDGET) ->
 
     paces, precision = probed(planned.probe), planned.probe.device.precision
     probing = probing_costs(run, planned.probe.probe, precision, planned.probe.causal, paces).seconds
-    states = measure_costs(run, planned.measure, budget).seconds
-    if planned.transfer is None:
-        return Seconds(trained, probing, states)
-    told = replace(planned.transfer, device=replace(planned.transfer.device, compile=Compile.never))
-    source = family.index(told.transfer.source or family.names[0])
-    aligned = probed(told) if told.transfer.alignment else None
-    return Seconds(trained, probing, states, transfer_costs(told, run, source, budget, aligned).seconds)
+    states, tuned = measure_costs(run, planned.measure, budget).seconds, 0.0
+    if planned.transfer is not None:
+        told = replace(planned.transfer, device=replace(planned.transfer.device, compile=Compile.never))
+        source = family.index(told.transfer.source or family.names[0])
+        aligned = probed(told) if told.transfer.alignment else None
+        tuned = transfer_costs(told, run, source, budget, aligned).seconds
+    return Price(trained, probing, states, tuned, job.games * tokens.read, training_flops(job, tokens))
 
 
 def study_table(plan: Sequence[Part], device: torch.device) -> str:
-    """A line for each run, with the minutes of its parts, and the sum. Runs that differ by their seed cost the same."""
-    known: dict[str, Seconds] = {}
-    lines, total = ["minutes   train   probe   measure   transfer   folder"], 0.0
-    for planned in plan:
-        done, key = finished(planned), fingerprint(identity(planned.train))
-        if not all(done.values()) and key not in known:
-            known[key] = measure_run(planned, device)
-        left = known.get(key, Seconds()).but(done)
-        total += sum(left)
-        train, probe, states, transfer = (
-            "done" if done[name] else minutes(value) for name, value in left._asdict().items()
-        )
+    """A line for each run, with the minutes of its parts, tokens and FLOPs, and the sum. Runs that differ by their seed
+    cost the same."""
+    known: dict[str, Price] = {}
+    keys = [fingerprint(identity(planned.train)) for planned in plan]
+    done = [finished(planned) for planned in plan]
+    open_ = {key: planned for key, planned, of in zip(keys, plan, done, strict=True) if not all(of.values())}
+    for key, planned in tqdm(open_.items(), desc="measuring", unit="cell", disable=len(open_) < 2, leave=False):
+        known[key] = price_of(planned, device)
+    head = ["minutes", "train", "probe", "measure", "transfer", "tokens", "FLOPs"]
+    rows, folders, whole = [head], ["folder"], Price()
+    for planned, key, of in zip(plan, keys, done, strict=True):
+        price = known.get(key, Price())
+        left = price.left(of)
+        parts = ["done" if of[name] else minutes(value) for name, value in left.items()]
         if planned.transfer is None:
-            transfer = ""
-        folder = where(RunDir(run_folder(planned.train)), planned.train.data.steps)
-        lines.append(f"{minutes(sum(left)):>7}{train:>8}{probe:>8}{states:>10}{transfer:>11}   {folder}")
-    return "\n".join([*lines, f"{minutes(total):>7}   in all"])
+            parts[-1] = ""
+        sizes = ["", ""] if of["train"] else [short(price.tokens), f"{price.flops:.2g}"]
+        if not of["train"]:
+            whole = whole._replace(tokens=whole.tokens + price.tokens, flops=whole.flops + price.flops)
+        whole = whole._replace(train=whole.train + sum(left.values()))
+        rows.append([minutes(sum(left.values())), *parts, *sizes])
+        folders.append(where(RunDir(run_folder(planned.train)), planned.train.data.steps))
+    rows.append([minutes(whole.train), *[""] * 4, short(whole.tokens), f"{whole.flops:.2g}"])
+    folders.append("in all, one after the other")
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    lines = [
+        "".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) + f"   {folder}"
+        for row, folder in zip(rows, folders, strict=True)
+    ]
+    place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    note = f"Steps measured eagerly on {place}, beside whatever else this machine does; compiled runs are faster."
+    return "\n".join([*lines, note])

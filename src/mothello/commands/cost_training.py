@@ -166,6 +166,11 @@ def floor_seconds(job: Training, budget: float, clock: Clock = perf_counter) -> 
     return _per_language(job, work, budget, clock)
 
 
+def training_flops(job: Training, tokens: Tokens) -> float:
+    """Of all steps, padding included."""
+    return job.games * tokens.computed * flops_per_token(job.model, int(tokens.computed))
+
+
 def _arithmetic(job: Training, tokens: Tokens, held: Memory) -> dict[str, str]:
     counts, games = parameters(job.model), job.games
     each = flops_per_token(job.model, int(tokens.computed))
@@ -175,7 +180,7 @@ def _arithmetic(job: Training, tokens: Tokens, held: Memory) -> dict[str, str]:
         "parameters": f"{counts.total:,} ({counts.without_embeddings:,} without embeddings)",
         "games": f"{games:,} in {job.data.steps:,} steps of {job.data.batch_size:,}",
         "tokens": f"{short(games * tokens.read)} read, {short(games * tokens.scored)} scored",
-        "FLOPs": f"{games * tokens.computed * each:.3g} in training, {short(each)} for each of "
+        "FLOPs": f"{training_flops(job, tokens):.3g} in training, {short(each)} for each of "
         f"{short(games * tokens.computed)} places, padding included",
         "memory": f"{size(held.peak)} at the peak, {there}: weights {size(held.weights)}, optimizer "
         f"{size(held.optimizer)}, activations {size(held.activations)}",

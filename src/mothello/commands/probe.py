@@ -25,13 +25,13 @@ from mothello.data.split import probe_corpus
 from mothello.languages.family import Family
 from mothello.model.transformer import GPT
 from mothello.othello.notation import game_text
-from mothello.othello.symmetry import OPENING_MAPS
+from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS
 from mothello.probing.baselines import best_constant, image_agreement, unrelated_agreement
 from mothello.probing.config import ProbeConfig
 from mothello.probing.crosslingual import CrossLingual, Games, accuracy, evaluate_probes
 from mothello.probing.headline import headline
+from mothello.probing.outside import outside_maps
 from mothello.probing.targets import TARGETS, BoardTargets, board_targets
-from mothello.probing.told import told_map
 from mothello.probing.train import SHUFFLED, FittedProbes, fit_probes
 from mothello.rundir import RunDir, locked
 from mothello.seeding import generator
@@ -166,12 +166,14 @@ def measure_model(
         title = "probes, random weights"
         untrained = measure(never_trained(run), family, seed, config, precision, title, shuffled=False)
     results = results_of(trained, untrained, family, config)
-    image = run.config.languages.anchors.image
-    if image not in OPENING_MAPS and len(family.languages) > 1:
+    if causal is not None and len(family.languages) > 1:
         layers = {name: results["headline"][f"{name}/absolute"]["layer"] for name in trained.probes}
         games = trained.games
-        found = told_map(model, family, trained.fitted, games.moves, games.truth, image, layers, precision)
-        results["told"] = {f"{name}/absolute": row._asdict() for name, row in found.items()}
+        outside = outside_maps(model, family, trained.fitted, games.moves, games.truth, layers, precision)
+        results["outside"] = {"map": list(OTHER_MAPS)} | {
+            f"{name}/absolute": {key: _rounded(values) for key, values in found._asdict().items()}
+            for name, found in outside.items()
+        }
     rows = list(rows_of(trained, untrained, family, config, results["headline"]))
     if causal is not None:
         edits = list(causal_rows(model, family, trained.fitted, trained.games.moves, causal, precision))

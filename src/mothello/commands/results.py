@@ -4,8 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mothello.analysis.cells import select
-from mothello.analysis.results_page import RESULTS, SCALES, Study, write_results
+from mothello.analysis.results_page import RESULTS, SCALES, Study, runs_of, write_results
 from mothello.analysis.runs import Run, find_runs
 from mothello.commands.cost_table import size, table
 from mothello.commands.entry import command, folder_for
@@ -51,7 +50,7 @@ def study_of(name: str, scale: str) -> Study:
 
 def study_runs(name: str, scale: str = "mini", out: Path = RESULTS) -> list[Run]:
     """The committed runs of a study, with the measurements that it asks for: what notebooks read."""
-    return select(find_runs([str(out / scale)]), study_of(name, scale).cells)
+    return runs_of(study_of(name, scale), find_runs([str(out / scale)]))
 
 
 def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,8 +34,9 @@ def study(config: StudyCommand) -> Path | None:
     if config.dry_run or len(wanted) > 1:
         print(heading(config, len(wanted)), flush=True)
     parts = [part_of(config, *name) for name in wanted]  # all of them, so that a mistake in the last is told now
+    device = present(parts[0])
     if config.dry_run:
-        print(study_table(parts, resolve_device(parts[0].train)), flush=True)
+        print(study_table(parts, device), flush=True)
         print(f"report: {config.report or 'none'}", flush=True)
         return None
     begun = time.monotonic()
@@ -46,11 +48,21 @@ def study(config: StudyCommand) -> Path | None:
     return page_of(config, parts) if config.report else None
 
 
+def present(part: Part) -> torch.device:
+    """The device of a study. ConfigError where it is absent: told once, not by every part."""
+    try:
+        return resolve_device(part.train)
+    except ConfigError as error:
+        told = " ".join(f"""'{script}=["device=cpu"]'""" for script in ("train", "probe", "measure", "transfer"))
+        raise ConfigError(f"{error}; of a study: {told}") from None
+
+
 def heading(config: StudyCommand, runs: int) -> str:
     """What a study is, before it begins."""
     seeds = len(config.seeds or [0])
     minutes = f", about {config.minutes * seeds:.0f} minutes on two cores" if config.minutes else ""
-    return f"study {config.name} ({config.scale}): {runs} runs{minutes}\n{config.question}".rstrip()
+    what = f"{runs} run{'s' if runs > 1 else ''}{minutes}"
+    return f"study {config.name} ({config.scale}): {what}\n{config.question}".rstrip()
 
 
 def run_part(part: Part, measures: bool = True) -> None:
@@ -88,10 +100,13 @@ def as_sweep(arguments: Sequence[str]) -> list[str] | None:
     names = [part_name(*name) for name in names_of(config)]
     if config.dry_run or (len(names) == 1 and not launcher):
         return None
-    list(parts_of(config))  # so that a mistake in the last part is told now
+    parts = list(parts_of(config))  # so that a mistake in the last part is told now
+    if launcher in ("", "basic", "joblib"):  # others run elsewhere
+        present(parts[0])
     told = [*arguments, "report=", "parts=" + ",".join(f"[{name}]" for name in names)]
     if launcher == "joblib" and not config.threads:
-        jobs = next((int(x.partition("=")[2]) for x in arguments if x.startswith("hydra.launcher.n_jobs=")), -1)
+        said = next((text.partition("=")[2] for text in arguments if text.startswith("hydra.launcher.n_jobs=")), "-1")
+        jobs = int(said) if said.isdecimal() else 0  # joblib itself judges what is no number
         told.append(f"threads={max(1, cores() // jobs) if jobs > 0 else 1}")
     return ["-m", *told]
 

@@ -69,14 +69,22 @@ def _alike(name: str, overrides: tuple[str, ...]) -> Any:
     return composed(name, SCHEMAS[name], list(overrides))
 
 
+def settings_of(config: StudyCommand) -> ScaleConfig:
+    """What the study changes at its scale."""
+    return config.at.get(config.like or config.scale, ScaleConfig())
+
+
 def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
     """Every cell by name, experiments included. ConfigError where there is none, or transfer_from names none."""
     short = {name: CellConfig(train=[f"+experiment={name}"]) for name in config.experiments}
     cells = {**short, **config.cells}
     if not cells:
         raise ConfigError("experiments: name at least one (or +study=NAME)")
-    settings = config.at.get(config.scale, ScaleConfig())
-    for key, names in (("transfer_from", config.transfer_from), (f"at.{config.scale}.cells", list(settings.cells))):
+    settings = settings_of(config)
+    for key, names in (
+        ("transfer_from", config.transfer_from),
+        (f"at.{config.like or config.scale}.cells", list(settings.cells)),
+    ):
         for name in names:
             if name not in cells:
                 raise ConfigError(f"{key}: no cell {name!r}; there are {', '.join(cells)}")
@@ -85,7 +93,7 @@ def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
 
 def names_of(config: StudyCommand) -> list[tuple[str, int]]:
     """(cell, seed) of every part that is asked for, the first seed of every cell first. ConfigError where none is."""
-    at = config.at.get(config.scale, ScaleConfig())
+    at = settings_of(config)
     seeds = {name: at.cells.get(name, cell.seeds or at.seeds or [0]) for name, cell in cells_of(config).items()}
     if config.seeds:
         seeds = {name: config.seeds if own else [] for name, own in seeds.items()}
@@ -101,20 +109,22 @@ def names_of(config: StudyCommand) -> list[tuple[str, int]]:
 def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     """Compose one part. ConfigError as the scripts themselves would give it."""
     cell = cells_of(config)[name]
-    sources = (config.recipe, config.at.get(config.scale, ScaleConfig()), cell, config)
+    sources = (config.recipe, settings_of(config), cell, config)
 
     def told(script: str) -> list[str]:
         device = [f"device.threads={config.threads}"] * bool(config.threads)
         return [*device, *(text for source in sources for text in getattr(source, script))]
 
     def measured(script: str, **own: Any) -> Any:
-        return replace(_alike(script, (*told(script), "run=-")), run=run_folder(train), **own)
+        return replace(_alike(script, (*told(script), "run=-")), run=folder, **own)
 
     where = config.runs or f"runs/{config.scale or config.name}"
     group = f"tracking.group={config.name}"
-    own = [f"name={name}", f"seed={seed}", f"runs={where}", group]
-    train = composed("train", TrainConfig, [*told("train"), *own])
-    tracking, tuned = train.tracking, None
+    try:
+        train = replace(_alike("train", (*told("train"), f"name={name}", f"runs={where}", group)), seed=seed)
+    except ValueError as error:  # a seed out of range
+        raise ConfigError(str(error)) from None
+    tracking, tuned, folder = train.tracking, None, run_folder(train)
     if name in config.transfer_from:
         tuned = measured("transfer", seed=seed, tracking=tracking)
     return Part(name, train, measured("probe", tracking=tracking), measured("measure"), tuned)
@@ -122,7 +132,7 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
 
 def finished(part: Part) -> dict[str, bool]:
     """Which stages of a part stand already, by the folders that they would write."""
-    folder = RunDir(run_folder(part.train))
+    folder = RunDir(part.probe.run)
     done = {
         "train": folder.finished,
         "probe": folder.measure("probe", identity(part.probe)).finished,
@@ -140,7 +150,7 @@ def expected(config: StudyCommand) -> dict[str, Expected]:
     found = {}
     for cell in cells_of(config):
         part = part_of(config, cell, 0)
-        run = RunDir(run_folder(part.train))
+        run = RunDir(part.probe.run)
         probe, states = run.measure("probe", identity(part.probe)), run.measure("states", identity(part.measure))
         names = [str(folder.path.relative_to(run.path)) for folder in (probe, states)]
         tuned = None if part.transfer is None else plain(part.transfer.transfer)

@@ -196,6 +196,8 @@ class StudyCommand(Overrides):
     question: str = ""
     scale: str = ""
     """Name of the scale, set by scale=NAME (configs/scale)."""
+    like: str = ""
+    """The scale whose settings in ``at`` apply; empty: its own. Set by scales that differ in their budget alone."""
     recipe: Overrides = field(default_factory=Overrides)
     """What the scale asks for."""
     at: dict[str, ScaleConfig] = field(default_factory=dict)

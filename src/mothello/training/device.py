@@ -37,7 +37,7 @@ class DeviceConfig:
     """auto, cpu, cuda, or cuda:N. Under torchrun each process takes a GPU of its own."""
     precision: Precision = Precision.auto
     threads: int = 0
-    """CPU threads, 0 for all cores (shared among the processes of torchrun)."""
+    """CPU threads; 0 for OMP_NUM_THREADS where it is set, else all cores (shared among the processes of torchrun)."""
     compile: Compile = Compile.auto
     cuda_graphs: bool = False
     """Replay a compiled step as CUDA graphs: for models too small to keep a GPU busy."""
@@ -78,7 +78,7 @@ def keep_memory() -> bool:
 def resolve(config: DeviceConfig) -> torch.device:
     """The device to use, with thread count and allocator set. ValueError when CUDA is asked for and absent."""
     keep_memory()
-    torch.set_num_threads(config.threads or max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    torch.set_num_threads(config.threads or _threads_wanted())
     if config.name == "cpu" or (config.name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
@@ -88,6 +88,14 @@ def resolve(config: DeviceConfig) -> torch.device:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return torch.device("cuda" if config.name == "auto" else config.name)
+
+
+def _threads_wanted() -> int:
+    """OMP_NUM_THREADS is a user's word, but for the processes of torchrun, where it is torchrun's."""
+    processes, told = int(os.environ.get("LOCAL_WORLD_SIZE", "0")), os.environ.get("OMP_NUM_THREADS", "")
+    if not processes and told.isdecimal() and int(told) > 0:
+        return int(told)
+    return max(1, cores() // max(1, processes))
 
 
 def cpu_has_bf16() -> bool:
