@@ -172,8 +172,7 @@ def mirrored(root: Path, main: float, columns: float, told: float | None = 0.5) 
         add(root, "mirror_main", seed, 0.55, main, count=4)
         add(root, "mirror_columns", seed, columns, count=4)
     found = cells(root)
-    outside = found.cell == "mirror_columns"
-    return found.assign(told_accuracy=0.45, told_exchanged=pd.Series(told, found.index).where(outside))
+    return found.assign(told_kept=pd.Series(told, found.index).where(found.cell == "mirror_columns"))
 
 
 def test_predictions_that_hold(tmp_path: Path) -> None:
@@ -185,7 +184,7 @@ def test_predictions_that_hold(tmp_path: Path) -> None:
     outside = rows_of(control_table(found, found))
     assert [(row["anchors link s with"], row["not aligned"]) for row in outside] == [("columns", "held")] * 2
     assert verdict(found).startswith("2 of 2 runs aligned through the map")
-    assert "Of 2 runs with a map outside the group, 2 did not align." in verdict(found)
+    assert "Of 2 runs with a map outside the group, 2 did not align through one in it." in verdict(found)
 
 
 def test_predictions_that_fail(tmp_path: Path) -> None:
@@ -194,13 +193,40 @@ def test_predictions_that_fail(tmp_path: Path) -> None:
     main, outside = rows_of(mirror_table(found, IMAGES))[0], rows_of(control_table(found, found))[0]
     assert [main[key] for key in list(main)[-3:]] == ["held", "failed", "held"]  # aligned, but not as well
     assert outside["not aligned"] == "failed"
-    assert "0 did not align. The others: 2 identity" in verdict(found)
+    assert "0 did not align through one in it. The others: 2 identity" in verdict(found)
 
 
-@pytest.mark.parametrize(("told", "word"), [(0.7, "failed"), (None, "open"), (0.61, "failed"), (0.59, "held")])
-def test_the_control_is_also_tried_under_its_own_map(tmp_path: Path, told: float | None, word: str) -> None:
+@pytest.mark.parametrize(
+    ("told", "text"), [(0.7, "2 of 2 are aligned (.700)"), (0.59, "Nor do they align"), (None, "was not read")]
+)
+def test_the_control_is_also_read_under_its_own_map(tmp_path: Path, told: float | None, text: str) -> None:
     found = mirrored(tmp_path, 0.82, 0.5, told)
-    assert [row["not aligned"] for row in rows_of(control_table(found, found))] == [word] * 2
+    assert text in control_table(found, found)
+    assert ("Under the map that they told" in verdict(found)) == (told is not None)
+
+
+def test_maps_outside_the_group_are_read_pair_by_pair(tmp_path: Path) -> None:
+    """A quarter turn one way is the other on the way back: each pair has its own best map."""
+    folder = add(tmp_path, "naive", 0, 0.5, 0.8)
+    (path,) = folder.path.glob("measures/probe*/results.json")
+    content = json.loads(path.read_text())
+    maps = ["rot90", "rot270", "columns", "rows"]
+    kept = [[[0, 0.9], [0.3, 0]], [[0, 0.3], [0.8, 0]], [[0, 0.2], [0.2, 0]], [[0, 0.1], [0.1, 0]]]
+    same = [[[0, 0.4], [0.4, 0]]] * 4
+    content["outside"] = {"map": maps, "mlp/absolute": {"kept": kept, "exchanged": same}}
+    path.write_text(json.dumps(content))
+    row = cells(tmp_path).iloc[0]
+    assert (row.outside_kept, row.outside_exchanged) == pytest.approx((0.85, 0.4))
+    assert pd.isna(row.told_kept)
+    assert outcomes(cells(tmp_path))["8 naive pairs"] == "failed"
+    assert outcomes(cells(tmp_path).assign(outside_kept=0.55))["8 naive pairs"] == "held"
+    assert outcomes(cells(tmp_path).assign(outside_kept=float("nan")))["8 naive pairs"] == "open"
+    columns = cells(tmp_path)
+    config = folder.path / "config.yaml"
+    config.write_text(config.read_text().replace("placement: 'off'", "image: columns\n    placement: 'off'"))
+    assert "columns" in config.read_text()
+    assert cells(tmp_path).iloc[0].told_kept == pytest.approx(0.2)
+    assert columns.told_kept.isna().all()
 
 
 def test_an_anchor_leaves_what_it_leaves(tmp_path: Path) -> None:
@@ -236,7 +262,7 @@ def outcomes(
 
 
 NONE_OF_EIGHT = "4 eight naive languages: no pair is aligned at this scale"
-CONTROL = "1 negative control: a map outside the group does not align, nor does that map itself"
+CONTROL = "1 negative control: anchors that tell a map outside the group align through none of the four"
 
 
 def test_every_prediction_has_an_outcome(tmp_path: Path) -> None:
@@ -248,7 +274,7 @@ def test_every_prediction_has_an_outcome(tmp_path: Path) -> None:
     add(tmp_path, "anchor_1", 0, 0.5, 0.8, count=1)
     add(tmp_path, "unified", 0, 0.7, output="unified")
     add(tmp_path, "naive_8", 0, 0.5, 0.8, languages=8)
-    every = cells(tmp_path).assign(told_accuracy=0.5, told_exchanged=0.5)
+    every = cells(tmp_path)
     found = outcomes(every)
     assert found["1.1 mirror anchors"] == found[CONTROL] == "held"
     assert found["1 negative control: no better off than naive pairs"] == "held"

@@ -31,8 +31,8 @@ pair is, "mixed" where only some are, or through different maps); identity .. an
 95% quantile of the best of the four maps on readings paired with other games, mean over pairs; random_weights,
 random_across: own and best on a model never trained; own_low .. best_high: 95% intervals over games; consistency: share
 of aligned pairs whose map the others imply; outside_kept, outside_exchanged: accuracy under the best of the four
-maps outside the group, with the colours of the image as they are and exchanged; told_kept, told_exchanged: under the one
-that anchors tell. Probes: MLP, absolute colours, the headline's layer."""
+maps outside the group, with the colours of the image as they are and exchanged; told_kept, told_exchanged: under the
+one that anchors tell. Probes: MLP, absolute colours, the headline's layer."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mothello.analysis.results_symmetry import (
     left_judgement,
     linked,
     mirror_judgements,
+    outside_judgement,
     true_anchors,
 )
 from mothello.analysis.results_table1 import ATOMIC, winners
@@ -34,7 +35,7 @@ def predictions(
     learned = {name: of[of.reached.astype(bool) & of.raw.notna()] for name, of in cells.items()}
     tuned = tuned[tuned.reached.astype(bool)]
     rows = _mirrors(learned["mirror_anchors"], learned["table1"], images, planned)
-    rows += [_placement(learned["anchor_placement"], planned), _naive(learned["table1"], planned)]
+    rows += [_placement(learned["anchor_placement"], planned), *_naive(learned["table1"], planned)]
     rows += [*_many(learned["many_languages"], planned), *_anchors(learned["table1"], planned)]
     return table(["prediction", "what was found", "runs", "outcome"], [*rows, *_transfer(tuned, planned)])
 
@@ -70,7 +71,7 @@ def _mirrors(cells: pd.DataFrame, naive: pd.DataFrame, images: Mapping[str, floa
         rows.append([text, _said(judged), _runs(of, names, planned), held(_outcome(judged))])
     control = [control_judgement(row) for _, row in outside.iterrows()]
     runs = _runs(of, ["mirror_columns"], planned)
-    text = "1 negative control: a map outside the group does not align, nor does that map itself"
+    text = "1 negative control: anchors that tell a map outside the group align through none of the four"
     rows.append([text, _said(control), runs, held(_outcome(control))])
     pairs = naive[naive.cell == "naive"]
     known = len(outside) and len(pairs)
@@ -92,12 +93,18 @@ def _placement(cells: pd.DataFrame, planned: Planned) -> Row:
     return [text, found, _runs(of, list(LEFT), planned), held(_outcome(tested))]
 
 
-def _naive(cells: pd.DataFrame, planned: Planned) -> Row:
+def _naive(cells: pd.DataFrame, planned: Planned) -> list[Row]:
     of = cells[cells.cell == "naive"]
     aligned = of[of.winner.isin(MAPS)]
     outcome = None if aligned.empty else bool(aligned.winner.isin(MIRRORS).any())
     text = "3 naive pairs: where some are aligned, one at least through a map other than the identity"
-    return [text, winners(of), _runs(of, ["naive"], planned), held(outcome)]
+    rows = [[text, winners(of), _runs(of, ["naive"], planned), held(outcome)]]
+    known = of[of.outside_kept.notna()]
+    judged = [outside_judgement(row) for _, row in known.iterrows()]
+    most = max(known.outside_kept.max(), known.outside_exchanged.max()) if len(known) else None
+    found = f"{_said(judged)}; the most is {decimal(most)}, best constant {mean(known.constant)}" if judged else "-"
+    text = "8 naive pairs: no map outside the group reads above the best constant"
+    return [*rows, [text, found, _runs(known, ["naive"], planned), held(_outcome(judged))]]
 
 
 def _many(cells: pd.DataFrame, planned: Planned) -> list[Row]:

@@ -109,9 +109,11 @@ def control_table(cells: pd.DataFrame, naive: pd.DataFrame) -> str:
         return ""
     known = naive[(naive.cell == "naive") & naive.raw.notna()]
     beside = f"; naive pairs {mean(known.best)} ({winners(known)})" if len(known) else ""
+    stays = int((of.winner == "none").sum())
     text = (
-        "The negative control, a map that does not fix the opening but exchanges its colours. Under the best of the four "
-        f"maps that do, these pairs read {mean(of.best)}{beside}: not aligned, as predicted. {_control_found(of)}"
+        "The negative control, a map that does not fix the opening but exchanges its colours. Under the best of the "
+        f"four maps that do, these pairs read {mean(of.best)}{beside}: {stays} of {len(of)} are not aligned. "
+        f"{_control_found(of)}"
     )
     return f"{text}\n\n{table(head, rows)}"
 
@@ -125,10 +127,10 @@ def _control_found(of: pd.DataFrame) -> str:
     if through.empty:
         return "Nor do they align through that map itself."
     return (
-        f"But read under that map itself, {len(through)} of {len(read)} are aligned ({mean(through.told_kept)}): anchors tie "
-        "two languages through a map that does not fix the opening, too. Which discs a move flips is the same in every "
-        "mirror, and only the four discs of the opening differ. So this control says nothing against anchors; without "
-        "them it is the opening that decides (prediction 8)."
+        f"But read under that map itself, {len(through)} of {len(read)} are aligned ({mean(through.told_kept)}): "
+        "anchors tie two languages through a map that does not fix the opening, too. Which discs a move flips is the same in "
+        "every mirror, and only the four discs of the opening differ. So this control says nothing against anchors; "
+        "without them the opening decides, or does not (prediction 8)."
     )
 
 
@@ -147,9 +149,13 @@ def verdict(cells: pd.DataFrame) -> str:
     control = "The negative control was not run."
     if len(outside):
         stays = int((outside.winner == "none").sum())
-        control = f"Of {len(outside)} runs with a map outside the group, {stays} did not align."
+        control = (
+            f"Of {len(outside)} runs with a map outside the group, {stays} did not align through one of the group."
+        )
         if stays < len(outside):
             control += f" The others: {winners(outside[outside.winner != 'none'])}."
+        if outside.told_kept.notna().any():
+            control += f" Under the map that they told they read {mean(outside.told_kept)}."
     numbers = (
         f"raw {decimal(inside.raw.mean())}, best map {decimal(inside.best.mean())}, own {decimal(inside.own.mean())}"
     )
@@ -181,26 +187,18 @@ def left_judgement(row: pd.Series, left: set[str]) -> bool | None:
 def naive_table(cells: pd.DataFrame) -> str:
     """Every naive atomic pair: which map won."""
     head = [
-        "seed",
-        "strict",
-        *MAPS,
-        "own",
-        "best map, random weights",
-        "constant",
-        "other games, 95%",
-        "aligned through",
-        "recovered",
-        "maps outside the group",
-        "the same, colours exchanged",
-    ]
+        "seed", "strict", *MAPS, "own", "best map, random weights", "constant", "other games, 95%", "aligned through",
+        "recovered", "maps outside the group", "their colours exchanged",
+    ]  # fmt: skip
     of = cells[(cells.cell == "naive") & cells.raw.notna()]
     rows = [
         [row.seed, *(decimal(row[key]) for key in ("legal", *MAPS, "own", "random_across", "constant", "null")),
-         row.winner, f"{row.recovered:.0%}"]
+         row.winner, f"{row.recovered:.0%}", decimal(row.outside_kept), decimal(row.outside_exchanged)]
         for _, row in of.iterrows()
     ]  # fmt: skip
     if not rows:
         return NOTHING
     note = "recovered: how far the best map gets from the best constant to what the probe reads in its own language; "
-    note += "other games: the best of the four maps on readings paired with other games"
+    note += "other games: the best of the four maps on readings paired with other games; maps outside the group: the "
+    note += "best of the four that exchange the colours of the opening"
     return f"{len(of)} seeds, aligned through: {winners(of)}.\n\n{table(head, rows)}\n\n*{note}.*"
