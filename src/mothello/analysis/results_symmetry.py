@@ -128,8 +128,8 @@ def _control_found(of: pd.DataFrame) -> str:
         return "Nor do they align through that map itself."
     return (
         f"But read under that map itself, {len(through)} of {len(read)} are aligned ({mean(through.told_kept)}): "
-        "anchors tie two languages through a map that does not fix the opening, too. Which discs a move flips is the same in "
-        "every mirror, and only the four discs of the opening differ. So this control says nothing against anchors; "
+        "anchors tie two languages through a map that does not fix the opening, too. Which discs a move flips is the "
+        "same in every mirror, and only the four discs of the opening differ. So this control says nothing against anchors; "
         "without them the opening decides, or does not (prediction 8)."
     )
 
@@ -149,9 +149,7 @@ def verdict(cells: pd.DataFrame) -> str:
     control = "The negative control was not run."
     if len(outside):
         stays = int((outside.winner == "none").sum())
-        control = (
-            f"Of {len(outside)} runs with a map outside the group, {stays} did not align through one of the group."
-        )
+        control = f"Of {len(outside)} runs with a map outside the group, {stays} did not align through one in it."
         if stays < len(outside):
             control += f" The others: {winners(outside[outside.winner != 'none'])}."
         if outside.told_kept.notna().any():
