@@ -126,11 +126,11 @@ def _control_found(of: pd.DataFrame) -> str:
         return "The map itself was not read."
     if through.empty:
         return "Nor do they align through that map itself."
+    found = f"But read under that map itself, {len(through)} of {len(read)} are aligned ({mean(through.told_kept)})"
     return (
-        f"But read under that map itself, {len(through)} of {len(read)} are aligned ({mean(through.told_kept)}): "
-        "anchors tie two languages through a map that does not fix the opening, too. Which discs a move flips is the "
-        "same in every mirror, and only the four discs of the opening differ. So this control says nothing against anchors; "
-        "without them the opening decides, or does not (prediction 8)."
+        f"{found}: anchors tie two languages through a map that does not fix the opening, too. Which discs a move "
+        "flips is the same in every mirror, and only the four discs of the opening differ. So this control says "
+        "nothing against anchors; without them the opening decides, or does not (prediction 8)."
     )
 
 
