@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from house.commands import MAINS, run
 
 from mothello.commands.loading import family_of
 from mothello.commands.study_plan import composed, parts_of
@@ -63,6 +64,18 @@ def test_every_study_composes_at_every_scale_and_so_do_its_parts(study: str, sca
         assert part.probe.run == part.measure.run == run_folder(part.train)
         assert len(family.names) == (1 if part.cell == "single" else len(family.names) or 2)
         assert (part.transfer is not None) == (part.cell in config.transfer_from)
+
+
+@pytest.mark.parametrize("script", sorted(MAINS))
+def test_help_says_what_a_script_is_for(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, script, "--help") == 0
+    out = capsys.readouterr().out
+    assert f"python scripts/{script}.py " in out.splitlines()[0]
+    assert "dry_run: false" in out
+    assert "experiment: anchor, naive" in out
+    assert "powered by" not in out
 
 
 def test_the_prefix_experiment_takes_the_boards_prefix() -> None:

@@ -13,6 +13,8 @@ TRAIN = ["+experiment=naive", *TINY]
 PAIR = "languages.anchors.groups=[[atomic_0,atomic_1],[atomic_1]]"
 
 MISTAKES = [
+    ("train", ["experiment=naive"], ["experiment: say +experiment=NAME"]),
+    ("study", ["study=table1"], ["study: say +study=NAME"]),
     ("train", ["typo=1"], ["typo: unknown key", "choices", "languages"]),
     ("train", ["+typo=1"], ["typo: unknown key"]),
     ("train", ["+model.typo=1"], ["model.typo: unknown key", "n_layer"]),
@@ -108,7 +110,7 @@ def test_one_line_and_exit_code_2(
     base = (
         []
         if script != "train"
-        else [x for x in TRAIN if not (arguments[0].startswith("+exp") and x.startswith("+exp"))]
+        else [x for x in TRAIN if not (arguments[0].startswith(("+exp", "exp")) and x.startswith("+exp"))]
     )
     assert run(monkeypatch, script, *base, *arguments) == 2
     assert_one_line(capsys, expected)

@@ -34,6 +34,9 @@ def _line(error: BaseException) -> str:
         choices = sorted(p.stem for p in (CONFIGS / group).glob("*.yaml")) if group else []
         listed = ", ".join(choices or (options[2].split() if options else []))
         return f"{group or 'config'}: unknown {name!r}" + (f"; choices: {listed}" if listed else "")
+    added = re.search(r"Could not override '(experiment|study)'", text)
+    if added:
+        return f"{added[1]}: say +{added[1]}=NAME, it is added to the config"
     return one_line(error)
 
 

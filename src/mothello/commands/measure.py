@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from mothello.bootstrap import Bootstrap
 from mothello.commands.cost_measure import measure_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
-from mothello.commands.running import alone, describe_device, running
+from mothello.commands.running import alone, describe_device, running, spoken
 from mothello.commands.train import resolve_device
 from mothello.config import MeasureCommand, identity
 from mothello.data.split import Split, corpus, probe_corpus
@@ -181,19 +182,21 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
         about |= {"seconds": time.monotonic() - begun} | describe_device(device, World())
         folder.write_results("states", content | about)
         folder.write_status("ok")
-    _print(content)
+    _print(content, folder.path)
     return folder.read_results()
 
 
-def _print(content: dict[str, Any]) -> None:
-    for language, row in content["legality"].items():
-        numbers = ", ".join(f"{name} {value:.3f}" for name, value in row.items())
-        print(f"{language}: {numbers}")
+def _print(content: dict[str, Any], folder: Path) -> None:
+    print(f"legality\n{spoken(content['legality'])}")
+    rows = {}
     for quantity, controls in content["states"].items():
         layers = controls["trained"]
         best = max(layers, key=lambda layer: layers[layer])
-        others = "".join(f", {control} {of[best]:.3f}" for control, of in controls.items() if control != "trained")
-        print(f"{quantity}: layer {best}, {layers[best]:.3f}{others}")
+        others = {control: of.get(best) for control, of in controls.items() if control != "trained"}
+        rows[quantity] = {"best layer": best, "trained": layers[best]} | others
+    if rows:
+        print(f"languages beside one another, mean over pairs\n{spoken(rows)}")
+    print(f"every layer, pair and ply: {folder / 'table.csv.gz'}", flush=True)
 
 
 main = command("measure", MeasureCommand, measure)

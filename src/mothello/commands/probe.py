@@ -17,7 +17,7 @@ from mothello.commands.cost_probing import probing_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
 from mothello.commands.pictures import probe_pictures, saved
-from mothello.commands.probe_table import Row, board_rows, probe_rows, shuffled_rows
+from mothello.commands.probe_table import Row, board_rows, probe_rows, shuffled_rows, told
 from mothello.commands.running import alone, describe_device, running
 from mothello.commands.train import resolve_device
 from mothello.config import ProbeCommand, identity, plain
@@ -231,12 +231,7 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
         folder.write_results("probe", content | run.reached | about)
         folder.write_status("ok")
         tracker.show(lambda: _pictures(run, folder), _wandb_summary(content))
-    for name, row in content["headline"].items():
-        cross = f", cross {row['cross']:.3f} (best map {row['cross_best_map']:.3f})" if "cross" in row else ""
-        random = f", random weights {row['random_weights']:.3f}" if "random_weights" in row else ""
-        print(f"{name}: layer {row['layer']}, own {row['own']:.3f}{cross}; constant {row['constant']:.3f}{random}")
-    for name, row in content["causal"].items():
-        print(f"{name}: " + ", ".join(f"{what} {value:.2f}" for what, value in row.items()))
+    print(told(content, folder.path), flush=True)
     return folder.read_results()
 
 

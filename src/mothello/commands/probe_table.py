@@ -1,10 +1,12 @@
 """What probes measured, as rows of the tidy table."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from mothello.commands.running import spoken
 from mothello.languages.family import Family
 from mothello.othello.notation import square_name
 from mothello.othello.symmetry import OPENING_MAPS
@@ -94,3 +96,24 @@ def board_rows(games: Games, fit: BoardTargets, family: Family) -> Iterator[Row]
         yield head | {"control": "unrelated", "value": other[i]}
         for name, value in zip(OPENING_MAPS, images[i], strict=True):
             yield head | {"control": "image", "map": name, "value": value}
+
+
+HEADLINE = {
+    "layer": "layer", "own": "own", "cross": "across", "cross_best_map": "best map", "constant": "constant",
+    "random_weights": "random weights",
+}  # fmt: skip
+
+
+def told(content: dict[str, Any], folder: Path) -> str:
+    """What the terminal says at the end: cells read right by every probe, wrong moves of the interventions."""
+    rows = {
+        name: {label: row[key] for key, label in HEADLINE.items() if key in row}
+        for name, row in content["headline"].items()
+    }
+    parts = [f"cells read right, at the best layer below the last\n{spoken(rows)}"]
+    if content["causal"]:
+        edits = {name: row | {"layer": int(row["layer"])} for name, row in content["causal"].items()}
+        parts.append(
+            f"false plus missed moves after an intervention, mean over cases, and of its controls\n{spoken(edits)}"
+        )
+    return "\n".join([*parts, f"every layer, pair, map, cell and ply: {folder / 'table.csv.gz'}"])

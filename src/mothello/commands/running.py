@@ -1,15 +1,16 @@
-"""What stages share around their loop: log.txt, status.json, and an execution that a resumed run repeats."""
+"""What stages share around their loop: log.txt, status.json, an execution that a resumed run repeats, what they say."""
 
 import logging
 import os
 import resource
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from mothello.config import ConfigError, plain
@@ -124,3 +125,9 @@ def peak_memory(device: torch.device) -> float:
         return torch.cuda.max_memory_allocated(device) / 1e9
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e9 if sys.platform == "darwin" else 1e6)
+
+
+def spoken(rows: Mapping[str, Mapping[str, object]]) -> str:
+    """A table for the terminal: rows by name, numbers to three digits, blanks where there is none."""
+    data = pd.DataFrame.from_dict(rows, orient="index")
+    return str(data.to_string(float_format="{:.3f}".format, na_rep=""))
