@@ -155,16 +155,17 @@ class Content(NamedTuple):
 
 
 def measure_model(
-    run: LoadedRun, model: GPT, config: ProbeConfig, precision: Precision, causal: CausalConfig | None
-) -> Content:
+    run: LoadedRun, model: GPT, config: ProbeConfig, precision: Precision, causal: CausalConfig | None,
+    title: str = "probes",
+) -> Content:  # fmt: skip
     """Probe a model of a run (as pretrained, or fine-tuned from it). causal: also make these interventions, and fit
     the controls that the config asks for."""
     seed, family = run.config.data.corpus_seed, run.family
-    trained = measure(model, family, seed, config, precision, "probes", causal is not None and config.shuffled)
+    trained = measure(model, family, seed, config, precision, title, causal is not None and config.shuffled)
     untrained = None
     if causal is not None and config.random_weights:
-        title = "probes, random weights"
-        untrained = measure(never_trained(run), family, seed, config, precision, title, shuffled=False)
+        fresh = never_trained(run)
+        untrained = measure(fresh, family, seed, config, precision, f"{title}, random weights", shuffled=False)
     results = results_of(trained, untrained, family, config)
     if causal is not None and len(family.languages) > 1:
         layers = {name: results["headline"][f"{name}/absolute"]["layer"] for name in trained.probes}

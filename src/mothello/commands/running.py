@@ -129,5 +129,5 @@ def peak_memory(device: torch.device) -> float:
 
 def spoken(rows: Mapping[str, Mapping[str, object]]) -> str:
     """A table for the terminal: rows by name, numbers to three digits, blanks where there is none."""
-    data = pd.DataFrame.from_dict(rows, orient="index")
+    data = pd.DataFrame.from_dict({name: dict(row) for name, row in rows.items()}, orient="index")
     return str(data.to_string(float_format="{:.3f}".format, na_rep=""))

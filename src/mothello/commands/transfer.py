@@ -21,7 +21,7 @@ from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, games_of, load_run, measured, restore
 from mothello.commands.pictures import saved, transfer_pictures
 from mothello.commands.probe import measure_model
-from mothello.commands.running import alone, describe_device, running, settle
+from mothello.commands.running import alone, describe_device, running, settle, spoken
 from mothello.commands.train import resolve_device
 from mothello.commands.transfer_table import Row, summary_rows, transfer_rows
 from mothello.config import ConfigError, TransferCommand, plain, transfer_identity
@@ -195,7 +195,7 @@ def _transfer(config: TransferCommand, run: LoadedRun, source: int, folder: RunD
 
     def align(when: str, step: int) -> None:
         if config.transfer.alignment:
-            content = measure_model(run, run.model, config.probe, config.device.precision, None)
+            content = measure_model(run, run.model, config.probe, config.device.precision, None, f"probes, {when}")
             alignment[when] = {key: content.results[key] for key in ("headline", "axes")}
             rows.extend(row | {"step": step} for row in content.rows)
 
@@ -216,10 +216,8 @@ def _transfer(config: TransferCommand, run: LoadedRun, source: int, folder: RunD
         content |= {"seconds_all": time.monotonic() - begun}
         folder.write_results("transfer", content | run.reached | {"alignment": alignment})
         folder.write_status("ok")
-    for name, row in content["summary"].items():
-        role = "source" if name == content["source"] else "target"
-        scratched = f"; from scratch {row['scratch']:.3f}" if "scratch" in row else ""
-        print(f"{name} ({role}): {row['before']:.3f} -> {row['after']:.3f} (peak {row['peak']:.3f}){scratched}")
+    print(f"fine-tuned on {name}: strict top-1 legality\n{spoken(content['summary'])}")
+    print(f"every step and language: {folder.path / 'table.csv.gz'}", flush=True)
     return folder.read_results()
 
 
