@@ -376,6 +376,7 @@ def test_the_whole_page(tmp_path: Path) -> None:
         "| 5 | off the diagonal",  # many naive languages
         "| atomic + atomic | 1,000 | 16 | 3 | ",  # when alignment emerges
         "| atomic | naive | source | .920 to .997 | ",  # fine-tuning
+        "* **Many naive languages.** 5 atomic, seed 0, after 1,000 games: 20 of 20 ordered pairs are aligned, through main",
         "| table1 | 9 | cpu | 2 | 1.5 | ",  # cost
         "| 3 naive pairs: where some are aligned, one at least through a map other than the identity | 3 main",
     ):

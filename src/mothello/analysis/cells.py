@@ -20,7 +20,7 @@ CELLS = [
     "cell", "seed", "board", "pair", "role", "anchors", "prefix", "games", "layers", "legal", "reached", "strict",
     "lenient", "chance", "layer", "own", "raw", "best", "recovered", "winner", "aligned", "pairs", "null", "constant",
     "random_weights", "random_across", "identity", "rot180", "main", "anti", "own_low", "own_high", "raw_low",
-    "raw_high", "best_low", "best_high", "consistency", "told_kept", "told_exchanged",
+    "raw_high", "best_low", "best_high", "consistency", "maps", "told_kept", "told_exchanged",
     "outside_kept", "outside_exchanged", "run",
 ]  # fmt: skip
 """strict, lenient, chance: legality as measured on games of every opening; legal: strict legality on the training
@@ -30,9 +30,9 @@ share of the way from the best constant to own; winner: the map through which al
 pair is, "mixed" where only some are, or through different maps); identity .. anti: mean accuracy under each map; null:
 95% quantile of the best of the four maps on readings paired with other games, mean over pairs; random_weights,
 random_across: own and best on a model never trained; own_low .. best_high: 95% intervals over games; consistency: share
-of aligned pairs whose map the others imply; outside_kept, outside_exchanged: accuracy under the best of the four
-maps outside the group, with the colours of the image as they are and exchanged; told_kept, told_exchanged: under the
-one that anchors tell. Probes: MLP, absolute colours, the headline's layer."""
+of aligned pairs whose map the others imply; maps: how many pairs are aligned through each, in words; outside_kept,
+outside_exchanged: accuracy under the best of the four maps outside the group, with the colours of the image as they are
+and exchanged; told_kept, told_exchanged: under the one that anchors tell. Probes: MLP, absolute colours, the headline's layer."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,7 @@ def _alignment(run: Run) -> dict[str, Any]:
     row |= {"raw": head["cross"], "best": head["cross_best_map"]}
     row |= {"aligned": head["aligned_pairs"], "pairs": head["pairs"]}
     row["winner"] = through if winners else "none"
+    row["maps"] = ", ".join(f"{name} {head['maps'][name]}" for name in winners)
     row["recovered"] = (row["best"] - row["constant"]) / (row["own"] - row["constant"])
     row["consistency"] = head["classes"]["consistency"]
     pairs = pair_values(run)

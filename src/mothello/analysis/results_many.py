@@ -29,10 +29,11 @@ def many_table(cells: pd.DataFrame, runs: Sequence[Run]) -> str:
     rows = []
     for _, row in several.iterrows():
         found = heads[row.run]
-        maps = ", ".join(f"{name} {n}" for name, n in found["maps"].items() if n) or "-"
         numbers = [decimal(row[name]) for name in ("strict", "own", "raw", "best", "random_across", "constant")]
         aligned = f"{int(row.aligned)} of {int(row.pairs)}"
-        rows.append([row.pair, row.seed, f"{row.games:,}", *numbers, aligned, maps, class_sentence(found["classes"])])
+        rows.append(
+            [row.pair, row.seed, f"{row.games:,}", *numbers, aligned, row.maps or "-", class_sentence(found["classes"])]
+        )
     return table(head, rows) if rows else ""
 
 
@@ -112,7 +113,21 @@ def emergence_table(cells: pd.DataFrame, widths: dict[str, int]) -> str:
 
 
 def _outcome(row: pd.Series) -> str:
-    """Such as "main" or "3/56 mixed"."""
+    """Such as "main 74%" or "56 of 56 (identity 24, rot180 32) 99%"."""
     below = "" if row.reached else " (below the bar)"
-    pair = str(row.winner) if row.pairs == 2 else f"{int(row.aligned)} of {int(row.pairs)} {row.winner}"
-    return f"{pair} {row.recovered:.0%}{below}"
+    through = str(row.winner)
+    if row.pairs > 2:
+        through = f"{int(row.aligned)} of {int(row.pairs)}" + (f" ({row.maps})" if row.maps else "")
+    return f"{through} {row.recovered:.0%}{below}"
+
+
+def in_short(cells: pd.DataFrame, runs: Sequence[Run]) -> str:
+    """The families of the scale, each in a sentence."""
+    heads, said = _heads(runs), []
+    for _, row in cells[cells.reached.astype(bool) & (cells.pairs > 2)].iterrows():
+        place = len(set(zip(*(heads[row.run]["classes"][key] for key in ("family", "map")), strict=True)))
+        numbers = f"raw {decimal(row.raw)}, best map {decimal(row.best)}, own {decimal(row.own)}"
+        aligned = f"{row.aligned:.0f} of {row.pairs:.0f} ordered pairs are aligned"
+        through = f", through {row.maps}: {place} classes" if row.maps else ""
+        said.append(f"{row.pair}, seed {row.seed}, after {row.games:,} games: {aligned}{through} ({numbers}).")
+    return " ".join(said)

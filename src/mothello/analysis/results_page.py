@@ -96,7 +96,7 @@ def _scale(name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) 
     if page.every.empty:
         return [*page.text, "No run here is one that a study asks for."]
     tuned, images = results_transfer.transfer_rows(page.runs["finetune"]), image_agreement(page.runs["mirror_anchors"])
-    page.add(setting_text(page.runs, page.every), conclusions(page.cells, page.every, tuned))
+    page.add(setting_text(page.runs, page.every), conclusions(page.cells, page.runs, page.every, tuned))
     page.add("### Predictions", "Written down before the runs: [predictions.md](predictions.md).")
     page.add(predictions(page.cells, images, tuned, page.planned))
     _table_1(page)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from mothello.analysis import results_symmetry, results_transfer
+from mothello.analysis import results_many, results_symmetry, results_transfer
 from mothello.analysis.cells import BAR
 from mothello.analysis.markdown import decimal, mean, middle, over_seeds, table
 from mothello.analysis.published import LINK, SOURCE
@@ -22,7 +22,8 @@ GLOSSARY = """\
   of each cell at each ply. *Random weights*: the same probes on a model that was never trained.
 * **Maps.** The coloured opening stays the same under four of the board's symmetries: the *identity*, the half turn
   *rot180*, and the reflections in the diagonals, *main* and *anti* (*columns*, a with h, exchanges its colours).
-  *Raw* is read under the identity, *best map* under the best of the four.
+  *Raw* is read under the identity, *best map* under the best of the four. *Mixed*: pairs, or the two directions of
+  one, through different maps, or only some of them.
 * **Legality** is strict: the most likely next move is legal for the side to move. *Either colour*: the published
   criterion.
 * **Intervals.** [95% over seeds] (t, from three seeds on; bootstrap from ten); below three seeds {95% over games of
@@ -94,7 +95,9 @@ def budget_text(runs: Sequence[Run]) -> str:
     return f"Budget: {'; '.join(said)}."
 
 
-def conclusions(cells_of: Mapping[str, pd.DataFrame], every: pd.DataFrame, tuned: pd.DataFrame) -> str:
+def conclusions(
+    cells_of: Mapping[str, pd.DataFrame], runs: Mapping[str, Sequence[Run]], every: pd.DataFrame, tuned: pd.DataFrame
+) -> str:
     """The conclusions, each with its numbers."""
     cells, lines = cells_of["table1"], ["### In short"]
     naive = cells[(cells.cell == "naive") & cells.raw.notna()]
@@ -106,6 +109,9 @@ def conclusions(cells_of: Mapping[str, pd.DataFrame], every: pd.DataFrame, tuned
             f"{mean(naive.constant)}); under the best map {middle(naive.best)} (random weights: "
             f"{mean(naive.random_across)}), in its own language {mean(naive.own)}."
         )
+    many = results_many.in_short(cells_of["many_languages"], runs["many_languages"])
+    if many:
+        lines.append(f"* **Many naive languages.** {many}")
     if len(cells_of["mirror_anchors"]):
         lines.append(f"* **Mirror anchors.** {results_symmetry.verdict(cells_of['mirror_anchors'])}")
     if len(tuned):
