@@ -32,7 +32,8 @@ pair is, "mixed" where only some are, or through different maps); identity .. an
 random_across: own and best on a model never trained; own_low .. best_high: 95% intervals over games; consistency: share
 of aligned pairs whose map the others imply; maps: how many pairs are aligned through each, in words; outside_kept,
 outside_exchanged: accuracy under the best of the four maps outside the group, with the colours of the image as they are
-and exchanged; told_kept, told_exchanged: under the one that anchors tell. Probes: MLP, absolute colours, the headline's layer."""
+and exchanged; told_kept, told_exchanged: under the one that anchors tell.
+Probes: MLP, absolute colours, the headline's layer."""
 
 
 @dataclass(frozen=True)
