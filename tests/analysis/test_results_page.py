@@ -202,6 +202,8 @@ def test_predictions_that_fail(tmp_path: Path) -> None:
 def test_the_control_is_also_read_under_its_own_map(tmp_path: Path, told: float | None, text: str) -> None:
     found = mirrored(tmp_path, 0.82, 0.5, told)
     assert text in control_table(found, found)
+    asked = "1 negative control, asked afterwards: not through the map that its anchors tell either"
+    assert outcomes(found)[asked] == {0.7: "failed", 0.59: "held", None: "open"}[told]
     assert ("Under the map that they told" in verdict(found)) == (told is not None)
 
 

@@ -73,9 +73,13 @@ def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[st
                 axis.plot(
                     [x - 0.3, x + 0.3], [level] * 2, color="#d69a1e", linewidth=1.2, label="boards and their image"
                 )
-        axis.plot([-0.4, 3.4], [here.own.mean()] * 2, color=INK, linewidth=1, label="own language")
+        told, ticks = here.told_kept.dropna(), ["id", "rot", "main", "anti"]
+        if len(told):  # a map outside the group, which anchors tell
+            _points(axis, len(MAPS), told, BEST, "the pair's best map, aligned")
+            ticks.append("told")
+        axis.plot([-0.4, len(ticks) - 0.6], [here.own.mean()] * 2, color=INK, linewidth=1, label="own language")
         _level(axis, here.constant.mean(), "best constant")
-        axis.set_xticks(range(4), ["id", "rot", "main", "anti"])
+        axis.set_xticks(range(len(ticks)), ticks)
         title(axis, names[name])
     axes[0].set_ylabel("cells read right\nacross languages")
     legend_below(figure, axes)

@@ -15,6 +15,7 @@ from mothello.analysis.results_symmetry import (
     linked,
     mirror_judgements,
     outside_judgement,
+    own_map_judgement,
     true_anchors,
 )
 from mothello.analysis.results_table1 import ATOMIC, winners
@@ -73,10 +74,14 @@ def _mirrors(cells: pd.DataFrame, naive: pd.DataFrame, images: Mapping[str, floa
     runs = _runs(of, ["mirror_columns"], planned)
     text = "1 negative control: anchors that tell a map outside the group align through none of the four"
     rows.append([text, _said(control), runs, held(_outcome(control))])
+    known = outside[outside.told_kept.notna()]
+    own = [own_map_judgement(row) for _, row in known.iterrows()]
+    text = "1 negative control, asked afterwards: not through the map that its anchors tell either"
+    rows.append([text, f"{_said(own)}; reads {mean(known.told_kept)}", runs, held(_outcome(own))])
     pairs = naive[naive.cell == "naive"]
-    known = len(outside) and len(pairs)
-    numbers = f"best map {mean(outside.best)}, naive pairs {mean(pairs.best)}" if known else "-"
-    better = bool(outside.best.mean() <= pairs.best.mean() + FALL) if known else None
+    both = len(outside) and len(pairs)
+    numbers = f"best map {mean(outside.best)}, naive pairs {mean(pairs.best)}" if both else "-"
+    better = bool(outside.best.mean() <= pairs.best.mean() + FALL) if both else None
     rows.append(["1 negative control: no better off than naive pairs", numbers, runs, held(better)])
     failed = sum(judgements[0] is False for judgements in found)
     word = "rejected" if failed > 1 else "stands" if len(found) >= 6 else "open"

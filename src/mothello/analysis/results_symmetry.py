@@ -83,6 +83,12 @@ def control_judgement(row: pd.Series) -> bool | None:
     return bool(row.winner == "none") if row.reached else None
 
 
+def own_map_judgement(row: pd.Series) -> bool | None:
+    """The control once more, asked afterwards: not aligned through the map that its anchors tell."""
+    known = row.reached and not pd.isna(row.told_kept)
+    return bool(row.told_kept <= max(row.constant, row.null)) if known else None
+
+
 def outside_judgement(row: pd.Series) -> bool | None:
     """Prediction 8: aligned through none of the maps outside the group either, which is to read no more than the best
     constant. None below the bar, or where they were not read."""
@@ -121,7 +127,7 @@ def control_table(cells: pd.DataFrame, naive: pd.DataFrame) -> str:
 def _control_found(of: pd.DataFrame) -> str:
     """What the map itself says, which no prediction asked for."""
     read = of[of.told_kept.notna()]
-    through = read[read.told_kept > read[["constant", "null"]].max(axis=1)]
+    through = read[[own_map_judgement(row) is False for _, row in read.iterrows()]]
     if read.empty:
         return "The map itself was not read."
     if through.empty:
