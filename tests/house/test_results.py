@@ -2,14 +2,16 @@
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
 from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.analysis.results_page import RESULTS, write_results
+from mothello.analysis.results_page import RESULTS, runs_of, write_results
+from mothello.analysis.runs import find_runs
 from mothello.commands import results
-from mothello.commands.results import STUDIES, study_of, study_runs
+from mothello.commands.results import STUDIES, study_of
 from mothello.rundir import RunDir
 
 OTHER = ["+experiment=naive", *TINY, "runs=runs/mini"]
@@ -19,21 +21,35 @@ def files(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run and its measures, a measurement that was begun, and a run that was begun."""
+    here = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        assert run(patch, "train", *OTHER) == 0
+        (folder,) = Path("runs/mini/naive").glob("*/seed0")
+        assert run(patch, "probe", f"run={folder}", *TINY_PROBE, "causal.cases=0") == 0
+        assert run(patch, "measure", f"run={folder}", *TINY_MEASURE) == 0
+        RunDir(folder / "measures" / "probe-00000000").write_status("running")
+        (folder / "measures" / ".probe-00000000.lock").touch()
+        begun = RunDir(folder.parent / "seed1")
+        begun.write_config({"name": "naive"})
+        begun.write_status("running")
+    return here
+
+
 @pytest.fixture
-def gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A finished run with its measures, and one that was begun. One study is enough: composing all of them takes long."""
+def gathered(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished run. One study is enough: composing all of them takes long."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(results, "STUDIES", ("mirror_anchors",))
-    assert run(monkeypatch, "train", *OTHER) == 0
     (folder,) = Path("runs/mini/naive").glob("*/seed0")
-    assert run(monkeypatch, "probe", f"run={folder}", *TINY_PROBE, "causal.cases=0") == 0
-    assert run(monkeypatch, "measure", f"run={folder}", *TINY_MEASURE) == 0
-    RunDir(folder / "measures" / "probe-00000000").write_status("running")
-    (folder / "measures" / ".probe-00000000.lock").touch()
-    begun = RunDir(folder.parent / "seed1")
-    begun.write_config({"name": "naive"})
-    begun.write_status("running")
     return folder
+
+
+asked_for = cache(study_of)
 
 
 def test_runs_are_gathered_whole_and_without_weights(
@@ -78,8 +94,10 @@ COMPLETE = ("mirror_anchors",)
 
 def test_the_committed_runs_are_what_the_studies_ask_for() -> None:
     """All of them, with their measurements and baselines, and nothing that is still under way."""
+    stored = find_runs([str(RESULTS / "mini")])
     for name in STUDIES:
-        study, runs = study_of(name, "mini"), study_runs(name)
+        study = asked_for(name, "mini")
+        runs = runs_of(study, stored)
         found = {(run.name, run.seed) for run in runs}
         asked = {(cell, seed) for cell, seeds in study.planned.items() for seed in seeds}
         assert found <= asked
@@ -100,5 +118,5 @@ def test_the_committed_runs_are_what_the_studies_ask_for() -> None:
 def test_the_committed_page_is_what_the_committed_runs_say(tmp_path: Path) -> None:
     """A page of another day, or one that was mended by hand, fails here."""
     shutil.copytree(RESULTS / "mini", tmp_path / "mini")
-    page = write_results(tmp_path, {"mini": [study_of(name, "mini") for name in STUDIES]})
+    page = write_results(tmp_path, {"mini": [asked_for(name, "mini") for name in STUDIES]})
     assert page.read_text() == (RESULTS / "README.md").read_text(), "say: make results"
