@@ -115,7 +115,7 @@ def conclusions(
     if len(cells_of["mirror_anchors"]):
         lines.append(f"* **Mirror anchors.** {results_symmetry.verdict(cells_of['mirror_anchors'])}")
     if len(tuned):
-        lines.append(f"* **Transfer.** {results_transfer.in_short(tuned)}")
+        lines.append(f"* **Transfer.** {results_transfer.in_short(tuned, cells_of['finetune'])}")
     learned = every[every.reached.astype(bool) & (every.prefix == "")]
     strict, lenient = (over_seeds(learned[name]) for name in ("strict", "lenient"))
     if strict is not None and lenient is not None:

@@ -179,13 +179,17 @@ def prefix_table(cells: pd.DataFrame) -> str:
     return f"{note}\n\n{table(head, rows)}"
 
 
-def in_short(rows: pd.DataFrame) -> str:
-    """Strict legality of the target before and after, regime by regime."""
+def in_short(rows: pd.DataFrame, cells: pd.DataFrame) -> str:
+    """Strict legality of the target before and after, regime by regime, beside the alignment that was there before.
+    cells: of the pretrained runs."""
     said = []
     for regime, label in (("naive", "naive"), ("anchor", "eight anchors"), ("unified", "unified output")):
         of = rows[(rows.role == regime) & (rows.part == "target") & (rows.kind == "atomic")]
-        if len(of):
-            own = f"in its own tokens {decimal(of.own_before.mean())} to {decimal(of.own_after.mean())}"
-            seeds = f"{of.seed.nunique()} seed{'s' if of.seed.nunique() > 1 else ''}"
-            said.append(f"{label} {decimal(of.before.mean())} to {decimal(of.after.mean())} ({own}; {seeds})")
+        if of.empty:
+            continue
+        before = cells[(cells.role == regime) & (cells.pair == ATOMIC) & (cells.prefix != "")]
+        seeds = f"{of.seed.nunique()} seed{'s' if of.seed.nunique() > 1 else ''}"
+        own = f"in its own tokens {decimal(of.own_before.mean())} to {decimal(of.own_after.mean())}"
+        aligned = f"read across before: {mean(before.raw)}"
+        said.append(f"{label} {decimal(of.before.mean())} to {decimal(of.after.mean())} ({own}; {aligned}; {seeds})")
     return "Legality of the language that was not tuned, before and after: " + "; ".join(said) + "."
