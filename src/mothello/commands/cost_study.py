@@ -95,6 +95,10 @@ def study_table(plan: Sequence[Part], device: torch.device) -> str:
         "".join(f"{text:>{width}}" for text, width in zip(row, widths, strict=True)) + f"   {folder}"
         for row, folder in zip(rows, folders, strict=True)
     ]
-    place = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    place = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"a CPU, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
+    )
     note = f"Steps measured eagerly on {place}, beside whatever else this machine does; compiled runs are faster."
     return "\n".join([*lines, note])
