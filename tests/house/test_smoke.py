@@ -8,6 +8,7 @@ import pytest
 from house.commands import MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
 
 from mothello.analysis.tidy import QUANTITIES
+from mothello.commands import bench_engine
 from mothello.commands.loading import load_run
 from mothello.rundir import RunDir
 
@@ -203,6 +204,8 @@ def test_the_bench_ends_with_one_json_object(
         return fail
 
     monkeypatch.setattr("torch.compile", broken)
+    monkeypatch.setitem(bench_engine.CHUNK, "cpu", (1024, 1024))  # a user's are larger, and slow without a compiler
+    monkeypatch.setattr(bench_engine, "COUNTED", 8192)
     assert run(monkeypatch, "bench", "seconds=0.05", "boards=[4,8]", "peers=false", "device=cpu") == 0
     numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert numbers["engine.8x8.eager_games_per_s"] > 0

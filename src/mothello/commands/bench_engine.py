@@ -15,6 +15,9 @@ from mothello.othello.engine import Engine
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.rollout import CHUNK, Play, fused
 
+COUNTED = 65_536
+"""Games of which the mean length is told."""
+
 
 def memory_mb(device: torch.device) -> float:
     """Peak memory so far in MB: of the GPU, or of the process."""
@@ -53,7 +56,7 @@ def _board_numbers(on: Board, config: BenchCommand, device: torch.device) -> dic
         play(min(chunk, 1024), engine)  # the first use, compiling included
         rate = best_rate(lambda n, engine=engine: play(n, engine), chunk, config.seconds)  # type: ignore[misc]
         numbers[f"{engine}_games_per_s"] = round(rate)
-        numbers[f"{engine}_mean_length"] = round(int((play(65_536, engine) >= 0).sum()) / 65_536, 3)
+        numbers[f"{engine}_mean_length"] = round(int((play(COUNTED, engine) >= 0).sum()) / COUNTED, 3)
         numbers[f"{engine}_peak_mb"] = round(memory_mb(device))
     compiled = fused(on, device.type, PolicyConfig())
     numbers["compile_s"] = None if compiled.broken else round(compiled.compile_seconds, 1)
