@@ -88,7 +88,7 @@ def test_what_cannot_be_gathered_is_told(
     assert message in capsys.readouterr().err
 
 
-COMPLETE = ("mirror_anchors",)
+COMPLETE = ("mirror_anchors", "many_languages", "finetune", "probes")
 """Studies of which every part is committed."""
 
 

@@ -52,7 +52,7 @@ def absent_text(name: str) -> list[str]:
         return []
     text = (
         "No runs of this scale are committed. The queue is one command, `make paper`, in resumable pieces; what a "
-        "piece costs, by arithmetic, and its first minutes on a CPU: [../docs/paper.md](../docs/paper.md)."
+        "piece costs, by arithmetic, and its first steps on a CPU: [../docs/paper.md](../docs/paper.md)."
     )
     return [text]
 
