@@ -17,10 +17,10 @@
 # %matplotlib inline
 from IPython.display import Markdown, display
 
-from mothello.analysis import results_figures, results_symmetry
 from mothello.analysis.board_figure import boards_figure, reading_boards
-from mothello.analysis.cells import cell_table
-from mothello.analysis.results_page import image_agreement
+from mothello.analysis.results import figures, symmetry
+from mothello.analysis.results.cells import cell_table
+from mothello.analysis.results.page import image_agreement
 from mothello.commands.results import study_runs
 
 runs = study_runs("mirror_anchors")
@@ -35,13 +35,13 @@ display(cells[cells.raw.notna()][columns].round(3))
 
 # %%
 images = image_agreement(runs)
-display(results_figures.map_figure(cells, results_symmetry.MIRROR_NAMES, images))
+display(figures.map_figure(cells, symmetry.MIRROR_NAMES, images))
 
 # %%
-display(Markdown(results_symmetry.mirror_table(cells, images)))
+display(Markdown(symmetry.mirror_table(cells, images)))
 
 # %%
-display(Markdown(results_symmetry.control_table(cells, cell_table(study_runs("table1")))))
+display(Markdown(symmetry.control_table(cells, cell_table(study_runs("table1")))))
 
 # %% [markdown]
 # ## What such a probe reads
@@ -57,4 +57,4 @@ display(boards_figure([reading_boards(example, through="main") for example in ex
 # ## By the number of anchors
 
 # %%
-display(results_figures.anchor_figure(cell_table(study_runs("table1"))))
+display(figures.anchor_figure(cell_table(study_runs("table1"))))

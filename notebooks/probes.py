@@ -17,21 +17,21 @@
 # %matplotlib inline
 from IPython.display import Markdown, display
 
-from mothello.analysis import results_figures, results_probes
 from mothello.analysis.board_figure import Drawn, boards_figure
 from mothello.analysis.material import gather
+from mothello.analysis.results import figures, probes
 from mothello.commands.results import study_runs
 
 runs = study_runs("probes")
-rows = results_probes.probe_rows(runs)
-display(results_figures.probe_figure(rows, "single"))
+rows = probes.probe_rows(runs)
+display(figures.probe_figure(rows, "single"))
 
 # %% [markdown]
 # ## Errors by layer
 # In brackets: random weights. Published numbers are those of a larger model on 8x8.
 
 # %%
-display(Markdown(results_probes.probe_table(rows, "single")))
+display(Markdown(probes.probe_table(rows, "single")))
 
 # %% [markdown]
 # ## Which cells are hard?

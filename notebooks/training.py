@@ -17,8 +17,8 @@
 from IPython.display import display
 
 from mothello.analysis import figures
-from mothello.analysis.cells import cell_table
 from mothello.analysis.material import gather
+from mothello.analysis.results.cells import cell_table
 from mothello.commands.results import study_runs
 
 runs = [run for run in study_runs("table1") if run.name in ("naive", "anchor_4", "unified")]

@@ -15,8 +15,10 @@
 # %matplotlib inline
 from IPython.display import Markdown, display
 
-from mothello.analysis import figures, results_figures, results_transfer
+from mothello.analysis import figures
 from mothello.analysis.material import gather
+from mothello.analysis.results import figures as study_figures
+from mothello.analysis.results import transfer
 from mothello.commands.results import study_runs
 
 runs = study_runs("finetune")
@@ -29,7 +31,7 @@ display(figures.transfer_curves(material.transfer, float(material.legality.chanc
 # wrong. Choosing among the language's own tokens shows what is left of the skill.
 
 # %%
-rows = results_transfer.transfer_rows(runs)
+rows = transfer.transfer_rows(runs)
 columns = [
     "cell",
     "seed",
@@ -45,10 +47,10 @@ columns = [
 display(rows[columns].round(3))
 
 # %%
-display(results_figures.change_figure(rows))
+display(study_figures.change_figure(rows))
 
 # %% [markdown]
 # ## Beside the published curves
 
 # %%
-display(Markdown(results_transfer.transfer_table(rows)))
+display(Markdown(transfer.transfer_table(rows)))

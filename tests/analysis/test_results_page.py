@@ -8,17 +8,17 @@ import pandas as pd
 import pytest
 from analysis.folders import add_probe, add_run, add_states, add_transfer
 
-from mothello.analysis.cells import Expected, cell_table, pair_name, select
-from mothello.analysis.markdown import decimal, ours, over_seeds
-from mothello.analysis.results_many import judged_family
-from mothello.analysis.results_page import Study, write_results
-from mothello.analysis.results_predictions import predictions
-from mothello.analysis.results_symmetry import control_table, mirror_table, placement_table, verdict
-from mothello.analysis.results_table1 import table_1
-from mothello.analysis.results_transfer import courses, judged_change, transfer_rows, transfer_table
+from mothello.analysis.results.cells import Expected, cell_table, pair_name, select
+from mothello.analysis.results.many import judged_family
+from mothello.analysis.results.markdown import decimal, ours, over_seeds
+from mothello.analysis.results.page import Study, write_results
+from mothello.analysis.results.predictions import predictions
+from mothello.analysis.results.symmetry import control_table, mirror_table, placement_table, verdict
+from mothello.analysis.results.table1 import table_1
+from mothello.analysis.results.transfer import courses, judged_change, transfer_rows, transfer_table
+from mothello.analysis.results.words import CORRECTED, DIFFERS, NOT_REACHED, REPRODUCED, band, direction, judge, near
 from mothello.analysis.runs import Run, find_runs
 from mothello.analysis.statistics import estimate
-from mothello.analysis.words import CORRECTED, DIFFERS, NOT_REACHED, REPRODUCED, band, direction, judge, near
 
 IMAGES = {"rot180": 0.474, "main": 0.621, "anti": 0.578}
 CELLS = {

@@ -86,11 +86,31 @@ def test_scripts_are_thin() -> None:
         assert len(path.read_text().splitlines()) < 15, path.name
 
 
-def test_the_readme_names_every_module() -> None:
-    readme = (ROOT / "README.md").read_text()
-    missing = [
-        str(path.relative_to(SRC))
-        for path in SRC.rglob("*.py")
-        if path.name != "__init__.py" and path.name not in readme
-    ]
-    assert not missing
+def modules_of(tree: str) -> set[str]:
+    """Paths of the modules below src/mothello/ that an indented tree names, two spaces a level."""
+    folders: list[str] = []
+    modules = set()
+    for line in tree.splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0] if line.strip() else ""
+        if not name or name.startswith("src/"):
+            continue
+        folders = folders[: depth - 1]
+        if name.endswith("/"):
+            folders.append(name)
+        elif name.endswith(".py"):
+            modules.add("".join(folders) + name)
+    return modules
+
+
+def test_the_readme_tree_is_the_package() -> None:
+    block = (ROOT / "README.md").read_text().split("src/mothello/\n", 1)[1].split("\ntests/", 1)[0]
+    present = {str(path.relative_to(SRC)) for path in SRC.rglob("*.py") if path.name != "__init__.py"}
+    assert modules_of(block) == present
+
+
+def test_a_tree_is_read_by_its_indentation() -> None:
+    assert modules_of("  a/   room\n    b.py  one\n    c/\n      d.py  two\n  e.py  three") == {
+        "a/b.py",
+        "a/c/d.py",
+        "e.py",
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.analysis.results_page import RESULTS, runs_of, write_results
+from mothello.analysis.results.page import RESULTS, runs_of, write_results
 from mothello.analysis.runs import find_runs
 from mothello.commands import results
 from mothello.commands.results import STUDIES, study_of

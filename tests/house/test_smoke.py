@@ -8,8 +8,8 @@ import pytest
 from house.commands import MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
 
 from mothello.analysis.tidy import QUANTITIES
-from mothello.commands import bench_engine
 from mothello.commands.loading import load_run
+from mothello.commands.timing import engine as bench_engine
 from mothello.rundir import RunDir
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

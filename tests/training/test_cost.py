@@ -9,8 +9,8 @@ import torch
 from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils.flop_counter import FlopCounterMode
 
-from mothello.commands.cost_table import minutes, short, size
-from mothello.commands.cost_training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
+from mothello.commands.cost.table import minutes, short, size
+from mothello.commands.cost.training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
 from mothello.commands.loading import family_of, games_of
 from mothello.commands.study_plan import composed
 from mothello.config import TrainConfig
@@ -218,10 +218,10 @@ def test_minutes_are_tokens_over_the_rate(monkeypatch: pytest.MonkeyPatch) -> No
     assert f"{short(per_second)} tokens/s" in costs.rows["rate"]
     assert costs.rows["games"] == "192,000 in 6,000 steps of 32"
     assert minutes(costs.seconds) in costs.table(folder="x").splitlines()[-2]
-    monkeypatch.setattr("mothello.commands.cost_training.has_compiler", lambda _: True)
+    monkeypatch.setattr("mothello.commands.cost.training.has_compiler", lambda _: True)
     compiled = replace(work, device=replace(work.device, compile=Compile.always))
     assert priced(compiled, tokens, held, rate, 2.0, 3.0).seconds == costs.seconds + 7.0
-    monkeypatch.setattr("mothello.commands.cost_training.worth_compiling", lambda *_: True)
+    monkeypatch.setattr("mothello.commands.cost.training.worth_compiling", lambda *_: True)
     undecided = priced(work, tokens, held, rate, 2.0, 3.0)  # compile=auto: too long to try
     assert undecided.seconds == costs.seconds
     assert "eager; the run will compile" in undecided.rows["rate"]

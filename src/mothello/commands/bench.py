@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from mothello.analysis.growth_figure import growth_figure, language_figure
-from mothello.commands.bench_engine import engine_numbers
-from mothello.commands.bench_growth import growth_numbers
-from mothello.commands.bench_measures import measure_numbers
-from mothello.commands.bench_products import product_rate
-from mothello.commands.bench_train import train_numbers, train_table
-from mothello.commands.cost_bench import bench_rows
-from mothello.commands.cost_table import table
+from mothello.commands.cost.bench import bench_rows
+from mothello.commands.cost.table import table
 from mothello.commands.entry import command
+from mothello.commands.timing.engine import engine_numbers
+from mothello.commands.timing.growth import growth_numbers
+from mothello.commands.timing.measures import measure_numbers
+from mothello.commands.timing.products import product_rate
+from mothello.commands.timing.train import train_numbers, train_table
 from mothello.commands.train import resolve_device
 from mothello.config.corpora import BenchCommand
 

@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from mothello.analysis.corpus_page import write_corpus_page
-from mothello.commands.cost_games import surveying_costs
+from mothello.commands.cost.games import surveying_costs
 from mothello.commands.entry import command, folder_for
 from mothello.commands.loading import family_of, games_of, weights_of
 from mothello.commands.train import resolve_device

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mothello.commands.cost_games import exporting_costs
+from mothello.commands.cost.games import exporting_costs
 from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import ExportCommand

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from mothello.commands.cost_games import generating_costs
+from mothello.commands.cost.games import generating_costs
 from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import GenerateCommand

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from mothello.commands.cost_games import importing_costs
+from mothello.commands.cost.games import importing_costs
 from mothello.commands.entry import command, folder_for
 from mothello.config import ConfigError
 from mothello.config.corpora import ImportCommand

@@ -14,7 +14,7 @@ from mothello.alignment.embeddings import neighbours, word_embeddings
 from mothello.alignment.measures import Positions, Value, chances, pair_values
 from mothello.analysis.tidy import write_tidy
 from mothello.bootstrap import Bootstrap
-from mothello.commands.cost_measure import measure_costs
+from mothello.commands.cost.measure import measure_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
 from mothello.commands.running import alone, describe_device, running, spoken

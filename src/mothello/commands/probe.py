@@ -13,7 +13,7 @@ from mothello.analysis.runs import find_runs
 from mothello.analysis.tidy import write_tidy
 from mothello.causal.config import CausalConfig
 from mothello.commands.causal_table import causal_rows, causal_summary
-from mothello.commands.cost_probing import probing_costs
+from mothello.commands.cost.probing import probing_costs
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, load_run, measured, never_trained
 from mothello.commands.pictures import probe_pictures, saved

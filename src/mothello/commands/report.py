@@ -6,7 +6,7 @@ from time import perf_counter
 from mothello.analysis.material import gather
 from mothello.analysis.report import page_of, write_report
 from mothello.analysis.runs import Run, find_runs
-from mothello.commands.cost_table import minutes, size, table
+from mothello.commands.cost.table import minutes, size, table
 from mothello.commands.entry import command
 from mothello.config import ConfigError, ReportCommand
 

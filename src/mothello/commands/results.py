@@ -4,9 +4,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mothello.analysis.results_page import RESULTS, SCALES, Study, runs_of, write_results
+from mothello.analysis.results.page import RESULTS, SCALES, Study, runs_of, write_results
 from mothello.analysis.runs import Run, find_runs
-from mothello.commands.cost_table import size, table
+from mothello.commands.cost.table import size, table
 from mothello.commands.entry import command, folder_for
 from mothello.commands.study_plan import cells_of, composed, expected, names_of
 from mothello.config import ConfigError, ResultsCommand, StudyCommand

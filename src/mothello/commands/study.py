@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mothello.analysis.report import write_report
 from mothello.analysis.runs import find_runs
 from mothello.commands import sweep
-from mothello.commands.cost_study import study_table
+from mothello.commands.cost.study import study_table
 from mothello.commands.entry import command
 from mothello.commands.measure import measure
 from mothello.commands.probe import probe

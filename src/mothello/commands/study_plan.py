@@ -10,7 +10,7 @@ from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.initialize import initialize_config_dir
 
-from mothello.analysis.cells import Expected
+from mothello.analysis.results.cells import Expected
 from mothello.commands.entry import CONFIGS
 from mothello.config import (
     SCHEMAS,

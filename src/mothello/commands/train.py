@@ -9,7 +9,7 @@ import torch
 
 from mothello.analysis.regimes import role_of
 from mothello.analysis.runs import Run
-from mothello.commands.cost_training import dry_train
+from mothello.commands.cost.training import dry_train
 from mothello.commands.entry import command
 from mothello.commands.loading import family_of, games_of, model_of, restore, weights_of
 from mothello.commands.pictures import saved, training_pictures

@@ -15,8 +15,8 @@ from mothello.alignment.retrieval import cosines, hits
 from mothello.analysis.regimes import role_of
 from mothello.analysis.runs import Run
 from mothello.analysis.tidy import write_tidy
-from mothello.commands.cost_probing import transfer_costs
-from mothello.commands.cost_table import where
+from mothello.commands.cost.probing import transfer_costs
+from mothello.commands.cost.table import where
 from mothello.commands.entry import command
 from mothello.commands.loading import LoadedRun, games_of, load_run, measured, restore
 from mothello.commands.pictures import saved, transfer_pictures

@@ -9,7 +9,7 @@ from mothello.activations.parallel import layer_states
 from mothello.activations.pool import pool_of
 from mothello.alignment.measures import Positions, pair_values
 from mothello.bootstrap import Bootstrap
-from mothello.commands.cost_table import Costs, languages, short, size
+from mothello.commands.cost.table import Costs, languages, short, size
 from mothello.commands.loading import LoadedRun
 from mothello.config import MeasureCommand
 from mothello.data.split import Split, corpus

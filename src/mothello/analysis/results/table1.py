@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from mothello.analysis.cells import BAR, MIRRORS
-from mothello.analysis.markdown import decimal, mean, measured, middle, out_of, over_seeds, table
 from mothello.analysis.published import TABLE_1
-from mothello.analysis.words import BANDS, NOT_RUN, WITHIN, Judged, band, judge, near
+from mothello.analysis.results.cells import BAR, MIRRORS
+from mothello.analysis.results.markdown import decimal, mean, measured, middle, out_of, over_seeds, table
+from mothello.analysis.results.words import BANDS, NOT_RUN, WITHIN, Judged, band, judge, near
 
 PUBLISHED_OWN, PUBLISHED_CONSTANT = 0.97, 0.623
 """What published probes read in their own language, and the best constant on 8x8: the ends of the published scale."""

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from mothello.commands.bench_steps import Shape
+from mothello.commands.timing.steps import Shape
 from mothello.config import ConfigError
 from mothello.data.split import Split, corpus
 from mothello.languages.family import FamilyConfig, build_family
 from mothello.othello.board import board
 
-TESTS = Path(__file__).parents[3] / "tests"
+TESTS = Path(__file__).parents[4] / "tests"
 
 
 class Order(NamedTuple):

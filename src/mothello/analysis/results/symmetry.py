@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from mothello.analysis.cells import MAPS
-from mothello.analysis.markdown import decimal, mean, over_seeds, table
-from mothello.analysis.results_table1 import winners
-from mothello.analysis.words import NOT_REACHED
+from mothello.analysis.results.cells import MAPS
+from mothello.analysis.results.markdown import decimal, mean, over_seeds, table
+from mothello.analysis.results.table1 import winners
+from mothello.analysis.results.words import NOT_REACHED
 
 NOTHING = "Not run yet."
 NEAR_TRUE = 0.05

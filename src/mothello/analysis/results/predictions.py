@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pandas as pd
 
-from mothello.analysis.cells import MAPS, MIRRORS
-from mothello.analysis.markdown import decimal, mean, over_seeds, signed, table
-from mothello.analysis.results_symmetry import (
+from mothello.analysis.results.cells import MAPS, MIRRORS
+from mothello.analysis.results.markdown import decimal, mean, over_seeds, signed, table
+from mothello.analysis.results.symmetry import (
     LEFT,
     control_judgement,
     held,
@@ -18,7 +18,7 @@ from mothello.analysis.results_symmetry import (
     own_map_judgement,
     true_anchors,
 )
-from mothello.analysis.results_table1 import ATOMIC, winners
+from mothello.analysis.results.table1 import ATOMIC, winners
 
 Row = list[str]
 Planned = Mapping[str, Sequence[int]]
@@ -31,7 +31,7 @@ NEAR_OWN = 0.05
 def predictions(
     cells: Mapping[str, pd.DataFrame], images: Mapping[str, float], tuned: pd.DataFrame, planned: Planned
 ) -> str:
-    """A row a prediction, from the runs that learned. cells: by study; tuned: results_transfer.transfer_rows; planned:
+    """A row a prediction, from the runs that learned. cells: by study; tuned: transfer.transfer_rows; planned:
     the seeds of every cell that the studies ask for."""
     learned = {name: of[of.reached.astype(bool) & of.raw.notna()] for name, of in cells.items()}
     tuned = tuned[tuned.reached.astype(bool)]

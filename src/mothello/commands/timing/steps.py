@@ -25,7 +25,7 @@ from mothello.training.distributed import World
 from mothello.training.loop import Plan, train
 from mothello.training.optimizer import OptimizerConfig, OptimizerName
 
-TESTS = Path(__file__).parents[3] / "tests"
+TESTS = Path(__file__).parents[4] / "tests"
 ROUNDS, WARM, PROFILED = 3, 3, 3
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mothello.commands.bench_peers import PEERS
+from mothello.commands.timing.peers import PEERS
 from mothello.config.corpora import BenchCommand
 from mothello.othello.board import Board, board
 from mothello.othello.engine import Engine

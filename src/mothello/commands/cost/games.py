@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mothello.commands.cost_table import Costs, short, size, threads
+from mothello.commands.cost.table import Costs, short, size, threads
 from mothello.config.corpora import GenerateCommand
 from mothello.data.corpus import Corpus
 from mothello.data.orbit import orbit_hash

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from mothello.analysis.alignment_sections import class_sentence
-from mothello.analysis.cells import BAR, pair_values
-from mothello.analysis.markdown import decimal, mean, measured, out_of, table
+from mothello.analysis.results.cells import BAR, pair_values
+from mothello.analysis.results.markdown import decimal, mean, measured, out_of, table
+from mothello.analysis.results.words import NOT_RUN, WITHIN, Judged, judge
 from mothello.analysis.runs import Run
-from mothello.analysis.words import NOT_RUN, WITHIN, Judged, judge
 
 
 def _heads(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from mothello.commands.bench_opponent import Opponent
-from mothello.commands.bench_products import best_product, vendor_peak
-from mothello.commands.bench_steps import SHAPES, WAYS, Shape, Way, time_ours
+from mothello.commands.timing.opponent import Opponent
+from mothello.commands.timing.products import best_product, vendor_peak
+from mothello.commands.timing.steps import SHAPES, WAYS, Shape, Way, time_ours
 from mothello.config.corpora import BenchCommand
 from mothello.training.device import Precision, is_bf16
 

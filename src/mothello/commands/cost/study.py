@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from tqdm import tqdm
 
-from mothello.commands.cost_measure import measure_costs
-from mothello.commands.cost_probing import Paces, measure_probes, probing_costs, transfer_costs
-from mothello.commands.cost_table import minutes, short, where
-from mothello.commands.cost_training import mean_tokens, pretraining, training_costs, training_flops
+from mothello.commands.cost.measure import measure_costs
+from mothello.commands.cost.probing import Paces, measure_probes, probing_costs, transfer_costs
+from mothello.commands.cost.table import minutes, short, where
+from mothello.commands.cost.training import mean_tokens, pretraining, training_costs, training_flops
 from mothello.commands.loading import LoadedRun, family_of, games_of
 from mothello.commands.study_plan import Part, finished
 from mothello.config import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mothello.analysis.markdown import table
+from mothello.analysis.results.markdown import table
 from mothello.analysis.runs import Run
 
 NOTE = (

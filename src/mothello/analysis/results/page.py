@@ -8,20 +8,20 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mothello.analysis import results_figures, results_many, results_probes, results_symmetry, results_transfer
 from mothello.analysis.board_figure import boards_figure, reading_boards
-from mothello.analysis.cells import MIRRORS, Expected, cell_table, select
 from mothello.analysis.heatmaps import ordered_maps, scale
-from mothello.analysis.markdown import image, mean, measured, table
-from mothello.analysis.results_cost import cost_table
-from mothello.analysis.results_predictions import predictions
-from mothello.analysis.results_table1 import table_1
-from mothello.analysis.results_text import absent_text, budget_text, conclusions, opening_text, setting_text
+from mothello.analysis.results import figures, many, probes, symmetry, transfer
+from mothello.analysis.results.cells import MIRRORS, Expected, cell_table, select
+from mothello.analysis.results.cost import cost_table
+from mothello.analysis.results.markdown import image, mean, measured, table
+from mothello.analysis.results.predictions import predictions
+from mothello.analysis.results.table1 import table_1
+from mothello.analysis.results.text import absent_text, budget_text, conclusions, opening_text, setting_text
 from mothello.analysis.runs import Run, find_runs
 from mothello.analysis.tables import alignment_table
 from mothello.rundir import write_whole
 
-RESULTS = Path(__file__).parents[3] / "results"
+RESULTS = Path(__file__).parents[4] / "results"
 """Of this checkout."""
 SCALES = {
     "published": "the published board, model and budget on a GPU",
@@ -95,7 +95,7 @@ def _scale(name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) 
     page = _Page(name, runs, studies, out)
     if page.every.empty:
         return [*page.text, "No run here is one that a study asks for."]
-    tuned, images = results_transfer.transfer_rows(page.runs["finetune"]), image_agreement(page.runs["mirror_anchors"])
+    tuned, images = transfer.transfer_rows(page.runs["finetune"]), image_agreement(page.runs["mirror_anchors"])
     page.add(setting_text(page.runs, page.every), conclusions(page.cells, page.runs, page.every, tuned))
     page.add("### Predictions", "Written down before the runs: [predictions.md](predictions.md).")
     page.add(predictions(page.cells, images, tuned, page.planned))
@@ -122,8 +122,8 @@ def _table_1(page: _Page) -> None:
     page.add(table_1(cells, page.planned))
     if cells.raw.notna().any():
         caption = "Cells read right across languages by number of anchors; every seed a point, bars are means."
-        page.figure(results_figures.anchor_figure(cells), "table1", caption)
-    page.add("Naive atomic pairs, seed by seed:", results_symmetry.naive_table(cells))
+        page.figure(figures.anchor_figure(cells), "table1", caption)
+    page.add("Naive atomic pairs, seed by seed:", symmetry.naive_table(cells))
     naive = cells[(cells.cell == "naive") & cells.winner.isin(MIRRORS)].sort_values("recovered", ascending=False)
     if len(naive):
         run = next(run for run in page.runs["table1"] if str(run.path) == naive.run.iloc[0])
@@ -135,19 +135,19 @@ def _symmetry(page: _Page) -> None:
         page.begin("mirror_anchors", "The symmetry of the opening: mirror anchors"),
         image_agreement(page.runs["mirror_anchors"]),
     )
-    page.add(results_symmetry.verdict(cells), results_symmetry.mirror_table(cells, images))
-    page.add(results_symmetry.control_table(cells, page.cells["table1"]))
+    page.add(symmetry.verdict(cells), symmetry.mirror_table(cells, images))
+    page.add(symmetry.control_table(cells, page.cells["table1"]))
     if cells.raw.notna().any():
         caption = "Accuracy across languages under each map of the opening's group, by what the four anchors link."
-        page.figure(results_figures.map_figure(cells, results_symmetry.MIRROR_NAMES, images), "mirror_anchors", caption)
+        page.figure(figures.map_figure(cells, symmetry.MIRROR_NAMES, images), "mirror_anchors", caption)
     for run in page.runs["mirror_anchors"]:
         if (g := run.name.removeprefix("mirror_")) in MIRRORS and _boards(page, run, g, "mirrored_boards", "Boards"):
             break
     cells = page.begin("anchor_placement", "Where an anchor lies")
-    page.add(results_symmetry.placement_table(cells))
+    page.add(symmetry.placement_table(cells))
     if cells.raw.notna().any():
         caption = "Accuracy across languages under each map, by the anchors' number and place."
-        page.figure(results_figures.map_figure(cells, results_symmetry.PLACES, images), "anchor_placement", caption)
+        page.figure(figures.map_figure(cells, symmetry.PLACES, images), "anchor_placement", caption)
 
 
 def _boards(page: _Page, run: Run, g: str, name: str, what: str) -> bool:
@@ -163,8 +163,8 @@ def _boards(page: _Page, run: Run, g: str, name: str, what: str) -> bool:
 def _many(page: _Page) -> None:
     cells = page.begin("many_languages", "Many naive languages")
     page.add(
-        results_many.claim_table(cells, page.runs["many_languages"], page.asked["many_languages"]),
-        results_many.many_table(cells, page.runs["many_languages"]),
+        many.claim_table(cells, page.runs["many_languages"], page.asked["many_languages"]),
+        many.many_table(cells, page.runs["many_languages"]),
     )
     for run in page.runs["many_languages"]:
         if run.probe is None:
@@ -180,31 +180,29 @@ def _many(page: _Page) -> None:
         for name in ("emergence", "many_languages")
         for run in page.runs[name]
     }
-    page.add(results_many.emergence_table(every, widths))
+    page.add(many.emergence_table(every, widths))
 
 
 def _transfer(page: _Page) -> None:
     cells = page.begin("finetune", "Fine-tuning on one language")
-    rows = results_transfer.transfer_rows(page.runs["finetune"])
-    page.add(results_transfer.transfer_table(rows, page.planned))
+    rows = transfer.transfer_rows(page.runs["finetune"])
+    page.add(transfer.transfer_table(rows, page.planned))
     rows = rows[rows.kind == "atomic"]
     if len(rows):
         caption = "The atomic pair while it is fine-tuned on one language, every seed; dotted: its own tokens only."
-        page.figure(results_figures.change_figure(rows), "finetune", caption)
-    page.add(results_transfer.prefix_table(cells))
+        page.figure(figures.change_figure(rows), "finetune", caption)
+    page.add(transfer.prefix_table(cells))
 
 
 def _probes(page: _Page) -> None:
     page.begin("probes", "Where the board is")
-    rows = results_probes.probe_rows(page.runs["probes"])
+    rows = probes.probe_rows(page.runs["probes"])
     measured = [name for name in ("single", "naive", "unified") if (rows.cell == name).any()]
     for name in measured:
-        page.add(f"`{name}`, error by layer (random weights in brackets):", results_probes.probe_table(rows, name))
+        page.add(f"`{name}`, error by layer (random weights in brackets):", probes.probe_table(rows, name))
     if measured:
-        page.add(results_probes.claims(rows, measured[0], page.cells["probes"]))
-        page.figure(
-            results_figures.probe_figure(rows, measured[0]), "probes", f"Cells read right by layer, `{measured[0]}`."
-        )
+        page.add(probes.claims(rows, measured[0], page.cells["probes"]))
+        page.figure(figures.probe_figure(rows, measured[0]), "probes", f"Cells read right by layer, `{measured[0]}`.")
     page.add(_legality(page))
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mothello.analysis.cells import BAR
-from mothello.analysis.markdown import decimal, over_seeds, table
+from mothello.analysis.results.cells import BAR
+from mothello.analysis.results.markdown import decimal, over_seeds, table
+from mothello.analysis.results.words import NOT_RUN, WITHIN, Judged, judge
 from mothello.analysis.runs import Run
-from mothello.analysis.words import NOT_RUN, WITHIN, Judged, judge
 
 PUBLISHED = {
     ("mlp", "absolute"): (0.113, 0.075, 0.049, 0.034, 0.025, 0.018, 0.018, 0.045),

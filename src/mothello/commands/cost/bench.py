@@ -6,13 +6,13 @@ from time import perf_counter
 
 import torch
 
-from mothello.commands.bench_growth import GAMES, LANGUAGES
-from mothello.commands.bench_measures import LANGUAGES as MEASURED
-from mothello.commands.bench_measures import SMALL
-from mothello.commands.bench_products import product_rate
-from mothello.commands.bench_steps import PROFILED, ROUNDS, SHAPES, WARM, WAYS
-from mothello.commands.cost_games import playing
-from mothello.commands.cost_table import Costs, minutes, short
+from mothello.commands.cost.games import playing
+from mothello.commands.cost.table import Costs, minutes, short
+from mothello.commands.timing.growth import GAMES, LANGUAGES
+from mothello.commands.timing.measures import LANGUAGES as MEASURED
+from mothello.commands.timing.measures import SMALL
+from mothello.commands.timing.products import product_rate
+from mothello.commands.timing.steps import PROFILED, ROUNDS, SHAPES, WARM, WAYS
 from mothello.config.corpora import BenchCommand
 from mothello.data.split import Split, corpus
 from mothello.languages.family import FamilyConfig, build_family

@@ -1,4 +1,4 @@
-"""Figures of the results page. Tables are those of cells.py and results_probes.py."""
+"""Figures of the results page. Tables are those of cells.py and probes.py."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mothello.analysis.cells import MAPS
+from mothello.analysis.results.cells import MAPS
 from mothello.analysis.style import INK, LANGUAGE_COLOURS, MUTED, ROLE_COLOURS, canvas, legend_below, title
 
 RAW, BEST = "#2a6f97", "#c8553d"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mothello.commands.bench_opponent import TESTS
+from mothello.commands.timing.opponent import TESTS
 from mothello.config import ConfigError
 from mothello.config.corpora import BenchCommand
 from mothello.data.batch import in_language

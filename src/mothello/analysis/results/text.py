@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from mothello.analysis import results_many, results_symmetry, results_transfer
-from mothello.analysis.cells import BAR
-from mothello.analysis.markdown import decimal, mean, middle, over_seeds, table
 from mothello.analysis.published import LINK, SOURCE
-from mothello.analysis.results_table1 import winners
+from mothello.analysis.results import many, symmetry, transfer
+from mothello.analysis.results.cells import BAR
+from mothello.analysis.results.markdown import decimal, mean, middle, over_seeds, table
+from mothello.analysis.results.table1 import winners
+from mothello.analysis.results.words import ALIGNED, WORDS
 from mothello.analysis.runs import Run
-from mothello.analysis.words import ALIGNED, WORDS
 
 GLOSSARY = """\
 * **Languages.** An *atomic* language has one token a move, a *split* one one to three, a *compositional* one two,
@@ -109,13 +109,13 @@ def conclusions(
             f"{mean(naive.constant)}); under the best map {middle(naive.best)} (random weights: "
             f"{mean(naive.random_across)}), in its own language {mean(naive.own)}."
         )
-    many = results_many.in_short(cells_of["many_languages"], runs["many_languages"])
-    if many:
-        lines.append(f"* **Many naive languages.** {many}")
+    families = many.in_short(cells_of["many_languages"], runs["many_languages"])
+    if families:
+        lines.append(f"* **Many naive languages.** {families}")
     if len(cells_of["mirror_anchors"]):
-        lines.append(f"* **Mirror anchors.** {results_symmetry.verdict(cells_of['mirror_anchors'])}")
+        lines.append(f"* **Mirror anchors.** {symmetry.verdict(cells_of['mirror_anchors'])}")
     if len(tuned):
-        lines.append(f"* **Transfer.** {results_transfer.in_short(tuned, cells_of['finetune'])}")
+        lines.append(f"* **Transfer.** {transfer.in_short(tuned, cells_of['finetune'])}")
     learned = every[every.reached.astype(bool) & (every.prefix == "")]
     strict, lenient = (over_seeds(learned[name]) for name in ("strict", "lenient"))
     if strict is not None and lenient is not None:

@@ -8,7 +8,7 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from mothello.commands.cost_table import Costs, free_bytes, languages, short, size, threads, where
+from mothello.commands.cost.table import Costs, free_bytes, languages, short, size, threads, where
 from mothello.commands.loading import LoadedRun, games_of, model_of, weights_of
 from mothello.config import ConfigError, TrainConfig, TransferCommand
 from mothello.data.batch import in_language, make_batch

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mothello.analysis.cells import BAR, pair_name
-from mothello.analysis.markdown import decimal, mean, measured, ours, out_of, over_seeds, signed, table
 from mothello.analysis.published import TRANSFER
 from mothello.analysis.regimes import role
-from mothello.analysis.results_table1 import ATOMIC, winners
+from mothello.analysis.results.cells import BAR, pair_name
+from mothello.analysis.results.markdown import decimal, mean, measured, ours, out_of, over_seeds, signed, table
+from mothello.analysis.results.table1 import ATOMIC, winners
+from mothello.analysis.results.words import NOT_RUN, Judged, direction, judge, near
 from mothello.analysis.runs import Run
-from mothello.analysis.words import NOT_RUN, Judged, direction, judge, near
 
 COLUMNS = [
     "cell", "seed", "board", "role", "pair", "kind", "language", "part", "legal", "reached", "before", "after", "peak",

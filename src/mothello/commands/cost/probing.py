@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mothello.causal.config import CausalConfig
 from mothello.causal.intervene import CASES_AT_ONCE, Language
-from mothello.commands.cost_table import Costs, short, size
-from mothello.commands.cost_training import finetuning, training_costs
+from mothello.commands.cost.table import Costs, short, size
+from mothello.commands.cost.training import finetuning, training_costs
 from mothello.commands.loading import LoadedRun
 from mothello.config import TransferCommand
 from mothello.data.batch import in_language

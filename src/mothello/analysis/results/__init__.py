@@ -1,0 +1,1 @@
+"""results/README.md: the published numbers beside ours."""
