@@ -7,8 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from analysis.folders import add_probe, add_run, add_states, add_transfer
+from matplotlib.colors import to_hex
 
 from mothello.analysis.results.cells import Expected, cell_table, pair_name, select
+from mothello.analysis.results.figures import MAP_COLOURS, emergence_figure
 from mothello.analysis.results.many import judged_family
 from mothello.analysis.results.markdown import decimal, ours, over_seeds
 from mothello.analysis.results.page import Study, write_results
@@ -405,3 +407,24 @@ def test_the_whole_page(tmp_path: Path) -> None:
     content["headline"]["mlp/absolute"]["own"] = 0.91
     results.write_text(json.dumps(content))
     assert write_results(out, {"mini": STUDIES}).read_text() != text
+
+
+def test_when_alignment_emerges_is_drawn_seed_by_seed() -> None:
+    """A panel per number of languages and width, pairs first and wide before narrow; a place per budget."""
+    rows = [
+        ("atomic + atomic", 2, 128, 60_000, 0.55, "none"),
+        ("atomic + atomic", 2, 128, 480_000, 0.8, "main"),
+        ("atomic + atomic", 2, 128, 480_000, 0.9, "identity"),
+        ("atomic + atomic", 2, 64, 480_000, 0.7, "main"),
+        ("8 atomic", 56, 128, 3_000_000, 0.87, "mixed"),
+    ]
+    of = pd.DataFrame(rows, columns=["pair", "pairs", "width", "games", "best", "winner"]).assign(own=0.9, constant=0.6)
+    axes = emergence_figure(of).axes
+    titles = [axis.get_title(loc="left") for axis in axes]
+    assert titles == ["atomic + atomic, width 128", "atomic + atomic, width 64", "8 atomic, width 128"]
+    assert [label.get_text() for label in axes[0].get_xticklabels()] == ["0.06 M", "0.48 M"]
+    points = {c.get_label(): (*c.get_offsets()[0], to_hex(c.get_facecolor()[0])) for c in axes[0].collections}  # type: ignore[index]
+    assert points["not aligned"] == (0, 0.55, MAP_COLOURS["none"])
+    assert points["aligned: main"][1:] == (0.8, MAP_COLOURS["main"])
+    assert points["aligned: main"][0] < 1 < points["aligned: identity"][0], "seeds of one budget do not hide each other"
+    assert axes[2].collections[0].get_label() == "aligned, several maps"

@@ -86,6 +86,33 @@ def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[st
     return figure
 
 
+MAP_COLOURS = dict(zip(MAPS, LANGUAGE_COLOURS, strict=False)) | {"mixed": LANGUAGE_COLOURS[4], "none": MUTED}
+
+
+def emergence_figure(of: pd.DataFrame) -> Figure:
+    """Best-map accuracy of naive languages by games, a panel per number of languages and width. of: many.naive_rows."""
+    panels = list(of.groupby(["pairs", -of.width]))
+    figure, axes = canvas(len(panels), 3.2, sharey=True, width_ratios=[max(1, g.games.nunique()) for _, g in panels])
+    for axis, (_, group) in zip(axes, panels, strict=True):
+        places = {games: x for x, games in enumerate(sorted(group.games.unique()))}
+        for games, here in group.sort_values("best").groupby("games"):
+            x = places[games]
+            spread = [0.09 * (i - (len(here) - 1) / 2) for i in range(len(here))]
+            for shift, (_, row) in zip(spread, here.iterrows(), strict=True):
+                label = {"none": "not aligned", "mixed": "aligned, several maps"}.get(
+                    row.winner, f"aligned: {row.winner}"
+                )
+                axis.scatter(x + shift, row.best, s=30, color=MAP_COLOURS[row.winner], zorder=3, label=label)
+            axis.plot([x - 0.34, x + 0.34], [here.own.mean()] * 2, color=INK, linewidth=1, label="own language")
+        _level(axis, group.constant.mean(), "best constant")
+        axis.set_xticks(list(places.values()), [f"{games / 1e6:.3g} M" for games in places])
+        axis.set(xlabel="games", xlim=(-0.5, len(places) - 0.5))
+        title(axis, f"{group.pair.iloc[0]}, width {group.width.iloc[0]}")
+    axes[0].set_ylabel("cells read right\nunder the best map")
+    legend_below(figure, axes)
+    return figure
+
+
 def probe_figure(rows: pd.DataFrame, cell: str) -> Figure:
     """Own-language accuracy by layer: MLP and linear, absolute and relative colours, with random weights."""
     figure, axes = canvas(2, 3.2, sharey=True)

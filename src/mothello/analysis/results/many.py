@@ -96,14 +96,19 @@ def judged_family(of: pd.DataFrame, raw: pd.Series, count: int, mirrored: float)
     return judge(reached=bool(of.legal.mean() >= BAR), agrees=agrees, changed=more, reason=why)
 
 
-def emergence_table(cells: pd.DataFrame, widths: dict[str, int]) -> str:
-    """Naive atomic pairs and families by games, width and number of languages."""
+def naive_rows(cells: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
+    """Naive atomic pairs and families that were pretrained on every opening and probed, with the width of the model."""
+    of = cells[(cells.role == "naive") & (cells.prefix == "") & cells.raw.notna()].drop_duplicates("run")
+    of = of[of.pair.str.fullmatch(r"atomic \+ atomic|\d+ atomic")]
+    return of.assign(width=of.run.map({str(run.path): run.config["model"]["d_model"] for run in runs}))
+
+
+def emergence_table(of: pd.DataFrame) -> str:
+    """By number of languages, width and games. of: naive_rows."""
     head = [
         "languages", "games", "width", "seeds", "strict", "own", "raw", "best map", "best map, random weights",
         "constant", "aligned through, how far; by seed",
     ]  # fmt: skip
-    of = cells[(cells.role == "naive") & (cells.prefix == "") & cells.raw.notna()]
-    of = of[of.pair.str.fullmatch(r"atomic \+ atomic|\d+ atomic")].assign(width=of.run.map(widths))
     rows = []
     for (pair, width, games), group in of.groupby(["pair", "width", "games"]):
         numbers = [mean(group[name]) for name in ("strict", "own", "raw", "best", "random_across", "constant")]

@@ -174,13 +174,12 @@ def _many(page: _Page) -> None:
         drawn = ordered_maps(rows, "mlp", "absolute", scale(rows), order)
         page.figure(drawn, f"many_languages_{run.name}_{run.seed}", caption)
     cells = page.begin("emergence", "When alignment emerges")
-    every = pd.concat([cells, page.cells["many_languages"]])
-    widths = {
-        str(run.path): run.config["model"]["d_model"]
-        for name in ("emergence", "many_languages")
-        for run in page.runs[name]
-    }
-    page.add(many.emergence_table(every, widths))
+    together = [*page.runs["emergence"], *page.runs["many_languages"]]
+    naive = many.naive_rows(pd.concat([cells, page.cells["many_languages"]]), together)
+    page.add(many.emergence_table(naive))
+    if naive.games.nunique() > 1:
+        caption = "Cells read right across naive languages under the best map, by games of pretraining; a point a seed."
+        page.figure(figures.emergence_figure(naive), "emergence", caption)
 
 
 def _transfer(page: _Page) -> None:
