@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,22 +40,22 @@ def fingerprint(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
+@cache
+def commit() -> str:
+    """Of this checkout when it was first asked for in this process: a later commit is not the code that runs."""
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        found = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.strip() or "unknown"
+
+
 def environment() -> dict[str, Any]:
     """Commit, versions and machine: what a reader needs to repeat a number."""
-    try:
-        here = Path(__file__).parent
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=5,
-        ).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        commit = ""
     versions = {name: metadata.version(name) for name in ("mothello", "torch", "numpy", "hydra-core")}
     return {
-        "commit": commit or "unknown",
+        "commit": commit(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
@@ -194,6 +195,7 @@ class RunDir:
     def write_status(self, status: str, **more: Any) -> None:
         """running, ok or failed; the start is kept."""
         self._note(begun=True)
+        commit()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         old = self.read_status()
         content = {"status": status, "started": now if status == "running" else old.get("started", now)}
@@ -235,10 +237,7 @@ class RunDir:
         """Drop lines of steps beyond ``after`` (and a line cut off by a kill): a resumed run writes them again."""
         path = self.path / "metrics.jsonl"
         if path.exists():
-            _write(
-                path,
-                "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after),
-            )
+            _write(path, "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         path, lines = self.path / "metrics.jsonl", []

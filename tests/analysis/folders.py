@@ -140,6 +140,9 @@ def probe_rows(
     return rows
 
 
+TUNING = {"data": {"games": 640}, "optimizer": {"name": "adamw", "lr": 0.0005}, "evaluation": {"games": 64}}
+
+
 def add_transfer(folder: RunDir, languages: int = 2) -> None:
     """The first language goes from .5 to .9, the others from .5 to .7 by way of .8; aligned before and after."""
     spoken = names(languages)
@@ -158,7 +161,7 @@ def add_transfer(folder: RunDir, languages: int = 2) -> None:
         "summary": summary, "alignment": {"before": head, "after": head},
     }  # fmt: skip
     write(inner, "transfer", content)
-    inner.write_config({"transfer": {"games": 64}})
+    inner.write_config({"transfer": TUNING})
     for i, step in enumerate((0, 5, 10)):
         row: dict[str, Any] = {"step": step, "val/top1": 0.7}
         for n in spoken:
@@ -167,8 +170,11 @@ def add_transfer(folder: RunDir, languages: int = 2) -> None:
         inner.append_metrics(row)
 
 
-def add_states(folder: RunDir, near: float = 0.4, top1: float = 0.9, languages: int = 2) -> None:
-    """Exact legality and alignment without probes; every quantity of the trained model is ``near`` at layer 1."""
+def add_states(
+    folder: RunDir, near: float = 0.4, top1: float = 0.9, languages: int = 2, strict: tuple[float, ...] = ()
+) -> None:
+    """Exact legality and alignment without probes; every quantity of the trained model is ``near`` at layer 1. strict: of
+    every language, for results.json."""
     spoken, rows = names(languages), list[dict[str, Any]]()
     for name in spoken:
         for quantity in ("top1", "top1_restricted", "lenient", "mass", "mass_restricted", "spelled"):
@@ -191,7 +197,8 @@ def add_states(folder: RunDir, near: float = 0.4, top1: float = 0.9, languages: 
             head = {"measure": "embedding", "quantity": quantity, "control": "trained", "layer": 0}
             rows += [head | pair | {"map": m, "value": near if m == "identity" else 2 * near} for m in MAPS]
     inner = RunDir(folder.path / "measures" / "states-00000001")
-    write(inner, "states", {"legality": {}, "states": {}, "games": 100})
+    legality = {name: {"top1": x, "lenient": x + 0.01, "chance": 0.4} for name, x in zip(spoken, strict, strict=False)}
+    write(inner, "states", {"legality": legality, "states": {}, "games": 100})
     write_tidy(inner.path, rows)
 
 

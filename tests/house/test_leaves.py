@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mothello import rundir
 from mothello.rundir import RunDir, fingerprint, watch
 from mothello.seeding import derive, generator
 
@@ -59,3 +60,14 @@ def test_the_folder_that_a_job_works_in_is_noted(tmp_path: Path) -> None:
         assert (work.folder, work.begun) == (own, True)
     other.write_status("failed")
     assert work.folder is own
+
+
+def test_results_name_the_code_that_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a commit that was made while it ran."""
+    rundir.commit.cache_clear()
+    folder = RunDir(tmp_path)
+    folder.write_status("running")
+    started = rundir.commit()
+    monkeypatch.setattr(rundir.subprocess, "run", lambda *_, **__: pytest.fail("looked again"))
+    folder.write_results("train", {})
+    assert folder.read_results()["environment"]["commit"] == started != ""

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mothello.analysis.regimes import anchors, role
+from mothello.analysis.results.words import WITHIN
 from mothello.analysis.runs import Run
 
 BAR = 0.97
@@ -15,24 +16,30 @@ BAR = 0.97
 MAPS = ("identity", "rot180", "main", "anti")
 MIRRORS = MAPS[1:]
 KIND_ORDER = ("atomic", "split", "compositional")
+LEVELS = (0.97, 0.61, 0.53)
+"""Of published pairs: in one block, in blocks that a reflection exchanges, in blocks that a half turn exchanges."""
+MOST = 0.9
+"""Share of the pairs of many languages that must read at one of these levels."""
 
 CELLS = [
     "cell", "seed", "board", "pair", "role", "anchors", "prefix", "games", "layers", "legal", "reached", "strict",
-    "lenient", "chance", "layer", "own", "raw", "best", "recovered", "winner", "aligned", "pairs", "null", "constant",
-    "random_weights", "random_across", "identity", "rot180", "main", "anti", "own_low", "own_high", "raw_low",
-    "raw_high", "best_low", "best_high", "consistency", "maps", "told_kept", "told_exchanged",
-    "outside_kept", "outside_exchanged", "run",
+    "lenient", "chance", "by_kind", "layer", "own", "raw", "best", "recovered", "winner", "aligned", "pairs", "null",
+    "constant", "random_weights", "random_across", "identity", "rot180", "main", "anti", "own_low", "own_high",
+    "raw_low", "raw_high", "best_low", "best_high", "consistency", "classes", "at_levels", "maps",
+    "told_kept", "told_exchanged", "outside_kept", "outside_exchanged", "run",
 ]  # fmt: skip
-"""strict, lenient, chance: legality as measured on games of every opening; legal: strict legality on the training
-distribution, which is the same where no opening was given, else the estimate that training made on its held-out games.
+"""strict, lenient, chance: legality as measured on games of every opening; by_kind: strict, by kind of language; legal:
+strict legality on the training distribution, which is the same where no opening was given, else the estimate that
+training made on its held-out games.
 raw, best: cross-language accuracy under the identity and the best map, mean over ordered pairs; recovered: best as a
 share of the way from the best constant to own; winner: the map through which all pairs are aligned ("none" where no
 pair is, "mixed" where only some are, or through different maps); identity .. anti: mean accuracy under each map; null:
 95% quantile of the best of the four maps on readings paired with other games, mean over pairs; random_weights,
 random_across: own and best on a model never trained; own_low .. best_high: 95% intervals over games; consistency: share
-of aligned pairs whose map the others imply; maps: how many pairs are aligned through each, in words; outside_kept,
-outside_exchanged: accuracy under the best of the four maps outside the group, with the colours of the image as they are
-and exchanged; told_kept, told_exchanged: under the one that anchors tell.
+of aligned pairs whose map the others imply; classes: of languages that share a space; at_levels: see the function;
+maps: how many pairs are aligned through each, in words; outside_kept, outside_exchanged: accuracy under the best of the
+four maps outside the group, with the colours of the image as they are and exchanged; told_kept, told_exchanged: under
+the one that anchors tell.
 Probes: MLP, absolute colours, the headline's layer."""
 
 
@@ -104,7 +111,16 @@ def _skill(run: Run) -> dict[str, Any]:
         "reached": legal >= BAR,
         "run": str(run.path),
     }
+    row["by_kind"] = _by_kind(results["languages"], latest["legality"]) if latest else None
     return row | {"strict": strict, "lenient": means["lenient"], "chance": means["chance"]}
+
+
+def _by_kind(languages: Sequence[Mapping[str, str]], legality: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Strict legality, mean over the languages of a kind."""
+    found: dict[str, list[float]] = {}
+    for language in (x for x in languages if x["name"] in legality):
+        found.setdefault(language["kind"], []).append(legality[language["name"]]["top1"])
+    return {kind: sum(values) / len(values) for kind, values in found.items()}
 
 
 def _alignment(run: Run) -> dict[str, Any]:
@@ -123,7 +139,9 @@ def _alignment(run: Run) -> dict[str, Any]:
     row["maps"] = ", ".join(f"{name} {head['maps'][name]}" for name in winners)
     row["recovered"] = (row["best"] - row["constant"]) / (row["own"] - row["constant"])
     row["consistency"] = head["classes"]["consistency"]
+    row["classes"] = len(set(zip(*(head["classes"][key] for key in ("family", "map")), strict=True)))
     pairs = pair_values(run)
+    row["at_levels"] = at_levels(pairs[pairs.map_ == "identity"].value)
     row["null"] = float(_headline_rows(run, "null_95").value.mean())
     untrained = _headline_rows(run, "accuracy", "random_weights")
     row["random_across"] = untrained.groupby(["source", "language"]).value.max().mean()
@@ -173,3 +191,8 @@ def pair_values(run: Run) -> pd.DataFrame:
     """source, language, map_, value: accuracy of every ordered pair under every map, at the headline's layer."""
     rows = _headline_rows(run, "accuracy").rename(columns={"map": "map_"})
     return rows[["source", "language", "map_", "value"]]
+
+
+def at_levels(raw: pd.Series) -> float:
+    """Share of the pairs that read raw within .03 of a published level."""
+    return float(pd.concat([(raw - level).abs() <= WITHIN for level in LEVELS], axis=1).any(axis=1).mean())

@@ -66,7 +66,7 @@ def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[st
         here = cells[(cells.cell == name) & cells.raw.notna()]
         for x, g in enumerate(MAPS):
             won = here.winner == g
-            _points(axis, x, here[g][won], BEST, "the pair's best map, aligned")
+            _points(axis, x, here[g][won], BEST, "best map, aligned")
             _points(axis, x, here[g][~won], RAW, "other maps")
             level = images.get(between(g, here.winner)) if (here.winner != "none").all() else None
             if level is not None:
@@ -75,7 +75,7 @@ def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[st
                 )
         told, ticks = here.told_kept.dropna(), ["id", "rot", "main", "anti"]
         if len(told):  # a map outside the group, which anchors tell
-            _points(axis, len(MAPS), told, BEST, "the pair's best map, aligned")
+            _points(axis, len(MAPS), told, BEST, "the map told, outside the group", hollow=True)
             ticks.append("told")
         axis.plot([-0.4, len(ticks) - 0.6], [here.own.mean()] * 2, color=INK, linewidth=1, label="own language")
         _level(axis, here.constant.mean(), "best constant")
@@ -95,9 +95,9 @@ def emergence_figure(of: pd.DataFrame) -> Figure:
     figure, axes = canvas(len(panels), 3.2, sharey=True, width_ratios=[max(1, g.games.nunique()) for _, g in panels])
     for axis, (_, group) in zip(axes, panels, strict=True):
         places = {games: x for x, games in enumerate(sorted(group.games.unique()))}
-        for games, here in group.sort_values("best").groupby("games"):
+        for games, here in group.sort_values("seed").groupby("games"):
             x = places[games]
-            spread = [0.09 * (i - (len(here) - 1) / 2) for i in range(len(here))]
+            spread = [0.05 * (i - (len(here) - 1) / 2) for i in range(len(here))]
             for shift, (_, row) in zip(spread, here.iterrows(), strict=True):
                 label = {"none": "not aligned", "mixed": "aligned, several maps"}.get(
                     row.winner, f"aligned: {row.winner}"

@@ -25,7 +25,7 @@ RESULTS = Path(__file__).parents[4] / "results"
 """Of this checkout."""
 SCALES = {
     "published": "the published board, model and budget on a GPU",
-    "paper": "the published board and model on a GPU, 1/9 of the published budget",
+    "paper": "the published board and model on a GPU, 1/9 of the published pretraining",
     "mini": "a small board and model, two CPU cores; published numbers are compared in direction and order only",
 }
 
@@ -146,8 +146,10 @@ def _symmetry(page: _Page) -> None:
     cells = page.begin("anchor_placement", "Where an anchor lies")
     page.add(symmetry.placement_table(cells))
     if cells.raw.notna().any():
-        caption = "Accuracy across languages under each map, by the anchors' number and place."
-        page.figure(figures.map_figure(cells, symmetry.PLACES, images), "anchor_placement", caption)
+        caption = (
+            "Accuracy across languages under each map, by the anchors' number and place (off the diagonals, on one)."
+        )
+        page.figure(figures.map_figure(cells, symmetry.SHORT, images), "anchor_placement", caption)
 
 
 def _boards(page: _Page, run: Run, g: str, name: str, what: str) -> bool:
@@ -185,7 +187,7 @@ def _many(page: _Page) -> None:
 def _transfer(page: _Page) -> None:
     cells = page.begin("finetune", "Fine-tuning on one language")
     rows = transfer.transfer_rows(page.runs["finetune"])
-    page.add(transfer.transfer_table(rows, page.planned))
+    page.add(transfer.tuning_text(page.runs["finetune"]), transfer.transfer_table(rows, page.planned))
     rows = rows[rows.kind == "atomic"]
     if len(rows):
         caption = "The atomic pair while it is fine-tuned on one language, every seed; dotted: its own tokens only."
@@ -195,6 +197,7 @@ def _transfer(page: _Page) -> None:
 
 def _probes(page: _Page) -> None:
     page.begin("probes", "Where the board is")
+    page.add(probes.SOURCES)
     rows = probes.probe_rows(page.runs["probes"])
     measured = [name for name in ("single", "naive", "unified") if (rows.cell == name).any()]
     for name in measured:

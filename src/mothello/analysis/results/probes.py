@@ -17,6 +17,10 @@ PUBLISHED = {
 """Error by layer 1..8 of single-language Othello models on 8x8 (Li et al. 2023, Nanda et al. 2023)."""
 RANDOM = (0.25, 0.27)
 """Published error on random weights."""
+SOURCES = (
+    "Published errors by layer: Li et al. 2023 ([arXiv 2210.13382](https://arxiv.org/abs/2210.13382)), Nanda et al. "
+    "2023 ([arXiv 2309.00941](https://arxiv.org/abs/2309.00941))."
+)
 
 
 def probe_rows(runs: Sequence[Run]) -> pd.DataFrame:

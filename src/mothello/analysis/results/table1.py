@@ -7,7 +7,7 @@ import pandas as pd
 from mothello.analysis.published import TABLE_1
 from mothello.analysis.results.cells import BAR, MIRRORS
 from mothello.analysis.results.markdown import decimal, mean, measured, middle, out_of, over_seeds, table
-from mothello.analysis.results.words import BANDS, NOT_RUN, WITHIN, Judged, band, judge, near
+from mothello.analysis.results.words import BANDS, NOT_REACHED, NOT_RUN, WITHIN, Judged, band, judge, near
 
 PUBLISHED_OWN, PUBLISHED_CONSTANT = 0.97, 0.623
 """What published probes read in their own language, and the best constant on 8x8: the ends of the published scale."""
@@ -76,7 +76,14 @@ def _judged(published: float, of: pd.DataFrame, pair: str, naive: bool) -> Judge
         share = f"{len(mirrors)} of {len(known)} seeds aligned up to a symmetry"
         changed = f"{share} ({winners(mirrors)}), best map {decimal(float(mirrors.best.mean()))}"
     agrees, reason = _agrees(published, known, pair, naive)
-    return judge(reached=bool(known.legal.mean() >= BAR), agrees=agrees, changed=changed, reason=reason)
+    judged = judge(reached=bool(known.legal.mean() >= BAR), agrees=agrees, changed=changed, reason=reason)
+    return Judged(judged.word, by_kind(known)) if judged.word == NOT_REACHED else judged
+
+
+def by_kind(of: pd.DataFrame) -> str:
+    """Strict legality by kind of language, such as "strict: atomic .970, split .885"."""
+    kinds = pd.DataFrame(list(of.by_kind.dropna())).mean()
+    return f"strict: {', '.join(f'{kind} {decimal(value)}' for kind, value in kinds.items())}" if len(kinds) else ""
 
 
 def _agrees(published: float, of: pd.DataFrame, pair: str, naive: bool) -> tuple[bool, str]:
@@ -93,10 +100,12 @@ def _agrees(published: float, of: pd.DataFrame, pair: str, naive: bool) -> tuple
             good,
             f"{decimal(seen)}, not {decimal(published, 2)}{through}. Likely: {of.games.iloc[0]:,} games, not 180 M",
         )
+    share = (of.raw - of.constant) / (of.own - of.constant)
+    seeds = f" (raw {share.min():.0%} to {share.max():.0%} of the way)" if len(of) > 1 else ""
     theirs = band(published, PUBLISHED_CONSTANT, PUBLISHED_OWN)
     found = band(seen, float(of.constant.mean()), float(of.own.mean()))
     likely = _more(of) if found > theirs else _less(of)
-    return theirs == found, f"{BAND_NAMES[found]}, published {BAND_NAMES[theirs]}{through}. Likely: {likely}"
+    return theirs == found, f"{BAND_NAMES[found]}{seeds}, published {BAND_NAMES[theirs]}{through}. Likely: {likely}"
 
 
 def _more(of: pd.DataFrame) -> str:

@@ -36,9 +36,9 @@ def opening_text() -> str:
     return "\n\n".join(
         [
             "# The mOthello study: published numbers beside ours",
-            "Made by `make results` from the run folders beside this page; nothing is typed in by hand. "
-            f"Published: [{SOURCE}]({LINK}). Predictions that were written down before the runs: "
-            "[predictions.md](predictions.md).",
+            "Made by `make results` from the run folders beside this page; no number of ours is typed in by hand. "
+            f"Published, where no other source is named: [{SOURCE}]({LINK}). Predictions that were written down before "
+            "the runs: [predictions.md](predictions.md).",
             GLOSSARY,
             words,
             ALIGNED,

@@ -9,9 +9,9 @@ import pandas as pd
 from mothello.analysis.published import TRANSFER
 from mothello.analysis.regimes import role
 from mothello.analysis.results.cells import BAR, pair_name
-from mothello.analysis.results.markdown import decimal, mean, measured, ours, out_of, over_seeds, signed, table
+from mothello.analysis.results.markdown import decimal, mean, measured, middle, ours, out_of, over_seeds, signed, table
 from mothello.analysis.results.table1 import ATOMIC, winners
-from mothello.analysis.results.words import NOT_RUN, Judged, direction, judge, near
+from mothello.analysis.results.words import NOT_RUN, REPRODUCED, Judged, direction, judge, near
 from mothello.analysis.runs import Run
 
 COLUMNS = [
@@ -159,9 +159,10 @@ def judged_change(of: pd.DataFrame, published: float, same: bool = False) -> Jud
     changed = "" if direction(strict.mean) == direction(lenient.mean) else moves
     wrong, why = float(of.wrong_after.mean()), ""
     if wrong > 0.05:
-        why = f"; {wrong:.0%} of the answers are in another language, in its own tokens {signed(own.mean)}"
-    reason = f"either colour {signed(lenient.mean)}, published {signed(published)}{why}"
-    return judge(reached=bool(of.legal.mean() >= BAR), agrees=agrees, changed=changed, reason=reason)
+        why = f"{wrong:.0%} of the answers are in another language, in its own tokens {signed(own.mean)}"
+    reason = f"either colour {signed(lenient.mean)}, published {signed(published)}{why and f'; {why}'}"
+    judged = judge(reached=bool(of.legal.mean() >= BAR), agrees=agrees, changed=changed, reason=reason)
+    return Judged(REPRODUCED, why) if judged.word == REPRODUCED else judged
 
 
 def prefix_table(cells: pd.DataFrame) -> str:
@@ -170,13 +171,36 @@ def prefix_table(cells: pd.DataFrame) -> str:
     head = ["pretrained on", "regime", "seeds", "raw", "best map", "own", "constant", "aligned through"]
     rows = [
         [prefix, REGIMES.get(str(regime), regime), len(here),
-         *(measured(here, name) for name in ("raw", "best", "own")), mean(here.constant), winners(here)]
+         *_across(here), measured(here, "own"), mean(here.constant), winners(here)]
         for (prefix, regime), here in of[of.pair == ATOMIC].groupby(["prefix", "role"], sort=False)
     ]  # fmt: skip
     if not rows:
         return ""
-    note = "One opening breaks the group: what is aligned is aligned as it is. Before fine-tuning, the atomic pair:"
+    note = (
+        "One opening is its own image under the identity alone. Before fine-tuning, the atomic pair, probed on games "
+        "of every opening:"
+    )
     return f"{note}\n\n{table(head, rows)}"
+
+
+def _across(of: pd.DataFrame) -> list[str]:
+    """Raw and best map; of naive pairs, which fall into kinds, the median."""
+    return [middle(of[name]) if of.role.eq("naive").all() else measured(of, name) for name in ("raw", "best")]
+
+
+def tuning_text(runs: Sequence[Run]) -> str:
+    """What fine-tuning was: games, optimizer, evaluation; and what its start from random weights stands for."""
+    settings = {
+        f"{x['games']:,} games in one language, {tuned['optimizer']['name']}, learning rate "
+        f"{tuned['optimizer']['lr']:g}; legality estimated on {tuned['evaluation']['games']} games a language"
+        for run in runs
+        for x in run.transfers
+        for tuned in [x["config"]["transfer"]]
+    }
+    if not settings:
+        return ""
+    text = f"Fine-tuning: {'; '.join(sorted(settings))}."
+    return text + " *From scratch*: the same on random weights, a floor and no rival: so few games teach little."
 
 
 def in_short(rows: pd.DataFrame, cells: pd.DataFrame) -> str:
@@ -190,6 +214,6 @@ def in_short(rows: pd.DataFrame, cells: pd.DataFrame) -> str:
         before = cells[(cells.role == regime) & (cells.pair == ATOMIC) & (cells.prefix != "")]
         seeds = f"{of.seed.nunique()} seed{'s' if of.seed.nunique() > 1 else ''}"
         own = f"in its own tokens {decimal(of.own_before.mean())} to {decimal(of.own_after.mean())}"
-        aligned = f"read across before: {mean(before.raw)}"
+        aligned = f"read across before: {middle(before.raw) if regime == 'naive' else mean(before.raw)}"
         said.append(f"{label} {decimal(of.before.mean())} to {decimal(of.after.mean())} ({own}; {aligned}; {seeds})")
     return "Legality of the language that was not tuned, before and after: " + "; ".join(said) + "."
