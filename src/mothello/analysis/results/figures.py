@@ -75,7 +75,7 @@ def map_figure(cells: pd.DataFrame, names: Mapping[str, str], images: Mapping[st
                 )
         told, ticks = here.told_kept.dropna(), ["id", "rot", "main", "anti"]
         if len(told):  # a map outside the group, which anchors tell
-            _points(axis, len(MAPS), told, BEST, "the map told, outside the group", hollow=True)
+            _points(axis, len(MAPS), told, BEST, "the map told", hollow=True)
             ticks.append("told")
         axis.plot([-0.4, len(ticks) - 0.6], [here.own.mean()] * 2, color=INK, linewidth=1, label="own language")
         _level(axis, here.constant.mean(), "best constant")
