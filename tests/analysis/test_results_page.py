@@ -15,7 +15,13 @@ from mothello.analysis.results.many import judged_family
 from mothello.analysis.results.markdown import decimal, ours, over_seeds
 from mothello.analysis.results.page import Study, write_results
 from mothello.analysis.results.predictions import predictions
-from mothello.analysis.results.symmetry import control_table, mirror_table, placement_table, verdict
+from mothello.analysis.results.symmetry import (
+    control_table,
+    mirror_table,
+    placement_table,
+    placement_verdict,
+    verdict,
+)
 from mothello.analysis.results.table1 import table_1
 from mothello.analysis.results.transfer import courses, judged_change, transfer_rows, transfer_table, tuning_text
 from mothello.analysis.results.words import CORRECTED, DIFFERS, NOT_REACHED, REPRODUCED, band, direction, judge, near
@@ -247,6 +253,11 @@ def test_an_anchor_leaves_what_it_leaves(tmp_path: Path) -> None:
     add(tmp_path, "anchor_1_anti", 0, 0.5, count=1)
     words = {row["anchors"]: row["prediction 2"] for row in rows_of(placement_table(cells(tmp_path)))}
     assert words == {"1, off the diagonals": "failed", "1, on main": "held", "1, on anti": "open"}
+    assert placement_verdict(cells(tmp_path)) == (
+        "Of 2 runs with all anchors on one diagonal, 1 aligned through a reflection (raw .500, best map .800), 0 as they "
+        "are. Of the 1 with anchors off the diagonals or on each, 0 aligned as they are."
+    )
+    assert placement_verdict(cells(tmp_path).assign(reached=False)) == ""
     mixed = cells(tmp_path).assign(winner="mixed")  # one direction alone: nothing is tested
     assert {row["prediction 2"] for row in rows_of(placement_table(mixed))} == {"open"}
 

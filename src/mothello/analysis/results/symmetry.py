@@ -194,6 +194,23 @@ def placement_table(cells: pd.DataFrame) -> str:
     return table(head, rows) if rows else NOTHING
 
 
+def placement_verdict(cells: pd.DataFrame) -> str:
+    """What anchors on one diagonal leave, in a sentence or two; empty before any was run."""
+    of = cells[cells.reached.astype(bool) & cells.raw.notna() & cells.cell.isin(list(LEFT))]
+    free = of[of.cell.map(lambda name: len(LEFT.get(name, ())) > 1)]
+    if free.empty:
+        return ""
+    bound, mirrored = of[~of.index.isin(free.index)], free[free.winner.isin(MAPS[1:])]
+    said = f"Of {len(free)} runs with all anchors on one diagonal, {len(mirrored)} aligned through a reflection"
+    if len(mirrored):
+        said += f" (raw {middle(mirrored.raw)}, best map {middle(mirrored.best)})"
+    beside = f", {int((free.winner == 'identity').sum())} as they are."
+    if len(bound):
+        same = int((bound.winner == "identity").sum())
+        beside += f" Of the {len(bound)} with anchors off the diagonals or on each, {same} aligned as they are."
+    return said + beside
+
+
 def left_judgement(row: pd.Series, left: set[str]) -> bool | None:
     """Prediction 2 of a run: open where it is below the bar or not aligned in both directions through one map."""
     return row.winner in left if row.winner in MAPS and row.reached else None

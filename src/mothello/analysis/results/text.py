@@ -114,6 +114,9 @@ def conclusions(
         lines.append(f"* **Many naive languages.** {families}")
     if len(cells_of["mirror_anchors"]):
         lines.append(f"* **Mirror anchors.** {symmetry.verdict(cells_of['mirror_anchors'])}")
+    placed = symmetry.placement_verdict(cells_of["anchor_placement"])
+    if placed:
+        lines.append(f"* **Where an anchor lies.** {placed}")
     if len(tuned):
         lines.append(f"* **Transfer.** {transfer.in_short(tuned, cells_of['finetune'])}")
     learned = every[every.reached.astype(bool) & (every.prefix == "")]
