@@ -73,7 +73,7 @@ def write_shard(
     """Write one shard; returns what its JSON says. parts: its games, in order."""
     games, orbits = [], []
     for moves in parts:
-        games.append(np.where(moves.numpy() < 0, END, moves.numpy()).astype(np.uint8))
+        games.append(np.where(moves.numpy() < 0, np.uint8(END), moves.numpy().astype(np.uint8)))
         orbits.append(orbit_hash(moves, on).numpy().astype(np.uint32))
     file, orbit_file, described = shard_names(folder, number)
     for path, arrays in ((file, games), (orbit_file, orbits)):
