@@ -65,7 +65,7 @@ def generating_costs(config: GenerateCommand, play: Play, there: int, clock: Clo
 
     def work(n: int) -> None:
         moves = play.games(torch.arange(config.first, config.first + n))
-        np.where(moves.numpy() < 0, 255, moves.numpy()).astype(np.uint8)
+        np.where(moves.numpy() < 0, np.uint8(255), moves.numpy().astype(np.uint8))
         orbit_hash(moves, play.board)
 
     left = max(0, config.games - there * config.shard_games)
