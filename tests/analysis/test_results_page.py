@@ -449,7 +449,7 @@ def test_when_alignment_emerges_is_drawn_seed_by_seed() -> None:
     of = of.assign(own=0.9, constant=0.6, seed=range(len(rows)))
     axes = emergence_figure(of).axes
     titles = [axis.get_title(loc="left") for axis in axes]
-    assert titles == ["atomic + atomic, width 128", "atomic + atomic, width 64", "8 atomic, width 128"]
+    assert titles == ["atomic + atomic\nwidth 128", "atomic + atomic\nwidth 64", "8 atomic\nwidth 128"]
     assert [label.get_text() for label in axes[0].get_xticklabels()] == ["0.06 M", "0.48 M"]
     points = {c.get_label(): (*c.get_offsets()[0], to_hex(c.get_facecolor()[0])) for c in axes[0].collections}  # type: ignore[index]
     assert points["not aligned"] == (0, 0.55, MAP_COLOURS["none"])

@@ -92,7 +92,7 @@ MAP_COLOURS = dict(zip(MAPS, LANGUAGE_COLOURS, strict=False)) | {"mixed": LANGUA
 def emergence_figure(of: pd.DataFrame) -> Figure:
     """Best-map accuracy of naive languages by games, a panel per number of languages and width. of: many.naive_rows."""
     panels = list(of.groupby(["pairs", -of.width]))
-    figure, axes = canvas(len(panels), 3.2, sharey=True, width_ratios=[max(1, g.games.nunique()) for _, g in panels])
+    figure, axes = canvas(len(panels), 3.2, sharey=True, width_ratios=[max(1.5, g.games.nunique()) for _, g in panels])
     for axis, (_, group) in zip(axes, panels, strict=True):
         places = {games: x for x, games in enumerate(sorted(group.games.unique()))}
         for games, here in group.sort_values("seed").groupby("games"):
@@ -107,7 +107,7 @@ def emergence_figure(of: pd.DataFrame) -> Figure:
         _level(axis, group.constant.mean(), "best constant")
         axis.set_xticks(list(places.values()), [f"{games / 1e6:.3g} M" for games in places])
         axis.set(xlabel="games", xlim=(-0.5, len(places) - 0.5))
-        title(axis, f"{group.pair.iloc[0]}, width {group.width.iloc[0]}")
+        title(axis, f"{group.pair.iloc[0]}\nwidth {group.width.iloc[0]}")
     axes[0].set_ylabel("cells read right\nunder the best map")
     legend_below(figure, axes)
     return figure

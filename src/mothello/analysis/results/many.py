@@ -106,13 +106,13 @@ def emergence_table(of: pd.DataFrame) -> str:
         "best map, random weights", "constant", "aligned through, how far; by seed",
     ]  # fmt: skip
     rows = []
-    for (pair, width, games), group in of.groupby(["pair", "width", "games"]):
+    for (_, _, games), group in of.groupby(["pairs", -of.width, "games"]):
         numbers = [mean(group.strict), mean(group.own), middle(group.raw), middle(group.best)]
         numbers += [mean(group.random_across), mean(group.constant)]
         outcome = ", ".join(_outcome(row) for _, row in group.sort_values("seed").iterrows())
         count = 2 if group.pairs.iloc[0] == 2 else int(group.pair.iloc[0].split()[0])
         each = f"{group.games.iloc[0] / count:,.0f}"
-        rows.append([pair, f"{games:,}", each, width, len(group), *numbers, outcome])
+        rows.append([group.pair.iloc[0], f"{games:,}", each, group.width.iloc[0], len(group), *numbers, outcome])
     return f"{table(head, rows)}\n\n*{ANOTHER}*" if rows else "Not run yet."
 
 
@@ -129,7 +129,8 @@ def _outcome(row: pd.Series) -> str:
     through = str(row.winner)
     if row.pairs > 2:
         through = f"{int(row.aligned)} of {int(row.pairs)}" + (f" ({row.maps})" if row.maps else "")
-    return f"{through} {row.recovered:.0%}{below}"
+    far = f" {row.recovered:.0%}" if row.winner != "none" else ""
+    return f"{through}{far}{below}"
 
 
 def in_short(cells: pd.DataFrame, runs: Sequence[Run]) -> str:
