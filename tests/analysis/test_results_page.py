@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 
 from mothello.analysis.results.cells import Expected, cell_table, pair_name, select
 from mothello.analysis.results.figures import MAP_COLOURS, emergence_figure
-from mothello.analysis.results.many import judged_family
+from mothello.analysis.results.many import emergence_in_short, judged_family
 from mothello.analysis.results.markdown import decimal, ours, over_seeds
 from mothello.analysis.results.page import Study, write_results
 from mothello.analysis.results.predictions import predictions
@@ -472,3 +472,11 @@ def test_what_fine_tuning_was(tmp_path: Path) -> None:
     text = tuning_text(find_runs([str(tmp_path)]))
     assert "640 games in one language, adamw, learning rate 0.0005; legality estimated on 64 games a language" in text
     assert tuning_text([]) == ""
+
+
+def test_when_alignment_emerges_in_a_sentence() -> None:
+    rows = [(2, 128, 60_000, "none"), (2, 128, 480_000, "main"), (2, 128, 480_000, "none"), (2, 64, 480_000, "main")]
+    of = pd.DataFrame([*rows, (56, 128, 3_000_000, "mixed")], columns=["pairs", "width", "games", "winner"])
+    said = "at width 128: 0 of 1 after 60,000 games, 1 of 2 after 480,000 games."
+    assert emergence_in_short(of).endswith(said)
+    assert emergence_in_short(of[of.games == 480_000]) == ""

@@ -123,6 +123,16 @@ ANOTHER = (
 )
 
 
+def emergence_in_short(of: pd.DataFrame) -> str:
+    """Pairs that aligned, by games, at the study's widest model; empty where one budget was run. of: naive_rows."""
+    pairs = of[(of.pairs == 2) & (of.width == of.width.max())]
+    if pairs.games.nunique() < 2:
+        return ""
+    aligned = pairs.winner.ne("none").groupby(pairs.games)
+    by_games = [f"{int(found.sum())} of {len(found)} after {games:,} games" for games, found in aligned]
+    return f"Naive pairs that are aligned, wholly or partly, at width {pairs.width.iloc[0]}: {', '.join(by_games)}."
+
+
 def _outcome(row: pd.Series) -> str:
     """Such as "main 74%" or "56 of 56 (identity 24, rot180 32) 99%"."""
     below = "" if row.reached else " (below the bar)"

@@ -109,6 +109,9 @@ def conclusions(
             f"{mean(naive.constant)}); under the best map {middle(naive.best)} (random weights: "
             f"{mean(naive.random_across)}), in its own language {mean(naive.own)}."
         )
+    when = many.emergence_in_short(many.naive_rows(cells_of["emergence"], runs["emergence"]))
+    if when:
+        lines.append(f"* **When alignment emerges.** {when}")
     families = many.in_short(cells_of["many_languages"], runs["many_languages"])
     if families:
         lines.append(f"* **Many naive languages.** {families}")
