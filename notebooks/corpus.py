@@ -16,7 +16,9 @@
 import pandas as pd
 import torch
 from IPython.display import HTML, display
+from matplotlib import rc_context
 
+from mothello.analysis.style import LANGUAGE_COLOURS, RC
 from mothello.data.corpus import RandomPlay
 from mothello.data.orbit import overlap
 from mothello.data.split import Split, corpus
@@ -54,9 +56,10 @@ plies = pd.DataFrame(
     },
     index=pd.RangeIndex(1, on.n_moves + 1, name="ply"),
 )
-blue, red = "#2a6f97", "#c8553d"
+blue, red = LANGUAGE_COLOURS[:2]
 panels = [plies.columns[::2].tolist(), plies.columns[1::2].tolist()]
-axes = plies.plot(subplots=panels, color=[blue, blue, red, red], figsize=(9, 5), grid=True)
+with rc_context(RC):
+    axes = plies.plot(subplots=panels, color=[blue, blue, red, red], figsize=(9, 5))
 
 # %% [markdown]
 # ## How different are they?

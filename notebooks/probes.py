@@ -16,10 +16,12 @@
 # %%
 # %matplotlib inline
 from IPython.display import Markdown, display
+from matplotlib import rc_context
 
 from mothello.analysis.board_figure import Drawn, boards_figure
 from mothello.analysis.material import gather
 from mothello.analysis.results import figures, probes
+from mothello.analysis.style import RC, ROLE_COLOURS
 from mothello.commands.results import study_runs
 
 runs = study_runs("probes")
@@ -50,10 +52,13 @@ display(boards_figure([[Drawn("share read right", [1] * 36, [float(means[square]
 
 # %% [markdown]
 # ## By ply
+# After the last two plies one square is left, or none: the next move needs no board any more, and the model keeps none.
 
 # %%
 by_ply = tidy.query(
     "measure == 'probe' and quantity == 'accuracy' and control == 'trained' and probe == 'mlp' and target == 'absolute'"
     " and square == '' and ply == ply and source == language and map == 'identity'"
 )
-axis = by_ply.pivot_table(index="ply", columns="regime", values="value").plot(figsize=(8, 3), grid=True, ylim=(0.4, 1))
+table = by_ply.pivot_table(index="ply", columns="regime", values="value")
+with rc_context(RC):
+    axis = table.plot(figsize=(8, 3), ylim=(0.4, 1), ylabel="cells read right", color=ROLE_COLOURS)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from analysis.folders import add_probe, add_run, add_transfer
 from matplotlib.figure import Figure
@@ -108,6 +109,19 @@ def test_transfer_curves_mark_the_source(tmp_path: Path, languages: int) -> None
     lines = drawn.axes[0].get_lines()
     assert [line.get_label() for line in lines].count("atomic_0 (source)") == 1
     assert len(lines) == languages + 1
+    told = [text.get_text() for legend in drawn.legends for text in legend.get_texts()]
+    others = [] if languages == 1 else ["atomic_1"] if languages == 2 else ["every other language"]
+    assert told == ["atomic_0 (source)", *others, "chance"]
+
+
+def test_panels_of_other_sources_have_legends_of_their_own(tmp_path: Path) -> None:
+    """Blue is the source of a panel, whichever language that is."""
+    table = tables.transfer_table(_runs(tmp_path, 2))
+    swapped = table.assign(source="atomic_1", transfer="atomic_1-0123abcd")
+    drawn = figures.transfer_curves(pd.concat([table, swapped]))
+    assert not drawn.legends
+    told = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in drawn.axes if axis.get_visible()]  # type: ignore[union-attr]
+    assert [names[0] for names in told] == ["atomic_0 (source)", "atomic_1 (source)"]
 
 
 def test_a_regime_keeps_its_colour_and_two_of_one_role_differ(tmp_path: Path) -> None:

@@ -194,15 +194,19 @@ def transfer_curves(transfers: pd.DataFrame, chance: float | None = None) -> Fig
     )
     for axis, ((regime, source), data) in zip(axes, groups, strict=False):
         _transfer_panel(axis, data, str(source))
-        title(axis, f"{regime}: fine-tuned on {source}")
+        title(axis, f"{regime}\nfine-tuned on {source}")
         axis.set(xlabel="fine-tuning step")
         if chance is not None:
             _level(axis, chance, "chance")
-        if len(groups) > 1 or data.language.nunique() <= 8:
-            axis.legend(loc="lower right", frameon=False, fontsize=8, ncols=1 + (data.language.nunique() > 6))
     for axis in axes[len(groups) :]:
         axis.set_visible(False)
     axes[0].set(ylabel="strict top-1 legality", ylim=(0, 1.02))
+    same = transfers.groupby(["regime", "source"]).language.agg(frozenset).reset_index()
+    if same.language.nunique() == same.source.nunique() == 1:
+        legend_below(figure, axes[:1])
+    else:  # a colour is another language elsewhere
+        for axis in axes[: len(groups)]:
+            axis.legend(loc="lower right", frameon=False, fontsize=8)
     return figure
 
 
@@ -221,7 +225,8 @@ def _transfer_panel(axis: Axes, data: pd.DataFrame, source: str) -> None:
         own = data[data.language == name]
         seeds(axis, own, "step", "top1", color=colour, linewidth=width, label=label)
         dashed = {"linestyle": (0, (4, 2)), "linewidth": 0.6 * width}
-        seeds(axis, own.astype({"scratch": float}), "step", "scratch", color=colour, **dashed)
+        label = "the same from random weights" if name == source and own.scratch.notna().any() else None
+        seeds(axis, own.astype({"scratch": float}), "step", "scratch", color=colour, label=label, **dashed)
 
 
 def retrieval_along(watched: pd.DataFrame) -> Figure:
