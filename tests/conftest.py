@@ -1,5 +1,6 @@
 """Settings of every test: one thread, no compiler unless a test asks for it, and the same Hypothesis examples in every run."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,9 @@ from mothello.othello.engine import Engine, using
 
 settings.register_profile("mothello", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("mothello")
+torch.set_num_threads(1)  # already for fixtures of modules, which are made before those of a test
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: tests of Ctrl-C need Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
