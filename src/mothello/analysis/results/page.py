@@ -97,7 +97,10 @@ def _scale(name: str, runs: Sequence[Run], studies: Sequence[Study], out: Path) 
         return [*page.text, "No run here is one that a study asks for."]
     tuned, images = transfer.transfer_rows(page.runs["finetune"]), image_agreement(page.runs["mirror_anchors"])
     page.add(setting_text(page.runs, page.every), conclusions(page.cells, page.runs, page.every, tuned))
-    page.add("### Predictions", "Written down before the runs: [predictions.md](predictions.md).")
+    page.add(
+        "### Predictions",
+        "Written down before the runs: [predictions.md](predictions.md). *Open*: no run above the bar tests it yet.",
+    )
     page.add(predictions(page.cells, images, tuned, page.planned))
     _table_1(page)
     _symmetry(page)
@@ -221,4 +224,4 @@ def _legality(page: _Page) -> str:
         "Legality on games of every opening, strict and as published; models of one opening also on that opening, by "
     )
     what += "the estimate that training makes on held-out games. Chance: any empty square."
-    return f"{what}\n\n{table(head, rows)}" if rows else ""
+    return f"### Legality, cell by cell\n\n{what}\n\n{table(head, rows)}" if rows else ""

@@ -44,7 +44,7 @@ def _cell(cells: pd.DataFrame, pair: str, count: int) -> pd.DataFrame:
 
 
 def _numbers(of: pd.DataFrame, planned: Mapping[str, Sequence[int]], naive: bool = False) -> list[str]:
-    across = [middle(of[name]) if naive else measured(of, name) for name in ("raw", "best")]
+    across = [middle(of[name]) if naive and len(of) > 1 else measured(of, name) for name in ("raw", "best")]
     ends = [measured(of, "own"), *(mean(of[name]) for name in ("random_across", "random_weights", "constant"))]
     layers = " ".join(str(int(x)) for x in sorted(of.layer.dropna().unique())) or "-"
     known = of[of.raw.notna()]

@@ -21,7 +21,7 @@ GLOSSARY = """\
   averaged, at the non-final layer with the best accuracy in its *own* language. *Constant*: the most frequent state
   of each cell at each ply. *Random weights*: the same probes on a model that was never trained.
 * **Maps.** The coloured opening stays the same under four of the board's symmetries: the *identity*, the half turn
-  *rot180*, and the reflections in the diagonals, *main* and *anti* (*columns*, a with h, exchanges its colours).
+  *rot180*, and the reflections in the diagonals, *main* and *anti* (*columns*, the first with the last, exchanges its colours).
   *Raw* is read under the identity, *best map* under the best of the four. *Mixed*: pairs, or the two directions of
   one, through different maps, or only some of them.
 * **Legality** is strict: the most likely next move is legal for the side to move. *Either colour*: the published
