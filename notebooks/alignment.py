@@ -17,11 +17,11 @@
 # %matplotlib inline
 from IPython.display import Markdown, display
 
-from mothello.analysis.board_figure import boards_figure, reading_boards
-from mothello.analysis.results import figures, symmetry
-from mothello.analysis.results.cells import cell_table
-from mothello.analysis.results.page import image_agreement
-from mothello.commands.results import study_runs
+from mothello.cli.results import study_runs
+from mothello.report.board_figure import boards_figure, reading_boards
+from mothello.report.results import figures, symmetry
+from mothello.report.results.cells import cell_table
+from mothello.report.results.page import image_agreement
 
 runs = study_runs("mirror_anchors")
 cells = cell_table(runs)

@@ -18,23 +18,23 @@ import torch
 from IPython.display import HTML, display
 from matplotlib import rc_context
 
-from mothello.analysis.style import LANGUAGE_COLOURS, RC
 from mothello.data.corpus import RandomPlay
+from mothello.data.example_game import written
 from mothello.data.orbit import overlap
 from mothello.data.split import Split, corpus
 from mothello.data.survey import count_corpus, divergence, opening_tree, ply_floor
-from mothello.data.written import written
 from mothello.languages.anchors import AnchorConfig
-from mothello.languages.family import FamilyConfig, build_family
-from mothello.othello.board import board
+from mothello.languages.language_set import LanguagesConfig, build_languages
+from mothello.othello.board import Board
 from mothello.othello.notation import game_text, svg_board
 from mothello.othello.policy import PolicyConfig
+from mothello.report.style import LANGUAGE_COLOURS, RC
 
 torch.set_num_threads(1)
-on, n = board(6), 2000
-random = corpus(on, seed=0, split=Split.train, size=20_000_000)
-corners = RandomPlay(on, seed=0, size=20_000_000, policy=PolicyConfig(corners=4))
-game_text(random.moves(torch.tensor([19_999_999]))[0].tolist(), on)
+board, n = Board.of(6), 2000
+random = corpus(board, seed=0, split=Split.train, size=20_000_000)
+corners = RandomPlay(board, seed=0, size=20_000_000, policy=PolicyConfig(corners=4))
+game_text(random.moves(torch.tensor([19_999_999]))[0].tolist(), board)
 
 # %% [markdown]
 # ## Length, choice and floor
@@ -54,7 +54,7 @@ plies = pd.DataFrame(
             "floor (nats)": floors[name].nats,
         }.items()
     },
-    index=pd.RangeIndex(1, on.n_moves + 1, name="ply"),
+    index=pd.RangeIndex(1, board.n_moves + 1, name="ply"),
 )
 blue, red = LANGUAGE_COLOURS[:2]
 panels = [plies.columns[::2].tolist(), plies.columns[1::2].tolist()]
@@ -77,9 +77,9 @@ display(pd.DataFrame({name: {"moves": found.moves, "boards": found.boards} for n
 
 # %%
 openings = pd.DataFrame(opening_tree(random.moves(torch.arange(n)), 2))
-openings["moves"] = [game_text(moves, on) for moves in openings["moves"]]
+openings["moves"] = [game_text(moves, board) for moves in openings["moves"]]
 display(openings.set_index("moves").T)
-display(pd.Series(overlap(random, corpus(on, 0, Split.validation, 5000), n)._asdict(), name="train and validation"))
+display(pd.Series(overlap(random, corpus(board, 0, Split.validation, 5000), n)._asdict(), name="train and validation"))
 
 # %% [markdown]
 # ## One game, its boards, and its words
@@ -87,10 +87,10 @@ display(pd.Series(overlap(random, corpus(on, 0, Split.validation, 5000), n)._asd
 
 # %%
 kinds = ["atomic*2", "split", "compositional"]
-family = build_family(FamilyConfig(kinds=kinds, anchors=AnchorConfig(count=2)), on)
-game = written(random.moves(torch.tensor([0]))[0], family)
+language_set = build_languages(LanguagesConfig(kinds=kinds, anchors=AnchorConfig(count=2)), board)
+game = written(random.moves(torch.tensor([0]))[0], language_set)
 plies_shown = (1, 8, 16, 24, len(game.moves))
-display(HTML("&emsp;".join(svg_board(game.boards[ply], on, cell=18) for ply in plies_shown)))
+display(HTML("&emsp;".join(svg_board(game.boards[ply], board, cell=18) for ply in plies_shown)))
 
 # %%
 marked = {

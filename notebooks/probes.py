@@ -18,11 +18,11 @@
 from IPython.display import Markdown, display
 from matplotlib import rc_context
 
-from mothello.analysis.board_figure import Drawn, boards_figure
-from mothello.analysis.material import gather
-from mothello.analysis.results import figures, probes
-from mothello.analysis.style import RC, ROLE_COLOURS
-from mothello.commands.results import study_runs
+from mothello.cli.results import study_runs
+from mothello.report.board_figure import Drawn, boards_figure
+from mothello.report.material import gather
+from mothello.report.results import figures, probes
+from mothello.report.style import RC, ROLE_COLOURS
 
 runs = study_runs("probes")
 rows = probes.probe_rows(runs)

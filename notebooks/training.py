@@ -16,10 +16,10 @@
 # %matplotlib inline
 from IPython.display import display
 
-from mothello.analysis import figures
-from mothello.analysis.material import gather
-from mothello.analysis.results.cells import cell_table
-from mothello.commands.results import study_runs
+from mothello.cli.results import study_runs
+from mothello.report import figures
+from mothello.report.material import gather
+from mothello.report.results.cells import cell_table
 
 runs = [run for run in study_runs("table1") if run.name in ("naive", "anchor_4", "unified")]
 material = gather(runs)

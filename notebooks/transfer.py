@@ -15,11 +15,11 @@
 # %matplotlib inline
 from IPython.display import Markdown, display
 
-from mothello.analysis import figures
-from mothello.analysis.material import gather
-from mothello.analysis.results import figures as study_figures
-from mothello.analysis.results import transfer
-from mothello.commands.results import study_runs
+from mothello.cli.results import study_runs
+from mothello.report import figures
+from mothello.report.material import gather
+from mothello.report.results import figures as study_figures
+from mothello.report.results import transfer
 
 runs = study_runs("finetune")
 material = gather(runs)

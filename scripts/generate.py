@@ -1,6 +1,6 @@
 """See src/mothello/commands/generate.py; every key of the command line: configs/generate.yaml."""
 
-from mothello.commands.generate import main
+from mothello.cli.generate import main
 
 if __name__ == "__main__":
     main()

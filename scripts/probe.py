@@ -1,6 +1,6 @@
 """See src/mothello/commands/probe.py; every key of the command line: configs/probe.yaml."""
 
-from mothello.commands.probe import main
+from mothello.cli.probe import main
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """See src/mothello/commands/results.py; every key of the command line: configs/results.yaml."""
 
-from mothello.commands.results import main
+from mothello.cli.results import main
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from mothello.othello.engine import Engine, using
+from mothello.othello.lazy_compile import Engine, using
 
 settings.register_profile("mothello", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("mothello")

@@ -10,10 +10,7 @@ checkpoints/   see training/checkpoint.py
 measures/NAME-HASH/results.json, transfer/...: folders of the same form inside
 """
 
-import fcntl
-import hashlib
 import json
-import math
 import os
 import platform
 import subprocess
@@ -29,15 +26,10 @@ from typing import Any
 
 import yaml
 
+from mothello.files import PART, fingerprint, json_text, write_whole
+
 RESULTS_VERSION = 1
 """Version of the form of results.json."""
-_PART = ".part-"
-"""How names of files begin that are not whole yet; a kill leaves them behind."""
-
-
-def fingerprint(content: Mapping[str, Any]) -> str:
-    """Eight hex digits that identify a nested dict of plain values, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
 @cache
@@ -63,36 +55,8 @@ def environment() -> dict[str, Any]:
     }
 
 
-def json_text(content: Any, **more: Any) -> str:
-    """Strict JSON: a number that is not known (nan) is null."""
-
-    def known(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: known(inner) for key, inner in value.items()}
-        if isinstance(value, list | tuple):
-            return [known(inner) for inner in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return json.dumps(known(content), allow_nan=False, **more)
-
-
 def _write(path: Path, text: str) -> None:
     write_whole(path, text.encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """The file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f"{_PART}{path.name}-{os.getpid()}"
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 @dataclass
@@ -117,29 +81,6 @@ def watch() -> Iterator[Work]:
         _work.reset(token)
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Within: no other process works in the folder, on whatever machine, where the file system knows locks. OSError in
-    one line when one does already. The lock ends with its process."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    path = folder.parent / f".{folder.name}.lock"
-    while True:
-        file = path.open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:  # of any other kind: a file system without locks
-            if isinstance(error, BlockingIOError):
-                raise OSError(f"run: another process is at work in {folder}") from None
-        if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
-            break  # else its last owner removed it between our two calls
-        file.close()
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        file.close()
-
-
 class RunDir:
     """One folder. Nothing is created before the first write."""
 
@@ -161,11 +102,11 @@ class RunDir:
     @property
     def empty(self) -> bool:
         """Nothing is in it but what a kill left of a first write."""
-        return not self.path.exists() or all(path.name.startswith(_PART) for path in self.path.iterdir())
+        return not self.path.exists() or all(path.name.startswith(PART) for path in self.path.iterdir())
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """The first thing that a command writes; what a kill left half-written is removed."""
-        for left in self.path.glob(f"{_PART}*"):
+        for left in self.path.glob(f"{PART}*"):
             left.unlink(missing_ok=True)
         _write(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 

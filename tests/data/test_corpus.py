@@ -21,15 +21,15 @@ from mothello.data.corpus import Corpus, RandomPlay
 from mothello.data.enumerated import EnumeratedPlay, all_games
 from mothello.data.orbit import orbit_hash, overlap
 from mothello.data.split import Split, corpus
-from mothello.othello.board import SIZES, board
+from mothello.othello.board import SIZES, Board
 from mothello.othello.counter import random_bits
 from mothello.othello.notation import parse_game
+from mothello.othello.random_play import random_games
 from mothello.othello.replay import replay
-from mothello.othello.rollout import random_games
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, move_map
 
 ALPHA = 1e-4
-FOUR = board(4)
+FOUR = Board.of(4)
 LENGTHS = {6: 4, 7: 8, 8: 20, 9: 308, 10: 808, 11: 5332, 12: 53580}
 OPENINGS = {4: "", 6: "c2 b2 a2", 8: "d3 c3 b3"}
 ONE_OPENING = "b1 a1"
@@ -71,8 +71,8 @@ def fit(sample: Tensor, moves: Tensor, probability: Tensor, depth: int = 12) -> 
 
 @cache
 def corpora() -> list[Corpus]:
-    openings = [(size, tuple(parse_game(OPENINGS[size], board(size)))) for size in SIZES]
-    return [corpus(board(size), 3, split, 60, prefix) for size, prefix in openings for split in Split]
+    openings = [(size, tuple(parse_game(OPENINGS[size], Board.of(size)))) for size in SIZES]
+    return [corpus(Board.of(size), 3, split, 60, prefix) for size, prefix in openings for split in Split]
 
 
 @settings(max_examples=18)
@@ -90,9 +90,9 @@ def test_moves_are_a_pure_function_of_the_indices(indices: list[int], which: int
 @pytest.mark.parametrize("size", SIZES)
 def test_a_corpus_does_not_depend_on_its_size_but_on_its_seed(size: int):
     index = torch.arange(100)
-    small, large = (corpus(board(size), 1, Split.train, n) for n in (100, 10**9))
+    small, large = (corpus(Board.of(size), 1, Split.train, n) for n in (100, 10**9))
     assert torch.equal(small.moves(index), large.moves(index))
-    assert not torch.equal(small.moves(index), corpus(board(size), 2, Split.train, 100).moves(index))
+    assert not torch.equal(small.moves(index), corpus(Board.of(size), 2, Split.train, 100).moves(index))
 
 
 def test_the_4x4_board_is_enumerated():
@@ -112,7 +112,7 @@ def test_the_4x4_board_is_enumerated():
 
 def test_only_the_4x4_board_is_enumerated():
     with pytest.raises(ValueError, match="only the 4x4 board"):
-        all_games(board(6))
+        all_games(Board.of(6))
 
 
 def test_random_play_fits_the_enumeration():
@@ -174,17 +174,17 @@ def test_splits_of_larger_boards_are_disjoint_ranges_of_one_corpus():
     largest = 1 << 40
     ranges = []
     for split in Split:
-        games = corpus(board(6), 7, split, largest)
+        games = corpus(Board.of(6), 7, split, largest)
         assert isinstance(games, RandomPlay)
         ranges.append((games.first, games.first + len(games)))
         ends = torch.tensor([0, largest - 1])
-        assert torch.equal(games.moves(ends), random_games(7, ends + games.first, board(6)))
+        assert torch.equal(games.moves(ends), random_games(7, ends + games.first, Board.of(6)))
     for (_, end), (start, _) in pairwise(ranges):
         assert end <= start
 
 
 def test_overlap_counts_shared_games_and_mirror_images():
-    splits = [corpus(board(6), 0, split, 2000) for split in Split]
+    splits = [corpus(Board.of(6), 0, split, 2000) for split in Split]
     assert overlap(splits[0], splits[0]).share == 1
     assert overlap(splits[0], splits[1], 2000).share < 0.01
     four = [corpus(FOUR, 0, split, 2000) for split in Split]
@@ -202,10 +202,10 @@ def test_overlap_counts_shared_games_and_mirror_images():
 
 @pytest.mark.parametrize("size", [6, 8])
 def test_prefix_corpora_start_with_the_prefix_and_go_on_legally(size: int):
-    prefix = parse_game(OPENINGS[size], board(size))
-    moves = corpus(board(size), 0, Split.train, 200, prefix).moves(torch.arange(200))
+    prefix = parse_game(OPENINGS[size], Board.of(size))
+    moves = corpus(Board.of(size), 0, Split.train, 200, prefix).moves(torch.arange(200))
     assert moves[:, :3].tolist() == [prefix] * 200
-    assert (replay(moves, board(size)).illegal_at < 0).all()
+    assert (replay(moves, Board.of(size)).illegal_at < 0).all()
     assert len(moves[:, 3].unique()) > 1
 
 
@@ -243,7 +243,7 @@ def test_random_play_from_a_prefix_fits_filtering():
 def test_bad_sizes_and_prefixes_are_refused(size: int):
     for games in (0, -1, (1 << 40) + 1):
         with pytest.raises(ValueError, match=r"games: "):
-            corpus(board(size), 0, Split.train, games)
+            corpus(Board.of(size), 0, Split.train, games)
     for prefix in ([0], [0, 1]):  # a1 is never a first move
         with pytest.raises(ValueError, match="prefix"):
-            corpus(board(size), 0, Split.train, 1, prefix)
+            corpus(Board.of(size), 0, Split.train, 1, prefix)

@@ -18,40 +18,42 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor
 
-from mothello.commands.loading import games_of, weights_of
-from mothello.config import ConfigError
 from mothello.data.batch import IGNORE, make_batch
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, WholeGames, Window
 from mothello.data.domain import DomainConfig, domain_corpus, mixture
 from mothello.data.enumerated import EnumeratedPlay
-from mothello.data.pairing import LanguageDraw, Pairing
+from mothello.data.language_sampling import LanguageSampling, Pairing
 from mothello.data.split import PARTS, Split, corpus
 from mothello.data.stored import StoredError, StoredGames, write_index, write_shard
 from mothello.data.stream import DataConfig, Stream
+from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig
-from mothello.languages.family import Family, FamilyConfig, Output, build_family
 from mothello.languages.language import PAD
-from mothello.othello.board import SIZES, Board, board
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import parse_game, parse_move
 from mothello.othello.policy import PolicyConfig
+from mothello.othello.random_play import RandomGames, random_games
 from mothello.othello.replay import replay
-from mothello.othello.rollout import Play, random_games
+from mothello.stages.load import games_of, weights_of
 
 ALPHA = 1e-4
-FOUR, SIX = board(4), board(6)
+FOUR, SIX = Board.of(4), Board.of(6)
 MIXED = ["atomic", "split", "compositional"]
 OPENINGS = ["c2", "b3", "e4", "d5"]  # the four first moves on 6x6: they tell domains apart
 
 
-def family(kinds: list[str] | None = None, size: int = 6, output: Output = Output.own, count: int = 0) -> Family:
-    config = FamilyConfig(kinds=kinds or MIXED, output=output, anchors=AnchorConfig(count=count))
-    return build_family(config, board(size))
+def language_set(
+    kinds: list[str] | None = None, size: int = 6, output: OutputVocabulary = OutputVocabulary.own, count: int = 0
+) -> LanguageSet:
+    config = LanguagesConfig(kinds=kinds or MIXED, output=output, anchors=AnchorConfig(count=count))
+    return build_languages(config, Board.of(size))
 
 
-def write(folder: Path, on: Board, n: int, source: dict[str, Any] | None = None, seed: int = 77) -> Path:
+def write(folder: Path, board: Board, n: int, source: dict[str, Any] | None = None, seed: int = 77) -> Path:
     folder.mkdir(exist_ok=True)
-    shard = write_shard(folder, 0, 0, [random_games(seed, torch.arange(n), on)], on, {})
-    write_index(folder, on, source or {"kind": "recorded"}, [shard])
+    shard = write_shard(folder, 0, 0, [random_games(seed, torch.arange(n), board)], board, {})
+    write_index(folder, board, source or {"kind": "recorded"}, [shard])
     return folder
 
 
@@ -99,8 +101,8 @@ def test_a_good_domain_knows_whether_it_is_plain(settings: dict[str, Any], plain
 @pytest.mark.parametrize("split", [Split.train, Split.probe])
 def test_a_plain_domain_is_the_corpus_itself(size: int, split: Split):
     index = torch.arange(50)
-    found = domain_corpus(board(size), 3, split, 50, DomainConfig())
-    assert torch.equal(found.moves(index), corpus(board(size), 3, split, 50).moves(index))
+    found = domain_corpus(Board.of(size), 3, split, 50, DomainConfig())
+    assert torch.equal(found.moves(index), corpus(Board.of(size), 3, split, 50).moves(index))
     assert len(found) == 50
 
 
@@ -112,7 +114,7 @@ def test_policy_prefix_and_plies_reach_the_games():
     assert isinstance(games.games, RandomPlay)
     assert (games.first, games.last) == (4, 20)
     play = games.games.play
-    assert play == Play(SIX, play.seed, tuple(parse_game("c2b2", SIX)), policy)
+    assert play == RandomGames(SIX, play.seed, tuple(parse_game("c2b2", SIX)), policy)
     moves = games.moves(torch.arange(50))
     assert (moves[:, :20] == play.games(torch.arange(50) + games.games.first)[:, :20]).all()
     assert (moves[:, 20:] == -1).all()
@@ -138,18 +140,18 @@ def test_random_domains_share_no_random_numbers():
 
 @pytest.mark.parametrize("size", [4, 6])
 def test_stored_games_know_their_predictor_if_the_project_played_them(size: int, tmp_path: Path):
-    on, policy = board(size), PolicyConfig(flips=0.5)
+    board, policy = Board.of(size), PolicyConfig(flips=0.5)
     source = {"kind": "generated", "prefix": [], "policy": {"flips": 0.5}}
-    generated = DomainConfig(folder=str(write(tmp_path / "generated", on, 200, source)))
-    recorded = DomainConfig(folder=str(write(tmp_path / "recorded", on, 200)))
-    assert domain_corpus(on, 0, Split.train, 20, recorded).predictor is None
-    known = domain_corpus(on, 0, Split.train, 20, generated).predictor
+    generated = DomainConfig(folder=str(write(tmp_path / "generated", board, 200, source)))
+    recorded = DomainConfig(folder=str(write(tmp_path / "recorded", board, 200)))
+    assert domain_corpus(board, 0, Split.train, 20, recorded).predictor is None
+    known = domain_corpus(board, 0, Split.train, 20, generated).predictor
     assert known is not None
-    games = corpus(on, 0, Split.train, 20, (), policy)
+    games = corpus(board, 0, Split.train, 20, (), policy)
     moves, played = games.moves(torch.arange(20)), games.predictor
     assert played is not None
     assert torch.equal(known(moves), played(moves))
-    other = corpus(on, 0, Split.train, 1).predictor  # control
+    other = corpus(board, 0, Split.train, 1).predictor  # control
     assert other is not None
     assert not torch.equal(known(moves), other(moves))
 
@@ -170,14 +172,14 @@ def test_a_stored_domain_holds_the_games_of_its_split(tmp_path: Path):
 @given(st.data())
 @settings(max_examples=4)
 def test_a_window_cuts_late_plies_and_says_which_are_scored(size: int, data: st.DataObject):
-    on = board(size)
-    first = data.draw(st.integers(0, on.n_moves - 1))
-    last = data.draw(st.integers(first + 1, on.n_moves))
-    whole, index = RandomPlay(on, 1, 30), torch.arange(30)
+    board = Board.of(size)
+    first = data.draw(st.integers(0, board.n_moves - 1))
+    last = data.draw(st.integers(first + 1, board.n_moves))
+    whole, index = RandomPlay(board, 1, 30), torch.arange(30)
     before = whole.moves(index)
     games = Window(whole, first, last)
     assert len(games) == 30
-    assert games.board is on
+    assert games.board is board
     expected = [[m if ply < last else -1 for ply, m in enumerate(game)] for game in before.tolist()]
     assert games.moves(index).tolist() == expected
     assert games.first_scored(index).tolist() == [first] * 30
@@ -212,7 +214,7 @@ def test_a_window_must_hold_a_ply_of_the_board(first: int, last: int):
         Window(RandomPlay(SIX, 0, 1), first, last)
 
 
-def slow_targets(made: Family, game: list[int], language: int, width: int, first_scored: int) -> list[int]:
+def slow_targets(made: LanguageSet, game: list[int], language: int, width: int, first_scored: int) -> list[int]:
     """Targets of one game, token by token: what is to be predicted, if it belongs to a scored ply."""
     text = [(token, ply) for ply, move in enumerate(game) for token in made.languages[language].words[move]]
     targets = [IGNORE] * width
@@ -220,7 +222,7 @@ def slow_targets(made: Family, game: list[int], language: int, width: int, first
         token, ply = there
         if ply < first_scored:
             continue
-        if made.output is Output.own:
+        if made.output is OutputVocabulary.own:
             targets[place] = token
         elif here[1] != ply:  # a move ends here
             targets[place] = game[ply]
@@ -228,18 +230,20 @@ def slow_targets(made: Family, game: list[int], language: int, width: int, first
 
 
 @settings(max_examples=20)
-@given(st.sampled_from(SIZES), st.sampled_from(Output), st.sampled_from([0, 3]), st.integers(0, 99), st.data())
+@given(
+    st.sampled_from(SIZES), st.sampled_from(OutputVocabulary), st.sampled_from([0, 3]), st.integers(0, 99), st.data()
+)
 def test_only_tokens_of_scored_plies_have_targets(
-    size: int, output: Output, count: int, seed: int, data: st.DataObject
+    size: int, output: OutputVocabulary, count: int, seed: int, data: st.DataObject
 ):
     """Games of different lengths and languages in one batch, each with a first scored ply of its own."""
-    on, n = board(size), 9
-    made, language = family(MIXED, size, output, count), torch.arange(n) % 3
-    moves = random_games(seed, torch.arange(n), on)
-    ends = data.draw(st.lists(st.integers(1, on.n_moves), min_size=n, max_size=n))
+    board, n = Board.of(size), 9
+    made, language = language_set(MIXED, size, output, count), torch.arange(n) % 3
+    moves = random_games(seed, torch.arange(n), board)
+    ends = data.draw(st.lists(st.integers(1, board.n_moves), min_size=n, max_size=n))
     for row, end in enumerate(ends):
         moves[row, end:] = -1
-    first = data.draw(st.lists(st.integers(0, on.n_moves), min_size=n, max_size=n))
+    first = data.draw(st.lists(st.integers(0, board.n_moves), min_size=n, max_size=n))
     batch = make_batch(moves, language, made, torch.tensor(first))
     games = [[move for move in game if move >= 0] for game in moves.tolist()]
     width = batch.tokens.shape[1]
@@ -252,17 +256,17 @@ def test_only_tokens_of_scored_plies_have_targets(
     assert torch.equal(untouched.targets, whole.targets)
 
 
-@pytest.mark.parametrize("output", Output)
+@pytest.mark.parametrize("output", OutputVocabulary)
 @pytest.mark.parametrize("first", [1, 4])
-def test_a_windowed_batch_is_not_that_of_whole_games(output: Output, first: int):
+def test_a_windowed_batch_is_not_that_of_whole_games(output: OutputVocabulary, first: int):
     """Negative control: taking the first ply alone off changes words of more than one token, not atomic ones."""
-    made, index = family(output=output), torch.arange(12)
+    made, index = language_set(output=output), torch.arange(12)
     games = Window(RandomPlay(SIX, 0, 12), first, 32)
     for language in range(3):
         spoken = torch.full((12,), language)
         part = make_batch(games.moves(index), spoken, made, games.first_scored(index)).targets
         whole = make_batch(games.moves(index), spoken, made).targets
-        longer = output is Output.own and made.languages[language].max_word > 1
+        longer = output is OutputVocabulary.own and made.languages[language].max_word > 1
         assert torch.equal(part, whole) == (first == 1 and not longer)
 
 
@@ -386,7 +390,7 @@ def test_a_folder_without_games_of_a_split_is_refused(domain: str, tmp_path: Pat
 
 
 def test_every_row_comes_from_the_corpus_of_its_language():
-    made = family()
+    made = language_set()
     each = [*sources(500)[:2], Window(sources(500)[2], 3, 9)]
     stream = Stream(each, made, 50, 3)
     stream.steps_at_once = 6
@@ -409,7 +413,7 @@ def test_every_row_comes_from_the_corpus_of_its_language():
 
 def test_the_shortest_corpus_decides_an_epoch():
     each = [RandomPlay(SIX, k, n) for k, n in enumerate([500, 300, 400])]
-    stream = Stream(each, family(), 50, 3)
+    stream = Stream(each, language_set(), 50, 3)
     rows = torch.arange(600)
     assert stream.size == 300
     assert [sorted(part.tolist()) for part in stream.indices(rows).split(300)] == [list(range(300))] * 2
@@ -420,9 +424,9 @@ def settings_of(**data: Any) -> DataConfig:
 
 
 def test_languages_speak_their_domains_and_others_the_mixture():
-    made = family()
+    made = language_set()
     domains = {name: DomainConfig(prefix=[first]) for name, first in zip("ab", OPENINGS, strict=False)}
-    data = settings_of(domains=domains, speaks={"split_0": "b", "atomic_0": "a"})
+    data = settings_of(domains=domains, domain_of={"split_0": "b", "atomic_0": "a"})
     each = games_of(data, made, Split.train, 400)
     index = torch.arange(400)
     first = [set(games.moves(index)[:, 0].tolist()) for games in each]
@@ -435,7 +439,7 @@ def test_languages_speak_their_domains_and_others_the_mixture():
 
 
 def test_without_domains_all_languages_share_one_corpus():
-    each = games_of(settings_of(prefix=["c2", "b2"], corpus_seed=4), family(), Split.train, 400)
+    each = games_of(settings_of(prefix=["c2", "b2"], corpus_seed=4), language_set(), Split.train, 400)
     assert len(each) == 3
     assert each[0] is each[1] is each[2]
     index = torch.arange(20)
@@ -444,8 +448,8 @@ def test_without_domains_all_languages_share_one_corpus():
 
 def test_languages_that_speak_one_domain_share_its_corpus():
     domains = {"a": DomainConfig(prefix=["c2"]), "b": DomainConfig()}
-    speaks = {"atomic_0": "a", "compositional_0": "a"}
-    each = games_of(settings_of(domains=domains, speaks=speaks), family(), Split.train, 400)
+    domain_of = {"atomic_0": "a", "compositional_0": "a"}
+    each = games_of(settings_of(domains=domains, domain_of=domain_of), language_set(), Split.train, 400)
     assert each[0] is each[2]  # so that they may be parallel
     assert each[0] is not each[1]
 
@@ -460,8 +464,8 @@ GOOD = {"a": DomainConfig(), "b": DomainConfig(prefix=["c2"])}
     ("data", "message"),
     [
         pytest.param(
-            lambda: settings_of(domains=GOOD, speaks={"klingon": "a"}),
-            r"^data\.speaks: no language 'klingon'; there are atomic_0, split_0, compositional_0$",
+            lambda: settings_of(domains=GOOD, domain_of={"klingon": "a"}),
+            r"^data\.domain_of: no language 'klingon'; there are atomic_0, split_0, compositional_0$",
             id="unknown language",
         ),
         pytest.param(
@@ -492,29 +496,29 @@ GOOD = {"a": DomainConfig(), "b": DomainConfig(prefix=["c2"])}
         pytest.param(lambda: settings_of(prefix=["c2", "a1"]), r"^data\.prefix: move 2 is not legal$", id="no domains"),
         pytest.param(lambda: settings_of(prefix=["h8"]), r"^data\.prefix: h8 is off the 6x6 board$", id="off"),
         pytest.param(
-            lambda: settings_of(draw=LanguageDraw(shares=[1, 2])),
-            r"^data\.draw\.shares: 2 shares for 3 languages$",
+            lambda: settings_of(language_sampling=LanguageSampling(shares=[1, 2])),
+            r"^data\.language_sampling\.shares: 2 shares for 3 languages$",
             id="shares",
         ),
         pytest.param(
-            lambda: settings_of(draw=LanguageDraw(pairing=Pairing.parallel)),
+            lambda: settings_of(language_sampling=LanguageSampling(pairing=Pairing.parallel)),
             r"^data\.epochs: 1 is no mult",
             id="epochs",
         ),
     ],
 )
 def test_a_mistake_in_the_settings_names_its_key(data: Callable[[], DataConfig], message: str):
-    made = family()
+    made = language_set()
     assert len(games_of(settings_of(domains=GOOD), made, Split.train, 400)) == 3  # control
-    with pytest.raises(ConfigError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         games_of(data(), made, Split.train, 400)
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_of_another_board_is_refused(tmp_path: Path):
     data = settings_of(domains={"odd": DomainConfig(folder=str(write(tmp_path, FOUR, 20)))})
-    with pytest.raises(ConfigError, match=r"^data\.domains\.odd\.folder: .* holds 4x4 games, the board is 6x6$"):
-        games_of(data, family(), Split.train, 400)
+    with pytest.raises(UserError, match=r"^data\.domains\.odd\.folder: .* holds 4x4 games, the board is 6x6$"):
+        games_of(data, language_set(), Split.train, 400)
 
 
 def test_a_folder_with_too_few_games_is_refused(tmp_path: Path):
@@ -526,8 +530,8 @@ def test_a_folder_with_too_few_games_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"speaks": {"atomic_0": "a"}}, r"^data\.speaks\.atomic_0: no domain 'a'; there are \[\]$"),
-        ({"speaks": {"atomic_0": "c"}, "domains": GOOD}, r"^data\.speaks\.atomic_0: no domain 'c'; there are \['a', 'b'\]$"),
+        ({"domain_of": {"atomic_0": "a"}}, r"^data\.domain_of\.atomic_0: no domain 'a'; there are \[\]$"),
+        ({"domain_of": {"atomic_0": "c"}, "domains": GOOD}, r"^data\.domain_of\.atomic_0: no domain 'c'; there are \['a', 'b'\]$"),
         ({"prefix": ["c2"], "domains": GOOD}, r"^data\.prefix: with domains, give the opening to each of them"),
     ],
 )  # fmt: skip
@@ -537,8 +541,8 @@ def test_settings_that_contradict_each_other_are_refused(data: dict[str, Any], m
 
 
 def test_weights_are_those_of_the_draw():
-    assert weights_of(settings_of(draw=LanguageDraw(shares=[1, 2, 5])), family()) == pytest.approx(
-        [1 / 8, 2 / 8, 5 / 8]
-    )
-    with pytest.raises(ConfigError, match=r"^data\.draw\.shares: "):
-        weights_of(settings_of(draw=LanguageDraw(shares=[1, 2])), family())
+    assert weights_of(
+        settings_of(language_sampling=LanguageSampling(shares=[1, 2, 5])), language_set()
+    ) == pytest.approx([1 / 8, 2 / 8, 5 / 8])
+    with pytest.raises(UserError, match=r"^data\.language_sampling\.shares: "):
+        weights_of(settings_of(language_sampling=LanguageSampling(shares=[1, 2])), language_set())

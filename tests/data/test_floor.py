@@ -16,16 +16,16 @@ from mothello.data.batch import IGNORE, Batch, in_language, make_batch
 from mothello.data.corpus import RandomPlay
 from mothello.data.enumerated import all_games
 from mothello.data.floor import entropies, floor
-from mothello.data.predict import play_predictor
+from mothello.data.oracle import play_predictor
 from mothello.languages.anchors import AnchorConfig, Placement, Sharing
-from mothello.languages.family import Family, FamilyConfig, Output, build_family
 from mothello.languages.language import PAD
-from mothello.othello.board import board
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.othello.board import Board
 from mothello.othello.notation import move_name
 from mothello.othello.replay import replay
 from mothello.othello.symmetry import move_map
 
-FOUR = board(4)
+FOUR = Board.of(4)
 UNIFORM = play_predictor(FOUR)
 CLOSE = 2e-6  # float32 probabilities inside, means over millions of positions
 
@@ -36,9 +36,9 @@ def mirrored(symmetry: str, one: str = "atomic_0", other: str = "atomic_1") -> l
     return [f"{one}.{move_name(FOUR, m)}={other}.{move_name(FOUR, image[m])}" for m in range(12)]
 
 
-def family(kinds: list[str], output: Output = Output.own, **anchors: object) -> Family:
-    config = FamilyConfig(kinds=kinds, output=output, anchors=AnchorConfig(**anchors))  # type: ignore[arg-type]
-    return build_family(config, FOUR)
+def language_set(kinds: list[str], output: OutputVocabulary = OutputVocabulary.own, **anchors: object) -> LanguageSet:
+    config = LanguagesConfig(kinds=kinds, output=output, anchors=AnchorConfig(**anchors))  # type: ignore[arg-type]
+    return build_languages(config, FOUR)
 
 
 def tree(plies: int) -> tuple[Tensor, Tensor]:
@@ -51,21 +51,21 @@ def tree(plies: int) -> tuple[Tensor, Tensor]:
     return full, weight
 
 
-def brute_force(family: Family, moves: Tensor, weight: Tensor, languages: list[int]) -> float:
+def brute_force(language_set: LanguageSet, moves: Tensor, weight: Tensor, languages: list[int]) -> float:
     """Entropy in nats per scored position, from counts of what follows each prefix in any of the languages."""
     node: dict[tuple[int, int], int] = {}  # a prefix is a number; (prefix, token) -> the longer prefix
     follows: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     games = [[move for move in game if move >= 0] for game in moves.tolist()]
     for language in languages:
-        words = family.languages[language].words
+        words = language_set.languages[language].words
         for game, p in zip(games, weight.tolist(), strict=True):
             prefix = 0
             for ply, move in enumerate(game):
                 for token in words[move]:
-                    if family.output is Output.own and prefix:
+                    if language_set.output is OutputVocabulary.own and prefix:
                         follows[prefix][token] += p
                     prefix = node.setdefault((prefix, token), len(node) + 1)
-                if family.output is Output.unified and ply + 1 < len(game):
+                if language_set.output is OutputVocabulary.unified and ply + 1 < len(game):
                     follows[prefix][game[ply + 1]] += p
     entropy = scored = 0.0
     for counts in follows.values():
@@ -75,26 +75,26 @@ def brute_force(family: Family, moves: Tensor, weight: Tensor, languages: list[i
     return entropy / scored
 
 
-def batches(family: Family, moves: Tensor, language: int) -> list[Batch]:
-    return [in_language(piece, language, family) for piece in moves.split(2048)]
+def batches(language_set: LanguageSet, moves: Tensor, language: int) -> list[Batch]:
+    return [in_language(piece, language, language_set) for piece in moves.split(2048)]
 
 
-def weighted_floor(family: Family, moves: Tensor, weight: Tensor, languages: list[int]) -> float:
+def weighted_floor(language_set: LanguageSet, moves: Tensor, weight: Tensor, languages: list[int]) -> float:
     """What ``entropies`` gives, each game weighted by its probability, every language alike."""
     nats = scored = 0.0
     for language in languages:
-        pieces = batches(family, moves, language)
-        entropy = torch.cat([entropies(batch, family, UNIFORM).double().sum(1) for batch in pieces])
+        pieces = batches(language_set, moves, language)
+        entropy = torch.cat([entropies(batch, language_set, UNIFORM).double().sum(1) for batch in pieces])
         count = torch.cat([(batch.targets != IGNORE).sum(1) for batch in pieces])
         nats += float((entropy * weight).sum())
         scored += float((count * weight).sum())
     return nats / scored
 
 
-def both(family: Family, plies: int) -> tuple[float, float]:
+def both(language_set: LanguageSet, plies: int) -> tuple[float, float]:
     moves, weight = tree(plies)
-    languages = list(range(len(family.languages)))
-    return weighted_floor(family, moves, weight, languages), brute_force(family, moves, weight, languages)
+    languages = list(range(len(language_set.languages)))
+    return weighted_floor(language_set, moves, weight, languages), brute_force(language_set, moves, weight, languages)
 
 
 def test_the_cut_tree_is_a_tree():
@@ -106,8 +106,10 @@ def test_the_cut_tree_is_a_tree():
 @pytest.mark.parametrize(
     "made",
     [
-        pytest.param(lambda: family(["atomic*2"]), id="naive atomic"),
-        pytest.param(lambda: family(["atomic", "split"], links=mirrored("main", "atomic_0", "split_0")), id="mirrored"),
+        pytest.param(lambda: language_set(["atomic*2"]), id="naive atomic"),
+        pytest.param(
+            lambda: language_set(["atomic", "split"], links=mirrored("main", "atomic_0", "split_0")), id="mirrored"
+        ),
     ],
 )
 def test_the_floor_of_all_60060_games_is_the_entropy_of_the_whole_tree(made):
@@ -125,37 +127,39 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("output", Output)
+@pytest.mark.parametrize("output", OutputVocabulary)
 @pytest.mark.parametrize("count", [0, 4, 8])
 @pytest.mark.parametrize("kinds", sorted(KINDS))
-def test_anchors_hide_the_language_by_exactly_as_much_as_counting_says(kinds: str, count: int, output: Output):
-    made = family(KINDS[kinds], output, count=count, placement=Placement.any)
+def test_anchors_hide_the_language_by_exactly_as_much_as_counting_says(
+    kinds: str, count: int, output: OutputVocabulary
+):
+    made = language_set(KINDS[kinds], output, count=count, placement=Placement.any)
     floored, counted = both(made, 5)
     assert floored == pytest.approx(counted, abs=CLOSE)
 
 
-@pytest.mark.parametrize("output", Output)
+@pytest.mark.parametrize("output", OutputVocabulary)
 @pytest.mark.parametrize("symmetry", ["identity", "rot180", "main", "anti", "rot90", "columns"])
 @pytest.mark.parametrize("n_links", [4, 8, 12])
-def test_mirrored_links_hide_which_move_is_meant(symmetry: str, n_links: int, output: Output):
-    made = family(["atomic*2"], output, links=mirrored(symmetry)[-n_links:])
+def test_mirrored_links_hide_which_move_is_meant(symmetry: str, n_links: int, output: OutputVocabulary):
+    made = language_set(["atomic*2"], output, links=mirrored(symmetry)[-n_links:])
     floored, counted = both(made, 5)
     assert floored == pytest.approx(counted, abs=CLOSE)
 
 
-@pytest.mark.parametrize("output", Output)
-def test_shared_components_and_groups(output: Output):
-    shared = family(["compositional*3"], output, moves=["b1", "a2", "d4"], sharing=Sharing.component)
-    grouped = family(["atomic*4"], output, count=8, groups=[["atomic_0", "atomic_3"], ["atomic_1", "atomic_2"]])
+@pytest.mark.parametrize("output", OutputVocabulary)
+def test_shared_components_and_groups(output: OutputVocabulary):
+    shared = language_set(["compositional*3"], output, moves=["b1", "a2", "d4"], sharing=Sharing.component)
+    grouped = language_set(["atomic*4"], output, count=8, groups=[["atomic_0", "atomic_3"], ["atomic_1", "atomic_2"]])
     for made in (shared, grouped):
         floored, counted = both(made, 5)
         assert floored == pytest.approx(counted, abs=CLOSE)
 
 
-@pytest.mark.parametrize("output", Output)
-def test_games_that_end_are_scored_to_their_last_move_and_no_further(output: Output):
+@pytest.mark.parametrize("output", OutputVocabulary)
+def test_games_that_end_are_scored_to_their_last_move_and_no_further(output: OutputVocabulary):
     """All games of six to eight plies, with the trees they stand in, cut after eight plies."""
-    floored, counted = both(family(["split*2"], output, count=2), 8)
+    floored, counted = both(language_set(["split*2"], output, count=2), 8)
     assert floored == pytest.approx(counted, abs=CLOSE)
 
 
@@ -163,13 +167,13 @@ def test_a_language_whose_game_is_over_cannot_be_the_one_that_goes_on():
     """False friends c1 and d4: after b1 a1 a2 a3 b4 d2 d3 c4 d1 a4 their token ends the game in one reading only."""
     exchanged = {"c1": "d4", "d4": "c1"}
     names = [move_name(FOUR, m) for m in range(12)]
-    made = family(["atomic*2"], links=[f"atomic_0.{n}=atomic_1.{exchanged.get(n, n)}" for n in names])
+    made = language_set(["atomic*2"], links=[f"atomic_0.{n}=atomic_1.{exchanged.get(n, n)}" for n in names])
     floored, counted = both(made, 12)
     assert floored == pytest.approx(counted, abs=CLOSE)
 
 
 def test_the_floor_of_a_cut_batch_ignores_padding():
-    made = family(["atomic", "compositional"], count=2)
+    made = language_set(["atomic", "compositional"], count=2)
     moves, _ = tree(4)
     short, long = (in_language(moves[:50], k, made) for k in (0, 1))
     mixed = make_batch(moves[:50].repeat(2, 1), torch.arange(100) // 50, made)
@@ -182,10 +186,10 @@ def test_the_floor_of_a_cut_batch_ignores_padding():
     assert (mixed.tokens[:50, 12:] == PAD).all()
 
 
-@pytest.mark.parametrize("output", Output)
-def test_a_language_with_words_of_its_own_has_the_entropy_of_the_rules(output: Output):
+@pytest.mark.parametrize("output", OutputVocabulary)
+def test_a_language_with_words_of_its_own_has_the_entropy_of_the_rules(output: OutputVocabulary):
     """Atomic without anchors: log of the number of legal moves, whatever other languages exist."""
-    made = family(["atomic", "split"], output)
+    made = language_set(["atomic", "split"], output)
     moves = RandomPlay(FOUR, 0, 64).moves(torch.arange(64))
     legal = replay(moves, FOUR).legal[:, 1:-1]
     n_legal = torch.tensor([[bin(bits & FOUR.full).count("1") for bits in row] for row in legal.tolist()])
@@ -198,17 +202,17 @@ def test_a_language_with_words_of_its_own_has_the_entropy_of_the_rules(output: O
 
 def test_ignoring_the_other_languages_is_not_the_floor():
     """Negative control: with anchors the counted entropy of one language alone is lower."""
-    made = family(["atomic*2"], count=8, placement=Placement.any)
+    made = language_set(["atomic*2"], count=8, placement=Placement.any)
     moves, weight = tree(5)
     floored = weighted_floor(made, moves, weight, [0, 1])
     assert floored > brute_force(made, moves, weight, [0]) + 1e-2
     assert abs(floored - weighted_floor(made, moves, torch.ones_like(weight), [0, 1])) > 1e-3
 
 
-@pytest.mark.parametrize("output", Output)
-def test_the_estimate_and_its_standard_error_are_honest(output: Output):
+@pytest.mark.parametrize("output", OutputVocabulary)
+def test_the_estimate_and_its_standard_error_are_honest(output: OutputVocabulary):
     """Samples of random play, cut after seven plies, scatter around the exact value as their standard error says."""
-    made = family(["atomic", "compositional"], output, count=4)
+    made = language_set(["atomic", "compositional"], output, count=4)
     exact = both(made, 7)[1]
     z = []
     for seed in range(16):
@@ -223,7 +227,7 @@ def test_the_estimate_and_its_standard_error_are_honest(output: Output):
 
 
 def test_the_floor_is_the_mean_over_scored_positions():
-    made = family(["atomic", "split"], count=2)
+    made = language_set(["atomic", "split"], count=2)
     moves = RandomPlay(FOUR, 0, 300).moves(torch.arange(300))
     batch = make_batch(moves, torch.arange(300) % 2, made)
     before = [field.clone() for field in batch]

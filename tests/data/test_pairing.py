@@ -16,26 +16,28 @@ from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, make_batch
 from mothello.data.corpus import RandomPlay, WholeGames, Window, draw
+from mothello.data.language_sampling import LanguageSampling, Pairing, languages_of
 from mothello.data.orbit import orbit_code
-from mothello.data.pairing import LanguageDraw, Pairing, languages_of
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.languages.anchors import AnchorConfig
-from mothello.languages.family import Family, FamilyConfig, Output, build_family
 from mothello.languages.language import decode
-from mothello.othello.board import board
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
 
 ALPHA = 1e-4
-FOUR, SIX = board(4), board(6)
+FOUR, SIX = Board.of(4), Board.of(6)
 MIXED = ["atomic", "split", "compositional"]
 WORD = 1 << 32
 
 
-def family(kinds: list[str] | None = None, size: int = 4, output: Output = Output.own, count: int = 0) -> Family:
-    config = FamilyConfig(kinds=kinds or MIXED, output=output, anchors=AnchorConfig(count=count))
-    return build_family(config, board(size))
+def language_set(
+    kinds: list[str] | None = None, size: int = 4, output: OutputVocabulary = OutputVocabulary.own, count: int = 0
+) -> LanguageSet:
+    config = LanguagesConfig(kinds=kinds or MIXED, output=output, anchors=AnchorConfig(count=count))
+    return build_languages(config, Board.of(size))
 
 
 class Numbered(WholeGames):
@@ -83,7 +85,7 @@ def test_languages_without_shares_draw_the_rank_of_the_published_formula():
     wrong = []
     for n in range(1, 101):
         bits = torch.cat([edges(n), random_bits(n, torch.arange(100), 0)])
-        if not torch.equal(draw(bits, LanguageDraw().weights(n)), bits * n >> 32):
+        if not torch.equal(draw(bits, LanguageSampling().weights(n)), bits * n >> 32):
             wrong.append(n)
     assert wrong == []
 
@@ -92,7 +94,7 @@ def test_the_languages_of_a_stream_are_the_published_formula():
     rows = torch.arange(5000)
     for n in (2, 3, 5, 7):
         bits = random_bits(derive(3, "language"), rows, 0)
-        assert torch.equal(languages_of(rows, rows, rows // 9, LanguageDraw(), n, 3), bits * n >> 32)
+        assert torch.equal(languages_of(rows, rows, rows // 9, LanguageSampling(), n, 3), bits * n >> 32)
 
 
 @settings(max_examples=40)
@@ -128,19 +130,19 @@ def test_a_draw_follows_the_weights(weights: list[float]):
 def test_alpha_is_a_power_of_the_shares():
     shares = [1.0, 4.0, 25.0]
     for alpha, powers in ((0.0, [1, 1, 1]), (0.5, [1, 2, 5]), (1.0, [1, 4, 25]), (2.0, [1, 16, 625])):
-        weights = LanguageDraw(shares=shares, alpha=alpha).weights(3)
+        weights = LanguageSampling(shares=shares, alpha=alpha).weights(3)
         assert weights == pytest.approx([p / sum(powers) for p in powers], rel=1e-12)
-        scaled = LanguageDraw(shares=[100 * s for s in shares], alpha=alpha).weights(3)
+        scaled = LanguageSampling(shares=[100 * s for s in shares], alpha=alpha).weights(3)
         assert scaled == pytest.approx(weights, rel=1e-12)
-    assert LanguageDraw().weights(3) == pytest.approx([1 / 3] * 3)
-    assert LanguageDraw(alpha=0.3).weights(2) == pytest.approx([1 / 2] * 2)
+    assert LanguageSampling().weights(3) == pytest.approx([1 / 3] * 3)
+    assert LanguageSampling(alpha=0.3).weights(2) == pytest.approx([1 / 2] * 2)
 
 
 @pytest.mark.parametrize("pairing", [Pairing.drawn, Pairing.disjoint])
 @pytest.mark.parametrize(("alpha", "powers"), [(0.0, [1, 1, 1]), (0.5, [1, 2, 5]), (1.0, [1, 4, 25])])
 def test_languages_get_their_shares(pairing: Pairing, alpha: float, powers: list[int]):
-    how = LanguageDraw(pairing=pairing, shares=[1.0, 4.0, 25.0], alpha=alpha)
-    n, stream = 30_000, Stream(Numbered(15_000), family(), 100, 0, how=how)
+    how = LanguageSampling(pairing=pairing, shares=[1.0, 4.0, 25.0], alpha=alpha)
+    n, stream = 30_000, Stream(Numbered(15_000), language_set(), 100, 0, how=how)
     rows = torch.arange(n)
     language = stream.languages(rows, stream.indices(rows))
     if pairing is Pairing.disjoint:
@@ -156,45 +158,48 @@ def test_languages_get_their_shares(pairing: Pairing, alpha: float, powers: list
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"shares": [1.0, 0.0]}, r"^data\.draw\.shares: \[1\.0, 0\.0\] are not all positive$"),
-        ({"shares": [1.0, -2.0]}, r"^data\.draw\.shares: "),
-        ({"shares": [float("nan")]}, r"^data\.draw\.shares: "),
-        ({"alpha": -0.1}, r"^data\.draw\.alpha: -0\.1 is outside 0\.\.10$"),
-        ({"alpha": 10.1}, r"^data\.draw\.alpha: 10\.1 is outside 0\.\.10$"),
-        ({"alpha": float("nan")}, r"^data\.draw\.alpha: "),
-        ({"pairing": Pairing.parallel, "shares": [1.0, 1.0]}, r"^data\.draw\.shares: parallel corpora hold every game"),
+        ({"shares": [1.0, 0.0]}, r"^data\.language_sampling\.shares: \[1\.0, 0\.0\] are not all positive$"),
+        ({"shares": [1.0, -2.0]}, r"^data\.language_sampling\.shares: "),
+        ({"shares": [float("nan")]}, r"^data\.language_sampling\.shares: "),
+        ({"alpha": -0.1}, r"^data\.language_sampling\.alpha: -0\.1 is outside 0\.\.10$"),
+        ({"alpha": 10.1}, r"^data\.language_sampling\.alpha: 10\.1 is outside 0\.\.10$"),
+        ({"alpha": float("nan")}, r"^data\.language_sampling\.alpha: "),
+        (
+            {"pairing": Pairing.parallel, "shares": [1.0, 1.0]},
+            r"^data\.language_sampling\.shares: parallel corpora hold every game",
+        ),
     ],
 )
 def test_a_bad_draw_names_its_key(settings: dict[str, object], message: str):
     with pytest.raises(ValueError, match=message):
-        LanguageDraw(**settings)  # type: ignore[arg-type]
+        LanguageSampling(**settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_a_wrong_number_of_shares_is_refused(n: int):
-    how = LanguageDraw(shares=[1.0, 2.0])
+    how = LanguageSampling(shares=[1.0, 2.0])
     assert how.weights(2) == pytest.approx([1 / 3, 2 / 3])
-    with pytest.raises(ValueError, match=rf"^data\.draw\.shares: 2 shares for {n} languages$"):
+    with pytest.raises(ValueError, match=rf"^data\.language_sampling\.shares: 2 shares for {n} languages$"):
         how.weights(n)
 
 
 def test_parallel_corpora_need_whole_turns():
-    parallel = LanguageDraw(pairing=Pairing.parallel)
+    parallel = LanguageSampling(pairing=Pairing.parallel)
     for epochs, n in ((2, 2), (4.0, 2), (3, 3), (20, 20), (1, 1)):
         parallel.check_epochs(epochs, n)
     for epochs, n in ((1, 2), (2.5, 2), (3, 2), (4, 3), (0.5, 1)):
         with pytest.raises(ValueError, match=rf"^data\.epochs: {epochs:g} is no multiple of {n}; "):
             parallel.check_epochs(epochs, n)
         for other in (Pairing.drawn, Pairing.disjoint):
-            LanguageDraw(pairing=other).check_epochs(epochs, n)
+            LanguageSampling(pairing=other).check_epochs(epochs, n)
 
 
 # The pairings.
 
 
-def visits(how: LanguageDraw, n: int, epochs: int, seed: int, size: int = 240) -> dict[int, list[int]]:
+def visits(how: LanguageSampling, n: int, epochs: int, seed: int, size: int = 240) -> dict[int, list[int]]:
     """Languages in which each game is written over whole epochs, in order."""
-    stream = Stream(Numbered(size), family([f"atomic*{n}"]), 40, seed, how=how, corpus_seed=9)
+    stream = Stream(Numbered(size), language_set([f"atomic*{n}"]), 40, seed, how=how, corpus_seed=9)
     found = defaultdict(list)
     for step in range(epochs * size // 40):
         batch = stream.batch(step)
@@ -216,7 +221,7 @@ def once_in_each(found: dict[int, list[int]], n: int) -> bool:
 @pytest.mark.parametrize("pairing", Pairing)
 def test_what_each_pairing_promises(pairing: Pairing, n: int):
     """disjoint: one language for ever. parallel: once in each over n epochs. Each fails the other's law, drawn both."""
-    first, second = (visits(LanguageDraw(pairing=pairing), n, n, seed) for seed in (0, 1))
+    first, second = (visits(LanguageSampling(pairing=pairing), n, n, seed) for seed in (0, 1))
     assert of_one_language(first) == (pairing is Pairing.disjoint)
     assert once_in_each(first, n) == once_in_each(second, n) == (pairing is Pairing.parallel)
     together = {game: first[game] + second[game] for game in first}
@@ -232,7 +237,7 @@ def test_what_each_pairing_promises(pairing: Pairing, n: int):
 
 
 def test_disjoint_languages_never_share_a_game_with_shares():
-    how = LanguageDraw(pairing=Pairing.disjoint, shares=[1.0, 3.0])
+    how = LanguageSampling(pairing=Pairing.disjoint, shares=[1.0, 3.0])
     found = [visits(how, 2, 4, seed) for seed in (0, 1, 2)]
     owners = [{game: set(languages) for game, languages in one.items()} for one in found]
     assert all(len(languages) == 1 for languages in owners[0].values())
@@ -241,7 +246,7 @@ def test_disjoint_languages_never_share_a_game_with_shares():
 
 
 def test_parallel_games_begin_in_every_language_and_go_on_in_turn():
-    found = visits(LanguageDraw(pairing=Pairing.parallel), 3, 6, 0)
+    found = visits(LanguageSampling(pairing=Pairing.parallel), 3, 6, 0)
     assert all((b - a) % 3 == 1 for languages in found.values() for a, b in zip(languages, languages[1:], strict=False))
     assert chisquare([sum(languages[0] == k for languages in found.values()) for k in range(3)]).pvalue > ALPHA
 
@@ -251,7 +256,7 @@ def test_the_corpus_decides_who_owns_a_game():
     rows, epochs = index + 9, index // 1000
 
     def owners(seed: int, corpus_seed: int, pairing: Pairing = Pairing.disjoint) -> Tensor:
-        return languages_of(rows, index, epochs, LanguageDraw(pairing=pairing), 3, seed, corpus_seed)
+        return languages_of(rows, index, epochs, LanguageSampling(pairing=pairing), 3, seed, corpus_seed)
 
     for pairing in (Pairing.disjoint, Pairing.parallel):
         assert torch.equal(owners(0, 5, pairing), owners(1, 5, pairing))
@@ -266,25 +271,25 @@ def test_the_corpus_decides_who_owns_a_game():
 
 def test_one_language_writes_everything():
     for pairing in Pairing:
-        assert set(map(tuple, visits(LanguageDraw(pairing=pairing), 1, 1, 0).values())) == {(0,)}
+        assert set(map(tuple, visits(LanguageSampling(pairing=pairing), 1, 1, 0).values())) == {(0,)}
 
 
 # Pairs.
 
 
-def read(batch: Batch, made: Family) -> list[list[int]]:
+def read(batch: Batch, made: LanguageSet) -> list[list[int]]:
     """The moves that a batch's tokens say, each row by its own language's decoder."""
     found = []
     for row, language in enumerate(batch.language.tolist()):
-        decoded = decode(batch.tokens[row : row + 1], made.spelling(language))
+        decoded = decode(batch.tokens[row : row + 1], made.trie(language))
         assert decoded.error_at.tolist() == [-1]
         found.append([move for move in decoded.moves[0].tolist() if move >= 0])
     return found
 
 
-@pytest.mark.parametrize(("output", "count"), [(Output.own, 4), (Output.unified, 0)])
-def test_pairs_are_translations_of_each_other(output: Output, count: int):
-    made, games = family(size=6, output=output, count=count), Window(RandomPlay(SIX, 2, 300), 3, 20)
+@pytest.mark.parametrize(("output", "count"), [(OutputVocabulary.own, 4), (OutputVocabulary.unified, 0)])
+def test_pairs_are_translations_of_each_other(output: OutputVocabulary, count: int):
+    made, games = language_set(size=6, output=output, count=count), Window(RandomPlay(SIX, 2, 300), 3, 20)
     stream = Stream(games, made, 20, 1)
     stream.steps_at_once = 1
     for step, one, other in ((0, 0, 1), (7, 2, 0), (7, 1, 2), (3, 1, 1)):
@@ -296,15 +301,15 @@ def test_pairs_are_translations_of_each_other(output: Output, count: int):
         assert second.language.tolist() == [other] * 20
         assert torch.equal(first.tokens, second.tokens) == (one == other)
         for pair in (first, second):
-            alone = make_batch(batch.moves, pair.language, made, torch.full((20,), 3))
-            assert same(pair, alone)
+            require_single_process = make_batch(batch.moves, pair.language, made, torch.full((20,), 3))
+            assert same(pair, require_single_process)
             assert int((pair.targets != IGNORE).sum(1).min()) >= 17
     assert played != read(stream.pairs(4, 0, 0)[0], made)  # control: another step is no translation
 
 
 def test_languages_with_games_of_their_own_have_no_pairs():
     shared = RandomPlay(SIX, 0, 100)
-    stream = Stream([shared, RandomPlay(SIX, 1, 100), shared], family(size=6), 10, 0)
+    stream = Stream([shared, RandomPlay(SIX, 1, 100), shared], language_set(size=6), 10, 0)
     with pytest.raises(AssertionError, match="share no games"):
         stream.pairs(0, 0, 1)
 
@@ -312,7 +317,7 @@ def test_languages_with_games_of_their_own_have_no_pairs():
 def test_pairs_hold_only_games_of_the_corpus_that_both_languages_share():
     """Rows that a third language draws from a domain of its own are no text of these two."""
     shared, own = RandomPlay(SIX, 0, 100), RandomPlay(SIX, 1, 100)
-    stream = Stream([shared, own, shared], family(size=6), 60, 0)
+    stream = Stream([shared, own, shared], language_set(size=6), 60, 0)
     stream.steps_at_once = 1
     first, _ = stream.pairs(0, 0, 2)
     games = set(map(tuple, shared.moves(torch.arange(100)).tolist()))
@@ -328,7 +333,7 @@ def test_pairs_hold_only_games_of_the_corpus_that_both_languages_share():
 )  # fmt: skip
 def test_a_batch_is_a_function_of_seed_and_step(pairing: Pairing, seed: int, batch_size: int, steps: list[int]):
     shares = [] if pairing is Pairing.parallel else [1.0, 2.0, 3.0]
-    games, made, how = Numbered(101), family(["atomic*3"]), LanguageDraw(pairing=pairing, shares=shares)
+    games, made, how = Numbered(101), language_set(["atomic*3"]), LanguageSampling(pairing=pairing, shares=shares)
 
     def stream(chunk: int | None = None) -> Stream:
         made_now = Stream(games, made, batch_size, seed, how=how, corpus_seed=4)
@@ -348,8 +353,8 @@ def test_a_batch_is_a_function_of_seed_and_step(pairing: Pairing, seed: int, bat
 
 @pytest.mark.parametrize("pairing", Pairing)
 def test_the_batch_size_moves_neither_games_nor_languages(pairing: Pairing):
-    how = LanguageDraw(pairing=pairing)
-    small, large = (Stream(Numbered(300), family(), n, 5, how=how) for n in (10, 50))
+    how = LanguageSampling(pairing=pairing)
+    small, large = (Stream(Numbered(300), language_set(), n, 5, how=how) for n in (10, 50))
     for step in range(10):
         pieces = [small.batch(5 * step + k) for k in range(5)]
         whole = large.batch(step)
@@ -358,7 +363,9 @@ def test_the_batch_size_moves_neither_games_nor_languages(pairing: Pairing):
 
 
 def test_the_pairing_does_not_move_the_order_of_the_games():
-    streams = [Stream(Numbered(300), family(), 50, 5, how=LanguageDraw(pairing=pairing)) for pairing in Pairing]
+    streams = [
+        Stream(Numbered(300), language_set(), 50, 5, how=LanguageSampling(pairing=pairing)) for pairing in Pairing
+    ]
     for step in (0, 5, 6, 13):
         games = [number(stream.batch(step)) for stream in streams]
         assert games[0] == games[1] == games[2]
@@ -368,11 +375,11 @@ def test_the_pairing_does_not_move_the_order_of_the_games():
 
 def test_disjoint_languages_share_no_game_and_no_mirror_image_on_a_board_where_games_repeat():
     """4x4: the same game stands at several indices; drawn by the index alone, thousands had two languages."""
-    made = build_family(FamilyConfig(kinds=["atomic*2"]), FOUR)
+    made = build_languages(LanguagesConfig(kinds=["atomic*2"]), FOUR)
     games = corpus(FOUR, 0, Split.train, 20_000)
     owners: dict[str, dict[int, set[int]]] = {}
     for pairing in (Pairing.disjoint, Pairing.drawn):
-        stream = Stream(games, made, 1000, 0, how=LanguageDraw(pairing=pairing))
+        stream = Stream(games, made, 1000, 0, how=LanguageSampling(pairing=pairing))
         found = owners.setdefault(pairing.value, {})
         for step in range(20):
             drawn = stream.games(step)

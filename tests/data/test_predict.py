@@ -18,17 +18,17 @@ from torch import Tensor
 
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, Window
 from mothello.data.enumerated import EnumeratedPlay, all_games, probabilities_of, tree_predictor
+from mothello.data.oracle import Predictor, given_a_move, log_likelihood, mixed, play_predictor
 from mothello.data.orbit import orbit_hash
-from mothello.data.predict import Predictor, given_a_move, log_likelihood, mixed, play_predictor
 from mothello.data.split import PARTS, Split
 from mothello.data.stored import StoredGames, write_index, write_shard
-from mothello.othello.board import board
+from mothello.othello.board import Board
 from mothello.othello.notation import parse_game
 from mothello.othello.policy import PolicyConfig
-from mothello.othello.rollout import Play, random_games
+from mothello.othello.random_play import RandomGames, random_games
 
 ALPHA = 1e-4
-FOUR = board(4)
+FOUR = Board.of(4)
 GREEDY = PolicyConfig(flips=0.8, corners=1.5)
 SHY = PolicyConfig(mobility=-0.9, flips=-0.25)
 TASTES = {"uniform": PolicyConfig(), "greedy": GREEDY, "shy": SHY}
@@ -149,13 +149,13 @@ def test_a_predictor_leaves_the_moves_alone_and_takes_any_integers():
 @pytest.mark.parametrize("size", [6, 8])
 def test_larger_boards_play_what_they_predict(size: int):
     """The move that games make at some plies, against the sum of what was predicted there."""
-    on = board(size)
-    moves = Play(on, 0, (), GREEDY).games(torch.arange(2000))
+    board = Board.of(size)
+    moves = RandomGames(board, 0, (), GREEDY).games(torch.arange(2000))
     for ply in (0, 1, 2, 5):
         early = moves[:, : ply + 1].clone()
-        counts = torch.bincount(early[:, ply].long(), minlength=on.n_moves).numpy()
+        counts = torch.bincount(early[:, ply].long(), minlength=board.n_moves).numpy()
         tastes = {"greedy": GREEDY, "shy": SHY}
-        by = {name: play_predictor(on, (), p)(early)[:, ply].sum(0).numpy() for name, p in tastes.items()}
+        by = {name: play_predictor(board, (), p)(early)[:, ply].sum(0).numpy() for name, p in tastes.items()}
         # one draw per game from its own distribution: pooled counts scatter less than multinomial ones, never more
         assert pooled(counts, by["greedy"]) > ALPHA, ply
         if ply:  # control; the four first moves are images of each other
@@ -290,12 +290,12 @@ def test_a_mixture_predicts_its_posterior(case: str):
     predictor = Mixture(corpora, weights, 0, 1000).predictor
     assert predictor is not None
     assert largest_error(predictor, exact, moves, plies) < 1e-9
-    alone = [games.predictor for games in corpora]
-    assert torch.equal(mixed(alone, weights)(moves), predictor(moves))  # type: ignore[arg-type]
+    require_single_process = [games.predictor for games in corpora]
+    assert torch.equal(mixed(require_single_process, weights)(moves), predictor(moves))  # type: ignore[arg-type]
     if case != "the same, one ends early":
-        shifted = mixed(alone, [w + k for k, w in enumerate(weights)])  # type: ignore[arg-type]
+        shifted = mixed(require_single_process, [w + k for k, w in enumerate(weights)])  # type: ignore[arg-type]
         assert largest_error(shifted, exact, moves[:50], plies) > 1e-3  # control: another prior
-        assert largest_error(alone[0], exact, moves[:50], plies) > 1e-2  # type: ignore[arg-type]  # control: one source alone
+        assert largest_error(require_single_process[0], exact, moves[:50], plies) > 1e-2  # type: ignore[arg-type]  # control: one source alone
 
 
 def test_a_mixture_of_openings_is_told_apart_by_the_first_moves():

@@ -9,20 +9,20 @@ import pytest
 import torch
 from reference import othello as slow
 
-from mothello.data.recorded import Imported, import_records
+from mothello.data.game_import import Imported, import_records
 from mothello.data.stored import StoredGames
-from mothello.othello.board import Board, board
-from mothello.othello.records import Record
-from mothello.othello.rollout import random_games
+from mothello.othello.board import Board
+from mothello.othello.game_files import Record
+from mothello.othello.random_play import random_games
 
 
 def played(size: int, n: int) -> list[list[int]]:
-    return [[m for m in row if m >= 0] for row in random_games(8, torch.arange(n), board(size)).tolist()]
+    return [[m for m in row if m >= 0] for row in random_games(8, torch.arange(n), Board.of(size)).tolist()]
 
 
-def read(records: list[Record], on: Board, folder: Path, shard_games: int = 7) -> tuple[Imported, str]:
+def read(records: list[Record], board: Board, folder: Path, shard_games: int = 7) -> tuple[Imported, str]:
     rejected = io.StringIO()
-    seen = import_records([("a.txt", records)], on, folder, shard_games, {"kind": "recorded"}, rejected)
+    seen = import_records([("a.txt", records)], board, folder, shard_games, {"kind": "recorded"}, rejected)
     return seen, rejected.getvalue()
 
 
@@ -31,9 +31,9 @@ def stored(folder: Path) -> list[list[int]]:
     return [[m for m in row if m >= 0] for row in games.moves(torch.arange(len(games))).tolist()]
 
 
-def first_illegal(moves: list[int], on: Board) -> int | None:
+def first_illegal(moves: list[int], board: Board) -> int | None:
     try:
-        slow.replay([divmod(on.moves[m], 8) for m in moves], on.size)
+        slow.replay([divmod(board.moves[m], 8) for m in moves], board.size)
     except ValueError as error:
         return int(error.args[0])
     return None
@@ -41,8 +41,8 @@ def first_illegal(moves: list[int], on: Board) -> int | None:
 
 @pytest.mark.parametrize("size", [4, 6, 8])
 def test_legal_games_are_kept_in_order(size: int, tmp_path: Path):
-    games, on = played(size, 20), board(size)
-    seen, rejected = read([Record(i, moves, "") for i, moves in enumerate(games, 1)], on, tmp_path)
+    games, board = played(size, 20), Board.of(size)
+    seen, rejected = read([Record(i, moves, "") for i, moves in enumerate(games, 1)], board, tmp_path)
     assert stored(tmp_path) == games
     assert (seen.kept, seen.set_aside, seen.unfinished, rejected) == (20, 0, 0, "")
     assert [shard["count"] for shard in StoredGames(tmp_path).index["shards"]] == [7, 7, 6]
@@ -50,17 +50,17 @@ def test_legal_games_are_kept_in_order(size: int, tmp_path: Path):
 
 @pytest.mark.parametrize("size", [4, 6, 8])
 def test_broken_games_are_set_aside_at_their_ply(size: int, tmp_path: Path):
-    games, on = played(size, 40), board(size)
+    games, board = played(size, 40), Board.of(size)
     broken = []
     for number, moves in enumerate(games):
         changed = list(moves)
         if number % 2:
             at = number % len(moves)
-            changed[at] = (changed[at] + 1) % on.n_moves
+            changed[at] = (changed[at] + 1) % board.n_moves
         broken.append(changed)
-    truth = [first_illegal(moves, on) for moves in broken]
+    truth = [first_illegal(moves, board) for moves in broken]
     assert sum(ply is not None for ply in truth) > 10  # the control: most changes do break a game
-    seen, rejected = read([Record(i, m, f"game {i}") for i, m in enumerate(broken, 1)], on, tmp_path)
+    seen, rejected = read([Record(i, m, f"game {i}") for i, m in enumerate(broken, 1)], board, tmp_path)
     assert stored(tmp_path) == [moves for moves, ply in zip(broken, truth, strict=True) if ply is None]
     lines = rejected.splitlines()
     expected = [(i, ply) for i, ply in enumerate(truth, 1) if ply is not None]
@@ -74,15 +74,15 @@ def test_broken_games_are_set_aside_at_their_ply(size: int, tmp_path: Path):
 def test_unreadable_records_keep_their_text_and_reason(tmp_path: Path):
     games = played(6, 3)
     records = [Record(1, games[0], ""), Record(2, [], "hello", "'hello' has half a move"), Record(9, [], "", "")]
-    seen, rejected = read(records, board(6), tmp_path)
+    seen, rejected = read(records, Board.of(6), tmp_path)
     assert rejected == "a.txt:2: 'hello' has half a move: hello\na.txt:9: 0 moves: \n"
     assert (seen.kept, seen.set_aside) == (1, 2)
 
 
 def test_unfinished_repeated_and_misreported_games_are_kept_and_counted(tmp_path: Path):
-    on = board(8)
+    board = Board.of(8)
     games = played(8, 3)
-    black, white = slow.score(slow.replay([divmod(on.moves[m], 8) for m in games[0]], 8)[-1].discs)
+    black, white = slow.score(slow.replay([divmod(board.moves[m], 8) for m in games[0]], 8)[-1].discs)
     empty = 64 - black - white
     truth = black + empty * (black > white) + (empty // 2) * (black == white)
     records = [
@@ -91,7 +91,7 @@ def test_unfinished_repeated_and_misreported_games_are_kept_and_counted(tmp_path
         Record(3, games[1][:30], "", score=5),  # unfinished: no score to compare
         Record(4, games[2], ""),
     ]
-    seen, _ = read(records, on, tmp_path)
+    seen, _ = read(records, board, tmp_path)
     assert stored(tmp_path) == [games[0], games[0], games[1][:30], games[2]]
     assert (seen.kept, seen.unfinished, seen.repeated, seen.other_score) == (4, 1, 1, 1)
 
@@ -100,6 +100,6 @@ def test_a_wipe_out_counts_the_empty_squares_for_the_winner(tmp_path: Path):
     """The shortest wipe-out: black has all 13 discs, WTHOR says 64."""
     from mothello.othello.notation import parse_game
 
-    moves = parse_game("e6 f4 e3 f6 g5 d6 e7 f5 c5", board(8))
-    seen, _ = read([Record(1, moves, "", score=64), Record(2, moves, "", score=13)], board(8), tmp_path)
+    moves = parse_game("e6 f4 e3 f6 g5 d6 e7 f5 c5", Board.of(8))
+    seen, _ = read([Record(1, moves, "", score=64), Record(2, moves, "", score=13)], Board.of(8), tmp_path)
     assert (seen.unfinished, seen.other_score) == (0, 1)

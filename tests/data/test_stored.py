@@ -24,14 +24,14 @@ from torch import Tensor
 from mothello.data import stored
 from mothello.data.split import PARTS
 from mothello.data.stored import StoredError, StoredGames, shard_names, whole_shard, write_index, write_shard
-from mothello.othello.board import SIZES, Board, board
+from mothello.othello.board import SIZES, Board
 from mothello.othello.counter import random_bits
-from mothello.othello.rollout import random_games
+from mothello.othello.random_play import random_games
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, move_map
 
 ALPHA = 1e-4
 ABOUT = {"version": 1, "kind": "test"}
-FOUR, SIX = board(4), board(6)
+FOUR, SIX = Board.of(4), Board.of(6)
 
 
 def cut(moves: Tensor, lengths: list[int]) -> Iterator[Tensor]:
@@ -43,13 +43,13 @@ def cut(moves: Tensor, lengths: list[int]) -> Iterator[Tensor]:
     yield moves
 
 
-def write(folder: Path, on: Board, moves: Tensor, shards: list[int], parts: list[int]) -> Path:
+def write(folder: Path, board: Board, moves: Tensor, shards: list[int], parts: list[int]) -> Path:
     """A folder of games in shards of those sizes, each written in those parts."""
     first, written = 0, []
     for number, games in enumerate(cut(moves, shards)):
-        written.append(write_shard(folder, number, first, cut(games, parts), on, ABOUT))
+        written.append(write_shard(folder, number, first, cut(games, parts), board, ABOUT))
         first += len(games)
-    write_index(folder, on, {"kind": "recorded"}, written)
+    write_index(folder, board, {"kind": "recorded"}, written)
     return folder
 
 
@@ -85,14 +85,14 @@ LENGTHS = st.lists(st.integers(1, 30), max_size=4)
 def test_games_come_back_as_they_were_written(
     size: int, n: int, shards: list[int], parts: list[int], data: st.DataObject
 ):
-    on = board(size)
-    moves = random_games(1, torch.arange(n), on)
-    moves[::3, data.draw(st.integers(1, on.n_moves)) :] = -1  # recorded games may stop anywhere
+    board = Board.of(size)
+    moves = random_games(1, torch.arange(n), board)
+    moves[::3, data.draw(st.integers(1, board.n_moves)) :] = -1  # recorded games may stop anywhere
     asked = torch.tensor(data.draw(st.lists(st.integers(0, n - 1), max_size=20)), dtype=torch.int64)
     with TemporaryDirectory() as name:
-        games = StoredGames(write(Path(name), on, moves, shards, parts), verify=True)
+        games = StoredGames(write(Path(name), board, moves, shards, parts), verify=True)
         assert len(games) == games.available == n
-        assert games.board is on
+        assert games.board is board
         assert games.index["count"] == n
         assert len(games.shards) == len(list(cut(moves, shards)))
         found = games.moves(asked)
@@ -143,14 +143,14 @@ def test_a_predictor_is_what_was_made_known(folder: Path):
 def test_bytes_do_not_depend_on_how_they_were_written(
     size: int, shards: list[int], parts: list[int], others: list[int]
 ):
-    on = board(size)
-    moves = random_games(2, torch.arange(40), on)
+    board = Board.of(size)
+    moves = random_games(2, torch.arange(40), board)
     with TemporaryDirectory() as one, TemporaryDirectory() as other, TemporaryDirectory() as changed:
-        first = everything(write(Path(one), on, moves, shards, parts))
-        assert everything(write(Path(other), on, moves, shards, others)) == first
-        assert everything(write(Path(one), on, moves, shards, others)) == first  # over the files that stand there
-        moves[17] = random_games(3, torch.arange(1), on)  # control: one other game
-        assert everything(write(Path(changed), on, moves, shards, parts)) != first
+        first = everything(write(Path(one), board, moves, shards, parts))
+        assert everything(write(Path(other), board, moves, shards, others)) == first
+        assert everything(write(Path(one), board, moves, shards, others)) == first  # over the files that stand there
+        moves[17] = random_games(3, torch.arange(1), board)  # control: one other game
+        assert everything(write(Path(changed), board, moves, shards, parts)) != first
 
 
 def test_dtype_of_the_moves_does_not_matter(tmp_path: Path):
@@ -356,15 +356,15 @@ def test_an_index_of_fewer_shards_holds_fewer_games(folder: Path):
 
 def with_images(size: int, n: int, seed: int = 0) -> Tensor:
     """Random games and all of their images, in an order that tells nothing."""
-    on = board(size)
-    moves = random_games(seed, torch.arange(n), on)
-    images = [torch.tensor((*move_map(on, name), -1), dtype=torch.int8)[moves.long()] for name in OPENING_MAPS]
+    board = Board.of(size)
+    moves = random_games(seed, torch.arange(n), board)
+    images = [torch.tensor((*move_map(board, name), -1), dtype=torch.int8)[moves.long()] for name in OPENING_MAPS]
     return torch.cat(images)[torch.randperm(4 * n, generator=torch.Generator().manual_seed(seed))]
 
 
-def orbit(game: tuple[int, ...], on: Board, maps: tuple[str, ...] = OPENING_MAPS) -> tuple[int, ...]:
+def orbit(game: tuple[int, ...], board: Board, maps: tuple[str, ...] = OPENING_MAPS) -> tuple[int, ...]:
     """The least of a game's images: what they share."""
-    return min(tuple(move_map(on, name)[move] for move in game if move >= 0) for name in maps)
+    return min(tuple(move_map(board, name)[move] for move in game if move >= 0) for name in maps)
 
 
 def parts(folder: Path) -> list[list[tuple[int, ...]]]:
@@ -372,19 +372,19 @@ def parts(folder: Path) -> list[list[tuple[int, ...]]]:
     return [list(map(tuple, games.moves(torch.arange(len(games))).tolist())) for games in found]
 
 
-def leaks(groups: list[list[tuple[int, ...]]], on: Board) -> int:
+def leaks(groups: list[list[tuple[int, ...]]], board: Board) -> int:
     """How many orbits stand in more than one split."""
-    orbits = [{orbit(game, on) for game in games} for games in groups]
+    orbits = [{orbit(game, board) for game in games} for games in groups]
     return sum(map(len, orbits)) - len(set().union(*orbits))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_splits_part_the_games_and_share_no_mirror_image(size: int, tmp_path: Path):
     moves = with_images(size, 150)
-    groups = parts(write(tmp_path, board(size), moves, [100, 333], [64]))
+    groups = parts(write(tmp_path, Board.of(size), moves, [100, 333], [64]))
     assert sorted(game for games in groups for game in games) == sorted(map(tuple, moves.tolist()))
     assert all(groups)
-    assert leaks(groups, board(size)) == 0
+    assert leaks(groups, Board.of(size)) == 0
     places = {game: row for row, game in enumerate(map(tuple, moves.tolist()))}
     for games in groups:  # in the order in which they were written
         rows = [places[game] for game in games]
@@ -395,7 +395,7 @@ def test_splits_part_the_games_and_share_no_mirror_image(size: int, tmp_path: Pa
 def test_a_hash_that_knows_no_symmetries_would_leak(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Negative control for the test above."""
 
-    def plain(moves: Tensor, on: Board) -> Tensor:
+    def plain(moves: Tensor, board: Board) -> Tensor:
         code = torch.zeros(len(moves), dtype=torch.int64)
         for column in moves.long().T:
             code = code * 1_000_003 + column + 2
@@ -403,9 +403,9 @@ def test_a_hash_that_knows_no_symmetries_would_leak(size: int, tmp_path: Path, m
 
     monkeypatch.setattr(stored, "orbit_hash", plain)
     moves = with_images(size, 150)
-    groups = parts(write(tmp_path, board(size), moves, [100, 333], [64]))
+    groups = parts(write(tmp_path, Board.of(size), moves, [100, 333], [64]))
     assert sorted(game for games in groups for game in games) == sorted(map(tuple, moves.tolist()))
-    assert leaks(groups, board(size)) > 20
+    assert leaks(groups, Board.of(size)) > 20
 
 
 def test_maps_that_exchange_the_colours_are_no_reason_to_stay_together(tmp_path: Path):

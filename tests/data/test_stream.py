@@ -18,10 +18,10 @@ from mothello.data.corpus import RandomPlay, WholeGames
 from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig, Stream, permute
 from mothello.languages.anchors import AnchorConfig
-from mothello.languages.family import Family, FamilyConfig, Output, build_family
 from mothello.languages.language import PAD
-from mothello.othello.board import board
-from mothello.othello.rollout import random_games
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.othello.board import Board
+from mothello.othello.random_play import random_games
 
 ALPHA = 1e-4
 MIXED = ["atomic", "split", "compositional"]
@@ -30,7 +30,7 @@ MIXED = ["atomic", "split", "compositional"]
 class Numbered(WholeGames):
     """A corpus whose game i tells its index: four digits to base 12, written as moves."""
 
-    board = board(4)
+    board = Board.of(4)
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -53,12 +53,14 @@ def number(batch: Batch) -> list[int]:
     return (batch.moves[:, :4].long() * 12 ** torch.arange(4)).sum(1).tolist()
 
 
-def family(kinds: list[str] | None = None, size: int = 4, output: Output = Output.own, count: int = 0) -> Family:
-    config = FamilyConfig(kinds=kinds or ["atomic*2"], output=output, anchors=AnchorConfig(count=count))
-    return build_family(config, board(size))
+def language_set(
+    kinds: list[str] | None = None, size: int = 4, output: OutputVocabulary = OutputVocabulary.own, count: int = 0
+) -> LanguageSet:
+    config = LanguagesConfig(kinds=kinds or ["atomic*2"], output=output, anchors=AnchorConfig(count=count))
+    return build_languages(config, Board.of(size))
 
 
-GAMES, FAMILY = RandomPlay(board(4), 0, 101), family(MIXED)
+GAMES, FAMILY = RandomPlay(Board.of(4), 0, 101), language_set(MIXED)
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -82,7 +84,7 @@ def test_a_batch_is_a_function_of_seed_and_step(seed: int, batch_size: int, step
 
 
 def test_batch_size_does_not_move_the_order_of_games_or_languages():
-    small, large = (Stream(Numbered(1000), family(), n, 5) for n in (10, 50))
+    small, large = (Stream(Numbered(1000), language_set(), n, 5) for n in (10, 50))
     for step in range(4):
         parts = [small.batch(5 * step + k) for k in range(5)]
         whole = large.batch(step)
@@ -122,7 +124,7 @@ def test_permute_sends_a_place_anywhere_and_neighbours_apart(size: int):
 
 @pytest.mark.parametrize(("size", "batch_size"), [(100, 10), (101, 10), (7, 16), (1, 3), (5000, 64)])
 def test_every_epoch_visits_every_game_once(size: int, batch_size: int):
-    stream = Stream(Numbered(size), family(), batch_size, 0)
+    stream = Stream(Numbered(size), language_set(), batch_size, 0)
     stream.steps_at_once = 5
     n_epochs = 3
     steps = -(-n_epochs * size // batch_size)
@@ -136,8 +138,8 @@ def test_every_epoch_visits_every_game_once(size: int, batch_size: int):
 
 
 def test_seeds_order_games_differently_and_never_change_them():
-    games = corpus(board(4), 3, Split.train, 600)
-    streams = [Stream(games, family(), 60, seed) for seed in (0, 1)]
+    games = corpus(Board.of(4), 3, Split.train, 600)
+    streams = [Stream(games, language_set(), 60, seed) for seed in (0, 1)]
     batches = [[stream.batch(step) for step in range(10)] for stream in streams]
     moves = [torch.cat([batch.moves for batch in run]).tolist() for run in batches]
     assert moves[0] != moves[1]
@@ -147,7 +149,7 @@ def test_seeds_order_games_differently_and_never_change_them():
 
 def test_bulk_play_asks_for_each_game_once():
     games = Numbered(8192)
-    stream = Stream(games, family(), 128, 0)
+    stream = Stream(games, language_set(), 128, 0)
     for step in range(64):
         stream.batch(step)
     assert games.asked == 8192
@@ -156,7 +158,7 @@ def test_bulk_play_asks_for_each_game_once():
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_languages_are_uniform_and_drawn_anew_at_every_visit(n: int):
     size = 6000
-    stream = Stream(Numbered(size), family([f"atomic*{n}"]), 100, 0)
+    stream = Stream(Numbered(size), language_set([f"atomic*{n}"]), 100, 0)
     visits: list[dict[int, int]] = [{}, {}]
     for epoch in range(2):
         for step in range(size // 100):
@@ -174,12 +176,12 @@ def test_languages_are_uniform_and_drawn_anew_at_every_visit(n: int):
         assert not torch.equal(first, second)
 
 
-def slow_targets(family: Family, game: list[int], language: int, width: int) -> list[int]:
+def slow_targets(language_set: LanguageSet, game: list[int], language: int, width: int) -> list[int]:
     """Targets of one game by a plain loop."""
-    words = [family.languages[language].words[move] for move in game]
+    words = [language_set.languages[language].words[move] for move in game]
     tokens = [token for word in words for token in word]
     targets = [IGNORE] * width
-    if family.output is Output.own:
+    if language_set.output is OutputVocabulary.own:
         for place in range(len(tokens) - 1):
             targets[place] = tokens[place + 1]
         return targets
@@ -191,11 +193,11 @@ def slow_targets(family: Family, game: list[int], language: int, width: int) -> 
 
 
 @settings(max_examples=30)
-@given(st.sampled_from([4, 6, 8]), st.sampled_from(Output), st.sampled_from([0, 3]), st.integers(0, 99))
-def test_targets_are_the_next_token_or_the_next_move(size: int, output: Output, count: int, seed: int):
+@given(st.sampled_from([4, 6, 8]), st.sampled_from(OutputVocabulary), st.sampled_from([0, 3]), st.integers(0, 99))
+def test_targets_are_the_next_token_or_the_next_move(size: int, output: OutputVocabulary, count: int, seed: int):
     languages = torch.arange(9) % 3
-    made = family(MIXED, size, output, count)
-    moves = random_games(seed, torch.arange(9), board(size))
+    made = language_set(MIXED, size, output, count)
+    moves = random_games(seed, torch.arange(9), Board.of(size))
     batch = make_batch(moves, languages, made)
     games = [[move for move in game if move >= 0] for game in moves.tolist()]
     width = batch.tokens.shape[1]
@@ -204,15 +206,15 @@ def test_targets_are_the_next_token_or_the_next_move(size: int, output: Output, 
     scored = (batch.targets != IGNORE).sum(1)
     text_lengths = (batch.tokens != PAD).sum(1)
     lengths = torch.tensor([len(game) for game in games])
-    assert torch.equal(scored, (lengths if output is Output.unified else text_lengths) - 1)
+    assert torch.equal(scored, (lengths if output is OutputVocabulary.unified else text_lengths) - 1)
     assert int(batch.targets.max()) < made.output_size
 
 
-@pytest.mark.parametrize("output", Output)
-def test_nothing_is_predicted_across_the_end_of_a_full_row(output: Output):
+@pytest.mark.parametrize("output", OutputVocabulary)
+def test_nothing_is_predicted_across_the_end_of_a_full_row(output: OutputVocabulary):
     """Games that fill the row to its last column have no target there."""
-    made = family(["atomic", "compositional"], 8, output)
-    moves = random_games(0, torch.arange(50), board(8))
+    made = language_set(["atomic", "compositional"], 8, output)
+    moves = random_games(0, torch.arange(50), Board.of(8))
     full = moves[(moves >= 0).all(1)]
     assert len(full) > 10
     for language in range(2):
@@ -222,8 +224,8 @@ def test_nothing_is_predicted_across_the_end_of_a_full_row(output: Output):
 
 
 def test_the_same_games_in_two_languages_are_parallel():
-    made = family(MIXED, 6)
-    moves = RandomPlay(board(6), 0, 10).moves(torch.arange(10))
+    made = language_set(MIXED, 6)
+    moves = RandomPlay(Board.of(6), 0, 10).moves(torch.arange(10))
     batches = [in_language(moves, k, made) for k in range(3)]
     for k, batch in enumerate(batches):
         assert torch.equal(batch.moves, moves)

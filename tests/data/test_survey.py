@@ -14,28 +14,28 @@ from torch import Tensor
 
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, Window
 from mothello.data.enumerated import EnumeratedPlay, all_games, probabilities_of
-from mothello.data.predict import play_predictor
+from mothello.data.oracle import play_predictor
 from mothello.data.split import PARTS, Split
 from mothello.data.survey import count, count_corpus, divergence, opening_tree, ply_floor, sampled_floor
-from mothello.othello.board import board
+from mothello.othello.board import Board
 from mothello.othello.policy import PolicyConfig
 
-FOUR, GREEDY = board(4), PolicyConfig(flips=1.5)
+FOUR, GREEDY = Board.of(4), PolicyConfig(flips=1.5)
 
 
 def sample(size: int, n: int) -> Tensor:
-    return RandomPlay(board(size), 1, n).moves(torch.arange(n))
+    return RandomPlay(Board.of(size), 1, n).moves(torch.arange(n))
 
 
 @pytest.mark.parametrize("size", [4, 6, 8])
 def test_counts_equal_plain_loops(size: int):
-    on, n = board(size), 25
+    board, n = Board.of(size), 25
     moves = sample(size, n)
-    found = count(moves, on)
+    found = count(moves, board)
     lengths, passes, played, legal, passed, discs = Counter(), Counter(), Counter(), Counter(), Counter(), Counter()
     for row in moves.tolist():
         game = [m for m in row if m >= 0]
-        path = slow.replay([divmod(on.moves[m], 8) for m in game], size)
+        path = slow.replay([divmod(board.moves[m], 8) for m in game], size)
         lengths[len(game)] += 1
         skipped = [ply for ply in range(1, len(game)) if path[ply].mover == path[ply - 1].mover]
         passes[len(skipped)] += 1
@@ -45,10 +45,10 @@ def test_counts_equal_plain_loops(size: int):
             legal[ply] += len(path[ply].legal)
             for (r, c), colour in path[ply].discs.items():
                 discs[ply, r * size + c, colour] += 1
-    assert found.lengths.tolist() == [lengths[k] for k in range(on.n_moves + 1)]
-    assert found.passes.tolist() == [passes[k] for k in range(on.n_moves + 1)]
-    assert found.passed.tolist() == [passed[k] for k in range(on.n_moves)]
-    assert found.legal.tolist() == [legal[k] for k in range(on.n_moves)]
+    assert found.lengths.tolist() == [lengths[k] for k in range(board.n_moves + 1)]
+    assert found.passes.tolist() == [passes[k] for k in range(board.n_moves + 1)]
+    assert found.passed.tolist() == [passed[k] for k in range(board.n_moves)]
+    assert found.legal.tolist() == [legal[k] for k in range(board.n_moves)]
     assert all(int(found.played[key]) == value for key, value in played.items())
     assert int(found.played.sum()) == sum(played.values())
     for (ply, cell, colour), value in discs.items():
@@ -120,11 +120,11 @@ class Recorded(RandomPlay):
 
 
 def test_recorded_games_have_a_bound():
-    found = ply_floor(Recorded(board(6), 0, 300), 300)
-    moves = RandomPlay(board(6), 0, 300).moves(torch.arange(300))
+    found = ply_floor(Recorded(Board.of(6), 0, 300), 300)
+    moves = RandomPlay(Board.of(6), 0, 300).moves(torch.arange(300))
     assert found.kind == "bound"
     legal = [
-        [len(s.legal) for s in slow.replay([divmod(board(6).moves[m], 8) for m in row if m >= 0], 6)]
+        [len(s.legal) for s in slow.replay([divmod(Board.of(6).moves[m], 8) for m in row if m >= 0], 6)]
         for row in moves.tolist()
     ]
     for ply in (0, 3, 20):
@@ -149,9 +149,9 @@ def test_divergence_follows_its_definition():
 
 
 def test_domains_differ_more_than_halves_of_one():
-    games, n = RandomPlay(board(6), 0, 4000), 4000
+    games, n = RandomPlay(Board.of(6), 0, 4000), 4000
     halves = divergence(count_corpus(games, 0, n // 2), count_corpus(games, n // 2, n))
-    corners = RandomPlay(board(6), 0, n, policy=PolicyConfig(corners=4, flips=1.5))
+    corners = RandomPlay(Board.of(6), 0, n, policy=PolicyConfig(corners=4, flips=1.5))
     away = divergence(count_corpus(games, 0, n // 2), count_corpus(corners, 0, n // 2))
     assert away.moves > 3 * halves.moves
     assert away.boards > 3 * halves.boards

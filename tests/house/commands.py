@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from mothello.commands import (
+from mothello.cli import (
     bench,
     corpus,
     export_games,
@@ -50,7 +50,7 @@ TINY_PROBE = [
     "probe.draws=20",
     "probe.hidden=16",
     "probe.held_out=8",
-    "probe.checks=2",
+    "probe.evaluations=2",
 ]
 TINY_CAUSAL = ["causal.cases=6", "causal.draws=20"]
 TINY_MEASURE = [

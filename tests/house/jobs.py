@@ -5,8 +5,8 @@ import signal
 import time
 from pathlib import Path
 
-from mothello.commands.entry import command
-from mothello.config import ReportCommand
+from mothello.cli.main import command
+from mothello.cli.report import ReportCommand
 
 
 def job(config: ReportCommand) -> None:

@@ -9,8 +9,8 @@ import torch
 from house.commands import run
 from reference import published_measures
 
-from mothello.commands.timing import measures as bench_measures
-from mothello.commands.timing.measures import Sizes
+from mothello.cli.timing import measures as bench_measures
+from mothello.cli.timing.measures import Sizes
 
 
 @pytest.fixture

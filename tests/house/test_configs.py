@@ -6,9 +6,12 @@ import pytest
 import torch
 from house.commands import MAINS, run
 
-from mothello.commands.loading import family_of
-from mothello.commands.study_plan import composed, parts_of
-from mothello.config import SCHEMAS, StudyCommand, TrainConfig, identity, plain, run_folder
+from mothello.cli.main import SCHEMAS
+from mothello.cli.study_plan import StudyCommand, composed, parts_of
+from mothello.config import plain
+from mothello.stages.folders import identity, run_folder
+from mothello.stages.load import language_set_of
+from mothello.stages.pretrain import TrainConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 GROUPS = ["board", "languages", "model", "optimizer", "device", "tracking"]
@@ -22,7 +25,7 @@ def names(group: str) -> list[str]:
 def test_every_option_composes(group: str, name: str) -> None:
     config = composed("train", TrainConfig, [f"{group}={name}"])
     assert plain(config)[group]
-    family_of(config)
+    language_set_of(config)
 
 
 @pytest.mark.parametrize("script", ["train", "corpus"])
@@ -31,9 +34,9 @@ def test_every_domain_composes_alone_and_in_a_mixture(script: str, name: str) ->
     more = ["data.domains.human.folder=x"] if name == "human" else []
     if script == "corpus":
         more.append("out=x")
-    alone = composed(script, SCHEMAS[script], [f"domain=[{name}]", *more])
-    assert list(alone.data.domains) == [name]
-    assert not alone.data.domains[name].plain or name == "random"
+    require_single_process = composed(script, SCHEMAS[script], [f"domain=[{name}]", *more])
+    assert list(require_single_process.data.domains) == [name]
+    assert not require_single_process.data.domains[name].plain or name == "random"
     mixed = composed(script, SCHEMAS[script], [f"domain=[{name},random]", f"data.domains.{name}.weight=3", *more])
     assert mixed.data.domains[name].weight == 3
 
@@ -43,10 +46,10 @@ def test_every_domain_composes_alone_and_in_a_mixture(script: str, name: str) ->
 def test_every_experiment_composes_with_the_users_overrides(experiment: str, more: list[str]) -> None:
     config = composed("train", TrainConfig, [f"+experiment={experiment}", *more])
     assert config.name == experiment
-    family = family_of(config)
+    language_set = language_set_of(config)
     if more:
         assert (config.board.size, config.model.d_model, config.seed) == (8, 512, 3)
-        assert family.names == ["atomic_0", "split_0"]
+        assert language_set.names == ["atomic_0", "split_0"]
 
 
 @pytest.mark.parametrize(
@@ -57,12 +60,12 @@ def test_every_study_composes_at_every_scale_and_so_do_its_parts(study: str, sca
     config = composed("study", StudyCommand, [f"+study={study}", f"scale={scale}", "seeds=[3]"])
     assert config.scale == scale
     for part in parts_of(config):
-        family = family_of(part.train)
+        language_set = language_set_of(part.train)
         assert (part.train.name, part.train.seed, part.name) == (part.cell, 3, f"{part.cell}/3")
         assert run_folder(part.train).startswith(f"runs/{scale}/{part.cell}/")
         assert part.train.board.size == (8 if scale == "paper" else 6)
         assert part.probe.run == part.measure.run == run_folder(part.train)
-        assert len(family.names) == (1 if part.cell == "single" else len(family.names) or 2)
+        assert len(language_set.names) == (1 if part.cell == "single" else len(language_set.names) or 2)
         assert (part.transfer is not None) == (part.cell in config.transfer_from)
 
 
@@ -99,20 +102,20 @@ def test_the_published_recipe_is_the_published_one() -> None:
     assert (config.data.games, config.data.epochs, config.data.batch_size) == (20_000_000, 9, 1024)
     assert (config.model.n_layer, config.model.n_head, config.model.d_model, config.model.dropout) == (8, 8, 512, 0.1)
     o = config.optimizer
-    assert (o.name, o.lr, o.beta_1, o.beta_2, o.weight_decay, o.clip) == ("adamw", 5e-4, 0.9, 0.95, 0.1, 1.0)
-    assert (o.shape, o.final_lr) == ("cosine", 0.1)
+    assert (o.name, o.lr, o.beta_1, o.beta_2, o.weight_decay, o.max_grad_norm) == ("adamw", 5e-4, 0.9, 0.95, 0.1, 1.0)
+    assert (o.decay, o.final_lr_fraction) == ("cosine", 0.1)
 
 
 def test_stored_games_are_identified_by_what_they_are(tmp_path: Path) -> None:
     from mothello.data.stored import write_index, write_shard
-    from mothello.othello.board import board
-    from mothello.othello.rollout import random_games
+    from mothello.othello.board import Board
+    from mothello.othello.random_play import random_games
 
     def run(name: str, seed: int) -> str:
-        folder, on = tmp_path / name, board(6)
+        folder, board = tmp_path / name, Board.of(6)
         folder.mkdir()
-        shard = write_shard(folder, 0, 0, [random_games(seed, torch.arange(20), on)], on, {})
-        write_index(folder, on, {"kind": "recorded"}, [shard])
+        shard = write_shard(folder, 0, 0, [random_games(seed, torch.arange(20), board)], board, {})
+        write_index(folder, board, {"kind": "recorded"}, [shard])
         return run_folder(composed("train", TrainConfig, ["domain=[human]", f"data.domains.human.folder={folder}"]))
 
     assert run("here", 0) == run("there", 0) != run("elsewhere", 1)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.commands import bench, corpus, results, study
-from mothello.config import SCHEMAS
+from mothello.cli import bench, corpus, results, study
+from mothello.cli.main import SCHEMAS
 from mothello.rundir import RunDir
 
 TUNING = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mothello import rundir
-from mothello.rundir import RunDir, fingerprint, watch
+from mothello.files import fingerprint
+from mothello.rundir import RunDir, watch
 from mothello.seeding import derive, generator
 
 

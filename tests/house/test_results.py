@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.analysis.results.page import RESULTS, runs_of, write_results
-from mothello.analysis.runs import find_runs
-from mothello.commands import results
-from mothello.commands.results import STUDIES, study_of
+from mothello.cli import results
+from mothello.cli.results import STUDIES, study_of
+from mothello.report.results.page import RESULTS, runs_of, write_results
+from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
 
 OTHER = ["+experiment=naive", *TINY, "runs=runs/mini"]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from house.commands import MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.analysis.tidy import QUANTITIES
-from mothello.commands.loading import load_run
-from mothello.commands.timing import engine as bench_engine
+from mothello.cli.timing import engine as bench_engine
+from mothello.rows import QUANTITIES
 from mothello.rundir import RunDir
+from mothello.stages.load import load_run
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RUNS = [
@@ -37,10 +37,10 @@ def test_train_probe_transfer(
     assert not loaded.model.training
     results = RunDir("run").read_results()
     assert results["kind"] == "train"
-    assert {f"val/{name}/top1" for name in loaded.family.names} <= set(results["final"])
+    assert {f"val/{name}/top1" for name in loaded.language_set.names} <= set(results["final"])
     for name, floor in results["floors"].items():
         assert results["final"][f"val/{name}/loss"] > floor["nats"] - 0.1
-    source = loaded.family.names[-1]
+    source = loaded.language_set.names[-1]
     assert run(monkeypatch, "measure", "run=run", *TINY_MEASURE) == 0
     assert run(monkeypatch, "probe", "run=run", *TINY_PROBE, *TINY_CAUSAL) == 0
     probe = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
@@ -52,7 +52,7 @@ def test_train_probe_transfer(
     assert capsys.readouterr().out.count("finished already") == 3
     stored = json.loads(next(Path("run/transfer").glob("*/results.json")).read_text())
     assert stored["source"] == source
-    assert set(stored["summary"]) == set(loaded.family.names)
+    assert set(stored["summary"]) == set(loaded.language_set.names)
     table = load_run("run").table
     assert set(table.measure) == {"probe", "causal", "patching", "legality", "alignment", "embedding", "transfer",
                                   "training"}  # fmt: skip
@@ -144,12 +144,33 @@ def test_training_on_stored_games_and_on_domains(tmp_path: Path, monkeypatch: py
         *tiny,
         "domain=[human,late,flips]",
         "data.domains.human.folder=games",
-        "+data.speaks.atomic_1=flips",
+        "+data.domain_of.atomic_1=flips",
     ]
-    assert run(monkeypatch, "train", *call, "data.draw.shares=[3,1]", "data.draw.alpha=0.5", "run=run") == 0
+    assert (
+        run(
+            monkeypatch,
+            "train",
+            *call,
+            "data.language_sampling.shares=[3,1]",
+            "data.language_sampling.alpha=0.5",
+            "run=run",
+        )
+        == 0
+    )
     results = RunDir("run").read_results()
     assert all(floor["nats"] > 0 for floor in results["floors"].values())
-    assert run(monkeypatch, "train", *tiny, "board=6x6", "data.draw.pairing=parallel", "data.epochs=2", "run=run2") == 0
+    assert (
+        run(
+            monkeypatch,
+            "train",
+            *tiny,
+            "board=6x6",
+            "data.language_sampling.pairing=parallel",
+            "data.epochs=2",
+            "run=run2",
+        )
+        == 0
+    )
 
 
 def test_recorded_games_have_no_floor_and_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,8 +189,8 @@ def test_recorded_games_have_no_floor_and_train(tmp_path: Path, monkeypatch: pyt
     "call",
     [
         ["board=4x4", "languages=mix", "languages.anchors.count=2"],
-        ["domain=[flips,random]", "+data.speaks.atomic_0=flips", "languages=five_atomic"],
-        ["domain=[early,late]", "+data.speaks.atomic_0=early", "+data.speaks.atomic_1=late", "against=late"],
+        ["domain=[flips,random]", "+data.domain_of.atomic_0=flips", "languages=five_atomic"],
+        ["domain=[early,late]", "+data.domain_of.atomic_0=early", "+data.domain_of.atomic_1=late", "against=late"],
     ],
     ids=["4x4", "domains", "early"],
 )

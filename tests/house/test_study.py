@@ -15,10 +15,10 @@ import pytest
 from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
 from house.test_smoke import listed
 
-from mothello.commands import sweep
-from mothello.commands.study import as_sweep
-from mothello.commands.study_plan import composed, names_of, part_of
-from mothello.config import ConfigError, StudyCommand
+from mothello.cli import sweep
+from mothello.cli.study import as_sweep
+from mothello.cli.study_plan import StudyCommand, composed, names_of, part_of
+from mothello.errors import UserError
 from mothello.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_cells_that_are_alike_are_the_same_runs_in_every_study() -> None:
     ],
 )
 def test_mistakes_are_named(overrides: list[str], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(UserError, match=message):
         names_of(study("+study=table1", *overrides))
 
 
@@ -196,7 +196,7 @@ def test_two_processes_never_work_in_one_folder(
 ) -> None:
     """As two studies that share a run would, on a cluster."""
     monkeypatch.chdir(tmp_path)
-    hold = "import sys; from pathlib import Path; from mothello.rundir import locked\n"
+    hold = "import sys; from pathlib import Path; from mothello.files import locked\n"
     hold += "with locked(Path('run')):\n    print('held', flush=True)\n    sys.stdin.read()"
     other = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None

@@ -19,10 +19,10 @@ from house.jobs import job as fake_job
 from house.test_mistakes import assert_one_line, snapshot
 from hydra.core.global_hydra import GlobalHydra
 
-from mothello.commands import sweep
-from mothello.commands.entry import command
-from mothello.commands.sweep_job import Record, isolated
-from mothello.config import ReportCommand
+from mothello.cli import sweep
+from mothello.cli.main import command
+from mothello.cli.report import ReportCommand
+from mothello.cli.sweep_job import Record, isolated
 from mothello.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ def test_every_job_ends_by_itself(
     assert "Traceback" in status["traceback"]
     assert "train.py" in status["traceback"]
     assert (mistake["folder"], mistake["error"]) == ("", "seed: -1 is negative")
-    assert "ConfigError" in str(mistake["traceback"])
+    assert "UserError" in str(mistake["traceback"])
     final = RunDir(str(last["folder"])).read_results()["final"]
     assert last["numbers"] == {"top-1": final["val/top1"], "loss": final["val/loss"]}
     assert f"{final['val/top1']:.3f}  {final['val/loss']:.3f}" in out
@@ -149,7 +149,7 @@ def test_probes_and_transfers_sweep_too(
     assert "own  cross" in out
     assert "nowhere/config.yaml does not exist" in out
     short = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
-    call = ["-m", "run=one", *TINY_PROBE, *short, "transfer.alignment=false"]
+    call = ["-m", "run=one", *TINY_PROBE, *short, "transfer.probe_before_and_after=false"]
     assert run(monkeypatch, "transfer", *call, "transfer.source=atomic_0,klingon") == 1
     out = capsys.readouterr().out
     assert ended(out) == {"transfer.source=atomic_0": "ok", "transfer.source=klingon": "failed"}
@@ -229,7 +229,7 @@ def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:
     out = command_line(tmp_path, ROOT / "scripts" / "train.py", *call, code=1)
     assert ended(out) == {"seed=0": "ok", "seed=-1": "failed"}
     done, mistake = records(tmp_path)
-    assert "ConfigError" in str(mistake["traceback"])
+    assert "UserError" in str(mistake["traceback"])
     assert (tmp_path / str(done["folder"]) / "results.json").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 

@@ -17,9 +17,10 @@ import yaml
 from house.commands import TINY, TINY_CAUSAL, TINY_PROBE, run
 
 from mothello import tracking
-from mothello.commands.study_plan import composed, part_of
-from mothello.config import SCHEMAS, TrainConfig
+from mothello.cli.main import SCHEMAS
+from mothello.cli.study_plan import composed, part_of
 from mothello.rundir import RunDir
+from mothello.stages.pretrain import TrainConfig
 from mothello.tracking import Tracker, TrackingConfig
 
 ROOT = Path(__file__).parents[2]
@@ -170,9 +171,9 @@ def test_a_run_with_a_wandb_that_fails_ends_as_one_without(
     assert run(monkeypatch, "train", "+experiment=naive", *TINY_WANDB, "tracking=wandb", "run=mirrored") == 0
     assert "no answer in 1 s" in capsys.readouterr().out
     assert run(monkeypatch, "train", "+experiment=naive", *TINY, "run=alone") == 0
-    mirrored, alone = (RunDir(name).read_results()["final"] for name in ("mirrored", "alone"))
+    mirrored, require_single_process = (RunDir(name).read_results()["final"] for name in ("mirrored", "alone"))
     assert {k: x for k, x in mirrored.items() if "seconds" not in k} == {
-        k: x for k, x in alone.items() if "seconds" not in k
+        k: x for k, x in require_single_process.items() if "seconds" not in k
     }
 
 
@@ -322,7 +323,7 @@ def test_every_combination_of_the_sweep_file_is_a_config(agent: Any, monkeypatch
         agent._command_run({"run_id": f"run{number}", "program": sweep_file()["program"], "args": arguments})
     assert commands[0][:3] == ["/usr/bin/env", "python", "scripts/train.py"]
     configs = [composed("train", TrainConfig, command[3:]) for command in commands]
-    told = [(x.optimizer.matrix_lr, x.model.d_model, x.seed) for x in configs]
+    told = [(x.optimizer.muon_lr, x.model.d_model, x.seed) for x in configs]
     assert told == [tuple(x["value"] for x in arguments.values()) for arguments in combinations()]
     assert len(set(told)) == 12
 
@@ -377,7 +378,7 @@ def test_the_default_workspace_of_a_study(tmp_path: Path, monkeypatch: pytest.Mo
     probes = [x for x in TINY_PROBE if x != "tracking=jsonl"]
     assert run(monkeypatch, "probe", "run=run", *probes, *TINY_CAUSAL, "tracking=wandb") == 0
     tuning = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8"]
-    told = [*probes, *tuning, *tracked, "transfer.scratch=false", "transfer.alignment=false"]
+    told = [*probes, *tuning, *tracked, "transfer.scratch=false", "transfer.probe_before_and_after=false"]
     assert run(monkeypatch, "transfer", "run=run", *told) == 0
     runs = {content["job_type"]: content for content in wandb_runs(tmp_path)}
     assert sorted(runs) == ["pretrain", "probe", "transfer"]

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mothello.languages.anchors import AnchorConfig, Placement, Sharing, anchor_links, anchored_moves, nested_list
-from mothello.languages.family import Family, FamilyConfig, build_family
-from mothello.othello.board import SIZES, board
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
+from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import move_name, parse_move
-from mothello.othello.rollout import random_games
+from mothello.othello.random_play import random_games
 from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS, move_map
 
 GOLDEN = ["e1", "e3", "f5", "a3", "f2", "c1", "f3", "e6"]
@@ -23,12 +23,12 @@ EXPECTED_SIZES |= {Placement.on: (4, 8, 12), Placement.any: (12, 32, 60)}
 EXPECTED_SIZES |= {Placement.each: (4, 8, 12)}
 
 
-def family(kinds: list[str], size: int = 6, **anchors: object) -> Family:
-    config = FamilyConfig(kinds=kinds, anchors=AnchorConfig(**anchors))  # type: ignore[arg-type]
-    return build_family(config, board(size))
+def language_set(kinds: list[str], size: int = 6, **anchors: object) -> LanguageSet:
+    config = LanguagesConfig(kinds=kinds, anchors=AnchorConfig(**anchors))  # type: ignore[arg-type]
+    return build_languages(config, Board.of(size))
 
 
-def word(built: Family, name: str, move: str) -> tuple[int, ...]:
+def word(built: LanguageSet, name: str, move: str) -> tuple[int, ...]:
     return built.languages[built.index(name)].words[parse_move(move, built.board)]
 
 
@@ -45,26 +45,26 @@ def on_anti(name: str, size: int) -> bool:
 @pytest.mark.parametrize("placement", Placement)
 def test_counts_are_nested_and_exhaust_the_placement(size: int, placement: Placement):
     n = EXPECTED_SIZES[placement][SIZES.index(size)]
-    lists = [anchored_moves(AnchorConfig(count=k, placement=placement), board(size)) for k in range(n + 1)]
-    assert [len(moves) for moves in lists] == list(range(n + 1))
+    lists = [anchored_moves(AnchorConfig(count=k, placement=placement), Board.of(size)) for k in range(1, n + 1)]
+    assert [len(moves) for moves in lists] == list(range(1, n + 1))
     for shorter, longer in pairwise(lists):
         assert longer[:-1] == shorter
     assert len(set(lists[-1])) == n
     with pytest.raises(ValueError, match=rf"languages\.anchors\.count: {n + 1}.*{n} moves"):
-        anchored_moves(AnchorConfig(count=n + 1, placement=placement), board(size))
+        anchored_moves(AnchorConfig(count=n + 1, placement=placement), Board.of(size))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_placements_are_what_they_are_called(size: int):
-    names = {p: {move_name(board(size), m) for m in nested_list(board(size), p)} for p in Placement}
-    everything = {move_name(board(size), m) for m in range(board(size).n_moves)}
+    names = {p: {move_name(Board.of(size), m) for m in nested_list(Board.of(size), p)} for p in Placement}
+    everything = {move_name(Board.of(size), m) for m in range(Board.of(size).n_moves)}
     assert names[Placement.any] == everything
     assert names[Placement.main] == {name for name in everything if on_main(name)}
     assert names[Placement.anti] == {name for name in everything if on_anti(name, size)}
     assert names[Placement.on] == names[Placement.main] | names[Placement.anti]
     assert names[Placement.off] == everything - names[Placement.on]
     assert names[Placement.each] == names[Placement.on]
-    in_turn = [move_name(board(size), m) for m in nested_list(board(size), Placement.each)]
+    in_turn = [move_name(Board.of(size), m) for m in nested_list(Board.of(size), Placement.each)]
     assert all(map(on_main, in_turn[::2]))
     assert all(on_anti(name, size) for name in in_turn[1::2])
 
@@ -73,14 +73,14 @@ def test_placements_are_what_they_are_called(size: int):
 def test_one_anchor_leaves_the_symmetries_its_placement_promises(size: int):
     left = {Placement.off: {"identity"}, Placement.main: {"identity", "main"}, Placement.anti: {"identity", "anti"}}
     for placement, expected in left.items():
-        for move in nested_list(board(size), placement):
-            assert {g for g in OPENING_MAPS if move_map(board(size), g)[move] == move} == expected
+        for move in nested_list(Board.of(size), placement):
+            assert {g for g in OPENING_MAPS if move_map(Board.of(size), g)[move] == move} == expected
 
 
 @pytest.mark.parametrize("image", ALL_MAPS)
 @pytest.mark.parametrize("size", SIZES)
 def test_counted_anchors_link_a_move_with_its_image(size: int, image: str):
-    b = board(size)
+    b = Board.of(size)
     config = AnchorConfig(count=4, image=image, groups=[["b", "a", "c"]])
     links = anchor_links(config, ["a", "b", "c"], b)
     moves, image_of = nested_list(b, Placement.off)[:4], move_map(b, image)
@@ -89,13 +89,13 @@ def test_counted_anchors_link_a_move_with_its_image(size: int, image: str):
 
 def test_the_nested_list_is_the_same_in_every_run():
     """A golden list: changing it would change what "2 anchors" means in every result."""
-    texts = [move_name(board(6), m) for m in nested_list(board(6), Placement.off)[:8]]
+    texts = [move_name(Board.of(6), m) for m in nested_list(Board.of(6), Placement.off)[:8]]
     assert texts == GOLDEN
 
 
 def test_a_list_of_moves_is_taken_as_it_stands():
-    built = family(["atomic*3"], moves=["C2", "a1", " e6"])
-    for move in (move_name(board(6), m) for m in range(32)):
+    built = language_set(["atomic*3"], moves=["C2", "a1", " e6"])
+    for move in (move_name(Board.of(6), m) for m in range(32)):
         same = len({word(built, name, move) for name in built.names}) == 1
         assert same == (move in ("c2", "a1", "e6"))
     assert len(built.links) == 3
@@ -104,8 +104,8 @@ def test_a_list_of_moves_is_taken_as_it_stands():
 @pytest.mark.parametrize("kinds", [["atomic", "split"], ["split", "atomic"], ["compositional", "split", "atomic"]])
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_all_languages_use_the_words_of_the_lowest_indexed_one(kinds: list[str], count: int):
-    built, naive = family(kinds, count=count), family(kinds)
-    anchored = set(anchored_moves(AnchorConfig(count=count), board(6)))
+    built, naive = language_set(kinds, count=count), language_set(kinds)
+    anchored = set(anchored_moves(AnchorConfig(count=count), Board.of(6)))
     assert len(built.links) == count
     assert built.languages[0].words == naive.languages[0].words
     for language, plain in zip(built.languages[1:], naive.languages[1:], strict=True):
@@ -118,18 +118,18 @@ def test_all_languages_use_the_words_of_the_lowest_indexed_one(kinds: list[str],
 
 
 def test_the_lowest_indexed_language_leads_whatever_order_the_config_uses():
-    one = family(["atomic", "split", "atomic"], groups=[["atomic_1", "split_0"]], count=2)
-    other = family(["atomic", "split", "atomic"], groups=[["split_0", "atomic_1"]], count=2)
+    one = language_set(["atomic", "split", "atomic"], groups=[["atomic_1", "split_0"]], count=2)
+    other = language_set(["atomic", "split", "atomic"], groups=[["split_0", "atomic_1"]], count=2)
     assert [language.words for language in one.languages] == [language.words for language in other.languages]
     for link in one.links:
         assert [language for language, _ in link] == [1, 2]
-    flipped = family(["atomic", "split"], links=["split_0.a1=atomic_0.b6"])
-    assert flipped.links == (((0, parse_move("b6", board(6))), (1, parse_move("a1", board(6)))),)
+    flipped = language_set(["atomic", "split"], links=["split_0.a1=atomic_0.b6"])
+    assert flipped.links == (((0, parse_move("b6", Board.of(6))), (1, parse_move("a1", Board.of(6)))),)
     assert len(word(flipped, "split_0", "a1")) == 1
 
 
 def test_groups_share_inside_and_not_across():
-    built = family(["atomic*5"], groups=[["atomic_0", "atomic_2"], ["atomic_1", "atomic_3"]], count=3)
+    built = language_set(["atomic*5"], groups=[["atomic_0", "atomic_2"], ["atomic_1", "atomic_3"]], count=3)
     ids = [set(language.ids) for language in built.languages]
     for i in range(5):
         for j in range(i):
@@ -138,11 +138,11 @@ def test_groups_share_inside_and_not_across():
 
 
 def test_a_group_of_one_language_anchors_nothing():
-    assert not family(["atomic*2"], groups=[["atomic_0"]], count=4).links
+    assert not language_set(["atomic*2"], groups=[["atomic_0"]], count=4).links
 
 
 def test_a_link_ties_any_two_moves_and_nothing_else():
-    built = family(["atomic*2"], links=["atomic_0.c2=atomic_1.d5", "atomic_0.d5 = atomic_1.c2"])  # false friends
+    built = language_set(["atomic*2"], links=["atomic_0.c2=atomic_1.d5", "atomic_0.d5 = atomic_1.c2"])  # false friends
     assert word(built, "atomic_0", "c2") == word(built, "atomic_1", "d5")
     assert word(built, "atomic_0", "d5") == word(built, "atomic_1", "c2")
     assert len(set(built.languages[0].ids) & set(built.languages[1].ids)) == 2
@@ -150,9 +150,9 @@ def test_a_link_ties_any_two_moves_and_nothing_else():
 
 
 def test_links_come_on_top_of_counted_anchors_and_may_hold_three_languages():
-    free = [move_name(board(6), m) for m in nested_list(board(6), Placement.off)[2:5]]
+    free = [move_name(Board.of(6), m) for m in nested_list(Board.of(6), Placement.off)[2:5]]
     links = [f"atomic_0.{free[0]}=atomic_1.{free[1]}=atomic_2.{free[2]}"]
-    built = family(["atomic*3"], count=2, links=links)
+    built = language_set(["atomic*3"], count=2, links=links)
     assert len(built.links) == 3
     assert len({word(built, f"atomic_{k}", free[k]) for k in range(3)}) == 1
 
@@ -161,14 +161,14 @@ def test_links_come_on_top_of_counted_anchors_and_may_hold_three_languages():
 @pytest.mark.parametrize("symmetry", OPENING_MAPS)
 @pytest.mark.parametrize("kinds", [["atomic*2"], ["split", "compositional"]])
 def test_links_through_a_symmetry_write_a_mirrored_game_alike(size: int, symmetry: str, kinds: list[str]):
-    image = move_map(board(size), symmetry)
-    one, other = FamilyConfig(kinds=kinds).language_names()
+    image = move_map(Board.of(size), symmetry)
+    one, other = LanguagesConfig(kinds=kinds).language_names()
     links = [
-        f"{one}.{move_name(board(size), move)}={other}.{move_name(board(size), image[move])}"
-        for move in range(board(size).n_moves)
+        f"{one}.{move_name(Board.of(size), move)}={other}.{move_name(Board.of(size), image[move])}"
+        for move in range(Board.of(size).n_moves)
     ]
-    built = family(kinds, size, links=links)
-    moves = random_games(0, torch.arange(8), board(size)).long()
+    built = language_set(kinds, size, links=links)
+    moves = random_games(0, torch.arange(8), Board.of(size)).long()
     mirrored = torch.where(moves >= 0, torch.tensor(image)[moves.clamp(min=0)], -1)
     zeros = torch.zeros(8, dtype=torch.int64)
     assert torch.equal(built.encode(moves, zeros).tokens, built.encode(mirrored, zeros + 1).tokens)
@@ -178,8 +178,8 @@ def test_links_through_a_symmetry_write_a_mirrored_game_alike(size: int, symmetr
 
 @given(st.integers(0, 8), st.integers(1, 5))
 def test_every_anchor_saves_its_words(count: int, n: int):
-    built, naive = family([f"split*{n}"], count=count), family([f"split*{n}"])
-    moves = anchored_moves(AnchorConfig(count=count), board(6))
+    built, naive = language_set([f"split*{n}"], count=count), language_set([f"split*{n}"])
+    moves = anchored_moves(AnchorConfig(count=count), Board.of(6))
     saved = sum(len(language.words[move]) for language in naive.languages[1:] for move in moves)
     assert built.vocabulary_size == naive.vocabulary_size - saved
 
@@ -212,7 +212,7 @@ def test_every_anchor_saves_its_words(count: int, n: int):
 )
 def test_a_bad_config_is_refused_and_named(anchors: dict[str, object], message: str):
     with pytest.raises(ValueError, match=rf"^languages\.{message}"):
-        family(["atomic*2", "split"], **anchors)
+        language_set(["atomic*2", "split"], **anchors)
 
 
 def test_counts_are_checked_before_anything_is_built():
@@ -227,11 +227,11 @@ def test_two_moves_written_alike_are_refused():
     with pytest.raises(
         ValueError, match=r"languages\.anchors: two columns or rows of one language would share a token"
     ):
-        family(["compositional*2"], links=links, sharing=Sharing.component)
+        language_set(["compositional*2"], links=links, sharing=Sharing.component)
 
 
 def test_links_are_lists_of_members_lowest_language_first():
     config = AnchorConfig(moves=["b1"], links=["two.a1=one.f6"])
-    links = anchor_links(config, ["one", "two"], board(6))
-    b1, a1, f6 = (parse_move(text, board(6)) for text in ("b1", "a1", "f6"))
+    links = anchor_links(config, ["one", "two"], Board.of(6))
+    b1, a1, f6 = (parse_move(text, Board.of(6)) for text in ("b1", "a1", "f6"))
     assert links == [[(0, b1), (1, b1)], [(0, f6), (1, a1)]]

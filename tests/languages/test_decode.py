@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mothello.languages.anchors import AnchorConfig
-from mothello.languages.family import Family, FamilyConfig, build_family
 from mothello.languages.language import PAD, Language, decode
-from mothello.othello.board import board
-from mothello.othello.rollout import random_games
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
+from mothello.othello.board import Board
+from mothello.othello.random_play import random_games
 
 FAMILIES = {
-    "naive": FamilyConfig(kinds=["atomic", "split", "compositional"]),
-    "anchors": FamilyConfig(kinds=["atomic", "split", "compositional"], anchors=AnchorConfig(count=3)),
-    "compositional first": FamilyConfig(kinds=["compositional", "atomic", "split"], anchors=AnchorConfig(count=3)),
+    "naive": LanguagesConfig(kinds=["atomic", "split", "compositional"]),
+    "anchors": LanguagesConfig(kinds=["atomic", "split", "compositional"], anchors=AnchorConfig(count=3)),
+    "compositional first": LanguagesConfig(kinds=["compositional", "atomic", "split"], anchors=AnchorConfig(count=3)),
 }
 TINY = Language("tiny", "split", ((1,), (2, 3), (4, 5, 6), (4, 7)))
 TINY_VOCABULARY = 10
@@ -47,7 +47,7 @@ def parse(tokens: Sequence[int], words: Sequence[tuple[int, ...]]) -> tuple[list
 
 
 def read(tokens: Sequence[int], language: Language, vocabulary: int) -> tuple[list[int], int]:
-    moves, error_at = decode(torch.tensor([tokens]), language.spelling(vocabulary))
+    moves, error_at = decode(torch.tensor([tokens]), language.trie(vocabulary))
     row = moves[0].tolist()
     n = row.index(-1) if -1 in row else len(row)
     assert row[n:] == [-1] * (len(row) - n)
@@ -80,7 +80,7 @@ def test_decoding_by_hand(tokens: list[int], moves: list[int], error_at: int):
 
 def test_rows_of_a_batch_do_not_disturb_each_other():
     rows = [[1, 2, 3, 0, 0, 0], [9, 1, 1, 1, 1, 1], [4, 5, 6, 4, 7, 1], [4, 5, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]]
-    moves, error_at = decode(torch.tensor(rows), TINY.spelling(TINY_VOCABULARY))
+    moves, error_at = decode(torch.tensor(rows), TINY.trie(TINY_VOCABULARY))
     assert error_at.tolist() == [-1, 0, -1, 2, 5]
     assert [[m for m in row if m >= 0] for row in moves.tolist()] == [[0, 1], [], [2, 3, 0], [], []]
 
@@ -115,27 +115,27 @@ def damaged(row: list[int], vocabulary: int, rng: random.Random) -> list[int]:
 @given(st.sampled_from(sorted(FAMILIES)), st.sampled_from([4, 6]), st.integers(0, 10**6))
 def test_damaged_rows_fail_where_a_slow_parser_fails(name: str, size: int, seed: int):
     rng = random.Random(seed)
-    family: Family = build_family(FAMILIES[name], board(size))
-    moves = random_games(seed, torch.arange(4), board(size))
-    for k, language in enumerate(family.languages):
-        tokens = family.encode(moves, torch.full((4,), k)).tokens
+    language_set: LanguageSet = build_languages(FAMILIES[name], Board.of(size))
+    moves = random_games(seed, torch.arange(4), Board.of(size))
+    for k, language in enumerate(language_set.languages):
+        tokens = language_set.encode(moves, torch.full((4,), k)).tokens
         for game, row in zip(moves.tolist(), tokens.tolist(), strict=True):
             whole = [move for move in game if move >= 0]
-            assert read(row, language, family.vocabulary_size) == (whole, -1)
-            broken = damaged(row, family.vocabulary_size, rng)
-            assert read(broken, language, family.vocabulary_size) == parse(broken, language.words)
+            assert read(row, language, language_set.vocabulary_size) == (whole, -1)
+            broken = damaged(row, language_set.vocabulary_size, rng)
+            assert read(broken, language, language_set.vocabulary_size) == parse(broken, language.words)
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_text_of_another_language_fails_at_its_first_token_that_is_no_anchor(name: str):
-    family = build_family(FAMILIES[name], board(6))
-    moves = random_games(5, torch.arange(20), board(6))
+    language_set = build_languages(FAMILIES[name], Board.of(6))
+    moves = random_games(5, torch.arange(20), Board.of(6))
     for writer in range(3):
-        tokens = family.encode(moves, torch.full((20,), writer)).tokens
+        tokens = language_set.encode(moves, torch.full((20,), writer)).tokens
         for reader in range(3):
             if reader != writer:
-                error_at = decode(tokens, family.spelling(reader)).error_at.tolist()
-                expected = [parse(row, family.languages[reader].words)[1] for row in tokens.tolist()]
+                error_at = decode(tokens, language_set.trie(reader)).error_at.tolist()
+                expected = [parse(row, language_set.languages[reader].words)[1] for row in tokens.tolist()]
                 assert error_at == expected
                 assert min(error_at) >= 0
                 if name == "naive":

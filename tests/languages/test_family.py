@@ -16,11 +16,11 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from mothello.languages.anchors import AnchorConfig, Placement, Sharing, nested_list
-from mothello.languages.family import KINDS, Family, FamilyConfig, Output, build_family
 from mothello.languages.language import PAD, decode
-from mothello.othello.board import SIZES, Board, board
+from mothello.languages.language_set import KINDS, LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import move_name
-from mothello.othello.rollout import random_games
+from mothello.othello.random_play import random_games
 
 ALPHA = 1e-4
 
@@ -30,16 +30,18 @@ def anchor_configs(draw: st.DrawFn, size: int, names: list[str]) -> AnchorConfig
     """Anchors by count in random groups, and random links of other moves, false friends among them."""
     rng = random.Random(draw(st.integers(0, 10**6)))
     placement = draw(st.sampled_from(Placement))
-    available = nested_list(board(size), placement)
+    available = nested_list(Board.of(size), placement)
     count = draw(st.integers(0, len(available)))
+    placement = placement if count else Placement.off
+    available = nested_list(Board.of(size), placement)
     groups: list[list[str]] = []
-    if draw(st.booleans()):
+    if count and draw(st.booleans()):
         shuffled = rng.sample(names, len(names))
         cut = rng.randint(0, len(names))
         groups = [part for part in (shuffled[:cut], shuffled[cut:]) if part]
     links = []
     if len(names) > 1:
-        free = [move for move in range(board(size).n_moves) if move not in available[:count]]
+        free = [move for move in range(Board.of(size).n_moves) if move not in available[:count]]
         pairs = [rng.sample(names, 2) for _ in range(draw(st.integers(0, min(4, len(free)))))]
         used = {name: iter(rng.sample(free, len(free))) for name in names}
         links = [f"{a}.{text(size, next(used[a]))}={b}.{text(size, next(used[b]))}" for a, b in pairs]
@@ -47,28 +49,31 @@ def anchor_configs(draw: st.DrawFn, size: int, names: list[str]) -> AnchorConfig
 
 
 @st.composite
-def configs(draw: st.DrawFn) -> tuple[FamilyConfig, Board]:
+def configs(draw: st.DrawFn) -> tuple[LanguagesConfig, Board]:
     size = draw(st.sampled_from(SIZES))
-    config = FamilyConfig(
-        kinds=draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=4)),
-        vocabulary_seed=draw(st.integers(0, 99)),
-        longest_word=draw(st.integers(1, 5)),
-    )
+    kinds = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
+    of_split = {"vocabulary_seed": draw(st.integers(0, 99)), "longest_word": draw(st.integers(1, 5))}
+    config = LanguagesConfig(kinds=kinds, **(of_split if "split" in kinds else {}))
     config.anchors = draw(anchor_configs(size, config.language_names()))
-    return config, board(size)
+    return config, Board.of(size)
+
+
+def seeded(kinds: Sequence[str], seed: int) -> dict[str, int]:
+    """A vocabulary seed where it has an effect."""
+    return {"vocabulary_seed": seed} if "split" in kinds else {}
 
 
 def text(size: int, move: int) -> str:
-    return move_name(board(size), move)
+    return move_name(Board.of(size), move)
 
 
-def written(family: Family, language: int, moves: Sequence[int]) -> tuple[list[int], list[int]]:
+def written(language_set: LanguageSet, language: int, moves: Sequence[int]) -> tuple[list[int], list[int]]:
     """Tokens of one game and the place of each move's last token, by concatenation."""
     tokens: list[int] = []
     ends = []
     for move in moves:
         if move >= 0:
-            tokens += family.languages[language].words[move]
+            tokens += language_set.languages[language].words[move]
             ends.append(len(tokens) - 1)
     return tokens, ends
 
@@ -78,73 +83,74 @@ def padded(rows: Sequence[Sequence[int]], width: int, filler: int) -> list[list[
 
 
 def games(size: int, n: int = 6, seed: int = 0) -> Tensor:
-    return random_games(seed, torch.arange(n), board(size))
+    return random_games(seed, torch.arange(n), Board.of(size))
 
 
 @settings(max_examples=30)
 @given(configs(), st.integers(0, 99))
-def test_encode_agrees_with_concatenation_and_decode_reads_it_back(built: tuple[FamilyConfig, Board], seed: int):
+def test_encode_agrees_with_concatenation_and_decode_reads_it_back(built: tuple[LanguagesConfig, Board], seed: int):
     config, size = built
-    family = build_family(config, size)
+    language_set = build_languages(config, size)
     moves = games(size.size, seed=seed)
-    languages = torch.arange(len(moves)) % len(family.languages)
-    tokens, move_ends = family.encode(moves, languages)
+    languages = torch.arange(len(moves)) % len(language_set.languages)
+    tokens, move_ends = language_set.encode(moves, languages)
     rows, ends = zip(
-        *(written(family, k, game) for k, game in zip(languages.tolist(), moves.tolist(), strict=True)), strict=True
+        *(written(language_set, k, game) for k, game in zip(languages.tolist(), moves.tolist(), strict=True)),
+        strict=True,
     )
     assert tokens.tolist() == padded(rows, tokens.shape[1], PAD)
     assert move_ends.tolist() == padded(ends, moves.shape[1], -1)
-    for k in range(len(family.languages)):
+    for k in range(len(language_set.languages)):
         mine = languages == k
-        moves_read, error_at = decode(tokens[mine], family.spelling(k))
+        moves_read, error_at = decode(tokens[mine], language_set.trie(k))
         assert (error_at == -1).all()
         assert torch.equal(moves_read[:, : moves.shape[1]], moves[mine].long())
         assert (moves_read[:, moves.shape[1] :] == -1).all()
 
 
 @given(configs())
-def test_languages_share_an_id_only_through_anchors(built: tuple[FamilyConfig, Board]):
-    family = build_family(*built)
-    anchored: list[set[int]] = [set() for _ in family.languages]
+def test_languages_share_an_id_only_through_anchors(built: tuple[LanguagesConfig, Board]):
+    language_set = build_languages(*built)
+    anchored: list[set[int]] = [set() for _ in language_set.languages]
     together: dict[tuple[int, int], set[int]] = {}
-    for link in family.links:
-        words = {family.languages[language].words[move] for language, move in link}
+    for link in language_set.links:
+        words = {language_set.languages[language].words[move] for language, move in link}
         assert len(words) == 1
         for language, _ in link:
             anchored[language] |= set(next(iter(words)))
             for other, _ in link:
                 together.setdefault((language, other), set()).update(next(iter(words)))
-    for i, one in enumerate(family.languages):
-        for j, other in enumerate(family.languages[:i]):
+    for i, one in enumerate(language_set.languages):
+        for j, other in enumerate(language_set.languages[:i]):
             shared = set(one.ids) & set(other.ids)
             assert together.get((i, j), set()) <= shared
             # two languages anchored to a third one may meet in a column token of it; else only their own anchors
             assert shared <= anchored[i] & (anchored[j] if j else set(other.ids))
-            if not any(family.languages[link[0][0]].kind == "compositional" for link in family.links):
+            if not any(language_set.languages[link[0][0]].kind == "compositional" for link in language_set.links):
                 assert shared == together.get((i, j), set())
 
 
 @given(st.lists(st.sampled_from(KINDS), min_size=1, max_size=5), st.sampled_from(SIZES), st.integers(0, 99))
 def test_naive_languages_are_disjoint_and_leave_no_hole(kinds: list[str], size: int, seed: int):
-    family = build_family(FamilyConfig(kinds=kinds, vocabulary_seed=seed), board(size))
-    ids = [token for language in family.languages for token in language.ids]
-    assert sorted(ids) == list(range(1, family.vocabulary_size))
-    assert not family.links
-    assert family.own_table.sum(0).tolist() == [0] + [1] * (family.vocabulary_size - 1)
+    language_set = build_languages(LanguagesConfig(kinds=kinds, **seeded(kinds, seed)), Board.of(size))
+    ids = [token for language in language_set.languages for token in language.ids]
+    assert sorted(ids) == list(range(1, language_set.vocabulary_size))
+    assert not language_set.links
+    assert language_set.own_table.sum(0).tolist() == [0] + [1] * (language_set.vocabulary_size - 1)
 
 
 @given(configs())
-def test_anchors_leave_no_hole_in_the_vocabulary(built: tuple[FamilyConfig, Board]):
-    family = build_family(*built)
-    used = set().union(*(language.ids for language in family.languages))
-    assert used == set(range(1, family.vocabulary_size))
+def test_anchors_leave_no_hole_in_the_vocabulary(built: tuple[LanguagesConfig, Board]):
+    language_set = build_languages(*built)
+    used = set().union(*(language.ids for language in language_set.languages))
+    assert used == set(range(1, language_set.vocabulary_size))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_kinds_write_what_they_are_named_after(size: int):
-    family = build_family(FamilyConfig(kinds=list(KINDS)), board(size))
-    atomic, split, compositional = (language.words for language in family.languages)
-    n = board(size).n_moves
+    language_set = build_languages(LanguagesConfig(kinds=list(KINDS)), Board.of(size))
+    atomic, split, compositional = (language.words for language in language_set.languages)
+    n = Board.of(size).n_moves
     assert [len(word) for word in atomic] == [1] * n
     assert len({word[0] for word in atomic}) == n
     assert {len(word) for word in split} == {1, 2, 3}
@@ -165,7 +171,9 @@ def local(words: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
 
 def test_vocabulary_seed_changes_split_lengths_and_nothing_else():
     kinds = ["atomic", "compositional", "split", "split", "atomic"]
-    one, other = (build_family(FamilyConfig(kinds=kinds, vocabulary_seed=seed), board(8)).languages for seed in (0, 1))
+    one, other = (
+        build_languages(LanguagesConfig(kinds=kinds, vocabulary_seed=seed), Board.of(8)).languages for seed in (0, 1)
+    )
     assert [language.name for language in one] == [language.name for language in other]
     for k in (0, 1, 4):
         assert local(one[k].words) == local(other[k].words)
@@ -180,8 +188,8 @@ def test_vocabulary_seed_changes_split_lengths_and_nothing_else():
 
 @pytest.mark.parametrize("longest", [1, 2, 3, 5])
 def test_split_lengths_are_uniform(longest: int):
-    family = build_family(FamilyConfig(kinds=["split*40"], longest_word=longest), board(8))
-    counts = torch.bincount(family.length_table.flatten())[1:].tolist()
+    language_set = build_languages(LanguagesConfig(kinds=["split*40"], longest_word=longest), Board.of(8))
+    counts = torch.bincount(language_set.length_table.flatten())[1:].tolist()
     assert len(counts) == longest
     if longest > 1:
         assert chisquare(counts).pvalue > ALPHA
@@ -197,11 +205,11 @@ def test_a_later_language_never_moves_the_words_of_an_earlier_one(kinds: list[st
     if how == "component":
         kinds = ["compositional"] * len(kinds)
     sharing = Sharing.component if how == "component" else Sharing.move
-    anchors = AnchorConfig(count=0 if how == "naive" else 3, sharing=sharing)
+    anchors = AnchorConfig() if how == "naive" else AnchorConfig(count=3, sharing=sharing)
     tables = [
-        [language.words for language in build_family(config, board(size)).languages]
+        [language.words for language in build_languages(config, Board.of(size)).languages]
         for n in range(1, len(kinds) + 1)
-        for config in [FamilyConfig(kinds=kinds[:n], vocabulary_seed=seed, anchors=anchors)]
+        for config in [LanguagesConfig(kinds=kinds[:n], anchors=anchors, **seeded(kinds[:n], seed))]
     ]
     for shorter, longer in pairwise(tables):
         assert longer[:-1] == shorter
@@ -209,9 +217,9 @@ def test_a_later_language_never_moves_the_words_of_an_earlier_one(kinds: list[st
 
 def test_an_anchored_compositional_move_shares_its_tokens_but_not_its_components():
     """Sharing whole moves leaves every other word in the same column and row alone."""
-    config = FamilyConfig(kinds=["compositional*2"], anchors=AnchorConfig(moves=["c2"]))
-    one, other = (language.words for language in build_family(config, board(6)).languages)
-    for move in range(board(6).n_moves):
+    config = LanguagesConfig(kinds=["compositional*2"], anchors=AnchorConfig(moves=["c2"]))
+    one, other = (language.words for language in build_languages(config, Board.of(6)).languages)
+    for move in range(Board.of(6).n_moves):
         assert (one[move] == other[move]) == (text(6, move) == "c2")
         if text(6, move) != "c2":
             assert not set(one[move]) & set(other[move])
@@ -219,19 +227,21 @@ def test_an_anchored_compositional_move_shares_its_tokens_but_not_its_components
 
 def test_component_sharing_shares_a_column_and_a_row_wherever_they_occur():
     anchors = AnchorConfig(moves=["c2", "e6"], sharing=Sharing.component)
-    family = build_family(FamilyConfig(kinds=["compositional*3"], anchors=anchors), board(6))
-    for other in family.languages[1:]:
-        for move, (mine, theirs) in enumerate(zip(family.languages[0].words, other.words, strict=True)):
+    language_set = build_languages(LanguagesConfig(kinds=["compositional*3"], anchors=anchors), Board.of(6))
+    for other in language_set.languages[1:]:
+        for move, (mine, theirs) in enumerate(zip(language_set.languages[0].words, other.words, strict=True)):
             assert (mine[0] == theirs[0]) == (text(6, move)[0] in "ce")
             assert (mine[1] == theirs[1]) == (text(6, move)[1] in "26")
-    assert family.vocabulary_size == 1 + 12 + 2 * (12 - 4)
+    assert language_set.vocabulary_size == 1 + 12 + 2 * (12 - 4)
 
 
 def test_component_sharing_can_pair_different_columns_and_rows():
     anchors = AnchorConfig(links=["compositional_0.c2=compositional_1.b5"], sharing=Sharing.component)
     one, other = (
         language.words
-        for language in build_family(FamilyConfig(kinds=["compositional*2"], anchors=anchors), board(6)).languages
+        for language in build_languages(
+            LanguagesConfig(kinds=["compositional*2"], anchors=anchors), Board.of(6)
+        ).languages
     )
     by_name = [{text(6, move): word for move, word in enumerate(words)} for words in (one, other)]
     for move, word in by_name[1].items():
@@ -243,7 +253,10 @@ def test_component_sharing_can_pair_different_columns_and_rows():
 def test_component_sharing_needs_words_of_a_column_and_a_row(kinds: list[str]):
     anchors = AnchorConfig(count=4, sharing=Sharing.component)
     with pytest.raises(ValueError, match=r"languages\.anchors\.sharing"):
-        build_family(FamilyConfig(kinds=kinds, anchors=anchors, longest_word=1), board(6))
+        build_languages(
+            LanguagesConfig(kinds=kinds, anchors=anchors, **({"longest_word": 1} if "split" in kinds else {})),
+            Board.of(6),
+        )
 
 
 def test_component_links_hold_whatever_order_they_are_written_in():
@@ -251,9 +264,9 @@ def test_component_links_hold_whatever_order_they_are_written_in():
     links = ["compositional_1.c2=compositional_2.c2", "compositional_0.c1=compositional_1.c1"]
     for order in (links, links[::-1]):
         anchors = AnchorConfig(links=order, sharing=Sharing.component)
-        family = build_family(FamilyConfig(kinds=["compositional*3"], anchors=anchors), board(6))
-        for link in family.links:
-            assert len({family.languages[language].words[move] for language, move in link}) == 1
+        language_set = build_languages(LanguagesConfig(kinds=["compositional*3"], anchors=anchors), Board.of(6))
+        for link in language_set.links:
+            assert len({language_set.languages[language].words[move] for language, move in link}) == 1
 
 
 def test_component_links_that_contradict_each_other_are_refused():
@@ -263,42 +276,42 @@ def test_component_links_that_contradict_each_other_are_refused():
         sharing=Sharing.component,
     )
     with pytest.raises(ValueError, match=r"languages\.anchors"):
-        build_family(FamilyConfig(kinds=["compositional*2"], anchors=anchors), board(6))
+        build_languages(LanguagesConfig(kinds=["compositional*2"], anchors=anchors), Board.of(6))
 
 
 @settings(max_examples=30)
 @given(configs(), st.integers(0, 99))
-def test_a_mixed_batch_equals_each_game_alone(built: tuple[FamilyConfig, Board], seed: int):
-    family = build_family(*built)
+def test_a_mixed_batch_equals_each_game_alone(built: tuple[LanguagesConfig, Board], seed: int):
+    language_set = build_languages(*built)
     moves = games(built[1].size, seed=seed)
-    languages = torch.randint(len(family.languages), (len(moves),), generator=torch.Generator().manual_seed(seed))
-    together = family.encode(moves, languages)
+    languages = torch.randint(len(language_set.languages), (len(moves),), generator=torch.Generator().manual_seed(seed))
+    together = language_set.encode(moves, languages)
     for row in range(len(moves)):
-        alone = family.encode(moves[row : row + 1], languages[row : row + 1])
-        width = alone.tokens.shape[1]
-        assert together.tokens[row, :width].tolist() == alone.tokens[0].tolist()
+        require_single_process = language_set.encode(moves[row : row + 1], languages[row : row + 1])
+        width = require_single_process.tokens.shape[1]
+        assert together.tokens[row, :width].tolist() == require_single_process.tokens[0].tolist()
         assert (together.tokens[row, width:] == PAD).all()
-        assert together.move_ends[row].tolist() == alone.move_ends[0].tolist()
+        assert together.move_ends[row].tolist() == require_single_process.move_ends[0].tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int64])
 def test_rows_are_as_wide_as_the_languages_present_need(dtype: torch.dtype):
-    family = build_family(FamilyConfig(kinds=["atomic", "split", "compositional"]), board(6))
+    language_set = build_languages(LanguagesConfig(kinds=["atomic", "split", "compositional"]), Board.of(6))
     moves = games(6).to(dtype)
-    widths = [family.encode(moves, torch.full((len(moves),), k)).tokens.shape[1] for k in range(3)]
-    assert widths == [32, int(family.length_table[1].sum()), 64]
-    assert family.max_tokens == max(widths)
-    assert family.encode(moves, torch.zeros(len(moves), dtype=torch.int64), 40).tokens.shape[1] == 40
+    widths = [language_set.encode(moves, torch.full((len(moves),), k)).tokens.shape[1] for k in range(3)]
+    assert widths == [32, int(language_set.length_table[1].sum()), 64]
+    assert language_set.max_tokens == max(widths)
+    assert language_set.encode(moves, torch.zeros(len(moves), dtype=torch.int64), 40).tokens.shape[1] == 40
     with pytest.raises(AssertionError, match="fit"):
-        family.encode(moves, torch.full((len(moves),), 2), 32)
+        language_set.encode(moves, torch.full((len(moves),), 2), 32)
 
 
 def test_encoding_leaves_its_input_alone():
-    family = build_family(FamilyConfig(kinds=["split*2"]), board(6))
+    language_set = build_languages(LanguagesConfig(kinds=["split*2"]), Board.of(6))
     moves = games(6)
     before = moves.clone()
     languages = torch.tensor([0, 1, 0, 1, 1, 0])
-    family.encode(moves, languages)
+    language_set.encode(moves, languages)
     assert torch.equal(moves, before)
     assert languages.tolist() == [0, 1, 0, 1, 1, 0]
 
@@ -306,20 +319,24 @@ def test_encoding_leaves_its_input_alone():
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kinds", [["atomic*3"], ["atomic", "split", "compositional"]])
 def test_unified_output_has_one_class_per_move_and_the_same_inputs(size: int, kinds: list[str]):
-    own, unified = (build_family(FamilyConfig(kinds=kinds, output=output), board(size)) for output in Output)
-    assert unified.output_size == board(size).n_moves
+    own, unified = (
+        build_languages(LanguagesConfig(kinds=kinds, output=output), Board.of(size)) for output in OutputVocabulary
+    )
+    assert unified.output_size == Board.of(size).n_moves
     assert own.output_size == own.vocabulary_size == unified.vocabulary_size
     assert [language.words for language in own.languages] == [language.words for language in unified.languages]
 
 
 def test_names_count_each_kind_and_can_be_given():
-    config = FamilyConfig(kinds=["atomic*2", "split", "atomic"])
+    config = LanguagesConfig(kinds=["atomic*2", "split", "atomic"])
     assert config.language_names() == ["atomic_0", "atomic_1", "split_0", "atomic_2"]
-    family = build_family(FamilyConfig(kinds=["atomic", "split"], names=["english", "finnish"]), board(4))
-    assert family.names == ["english", "finnish"]
-    assert family.index("finnish") == 1
+    language_set = build_languages(
+        LanguagesConfig(kinds=["atomic", "split"], names=["english", "finnish"]), Board.of(4)
+    )
+    assert language_set.names == ["english", "finnish"]
+    assert language_set.index("finnish") == 1
     with pytest.raises(ValueError, match="english, finnish"):
-        family.index("french")
+        language_set.index("french")
 
 
 @pytest.mark.parametrize(
@@ -337,4 +354,4 @@ def test_names_count_each_kind_and_can_be_given():
 )
 def test_a_bad_config_names_its_key(settings: dict[str, object], key: str):
     with pytest.raises(ValueError, match=rf"languages\.{key}"):
-        FamilyConfig(**settings)  # type: ignore[arg-type]
+        LanguagesConfig(**settings)  # type: ignore[arg-type]

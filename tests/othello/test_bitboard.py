@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from reference import othello as slow
 from torch import Tensor
 
-from mothello.othello.bitboard import flips, legal_moves, play, popcount, select
-from mothello.othello.board import SIZES, Board, board, signed
+from mothello.othello.board import SIZES, Board, signed
 from mothello.othello.replay import Position, advance, squares_to_moves, start_position
+from mothello.othello.rules import flips, legal_moves, play, popcount, select
 
 PERFT = {
     4: [4, 12, 44, 128, 436, 1296, 3784, 9756, 22152, 41296, 58912, 53580],
@@ -26,17 +26,17 @@ WORDS = st.integers(-(1 << 63), (1 << 63) - 1)
 EDGE_WORDS = (0, -1, -(1 << 63), (1 << 63) - 1, 1, 0x5555555555555555, -0x5555555555555556)
 
 
-def children(position: Position, on: Board) -> Position:
+def children(position: Position, board: Board) -> Position:
     """Every position one move later."""
-    parent, move = squares_to_moves(position.legal, on).nonzero(as_tuple=True)
-    square = torch.tensor(on.moves)[move]
-    return advance(Position(*(field[parent] for field in position)), torch.ones_like(square) << square, on)
+    parent, move = squares_to_moves(position.legal, board).nonzero(as_tuple=True)
+    square = torch.tensor(board.moves)[move]
+    return advance(Position(*(field[parent] for field in position)), torch.ones_like(square) << square, board)
 
 
-def leaf_counts(position: Position, on: Board, depth: int) -> list[int]:
+def leaf_counts(position: Position, board: Board, depth: int) -> list[int]:
     counts = []
     for _ in range(depth):
-        position = children(position, on)
+        position = children(position, board)
         counts.append(len(position.own))
     return counts
 
@@ -73,10 +73,10 @@ def as_tensors(boards: list[slow.Discs]) -> tuple[Tensor, Tensor]:
 
 def assert_agrees(boards: list[slow.Discs], size: int) -> None:
     """Legal moves of both colours, and flips and play of every empty square, as the reference has them."""
-    on = board(size)
+    board = Board.of(size)
     black, white = as_tensors(boards)
-    assert legal_moves(black, white, on).tolist() == [bits(slow.legal(d, "black", size)) for d in boards]
-    assert legal_moves(white, black, on).tolist() == [bits(slow.legal(d, "white", size)) for d in boards]
+    assert legal_moves(black, white, board).tolist() == [bits(slow.legal(d, "black", size)) for d in boards]
+    assert legal_moves(white, black, board).tolist() == [bits(slow.legal(d, "white", size)) for d in boards]
     rows, played = [], []
     for row, discs in enumerate(boards):
         empty = [(r, c) for r in range(size) for c in range(size) if (r, c) not in discs]
@@ -84,8 +84,8 @@ def assert_agrees(boards: list[slow.Discs], size: int) -> None:
         played += empty
     move = torch.tensor([bits([square]) for square in played], dtype=torch.int64)
     turned = [bits(slow.flipped(boards[r], square, "black", size)) for r, square in zip(rows, played, strict=True)]
-    assert flips(move, black[rows], white[rows], on).tolist() == turned
-    own, opponent = play(move, black[rows], white[rows], on)
+    assert flips(move, black[rows], white[rows], board).tolist() == turned
+    own, opponent = play(move, black[rows], white[rows], board)
     after = [slow.play(boards[r], square, "black", size) for r, square in zip(rows, played, strict=True)]
     assert own.tolist() == [position_bits(d, "black") for d in after]
     assert opponent.tolist() == [position_bits(d, "white") for d in after]
@@ -93,33 +93,33 @@ def assert_agrees(boards: list[slow.Discs], size: int) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_perft(size: int) -> None:
-    on = board(size)
-    assert leaf_counts(start_position(on, 1), on, len(PERFT[size])) == PERFT[size]
+    board = Board.of(size)
+    assert leaf_counts(start_position(board, 1), board, len(PERFT[size])) == PERFT[size]
 
 
 def test_perft_of_another_start_position_differs() -> None:
-    on = board(8)
+    board = Board.of(8)
     own, opponent = torch.tensor([bits([(3, 3), (3, 4)])]), torch.tensor([bits([(4, 3), (4, 4)])])
-    parallel = Position(own, opponent, torch.tensor([True]), legal_moves(own, opponent, on))
-    assert leaf_counts(parallel, on, 4) != PERFT[8][:4]
+    parallel = Position(own, opponent, torch.tensor([True]), legal_moves(own, opponent, board))
+    assert leaf_counts(parallel, board, 4) != PERFT[8][:4]
 
 
 def test_agreement_fails_without_the_edge_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     everything = (1 << 63) - 1
-    unmasked = tuple((step, everything) for step, _ in board(8).directions)
-    monkeypatch.setitem(board(8).__dict__, "directions", unmasked)
+    unmasked = tuple((step, everything) for step, _ in Board.of(8).directions)
+    monkeypatch.setitem(Board.of(8).__dict__, "directions", unmasked)
     with pytest.raises(AssertionError):
         assert_agrees(seeded_discs(8, 50), 8)
 
 
 def test_4x4_has_60060_games_with_their_lengths() -> None:
-    on = board(4)
-    position, lengths = start_position(on, 1), {}
-    for ply in range(on.n_moves + 1):
+    board = Board.of(4)
+    position, lengths = start_position(board, 1), {}
+    for ply in range(board.n_moves + 1):
         ended = int((position.legal == 0).sum())
         if ended:
             lengths[ply] = ended
-        position = children(position, on)
+        position = children(position, board)
     assert len(position.own) == 0
     assert lengths == {6: 4, 7: 8, 8: 20, 9: 308, 10: 808, 11: 5332, 12: 53580}
     assert sum(lengths.values()) == 60060
@@ -128,7 +128,7 @@ def test_4x4_has_60060_games_with_their_lengths() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_start_position_agrees_with_the_reference(size: int) -> None:
-    black, white = board(size).start
+    black, white = Board.of(size).start
     assert (signed(black), signed(white)) == tuple(position_bits(slow.start(size), c) for c in slow.OTHER)
 
 
@@ -161,18 +161,18 @@ def test_reachable_positions_agree_with_the_reference(size: int, data: st.DataOb
 @pytest.mark.parametrize("size", SIZES)
 def test_a_position_does_not_depend_on_its_batch(size: int) -> None:
     black, white = as_tensors(seeded_discs(size, 50))
-    alone = torch.stack([legal_moves(b, w, board(size)) for b, w in zip(black, white, strict=True)])
-    assert torch.equal(legal_moves(black, white, board(size)), alone)
-    square = legal_moves(black.view(5, 10), white.view(5, 10), board(size))
-    assert torch.equal(square, alone.view(5, 10))
+    require_single_process = torch.stack([legal_moves(b, w, Board.of(size)) for b, w in zip(black, white, strict=True)])
+    assert torch.equal(legal_moves(black, white, Board.of(size)), require_single_process)
+    square = legal_moves(black.view(5, 10), white.view(5, 10), Board.of(size))
+    assert torch.equal(square, require_single_process.view(5, 10))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_no_move_turns_nothing_and_changes_nothing(size: int) -> None:
     black, white = as_tensors(seeded_discs(size, 50))
     nothing = torch.zeros_like(black)
-    assert not flips(nothing, black, white, board(size)).any()
-    own, opponent = play(nothing, black, white, board(size))
+    assert not flips(nothing, black, white, Board.of(size)).any()
+    own, opponent = play(nothing, black, white, Board.of(size))
     assert torch.equal(own, black)
     assert torch.equal(opponent, white)
 
@@ -180,8 +180,8 @@ def test_no_move_turns_nothing_and_changes_nothing(size: int) -> None:
 def test_inputs_are_left_alone() -> None:
     black, white = as_tensors(seeded_discs(8, 20))
     before = black.clone(), white.clone()
-    move = legal_moves(black, white, board(8))
-    play(move & -move, black, white, board(8))
+    move = legal_moves(black, white, Board.of(8))
+    play(move & -move, black, white, Board.of(8))
     select(black, popcount(black).clamp(min=1) - 1)
     assert torch.equal(black, before[0])
     assert torch.equal(white, before[1])
@@ -219,15 +219,15 @@ def test_select_is_batched_over_ranks_and_words(word: int) -> None:
 @pytest.mark.parametrize("size", [0, 2, 3, 5, 7, 10])
 def test_other_sizes_are_refused(size: int) -> None:
     with pytest.raises(ValueError, match=r"board\.size"):
-        board(size)
+        Board.of(size)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_squares_moves_and_cells_are_consistent(size: int) -> None:
-    on = board(size)
-    assert on.n_cells == len(on.squares) == size**2
-    assert on.n_moves == len(on.moves) == size**2 - 4
-    assert list(on.moves) == sorted(set(on.squares) - set(bit_positions(on.start[0] | on.start[1])))
-    assert [on.move_of_square[square] for square in on.moves] == list(range(on.n_moves))
-    assert sum(move >= 0 for move in on.move_of_square) == on.n_moves
-    assert bit_positions(on.full) == list(on.squares)
+    board = Board.of(size)
+    assert board.n_cells == len(board.squares) == size**2
+    assert board.n_moves == len(board.moves) == size**2 - 4
+    assert list(board.moves) == sorted(set(board.squares) - set(bit_positions(board.start[0] | board.start[1])))
+    assert [board.move_of_square[square] for square in board.moves] == list(range(board.n_moves))
+    assert sum(move >= 0 for move in board.move_of_square) == board.n_moves
+    assert bit_positions(board.full) == list(board.squares)

@@ -13,12 +13,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mothello.othello import engine, policy, rollout
-from mothello.othello.bitboard import choose, popcount, select
-from mothello.othello.board import SIZES, board
-from mothello.othello.engine import COMPILE_SECONDS, Engine, Fused, using
+from mothello.othello import lazy_compile, policy, random_play
+from mothello.othello.board import SIZES, Board
+from mothello.othello.lazy_compile import COMPILE_SECONDS, Engine, LazyCompiled, using
 from mothello.othello.policy import PolicyConfig
-from mothello.othello.rollout import Play, square_to_move
+from mothello.othello.random_play import RandomGames, square_to_move
+from mothello.othello.rules import choose, popcount, select
 
 REAL_COMPILE = torch.compile
 
@@ -27,7 +27,7 @@ def triple(x: torch.Tensor) -> torch.Tensor:
     return x * 3 + 1
 
 
-def is_eager(fused: Fused, games: int, how: Engine = Engine.auto) -> bool:
+def is_eager(fused: LazyCompiled, games: int, how: Engine = Engine.auto) -> bool:
     return fused.step(games, how) is fused.function
 
 
@@ -67,10 +67,10 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Compiler:
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """Nothing that was compiled, timed or broken before or within the test reaches another."""
-    for cached in (rollout.fused, policy._fused):
+    for cached in (random_play.fused, policy._fused):
         cached.cache_clear()
     yield
-    for cached in (rollout.fused, policy._fused):
+    for cached in (random_play.fused, policy._fused):
         cached.cache_clear()
 
 
@@ -80,14 +80,14 @@ def fresh() -> Iterator[None]:
 @pytest.mark.parametrize("games", [0, 1, 10**12])
 def test_nothing_is_compiled_before_anything_was_timed(games: int) -> None:
     with using(Engine.auto):
-        assert is_eager(Fused(triple, "triple"), games)
+        assert is_eager(LazyCompiled(triple, "triple"), games)
 
 
 @pytest.mark.parametrize(("games", "seconds"), [(2048, 1.0), (6400, 0.5), (10**6, 2.0)])
 def test_the_amount_of_work_decides(games: int, seconds: float) -> None:
     """What was spent and what is still asked for, at the rate so far, against COMPILE_SECONDS."""
     with using(Engine.auto):
-        fused = Fused(triple, "triple")
+        fused = LazyCompiled(triple, "triple")
         fused.spent(games, seconds)
         enough = round((COMPILE_SECONDS - seconds) * games / seconds)
         assert is_eager(fused, 0)
@@ -97,7 +97,7 @@ def test_the_amount_of_work_decides(games: int, seconds: float) -> None:
 
 def test_what_was_spent_adds_up() -> None:
     with using(Engine.auto):
-        fused = Fused(triple, "triple")
+        fused = LazyCompiled(triple, "triple")
         for _ in range(20):
             assert is_eager(fused, 100)
             fused.spent(1000, COMPILE_SECONDS / 20)
@@ -109,14 +109,14 @@ def test_what_was_spent_adds_up() -> None:
 
 def test_functions_count_their_work_apart() -> None:
     with using(Engine.auto):
-        busy, idle = Fused(triple, "busy"), Fused(triple, "idle")
+        busy, idle = LazyCompiled(triple, "busy"), LazyCompiled(triple, "idle")
         busy.spent(1, 10 * COMPILE_SECONDS)
         assert not is_eager(busy, 1)
         assert is_eager(idle, 10**9)
 
 
 def test_asking_for_an_engine_overrules_the_amount_of_work() -> None:
-    fused = Fused(triple, "triple")
+    fused = LazyCompiled(triple, "triple")
     assert not is_eager(fused, 0, Engine.compiled)
     fused.spent(1, 10 * COMPILE_SECONDS)
     assert is_eager(fused, 10**9, Engine.eager)
@@ -125,7 +125,7 @@ def test_asking_for_an_engine_overrules_the_amount_of_work() -> None:
 @pytest.mark.usefixtures("fresh")
 def test_the_first_game_does_not_make_a_thousand_look_slow(working: Compiler) -> None:
     """A single game takes as long as a thousand do: a rate taken from it says nothing of the work to come."""
-    play, index = Play(board(8), 0), torch.arange(1000)
+    play, index = RandomGames(Board.of(8), 0), torch.arange(1000)
     with using(Engine.auto):
         play.games(index[:1])
         play.games(index)
@@ -136,8 +136,8 @@ def test_the_first_game_does_not_make_a_thousand_look_slow(working: Compiler) ->
 
 
 def test_using_decides_what_auto_means_and_restores() -> None:
-    fused = Fused(triple, "triple")
-    before = engine._default
+    fused = LazyCompiled(triple, "triple")
+    before = lazy_compile._default
     with using(Engine.auto):
         assert is_eager(fused, 5)
         with using(Engine.compiled):
@@ -150,14 +150,14 @@ def test_using_decides_what_auto_means_and_restores() -> None:
         assert is_eager(fused, 5)
         fused.spent(1, 10 * COMPILE_SECONDS)
         assert not is_eager(fused, 5)
-    assert engine._default is before
+    assert lazy_compile._default is before
 
 
 def test_using_restores_after_an_error() -> None:
-    before = engine._default
+    before = lazy_compile._default
     with pytest.raises(KeyError), using(Engine.compiled):
         raise KeyError
-    assert engine._default is before
+    assert lazy_compile._default is before
 
 
 # A compiler that fails.
@@ -170,7 +170,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_failing_compiler_leaves_one_line_and_the_eager_result(
     failing: Compiler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fused, x = Fused(triple, "the triple of games"), torch.arange(5)
+    fused, x = LazyCompiled(triple, "the triple of games"), torch.arange(5)
     assert torch.equal(fused.step(5, Engine.compiled)(x), triple(x))
     assert (failing.asked, failing.calls) == (1, 1)
     assert fused.broken
@@ -181,7 +181,7 @@ def test_a_failing_compiler_leaves_one_line_and_the_eager_result(
 
 
 def test_a_broken_compiler_is_never_asked_again(failing: Compiler, caplog: pytest.LogCaptureFixture) -> None:
-    fused, x = Fused(triple, "triple"), torch.arange(5)
+    fused, x = LazyCompiled(triple, "triple"), torch.arange(5)
     fused.step(5, Engine.compiled)(x)
     fused.spent(1, 10 * COMPILE_SECONDS)
     for how in Engine:
@@ -194,7 +194,7 @@ def test_a_broken_compiler_is_never_asked_again(failing: Compiler, caplog: pytes
 
 def test_a_step_that_broke_may_be_called_again(failing: Compiler, caplog: pytest.LogCaptureFixture) -> None:
     """A game keeps its step for all of its plies: only the first may meet the compiler."""
-    fused, x = Fused(triple, "triple"), torch.arange(5)
+    fused, x = LazyCompiled(triple, "triple"), torch.arange(5)
     step = fused.step(5, Engine.compiled)
     for _ in range(3):
         assert torch.equal(step(x), triple(x))
@@ -207,13 +207,13 @@ def test_an_error_without_words_is_named_by_its_type(
     error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(torch, "compile", Compiler(error))
-    Fused(triple, "triple").step(1, Engine.compiled)(torch.arange(2))
+    LazyCompiled(triple, "triple").step(1, Engine.compiled)(torch.arange(2))
     assert warnings(caplog)[0].endswith(type(error).__name__)
 
 
 def test_stopping_the_program_is_no_failure_of_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", Compiler(KeyboardInterrupt()))  # type: ignore[arg-type]
-    fused = Fused(triple, "triple")
+    fused = LazyCompiled(triple, "triple")
     with pytest.raises(KeyboardInterrupt):
         fused.step(1, Engine.compiled)(torch.arange(2))
     assert not fused.broken
@@ -224,7 +224,7 @@ def test_stopping_the_program_is_no_failure_of_the_compiler(monkeypatch: pytest.
 def test_without_a_compiler_games_are_the_same_and_one_line_says_so(
     size: int, failing: Compiler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    play, index = Play(board(size), 3), torch.arange(50)
+    play, index = RandomGames(Board.of(size), 3), torch.arange(50)
     expected = play.games(index, Engine.eager)
     assert not warnings(caplog)
     for _ in range(2):
@@ -238,7 +238,7 @@ def test_without_a_compiler_games_are_the_same_and_one_line_says_so(
 
 
 def test_a_working_compiler_is_asked_once_and_then_used(working: Compiler, caplog: pytest.LogCaptureFixture) -> None:
-    fused, x = Fused(triple, "triple"), torch.arange(5)
+    fused, x = LazyCompiled(triple, "triple"), torch.arange(5)
     for n in range(1, 5):
         assert torch.equal(fused.step(5, Engine.compiled)(x + n), triple(x + n))
         assert (working.asked, working.calls) == (1, n)
@@ -254,7 +254,7 @@ def test_a_working_compiler_is_asked_once_and_then_used(working: Compiler, caplo
 def test_what_torch_compiled_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """torch's own wrapper, with a backend that needs no compiler: it has no truth value (__len__ raises)."""
     monkeypatch.setattr(torch, "compile", lambda function, **_: REAL_COMPILE(function, backend="eager"))
-    fused, x = Fused(triple, "triple"), torch.arange(5)
+    fused, x = LazyCompiled(triple, "triple"), torch.arange(5)
     with using(Engine.auto):
         fused.spent(1, 10 * COMPILE_SECONDS)
         for _ in range(3):
@@ -270,30 +270,30 @@ TASTES = [PolicyConfig(), PolicyConfig(flips=0.4, mobility=-0.3, corners=1.5)]
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("taste", TASTES, ids=["uniform", "policy"])
 def test_the_traced_ply_plays_the_same_games(size: int, taste: PolicyConfig, working: Compiler) -> None:
-    play, index = Play(board(size), 3, (), taste), torch.arange(40)
+    play, index = RandomGames(Board.of(size), 3, (), taste), torch.arange(40)
     expected = play.games(index, Engine.eager)
     assert working.asked == 0
     assert torch.equal(play.games(index, Engine.compiled), expected)
     assert working.asked == (1 if taste.uniform else 2)
-    assert working.calls == board(size).n_moves * working.asked
+    assert working.calls == Board.of(size).n_moves * working.asked
 
 
 @pytest.mark.usefixtures("fresh")
 def test_games_switch_in_the_middle_when_the_work_pays(working: Compiler, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first chunk is eager, the rest compiled; the games are those of either engine."""
-    monkeypatch.setattr(rollout, "CHUNK", {"cpu": (8, 16)})
-    play, index = Play(board(4), 3), torch.arange(40)
+    monkeypatch.setattr(random_play, "CHUNK", {"cpu": (8, 16)})
+    play, index = RandomGames(Board.of(4), 3), torch.arange(40)
     expected = play.games(index, Engine.eager)
     assert working.calls == 0
-    rollout.fused.cache_clear()
+    random_play.fused.cache_clear()
     with using(Engine.auto):
         assert torch.equal(play.games(index), expected)
         assert working.calls == 0  # control: as long as it does not pay, no chunk is compiled
-        monkeypatch.setattr(engine, "COMPILE_SECONDS", 0.0)
-        rollout.fused.cache_clear()
+        monkeypatch.setattr(lazy_compile, "COMPILE_SECONDS", 0.0)
+        random_play.fused.cache_clear()
         assert torch.equal(play.games(index), expected)
     assert working.asked == 1
-    assert working.calls == 2 * board(4).n_moves  # 8 eager, then 16 and 16
+    assert working.calls == 2 * Board.of(4).n_moves  # 8 eager, then 16 and 16
 
 
 # What a fused ply is made of.
@@ -301,13 +301,15 @@ def test_games_switch_in_the_middle_when_the_work_pays(working: Compiler, monkey
 
 @pytest.mark.parametrize("size", SIZES)
 def test_square_to_move_is_the_table(size: int) -> None:
-    on = board(size)
-    squares = torch.tensor(on.moves)
-    expected = [on.move_of_square[square] for square in on.moves]
+    board = Board.of(size)
+    squares = torch.tensor(board.moves)
+    expected = [board.move_of_square[square] for square in board.moves]
     assert expected == list(range(size * size - 4))
-    assert square_to_move(squares, on).tolist() == expected
-    assert square_to_move(squares.view(2, -1), on).flatten().tolist() == expected  # any shape
-    assert square_to_move(torch.tensor(on.squares), on).tolist() != list(range(size * size))  # control: not the cell
+    assert square_to_move(squares, board).tolist() == expected
+    assert square_to_move(squares.view(2, -1), board).flatten().tolist() == expected  # any shape
+    assert square_to_move(torch.tensor(board.squares), board).tolist() != list(
+        range(size * size)
+    )  # control: not the cell
 
 
 WORDS = st.integers(-(1 << 63), (1 << 63) - 1)
@@ -346,9 +348,9 @@ STEPS = {1: (0, 1), 8: (1, 0), 9: (1, 1), 7: (1, -1)}
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_directions_masks_are_the_squares_between_two_others(size: int) -> None:
-    on = board(size)
-    assert sorted(step for step, _ in on.directions) == sorted(s * k for k in STEPS for s in (1, -1))
-    for step, mask in on.directions:
+    board = Board.of(size)
+    assert sorted(step for step, _ in board.directions) == sorted(s * k for k in STEPS for s in (1, -1))
+    for step, mask in board.directions:
         down, right = STEPS[abs(step)]
         inner = [
             (row, column)
@@ -359,7 +361,7 @@ def test_the_directions_masks_are_the_squares_between_two_others(size: int) -> N
         assert mask == sum(1 << 8 * row + column for row, column in inner)
         assert mask >= 0  # no sign bit: a right shift of it stays logical
         sign = 1 if step > 0 else -1
-        ends = [(s, s // 8 + sign * down, s % 8 + sign * right) for s in on.squares]
+        ends = [(s, s // 8 + sign * down, s % 8 + sign * right) for s in board.squares]
         leaves = [s for s, row, column in ends if not (0 <= row < size and 0 <= column < size)]
         assert leaves  # control: unmasked, a shift would leave the board or wrap around
         assert not any(mask >> s & 1 for s in leaves)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mothello.othello.board import SIZES, Board, board
+from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import (
     ascii_board,
     game_text,
@@ -20,8 +20,8 @@ from mothello.othello.notation import (
     square_name,
     svg_board,
 )
+from mothello.othello.random_play import random_games
 from mothello.othello.replay import replay, squares_to_moves
-from mothello.othello.rollout import random_games
 
 SVG = "{http://www.w3.org/2000/svg}"
 START_8 = """\
@@ -36,20 +36,20 @@ START_8 = """\
 8 . . . . . . . ."""
 
 
-def start_cells(on: Board) -> list[int]:
-    black, white = on.start
-    return [1 + (black >> square & 1) - (white >> square & 1) for square in on.squares]
+def start_cells(board: Board) -> list[int]:
+    black, white = board.start
+    return [1 + (black >> square & 1) - (white >> square & 1) for square in board.squares]
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_every_move_survives_the_round_trip(size: int) -> None:
-    on = board(size)
-    names = [move_name(on, move) for move in range(on.n_moves)]
-    assert len(set(names)) == on.n_moves
+    board = Board.of(size)
+    names = [move_name(board, move) for move in range(board.n_moves)]
+    assert len(set(names)) == board.n_moves
     for move, name in enumerate(names):
-        assert parse_move(name, on) == move
-        assert parse_move(f" {name.upper()}\n", on) == move
-        assert name == square_name(on.moves[move])
+        assert parse_move(name, board) == move
+        assert parse_move(f" {name.upper()}\n", board) == move
+        assert name == square_name(board.moves[move])
 
 
 def test_squares_are_named_column_then_row_from_a1() -> None:
@@ -62,58 +62,58 @@ def test_squares_are_named_column_then_row_from_a1() -> None:
     [(4, {"b1", "a2", "d3", "c4"}), (6, {"c2", "b3", "e4", "d5"}), (8, {"d3", "c4", "f5", "e6"})],
 )
 def test_the_first_moves_are_the_known_ones(size: int, names: set[str]) -> None:
-    on = board(size)
-    legal = squares_to_moves(replay(torch.full((1, 1), -1), on).legal[0, 0], on)
-    assert {move_name(on, move) for move in legal.nonzero().flatten().tolist()} == names
+    board = Board.of(size)
+    legal = squares_to_moves(replay(torch.full((1, 1), -1), board).legal[0, 0], board)
+    assert {move_name(board, move) for move in legal.nonzero().flatten().tolist()} == names
 
 
 @pytest.mark.parametrize(("size", "starts"), [(4, "b2 c2 b3 c3"), (6, "c3 d3 c4 d4"), (8, "d4 e4 d5 e5")])
 def test_start_squares_are_refused(size: int, starts: str) -> None:
     for name in starts.split():
         with pytest.raises(ValueError, match=f"{name} is a start square of the {size}x{size} board"):
-            parse_move(name, board(size))
+            parse_move(name, Board.of(size))
 
 
 @pytest.mark.parametrize(("size", "name"), [(4, "e1"), (4, "a5"), (4, "h8"), (6, "g1"), (6, "a7"), (6, "h8")])
 def test_squares_off_the_board_are_refused(size: int, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is off the {size}x{size} board"):
-        parse_move(name, board(size))
+        parse_move(name, Board.of(size))
 
 
 @pytest.mark.parametrize("text", ["", "d", "3", "3d", "i1", "a0", "a9", "d33", "d 3", "dd", "pass", "--", "d3 c3"])
 def test_what_is_no_square_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a square"):
-        parse_move(text, board(8))
+        parse_move(text, Board.of(8))
 
 
 @given(text=st.text(max_size=4))
 def test_parse_move_gives_a_move_or_a_value_error(text: str) -> None:
-    on = board(8)
+    board = Board.of(8)
     try:
-        move = parse_move(text, on)
+        move = parse_move(text, board)
     except ValueError:
         return
-    assert move_name(on, move) == text.strip().lower()
+    assert move_name(board, move) == text.strip().lower()
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_games_survive_the_round_trip(size: int) -> None:
-    on = board(size)
-    for row in random_games(0, torch.arange(50), on):
+    board = Board.of(size)
+    for row in random_games(0, torch.arange(50), board):
         moves = [move for move in row.tolist() if move >= 0]
-        text = game_text(row.tolist(), on)
-        assert parse_game(text, on) == moves
-        assert parse_game(text.replace(" ", ""), on) == moves
-        assert parse_game(text.upper().replace(" ", "\n "), on) == moves
-        assert game_text(row, on) == text
+        text = game_text(row.tolist(), board)
+        assert parse_game(text, board) == moves
+        assert parse_game(text.replace(" ", ""), board) == moves
+        assert parse_game(text.upper().replace(" ", "\n "), board) == moves
+        assert game_text(row, board) == text
 
 
 def test_a_game_ends_at_the_first_negative_move() -> None:
-    on = board(8)
-    moves = parse_game("d3c5 d6", on)
-    assert game_text([*moves, -1, 5], on) == "d3 c5 d6"
-    assert game_text([-1, *moves], on) == game_text([], on) == ""
-    assert parse_game("  ", on) == []
+    board = Board.of(8)
+    moves = parse_game("d3c5 d6", board)
+    assert game_text([*moves, -1, 5], board) == "d3 c5 d6"
+    assert game_text([-1, *moves], board) == game_text([], board) == ""
+    assert parse_game("  ", board) == []
 
 
 @pytest.mark.parametrize(
@@ -121,22 +121,22 @@ def test_a_game_ends_at_the_first_negative_move() -> None:
 )
 def test_broken_games_are_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        parse_game(text, board(8))
+        parse_game(text, Board.of(8))
 
 
 def test_the_ascii_start_position() -> None:
-    assert ascii_board(start_cells(board(8)), board(8)) == START_8
-    assert ascii_board(start_cells(board(4)), board(4)) == "  a b c d\n1 . . . .\n2 . O X .\n3 . X O .\n4 . . . ."
+    assert ascii_board(start_cells(Board.of(8)), Board.of(8)) == START_8
+    assert ascii_board(start_cells(Board.of(4)), Board.of(4)) == "  a b c d\n1 . . . .\n2 . O X .\n3 . X O .\n4 . . . ."
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_ascii_drawing_shows_every_cell(size: int) -> None:
-    on = board(size)
-    contents = [cell % 3 for cell in range(on.n_cells)]
-    drawn = "".join("".join(line.split()[1:]) for line in ascii_board(contents, on).splitlines()[1:])
+    board = Board.of(size)
+    contents = [cell % 3 for cell in range(board.n_cells)]
+    drawn = "".join("".join(line.split()[1:]) for line in ascii_board(contents, board).splitlines()[1:])
     assert ["O.X".index(mark) for mark in drawn] == contents
     changed = [*contents[:-1], (contents[-1] + 1) % 3]
-    assert ascii_board(changed, on) != ascii_board(contents, on)
+    assert ascii_board(changed, board) != ascii_board(contents, board)
 
 
 def shapes(svg: str, tag: str) -> list[dict[str, str]]:
@@ -145,9 +145,9 @@ def shapes(svg: str, tag: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_svg_has_one_square_per_cell_and_one_circle_per_disc(size: int) -> None:
-    on = board(size)
-    svg = svg_board(start_cells(on), on)
-    assert len(shapes(svg, "rect")) == on.n_cells
+    board = Board.of(size)
+    svg = svg_board(start_cells(board), board)
+    assert len(shapes(svg, "rect")) == board.n_cells
     assert len(shapes(svg, "text")) == 2 * size
     discs = shapes(svg, "circle")
     assert len(discs) == 4
@@ -155,27 +155,27 @@ def test_the_svg_has_one_square_per_cell_and_one_circle_per_disc(size: int) -> N
     for disc in discs:
         column, row = (int((float(disc[axis]) - 16) // 26) for axis in ("cx", "cy"))
         centres[disc["fill"]].append(8 * row + column)
-    assert sorted(sum(1 << square for square in group) for group in centres.values()) == sorted(on.start)
+    assert sorted(sum(1 << square for square in group) for group in centres.values()) == sorted(board.start)
     darkest = min(centres, key=lambda colour: int(colour[1:], 16))
-    assert sum(1 << square for square in centres[darkest]) == on.start[0]
+    assert sum(1 << square for square in centres[darkest]) == board.start[0]
 
 
 def test_the_svg_marks_misread_cells_and_the_last_move() -> None:
-    on = board(6)
-    contents = start_cells(on)
-    plain = svg_board(contents, on)
-    wrong = [cell in (0, 35) for cell in range(on.n_cells)]
-    fills = [rect["fill"] for rect in shapes(svg_board(contents, on, wrong=wrong), "rect")]
+    board = Board.of(6)
+    contents = start_cells(board)
+    plain = svg_board(contents, board)
+    wrong = [cell in (0, 35) for cell in range(board.n_cells)]
+    fills = [rect["fill"] for rect in shapes(svg_board(contents, board, wrong=wrong), "rect")]
     assert [fill != fills[1] for fill in fills] == wrong
-    assert svg_board(contents, on, wrong=[False] * on.n_cells) == plain
-    dots = [c for c in shapes(svg_board(contents, on, last=on.squares[-1]), "circle") if c["fill"] == "#d1495b"]
+    assert svg_board(contents, board, wrong=[False] * board.n_cells) == plain
+    dots = [c for c in shapes(svg_board(contents, board, last=board.squares[-1]), "circle") if c["fill"] == "#d1495b"]
     assert [(dot["cx"], dot["cy"]) for dot in dots] == [(str(16 + 5.5 * 26), str(16 + 5.5 * 26))]
     assert not [c for c in shapes(plain, "circle") if c["fill"] == "#d1495b"]
 
 
 @pytest.mark.parametrize("cell", [10, 40])
 def test_the_svg_scales_with_its_cells(cell: int) -> None:
-    root = ET.fromstring(svg_board(start_cells(board(4)), board(4), cell=cell))
+    root = ET.fromstring(svg_board(start_cells(Board.of(4)), Board.of(4), cell=cell))
     assert root.attrib["width"] == root.attrib["height"]
     for rect in root.iter(SVG + "rect"):
         assert float(rect.attrib["x"]) + cell <= float(root.attrib["width"])

@@ -23,14 +23,14 @@ from reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 
-from mothello.othello import rollout
-from mothello.othello.bitboard import choose, flips, popcount, select
-from mothello.othello.board import SIZES, Board, board, signed
+from mothello.othello import random_play
+from mothello.othello.board import SIZES, Board, signed
 from mothello.othello.counter import random_bits
 from mothello.othello.notation import parse_game
 from mothello.othello.policy import Options, PolicyConfig, options, pick, probabilities
+from mothello.othello.random_play import RandomGames, random_games
 from mothello.othello.replay import Replay, replay
-from mothello.othello.rollout import Play, random_games
+from mothello.othello.rules import choose, flips, popcount, select
 
 ALPHA = 1e-4
 OPENING = {4: "b1 a1", 6: "c2 b2 a2", 8: "d3 c3 b3"}
@@ -80,9 +80,9 @@ def features(discs: slow.Discs, mover: str, size: int) -> list[Feature]:
 @cache
 def positions(size: int) -> list[Seen]:
     """Every position of some random games, the last of each with nothing legal."""
-    on, found = board(size), []
-    for game in random_games(11, torch.arange(GAMES[size]), on).tolist():
-        for state in slow.replay([divmod(on.moves[move], 8) for move in game if move >= 0], size):
+    board, found = Board.of(size), []
+    for game in random_games(11, torch.arange(GAMES[size]), board).tolist():
+        for state in slow.replay([divmod(board.moves[move], 8) for move in game if move >= 0], size):
             by = {c: bits([s for s, disc in state.discs.items() if disc == c]) for c in slow.OTHER}
             found.append(Seen(by[state.mover], by[slow.OTHER[state.mover]], features(state.discs, state.mover, size)))
     return found
@@ -104,9 +104,9 @@ def softmax(found: list[Feature], policy: PolicyConfig) -> dict[slow.Square, flo
 
 def worst(size: int, policy: PolicyConfig, wanted: PolicyConfig, exact: bool = False) -> float:
     """Largest error of a probability, in units of the tolerance: at most 1 for the policy itself."""
-    on, seen = board(size), positions(size)
-    got = probabilities(*tensors(seen), on, policy)
-    assert got.shape == (len(seen), on.n_moves)
+    board, seen = Board.of(size), positions(size)
+    got = probabilities(*tensors(seen), board, policy)
+    assert got.shape == (len(seen), board.n_moves)
     assert got.dtype == torch.float64
     largest = 0.0
     for row, position in zip(got.tolist(), seen, strict=True):
@@ -114,7 +114,7 @@ def worst(size: int, policy: PolicyConfig, wanted: PolicyConfig, exact: bool = F
         expected = softmax(position.features, wanted)
         off = 0.0 if exact else max((f.turned + f.replies + 1 for f in position.features), default=0) / 1024
         for move, found in enumerate(row):
-            p = expected.get(divmod(on.moves[move], 8), 0.0)
+            p = expected.get(divmod(board.moves[move], 8), 0.0)
             largest = max(largest, abs(found - p) / (p * (exp(off) - 1) + (len(expected) + 1) * 2.0**-24))
     return largest
 
@@ -139,7 +139,7 @@ def test_a_temperature_out_of_range_names_its_key(value: float) -> None:
 @pytest.mark.parametrize("temperature", [0.001, 1.0, 1e6])
 def test_the_ends_of_the_ranges_are_allowed_and_finite(value: float, temperature: float) -> None:
     policy = PolicyConfig(flips=value, mobility=value, corners=value, temperature=temperature)
-    got = probabilities(*tensors(positions(8)), board(8), policy)
+    got = probabilities(*tensors(positions(8)), Board.of(8), policy)
     assert bool(torch.isfinite(got).all())
     assert bool((got >= 0).all())
     assert policy.uniform == (abs(value) / temperature < 0.5 / 1024)
@@ -195,7 +195,7 @@ def test_other_coefficients_are_seen(size: int, policy: PolicyConfig, wanted: Po
 
 @pytest.mark.parametrize("size", SIZES)
 def test_options_list_the_legal_moves_game_by_game_and_square_by_square(size: int) -> None:
-    found = options(*tensors(positions(size)), board(size), TASTES["all"])
+    found = options(*tensors(positions(size)), Board.of(size), TASTES["all"])
     listed = [(g, divmod(s, 8)) for g, s in zip(found.game.tolist(), found.square.tolist(), strict=True)]
     assert listed == [(g, f.square) for g, seen in enumerate(positions(size)) for f in seen.features]
     best = torch.zeros(len(positions(size)), dtype=torch.int64).scatter_reduce(0, found.game, found.weight, "amax")
@@ -261,11 +261,11 @@ def test_moves_are_drawn_in_proportion_to_the_weights(size: int, taste: str) -> 
         return max(p, default=0) - min(p, default=0) if len(p) > 2 and min(p) > 1e-3 else 0
 
     position = max(positions(size), key=spread)
-    on = board(size)
+    board = Board.of(size)
     expected = [40_000 * p for p in softmax(position.features, policy).values()]
 
     def by_policy(own: Tensor, opponent: Tensor, legal: Tensor, uniform: Tensor) -> Tensor:
-        return pick(options(own, opponent, legal, on, policy), uniform)
+        return pick(options(own, opponent, legal, board, policy), uniform)
 
     def by_chance(own: Tensor, opponent: Tensor, legal: Tensor, uniform: Tensor) -> Tensor:
         return torch.ones_like(legal) << choose(legal, uniform)
@@ -280,7 +280,7 @@ def test_equal_weights_draw_what_uniform_play_draws(size: int) -> None:
     alive = legal != 0
     for counter in range(20):
         uniform = random_bits(2, torch.arange(len(legal)), counter)
-        found = pick(options(own, opponent, legal, board(size), PolicyConfig()), uniform)
+        found = pick(options(own, opponent, legal, Board.of(size), PolicyConfig()), uniform)
         square = choose(legal, uniform)
         assert torch.equal(found, torch.where(alive, torch.ones_like(legal) << square, 0))
         rank = uniform * popcount(legal) >> 32
@@ -307,21 +307,21 @@ def slow_policy_game(seed: int, index: int, size: int, policy: PolicyConfig) -> 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("taste", ["flips", "all"])
 def test_games_equal_the_slow_generator(size: int, taste: str) -> None:
-    on, indices = board(size), [0, 5, 10**12][: 4 - size // 4]
-    found = Play(on, 9, (), TASTES[taste]).games(torch.tensor(indices))
+    board, indices = Board.of(size), [0, 5, 10**12][: 4 - size // 4]
+    found = RandomGames(board, 9, (), TASTES[taste]).games(torch.tensor(indices))
     for game, index in zip(found.tolist(), indices, strict=True):
-        squares = [divmod(on.moves[move], 8) for move in game if move >= 0]
+        squares = [divmod(board.moves[move], 8) for move in game if move >= 0]
         assert squares == slow_policy_game(9, index, size, TASTES[taste])
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_policy_without_preferences_is_uniform_play(size: int) -> None:
     index = torch.arange(100)
-    uniform = random_games(3, index, board(size))
+    uniform = random_games(3, index, Board.of(size))
     for zero in (PolicyConfig(temperature=7.0), PolicyConfig(flips=0.0004)):
-        assert torch.equal(Play(board(size), 3, (), zero).games(index), uniform)
+        assert torch.equal(RandomGames(Board.of(size), 3, (), zero).games(index), uniform)
     weak = PolicyConfig(flips=0.3)  # control
-    assert not torch.equal(Play(board(size), 3, (), weak).games(index), uniform)
+    assert not torch.equal(RandomGames(Board.of(size), 3, (), weak).games(index), uniform)
 
 
 @pytest.mark.parametrize("size", [4, 6])
@@ -336,30 +336,30 @@ def test_a_policy_without_preferences_is_uniform_play(size: int) -> None:
 def test_at_a_low_temperature_a_best_move_is_always_played(
     size: int, policy: PolicyConfig, key: Callable[[Feature], float]
 ) -> None:
-    on = board(size)
+    board = Board.of(size)
 
     def regrets(moves: Tensor) -> list[float]:
         """How far the move played is below the best, at every ply with a choice."""
         found = []
         for game in moves.tolist():
-            squares = [divmod(on.moves[move], 8) for move in game if move >= 0]
+            squares = [divmod(board.moves[move], 8) for move in game if move >= 0]
             for state, square in zip(slow.replay(squares, size), squares, strict=False):
                 value = {f.square: key(f) for f in features(state.discs, state.mover, size)}
                 found.append(max(value.values()) - value[square])
         return found
 
     index = torch.arange(GAMES[size] // 2)
-    assert set(regrets(Play(on, 4, (), policy).games(index))) == {0}
-    assert any(regrets(random_games(4, index, on)))  # control: uniform play does not
+    assert set(regrets(RandomGames(board, 4, (), policy).games(index))) == {0}
+    assert any(regrets(random_games(4, index, board)))  # control: uniform play does not
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("taste", ["all", "corners"])
 def test_games_are_legal_and_complete(size: int, taste: str) -> None:
-    moves, on = Play(board(size), 6, (), TASTES[taste]).games(torch.arange(300)), board(size)
+    moves, board = RandomGames(Board.of(size), 6, (), TASTES[taste]).games(torch.arange(300)), Board.of(size)
     assert moves.dtype == torch.int8
-    assert moves.shape == (300, on.n_moves)
-    played = replay(moves, on)
+    assert moves.shape == (300, board.n_moves)
+    played = replay(moves, board)
     assert (played.illegal_at == -1).all()
     assert (played.legal[:, -1] == 0).all()
     assert len(moves.unique(dim=0)) > 100
@@ -367,12 +367,12 @@ def test_games_are_legal_and_complete(size: int, taste: str) -> None:
 
 @cache
 def first_games(size: int) -> Tensor:
-    return Play(board(size), 5, (), TASTES["all"]).games(torch.arange(40))
+    return RandomGames(Board.of(size), 5, (), TASTES["all"]).games(torch.arange(40))
 
 
 @pytest.mark.parametrize(("size", "times"), [(4, 3), (6, 1)])
 def test_a_game_depends_on_seed_and_index_alone(size: int, times: int) -> None:
-    play, generator = Play(board(size), 5, (), TASTES["all"]), torch.Generator().manual_seed(0)
+    play, generator = RandomGames(Board.of(size), 5, (), TASTES["all"]), torch.Generator().manual_seed(0)
     for _ in range(times):
         asked = torch.randint(40, (7,), generator=generator)  # any order, some twice
         expected = first_games(size)[asked]
@@ -382,53 +382,53 @@ def test_a_game_depends_on_seed_and_index_alone(size: int, times: int) -> None:
 
 def test_chunks_do_not_change_the_games(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = first_games(4)
-    monkeypatch.setattr(rollout, "CHUNK", {"cpu": (17, 11)})
-    assert torch.equal(Play(board(4), 5, (), TASTES["all"]).games(torch.arange(40)), expected)
-    assert not torch.equal(Play(board(4), 6, (), TASTES["all"]).games(torch.arange(40)), expected)
+    monkeypatch.setattr(random_play, "CHUNK", {"cpu": (17, 11)})
+    assert torch.equal(RandomGames(Board.of(4), 5, (), TASTES["all"]).games(torch.arange(40)), expected)
+    assert not torch.equal(RandomGames(Board.of(4), 6, (), TASTES["all"]).games(torch.arange(40)), expected)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_no_indices_give_no_games(size: int) -> None:
-    moves = Play(board(size), 0, (), TASTES["all"]).games(torch.arange(0))
-    assert moves.shape == (0, board(size).n_moves)
+    moves = RandomGames(Board.of(size), 0, (), TASTES["all"]).games(torch.arange(0))
+    assert moves.shape == (0, Board.of(size).n_moves)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_games_start_with_the_prefix_and_go_on_under_the_policy(size: int) -> None:
-    on, policy = board(size), TASTES["all"]
-    prefix = tuple(parse_game(OPENING[size], on))
-    moves = Play(on, 2, prefix, policy).games(torch.arange(200))
+    board, policy = Board.of(size), TASTES["all"]
+    prefix = tuple(parse_game(OPENING[size], board))
+    moves = RandomGames(board, 2, prefix, policy).games(torch.arange(200))
     assert (moves[:, : len(prefix)] == torch.tensor(prefix)).all()
-    assert (replay(moves, on).illegal_at == -1).all()
+    assert (replay(moves, board).illegal_at == -1).all()
     assert len(moves.unique(dim=0)) > 50
-    free = Play(on, 2, (), policy).games(torch.arange(3))[2]
+    free = RandomGames(board, 2, (), policy).games(torch.arange(3))[2]
     for length in (5, int((free >= 0).sum())):  # a game's own opening as prefix changes nothing
-        again = Play(on, 2, tuple(free[:length].tolist()), policy).games(torch.tensor([2]))
+        again = RandomGames(board, 2, tuple(free[:length].tolist()), policy).games(torch.tensor([2]))
         assert torch.equal(again[0], free)
 
 
 # Which way a coefficient moves play.
 
 
-def turned(moves: Tensor, played: Replay, on: Board) -> Tensor:
+def turned(moves: Tensor, played: Replay, board: Board) -> Tensor:
     """Discs turned by every move."""
     own = torch.where(played.black_to_move, played.black, played.white)[:, :-1]
     opponent = torch.where(played.black_to_move, played.white, played.black)[:, :-1]
-    bit = torch.ones_like(own) << torch.tensor(on.moves)[moves.clamp(min=0).long()]
-    return popcount(flips(bit, own, opponent, on))[moves >= 0]
+    bit = torch.ones_like(own) << torch.tensor(board.moves)[moves.clamp(min=0).long()]
+    return popcount(flips(bit, own, opponent, board))[moves >= 0]
 
 
-def replies(moves: Tensor, played: Replay, on: Board) -> Tensor:
+def replies(moves: Tensor, played: Replay, board: Board) -> Tensor:
     """Legal moves of the opponent after every move, 0 where it passes."""
     passed = played.black_to_move[:, 1:] == played.black_to_move[:, :-1]
     return torch.where(passed, 0, popcount(played.legal[:, 1:]))[moves >= 0]
 
 
-def corners_taken(moves: Tensor, played: Replay, on: Board) -> Tensor:
+def corners_taken(moves: Tensor, played: Replay, board: Board) -> Tensor:
     """Whether a corner is taken, wherever one may be taken."""
-    corner = bits(list(corners(on.size)))
+    corner = bits(list(corners(board.size)))
     open_to = (played.legal[:, :-1] & corner != 0) & (moves >= 0)
-    bit = torch.ones_like(played.legal[:, :-1]) << torch.tensor(on.moves)[moves.clamp(min=0).long()]
+    bit = torch.ones_like(played.legal[:, :-1]) << torch.tensor(board.moves)[moves.clamp(min=0).long()]
     return (bit & corner != 0)[open_to]
 
 
@@ -438,11 +438,11 @@ def test_coefficients_move_play_their_way(
     size: int, key: str, measure: Callable[[Tensor, Replay, Board], Tensor]
 ) -> None:
     """Five standard errors away from uniform play, and the other way with the other sign."""
-    on = board(size)
+    board = Board.of(size)
 
     def mean(policy: PolicyConfig) -> tuple[float, float]:
-        moves = Play(on, 1, (), policy).games(torch.arange(1000 if size == 4 else 300))
-        values = measure(moves, replay(moves, on), on).double()
+        moves = RandomGames(board, 1, (), policy).games(torch.arange(1000 if size == 4 else 300))
+        values = measure(moves, replay(moves, board), board).double()
         return float(values.mean()), float(values.std() / len(values) ** 0.5)
 
     less, uniform, greater = (mean(PolicyConfig(**{key: 2.0 * sign})) for sign in (-1, 0, 1))

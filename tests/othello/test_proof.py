@@ -25,23 +25,23 @@ from scipy.stats import chi2_contingency, chisquare
 from torch import Tensor
 
 from mothello.data.enumerated import all_games
-from mothello.othello import counter, policy, rollout
-from mothello.othello.bitboard import legal_moves, play, popcount
-from mothello.othello.board import SIZES, Board, board
-from mothello.othello.engine import Engine, Fused, using
+from mothello.othello import counter, policy, random_play
+from mothello.othello.board import SIZES, Board
+from mothello.othello.lazy_compile import Engine, LazyCompiled, using
 from mothello.othello.policy import PolicyConfig
+from mothello.othello.random_play import RandomGames, random_games
 from mothello.othello.replay import Position, Replay, advance, replay, squares_to_moves, start_position
-from mothello.othello.rollout import Play, random_games
+from mothello.othello.rules import legal_moves, play, popcount
 
 GAMES = int(os.environ.get("MOTHELLO_PROOF_GAMES", "1_000_000"))
 ALPHA = 1e-4
-INITIAL_DIRECTIONS = {size: board(size).directions for size in SIZES}
+INITIAL_DIRECTIONS = {size: Board.of(size).directions for size in SIZES}
 
 
 # Every state of a game, as another engine has it.
 
 
-class Seen(NamedTuple):
+class StepStats(NamedTuple):
     """All states of a batch of games up to their ends, one game after another, and what the games come to."""
 
     black: NDArray[np.uint64]
@@ -59,10 +59,10 @@ class Seen(NamedTuple):
     """+1 black, -1 white, 0 nobody."""
 
 
-def mismatches(found: Seen, expected: Seen) -> dict[str, int]:
+def mismatches(found: StepStats, expected: StepStats) -> dict[str, int]:
     """How many states (or games) differ, by field."""
     assert [len(field) for field in found] == [len(field) for field in expected], "games of another length"
-    return {name: int((getattr(found, name) != getattr(expected, name)).sum()) for name in Seen._fields}
+    return {name: int((getattr(found, name) != getattr(expected, name)).sum()) for name in StepStats._fields}
 
 
 def packed(squares: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -77,7 +77,7 @@ def count(bitboards: NDArray[np.uint64]) -> NDArray[np.int64]:
     return np.unpackbits(np.ascontiguousarray(bitboards).view(np.uint8).reshape(-1, 8), axis=1).sum(1, dtype=np.int64)
 
 
-def seen_by_replay(played: Replay) -> Seen:
+def seen_by_replay(played: Replay) -> StepStats:
     """What mothello says of complete games; it takes a game to be over where no legal square is left."""
     state = torch.arange(played.legal.shape[1])
     told = state <= played.lengths[:, None]
@@ -85,15 +85,15 @@ def seen_by_replay(played: Replay) -> Seen:
     last = played.lengths.cumsum(0) + torch.arange(len(played.lengths))
     discs = count(black[last]), count(white[last])
     mover, states = played.black_to_move[told].numpy(), played.lengths.numpy() + 1
-    return Seen(black, white, mover, legal, legal == 0, states, *discs, np.sign(discs[0] - discs[1]))
+    return StepStats(black, white, mover, legal, legal == 0, states, *discs, np.sign(discs[0] - discs[1]))
 
 
-def seen_by_mailbox(moves: NDArray[np.int8], size: int) -> Seen:
+def seen_by_mailbox(moves: NDArray[np.int8], size: int) -> StepStats:
     """Up to the first state where neither side can move, or to the last state if there is none."""
     played = mailbox.replay(moves, size)
     told = ~np.concatenate([np.zeros((len(moves), 1), bool), played.over[:, :-1]], 1)
     black, white = played.discs.T
-    return Seen(
+    return StepStats(
         packed(played.board[told] == mailbox.BLACK),
         packed(played.board[told] == mailbox.WHITE),
         played.mover[told] == mailbox.BLACK,
@@ -113,7 +113,7 @@ PICTURE = 8 * LINE + 19
 """Its eight rows and the line of letters below, which are the last characters of the text."""
 
 
-def seen_by_open_spiel(moves: NDArray[np.int8], on: Board) -> Seen:
+def seen_by_open_spiel(moves: NDArray[np.int8], board: Board) -> StepStats:
     """OpenSpiel plays the games. Its passes are actions of their own, applied where it allows nothing else.
 
     A finished game has no player to move there: the mover is the opponent of the last one, the convention here.
@@ -124,7 +124,7 @@ def seen_by_open_spiel(moves: NDArray[np.int8], on: Board) -> Seen:
     pictures, movers, actions, counts, over, states, returns = [], [], [], [], [], [], []
     for row in moves.tolist():
         state, mover = game.new_initial_state(), 1
-        played = [on.moves[move] for move in row if move >= 0]
+        played = [board.moves[move] for move in row if move >= 0]
         for action in [*played, None]:
             legal = state.legal_actions()
             if legal == [PASS]:
@@ -150,7 +150,7 @@ def seen_by_open_spiel(moves: NDArray[np.int8], on: Board) -> Seen:
     legal_squares = np.zeros((len(counts), 64), bool)
     legal_squares[np.repeat(np.arange(len(counts)), counts), actions] = True
     last = np.cumsum(states) - 1
-    return Seen(
+    return StepStats(
         black,
         white,
         np.array(movers) == 0,
@@ -164,27 +164,27 @@ def seen_by_open_spiel(moves: NDArray[np.int8], on: Board) -> Seen:
 
 
 def total(parts: Sequence[dict[str, int]]) -> dict[str, int]:
-    return {name: sum(part[name] for part in parts) for name in Seen._fields}
+    return {name: sum(part[name] for part in parts) for name in StepStats._fields}
 
 
 def chunks(games: int, size: int) -> Iterator[tuple[int, int]]:
     return ((first, min(first + size, games)) for first in range(0, games, size))
 
 
-def compare_with_mailbox(moves: Tensor, on: Board) -> tuple[dict[str, int], int]:
+def compare_with_mailbox(moves: Tensor, board: Board) -> tuple[dict[str, int], int]:
     """(mismatches, states) of a batch of games."""
-    played = replay(moves, on)
+    played = replay(moves, board)
     assert (played.illegal_at == -1).all()
-    expected = seen_by_mailbox(moves.numpy(), on.size)
+    expected = seen_by_mailbox(moves.numpy(), board.size)
     return mismatches(seen_by_replay(played), expected), len(expected.black)
 
 
 def compare_with_open_spiel(bounds: tuple[int, int]) -> tuple[dict[str, int], int]:
     """(mismatches, states) of the games of seed 0 with those indices; also what a worker process does."""
-    on = board(8)
-    moves = random_games(0, torch.arange(*bounds), on, engine=Engine.eager)
-    expected = seen_by_open_spiel(moves.numpy(), on)
-    return mismatches(seen_by_replay(replay(moves, on)), expected), len(expected.black)
+    board = Board.of(8)
+    moves = random_games(0, torch.arange(*bounds), board, engine=Engine.eager)
+    expected = seen_by_open_spiel(moves.numpy(), board)
+    return mismatches(seen_by_replay(replay(moves, board)), expected), len(expected.black)
 
 
 # The mailbox engine, against the other reference.
@@ -192,14 +192,14 @@ def compare_with_open_spiel(bounds: tuple[int, int]) -> tuple[dict[str, int], in
 
 @pytest.mark.parametrize(("size", "games"), [(4, 400), (6, 200), (8, 100)])
 def test_the_mailbox_engine_is_the_slow_engine(size: int, games: int) -> None:
-    on = board(size)
-    moves = random_games(11, torch.arange(games), on)
+    board = Board.of(size)
+    moves = random_games(11, torch.arange(games), board)
     found = mailbox.replay(moves.numpy(), size)
     code = {"black": mailbox.BLACK, "white": mailbox.WHITE}
     for row, game in enumerate(moves.tolist()):
-        path = slow.replay([divmod(on.moves[move], 8) for move in game if move >= 0], size)
+        path = slow.replay([divmod(board.moves[move], 8) for move in game if move >= 0], size)
         end = len(path) - 1
-        path += path[-1:] * (on.n_moves - end)  # a finished game stands still
+        path += path[-1:] * (board.n_moves - end)  # a finished game stands still
         discs, legal = np.zeros((len(path), size, size), np.int8), np.zeros((len(path), size, size), bool)
         for ply, state in enumerate(path):
             for square, colour in state.discs.items():
@@ -214,7 +214,7 @@ def test_the_mailbox_engine_is_the_slow_engine(size: int, games: int) -> None:
 
 
 def test_the_mailbox_engine_refuses_illegal_games() -> None:
-    moves = random_games(0, torch.arange(20), board(6)).numpy()
+    moves = random_games(0, torch.arange(20), Board.of(6)).numpy()
     for ply, move in ((3, moves[7, 2]), (0, 0), (5, moves[7, 6])):  # played before; turns nothing; the next move
         broken = moves.copy()
         broken[7, ply] = move
@@ -230,48 +230,48 @@ def test_the_mailbox_engine_refuses_illegal_games() -> None:
 
 
 @pytest.fixture(scope="module")
-def agreeing() -> Seen:
-    moves = random_games(0, torch.arange(30), board(6))
-    assert not any(compare_with_mailbox(moves, board(6))[0].values())
+def agreeing() -> StepStats:
+    moves = random_games(0, torch.arange(30), Board.of(6))
+    assert not any(compare_with_mailbox(moves, Board.of(6))[0].values())
     return seen_by_mailbox(moves.numpy(), 6)
 
 
-@pytest.mark.parametrize("name", Seen._fields)
-def test_one_wrong_value_in_any_field_is_one_mismatch(agreeing: Seen, name: str) -> None:
+@pytest.mark.parametrize("name", StepStats._fields)
+def test_one_wrong_value_in_any_field_is_one_mismatch(agreeing: StepStats, name: str) -> None:
     field = getattr(agreeing, name).copy()
     field[17] = ~field[17] if field.dtype == bool else field[17] ^ 1
     found = mismatches(agreeing._replace(**{name: field}), agreeing)
-    assert found == {other: int(other == name) for other in Seen._fields}
+    assert found == {other: int(other == name) for other in StepStats._fields}
 
 
 def test_a_game_without_its_last_move_is_found() -> None:
     """Its moves are legal, but in its last state a side can still move."""
-    moves = random_games(0, torch.arange(30), board(6))
+    moves = random_games(0, torch.arange(30), Board.of(6))
     moves[3, int((moves[3] >= 0).sum()) - 1] = -1
     with pytest.raises(AssertionError, match="length"):
-        compare_with_mailbox(moves, board(6))
-    played = seen_by_replay(replay(moves, board(6)))
+        compare_with_mailbox(moves, Board.of(6))
+    played = seen_by_replay(replay(moves, Board.of(6)))
     assert np.flatnonzero(~played.over[np.cumsum(played.states) - 1]).tolist() == [3]
 
 
 @pytest.mark.parametrize("missing", range(8))
 def test_rules_without_one_direction_are_found(missing: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """In games by those rules: the mailbox engine refuses a move of them, or other discs are turned."""
-    on = board(6)
+    board = Board.of(6)
     rest = INITIAL_DIRECTIONS[6][:missing] + INITIAL_DIRECTIONS[6][missing + 1 :]
-    monkeypatch.setitem(on.__dict__, "directions", rest)
-    moves = random_games(0, torch.arange(20), on)
+    monkeypatch.setitem(board.__dict__, "directions", rest)
+    moves = random_games(0, torch.arange(20), board)
     with pytest.raises((ValueError, AssertionError)):
-        assert not any(compare_with_mailbox(moves, on)[0].values())
+        assert not any(compare_with_mailbox(moves, board)[0].values())
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_million_6x6_games_agree_with_the_mailbox_engine() -> None:
-    on, start, parts, states = board(6), perf_counter(), [], 0
+    board, start, parts, states = Board.of(6), perf_counter(), [], 0
     for first, last in chunks(GAMES, 16_384):  # 0.3 GB of states at a time
-        moves = random_games(0, torch.arange(first, last), on, engine=Engine.compiled)
-        part, compared = compare_with_mailbox(moves, on)
+        moves = random_games(0, torch.arange(first, last), board, engine=Engine.compiled)
+        part, compared = compare_with_mailbox(moves, board)
         parts.append(part)
         states += compared
     print(f"\n6x6, mailbox engine: {GAMES:,} games, {states:,} states, {perf_counter() - start:.0f} s")
@@ -287,7 +287,9 @@ def test_open_spiel_starts_as_black_on_the_same_board() -> None:
     state = pyspiel.load_game("othello").new_initial_state()
     assert state.current_player() == 0
     assert state.action_to_string(0, 19) == "d3"
-    assert state.legal_actions() == [on for on in range(64) if start_position(board(8), 1).legal.item() >> on & 1]
+    assert state.legal_actions() == [
+        board for board in range(64) if start_position(Board.of(8), 1).legal.item() >> board & 1
+    ]
     found, states = compare_with_open_spiel((0, 50))
     assert states > 2900
     assert not any(found.values())
@@ -297,14 +299,14 @@ def test_open_spiel_starts_as_black_on_the_same_board() -> None:
 def test_other_games_than_those_that_open_spiel_plays_are_found() -> None:
     """And the same games with rows and columns exchanged, legal as well, differ in their boards."""
     pytest.importorskip("pyspiel", reason=NO_OPEN_SPIEL)
-    on, moves = board(8), random_games(0, torch.arange(40), board(8))
-    expected = seen_by_open_spiel(moves.numpy(), on)
+    board, moves = Board.of(8), random_games(0, torch.arange(40), Board.of(8))
+    expected = seen_by_open_spiel(moves.numpy(), board)
     whole = moves[(moves >= 0).all(1)]  # of one length, so that the states can be laid side by side
-    one, other = (seen_by_open_spiel(part.numpy(), on) for part in (whole[0::2][:10], whole[1::2][:10]))
+    one, other = (seen_by_open_spiel(part.numpy(), board) for part in (whole[0::2][:10], whole[1::2][:10]))
     differing = mismatches(one, other)
-    assert all(differing[name] for name in Seen._fields if name not in ("over", "states"))
-    mirrored = torch.tensor([on.move_of_square[8 * (s % 8) + s // 8] for s in on.moves] + [-1])[moves.long()]
-    found = mismatches(seen_by_replay(replay(mirrored, on)), expected)
+    assert all(differing[name] for name in StepStats._fields if name not in ("over", "states"))
+    mirrored = torch.tensor([board.move_of_square[8 * (s % 8) + s // 8] for s in board.moves] + [-1])[moves.long()]
+    found = mismatches(seen_by_replay(replay(mirrored, board)), expected)
     assert found["black"] > 0.9 * len(expected.black)
     assert found["black_to_move"] == found["winner"] == found["over"] == 0
 
@@ -336,25 +338,25 @@ PAYING = [*SKIPPING[8][:8], 3005288, 24571284, 212258800]
 """8x8 as perft is usually counted: a pass costs a ply, also after the end, so that a finished game stays one leaf."""
 
 
-def children(position: Position, on: Board) -> Position:
+def children(position: Position, board: Board) -> Position:
     """Every position one move later."""
-    parent, move = squares_to_moves(position.legal, on).nonzero(as_tuple=True)
-    square = torch.tensor(on.moves)[move]
-    return advance(Position(*(field[parent] for field in position)), torch.ones_like(square) << square, on)
+    parent, move = squares_to_moves(position.legal, board).nonzero(as_tuple=True)
+    square = torch.tensor(board.moves)[move]
+    return advance(Position(*(field[parent] for field in position)), torch.ones_like(square) << square, board)
 
 
-def plain_children(position: Position, on: Board) -> Position:
+def plain_children(position: Position, board: Board) -> Position:
     """Every position one ply later, where the one ply of a side without a move is to pass, even after the end."""
-    parent, move = squares_to_moves(position.legal, on).nonzero(as_tuple=True)
-    square = torch.tensor(on.moves)[move]
-    own, opponent = play(torch.ones_like(square) << square, position.own[parent], position.opponent[parent], on)
+    parent, move = squares_to_moves(position.legal, board).nonzero(as_tuple=True)
+    square = torch.tensor(board.moves)[move]
+    own, opponent = play(torch.ones_like(square) << square, position.own[parent], position.opponent[parent], board)
     stuck = position.legal == 0
     own, opponent = torch.cat([own, position.own[stuck]]), torch.cat([opponent, position.opponent[stuck]])
     black = torch.cat([position.black[parent], position.black[stuck]])
-    return Position(opponent, own, ~black, legal_moves(opponent, own, on))
+    return Position(opponent, own, ~black, legal_moves(opponent, own, board))
 
 
-def perft(on: Board, depth: int, paying: bool = False) -> list[int]:
+def perft(board: Board, depth: int, paying: bool = False) -> list[int]:
     """Sequences of 1 .. depth plies. Depth first in batches, and the last ply is counted, not played."""
     counts = [0] * depth
 
@@ -363,36 +365,36 @@ def perft(on: Board, depth: int, paying: bool = False) -> list[int]:
         if paying:
             counts[ply] += int((position.legal == 0).sum())
         if ply + 1 < depth:
-            below = (plain_children if paying else children)(position, on)
+            below = (plain_children if paying else children)(position, board)
             for first, last in chunks(len(below.own), 16_384):
                 walk(Position(*(field[first:last] for field in below)), ply + 1)
 
-    walk(start_position(on, 1), 0)
+    walk(start_position(board, 1), 0)
     return counts
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_perft_of_move_sequences(size: int) -> None:
     start = perf_counter()
-    assert perft(board(size), len(SKIPPING[size])) == SKIPPING[size]
+    assert perft(Board.of(size), len(SKIPPING[size])) == SKIPPING[size]
     print(f"\n{size}x{size}, perft {len(SKIPPING[size])}: {SKIPPING[size][-1]:,}, {perf_counter() - start:.1f} s")
 
 
 @pytest.mark.slow
 def test_perft_where_a_pass_costs_a_ply() -> None:
     start = perf_counter()
-    assert perft(board(8), len(PAYING), paying=True) == PAYING
+    assert perft(Board.of(8), len(PAYING), paying=True) == PAYING
     print(f"\n8x8, perft {len(PAYING)} with passes: {PAYING[-1]:,}, {perf_counter() - start:.1f} s")
 
 
 @pytest.mark.parametrize("missing", range(8))
 def test_perft_sees_every_direction(missing: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Already where perft is shallow. How deep counts see a pass, the two lists show: they part at nine plies."""
-    on = board(8)
+    board = Board.of(8)
     rest = INITIAL_DIRECTIONS[8][:missing] + INITIAL_DIRECTIONS[8][missing + 1 :]
-    monkeypatch.setitem(on.__dict__, "directions", rest)
-    assert perft(on, 4) != SKIPPING[8][:4]
-    assert perft(on, 4, paying=True) != PAYING[:4]
+    monkeypatch.setitem(board.__dict__, "directions", rest)
+    assert perft(board, 4) != SKIPPING[8][:4]
+    assert perft(board, 4, paying=True) != PAYING[:4]
 
 
 # The same games however they are computed.
@@ -409,11 +411,11 @@ KINDS: dict[str, tuple[int, PolicyConfig]] = {
 """Moves of the prefix, and the policy."""
 
 
-def kind_of_play(size: int, kind: str, seed: int = 3) -> Play:
+def kind_of_play(size: int, kind: str, seed: int = 3) -> RandomGames:
     length, preference = KINDS[kind]
-    on = board(size)
-    prefix = random_games(1, torch.tensor([0]), on)[0, :length].tolist()
-    return Play(on, seed, tuple(prefix), preference)
+    board = Board.of(size)
+    prefix = random_games(1, torch.tensor([0]), board)[0, :length].tolist()
+    return RandomGames(board, seed, tuple(prefix), preference)
 
 
 def assert_pure(games: Games, indices: Tensor, expected: Tensor, batches: Sequence[int]) -> None:
@@ -429,15 +431,15 @@ def assert_pure(games: Games, indices: Tensor, expected: Tensor, batches: Sequen
         assert torch.equal(torch.cat([games(part) for part in indices[few].split(batch)]), expected[few])
 
 
-def compiled_or_skip(*plies: Fused) -> None:
+def compiled_or_skip(*plies: LazyCompiled) -> None:
     if any(ply.broken for ply in plies):
         pytest.skip("no working compiler here: there is one engine alone, and nothing to compare it with")
     assert all(ply.compiled is not None for ply in plies), "the compiled engine was not used"
 
 
-def plies_of(on: Play, device: str) -> list[Fused]:
-    step = rollout.fused(on.board, device, on.policy)
-    return [step] if on.policy.uniform else [step, policy._fused(on.board, on.policy.units, device)]
+def plies_of(board: RandomGames, device: str) -> list[LazyCompiled]:
+    step = random_play.fused(board.board, device, board.policy)
+    return [step] if board.policy.uniform else [step, policy._fused(board.board, board.policy.units, device)]
 
 
 INDICES = torch.cat([torch.arange(1201), 10**12 + torch.arange(102), torch.tensor([(1 << 63) - 1, 1 << 40])])
@@ -448,13 +450,13 @@ INDICES = torch.cat([torch.arange(1201), 10**12 + torch.arange(102), torch.tenso
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", SIZES)
 def test_games_do_not_depend_on_batch_order_and_chunk(size: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    on = kind_of_play(size, kind)
-    expected = on.games(INDICES, Engine.eager)
+    board = kind_of_play(size, kind)
+    expected = board.games(INDICES, Engine.eager)
     assert len(expected.unique(dim=0)) > 30
-    assert (replay(expected, on.board).illegal_at == -1).all()
+    assert (replay(expected, board.board).illegal_at == -1).all()
     for chunk in (4096, 100):
-        monkeypatch.setitem(rollout.CHUNK, "cpu", (chunk, chunk))
-        assert_pure(lambda indices: on.games(indices, Engine.eager), INDICES, expected, (1, 37, 256))
+        monkeypatch.setitem(random_play.CHUNK, "cpu", (chunk, chunk))
+        assert_pure(lambda indices: board.games(indices, Engine.eager), INDICES, expected, (1, 37, 256))
 
 
 @pytest.mark.slow
@@ -462,12 +464,12 @@ def test_games_do_not_depend_on_batch_order_and_chunk(size: int, kind: str, monk
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", SIZES)
 def test_compiled_games_are_the_eager_games(size: int, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    on, start = kind_of_play(size, kind), perf_counter()
-    expected = on.games(INDICES, Engine.eager)
+    board, start = kind_of_play(size, kind), perf_counter()
+    expected = board.games(INDICES, Engine.eager)
     for chunk in (131_072, 1000, 37):
-        monkeypatch.setitem(rollout.CHUNK, "cpu", (chunk, chunk))
-        assert_pure(lambda indices: on.games(indices, Engine.compiled), INDICES, expected, (1, 2, 3, 37, 256))
-    compiled_or_skip(*plies_of(on, "cpu"))
+        monkeypatch.setitem(random_play.CHUNK, "cpu", (chunk, chunk))
+        assert_pure(lambda indices: board.games(indices, Engine.compiled), INDICES, expected, (1, 2, 3, 37, 256))
+    compiled_or_skip(*plies_of(board, "cpu"))
     print(f"\n{size}x{size}, {kind}: eager is compiled, {perf_counter() - start:.0f} s")
 
 
@@ -476,14 +478,14 @@ def test_compiled_games_are_the_eager_games(size: int, kind: str, monkeypatch: p
 @pytest.mark.parametrize("kind", ["uniform", "policy"])
 def test_games_are_the_same_where_the_compiler_takes_over(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the middle of a job: the first chunk is played eagerly, and all that it spent is enough to compile."""
-    on = kind_of_play(6, kind)
-    expected = on.games(INDICES, Engine.eager)
-    monkeypatch.setattr(rollout, "fused", cache(rollout.fused.__wrapped__))
-    monkeypatch.setattr("mothello.othello.engine.COMPILE_SECONDS", 1e-9)
-    monkeypatch.setitem(rollout.CHUNK, "cpu", (101, 333))
+    board = kind_of_play(6, kind)
+    expected = board.games(INDICES, Engine.eager)
+    monkeypatch.setattr(random_play, "fused", cache(random_play.fused.__wrapped__))
+    monkeypatch.setattr("mothello.othello.lazy_compile.COMPILE_SECONDS", 1e-9)
+    monkeypatch.setitem(random_play.CHUNK, "cpu", (101, 333))
     with using(Engine.auto):
-        found = on.games(INDICES)
-    step = rollout.fused(on.board, "cpu", on.policy)
+        found = board.games(INDICES)
+    step = random_play.fused(board.board, "cpu", board.policy)
     assert step._games == 101
     assert torch.equal(found, expected)
     compiled_or_skip(step)
@@ -496,24 +498,24 @@ def test_games_are_the_same_where_the_compiler_takes_over(kind: str, monkeypatch
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", SIZES)
 def test_games_on_a_gpu_are_those_on_a_cpu(size: int, kind: str, engine: Engine) -> None:
-    on = kind_of_play(size, kind)
-    expected = on.games(INDICES, Engine.eager)
-    assert_pure(lambda indices: on.games(indices.cuda(), engine).cpu(), INDICES, expected, (1, 37, 256))
+    board = kind_of_play(size, kind)
+    expected = board.games(INDICES, Engine.eager)
+    assert_pure(lambda indices: board.games(indices.cuda(), engine).cpu(), INDICES, expected, (1, 37, 256))
     if engine is Engine.compiled:
-        compiled_or_skip(*plies_of(on, "cuda"))
+        compiled_or_skip(*plies_of(board, "cuda"))
 
 
-def other_games(on: Play) -> dict[str, Games]:
+def other_games(board: RandomGames) -> dict[str, Games]:
     """What is not the game of a seed and an index, each in its own way."""
 
     def by_place(indices: Tensor) -> Tensor:
-        return on.games(torch.arange(len(indices)))
+        return board.games(torch.arange(len(indices)))
 
     def by_batch(indices: Tensor) -> Tensor:
-        return on.games(indices + (len(indices) == 37))
+        return board.games(indices + (len(indices) == 37))
 
     def last_of_batch(indices: Tensor) -> Tensor:
-        found = on.games(indices)
+        found = board.games(indices)
         found[len(indices) // 8 * 8 :] = -1
         return found
 
@@ -522,11 +524,11 @@ def other_games(on: Play) -> dict[str, Games]:
 
 @pytest.mark.parametrize("how", ["by place", "by batch", "last of batch"])
 def test_games_that_depend_on_their_batch_are_found(how: str) -> None:
-    on, indices = kind_of_play(4, "uniform"), torch.arange(301)
-    expected = on.games(indices)
-    assert_pure(on.games, indices, expected, (37,))
+    board, indices = kind_of_play(4, "uniform"), torch.arange(301)
+    expected = board.games(indices)
+    assert_pure(board.games, indices, expected, (37,))
     with pytest.raises(AssertionError):
-        assert_pure(other_games(on)[how], indices, expected, (37,))
+        assert_pure(other_games(board)[how], indices, expected, (37,))
 
 
 @pytest.mark.parametrize("kind", list(KINDS)[1:])
@@ -571,7 +573,7 @@ def fit(sample: Tensor, openings: Tensor, share: Tensor, depth: int) -> float:
 @lru_cache
 def openings(size: int, depth: int) -> tuple[Tensor, Tensor]:
     """All openings of that depth by the slow engine, and their probabilities. Too early for a game to end."""
-    on = board(size)
+    board = Board.of(size)
     found: list[tuple[list[int], slow.Discs, str, float]] = [([], slow.start(size), "black", 1.0)]
     for _ in range(depth):
         deeper = []
@@ -579,7 +581,7 @@ def openings(size: int, depth: int) -> tuple[Tensor, Tensor]:
             squares = slow.legal(discs, mover, size)
             for row, column in squares:
                 after = slow.play(discs, (row, column), mover, size)
-                move = on.move_of_square[8 * row + column]
+                move = board.move_of_square[8 * row + column]
                 deeper.append(([*path, move], after, slow.next_mover(after, mover, size), share / len(squares)))
         found = deeper
     return torch.tensor([path for path, *_ in found]), torch.tensor([share for *_, share in found], dtype=torch.float64)
@@ -590,7 +592,7 @@ DEPTH = {4: 12, 6: 6, 8: 5}
 
 
 def exact(size: int) -> tuple[Tensor, Tensor]:
-    return all_games(board(4)) if size == 4 else openings(size, DEPTH[size])
+    return all_games(Board.of(4)) if size == 4 else openings(size, DEPTH[size])
 
 
 def fits(sample: Tensor, size: int) -> float:
@@ -603,7 +605,7 @@ def fits(sample: Tensor, size: int) -> float:
 
 @lru_cache(maxsize=1)
 def large_sample(size: int) -> Tensor:
-    return random_games(12, torch.arange(N_4X4 if size == 4 else N_OPENINGS), board(size), engine=Engine.compiled)
+    return random_games(12, torch.arange(N_4X4 if size == 4 else N_OPENINGS), Board.of(size), engine=Engine.compiled)
 
 
 def test_there_are_as_many_openings_as_perft_says() -> None:
@@ -638,7 +640,7 @@ def squeezed(of: Callable[..., Tensor]) -> Callable[..., Tensor]:
 @pytest.mark.parametrize("size", SIZES)
 def test_play_by_a_squeezed_generator_is_rejected(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counter, "bits", squeezed(counter.bits))
-    sample = random_games(12, torch.arange(N_4X4 if size == 4 else N_OPENINGS), board(size), engine=Engine.eager)
+    sample = random_games(12, torch.arange(N_4X4 if size == 4 else N_OPENINGS), Board.of(size), engine=Engine.eager)
     known, share = exact(size)
     for depth in range(1, DEPTH[size] + 1):  # all of them see it
         assert fit(sample, known, share, depth) < ALPHA, depth
@@ -651,7 +653,7 @@ def test_play_where_one_game_in_a_hundred_takes_the_first_move_is_rejected(size:
     sample = large_sample(size).clone()
     first = int(exact(size)[0][:, 0].min())
     some = torch.arange(0, len(sample), 100)
-    sample[some] = random_games(13, some, board(size), (first,))
+    sample[some] = random_games(13, some, Board.of(size), (first,))
     assert fits(sample, size) < ALPHA
 
 
@@ -676,11 +678,11 @@ class Draws(NamedTuple):
     among: NDArray[np.int16]
 
 
-def draws(moves: Tensor, on: Board) -> Draws:
+def draws(moves: Tensor, board: Board) -> Draws:
     ranks, amongs = [], []
     for part in moves[:, :PLIES].split(65_536):
-        legal = replay(part, on).legal[:, :-1]
-        square = torch.tensor(on.moves)[part.clamp(min=0).long()]
+        legal = replay(part, board).legal[:, :-1]
+        square = torch.tensor(board.moves)[part.clamp(min=0).long()]
         amongs.append(torch.where(part >= 0, popcount(legal), 0))
         ranks.append(popcount(legal & ((torch.ones_like(square) << square) - 1)))
     return Draws(*(torch.cat(parts).numpy().astype(np.int16) for parts in (ranks, amongs)))
@@ -726,12 +728,12 @@ N_PAIRS = 1_000_000
 
 @lru_cache(maxsize=2)
 def neighbours(size: int, seed: int) -> Tensor:
-    return random_games(seed, torch.arange(N_PAIRS), board(size), engine=Engine.compiled)[:, :PLIES].contiguous()
+    return random_games(seed, torch.arange(N_PAIRS), Board.of(size), engine=Engine.compiled)[:, :PLIES].contiguous()
 
 
 @lru_cache(maxsize=2)
 def neighbours_draws(size: int, seed: int) -> Draws:
-    return draws(neighbours(size, seed), board(size))
+    return draws(neighbours(size, seed), Board.of(size))
 
 
 @pytest.mark.slow
@@ -754,7 +756,7 @@ def test_one_neighbour_in_a_hundred_copied_is_rejected(size: int) -> None:
     for first in (0, 1):
         copied = neighbours(size, 20).clone()
         copied[first + 1 :: 200] = copied[first:-1:200]
-        assert index_dependence(draws(copied, board(size))) < ALPHA
+        assert index_dependence(draws(copied, Board.of(size))) < ALPHA
 
 
 @pytest.mark.slow
@@ -763,7 +765,7 @@ def test_one_neighbour_in_a_hundred_copied_is_rejected(size: int) -> None:
 def test_one_game_in_a_hundred_shared_by_two_seeds_is_rejected(size: int) -> None:
     shared = neighbours(size, 21).clone()
     shared[::100] = neighbours(size, 20)[::100]
-    assert dependence(neighbours_draws(size, 20), draws(shared, board(size))) < ALPHA
+    assert dependence(neighbours_draws(size, 20), draws(shared, Board.of(size))) < ALPHA
 
 
 def stuck(of: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -780,5 +782,5 @@ def stuck(of: Callable[..., Tensor]) -> Callable[..., Tensor]:
 @pytest.mark.parametrize("size", [6, 8])
 def test_play_by_a_generator_that_is_sometimes_stuck_is_rejected(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counter, "bits", stuck(counter.bits))
-    sample = random_games(20, torch.arange(N_PAIRS), board(size), engine=Engine.eager)
-    assert ply_dependence(draws(sample, board(size))) < ALPHA
+    sample = random_games(20, torch.arange(N_PAIRS), Board.of(size), engine=Engine.eager)
+    assert ply_dependence(draws(sample, Board.of(size))) < ALPHA

@@ -11,17 +11,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mothello.othello.board import SIZES, board
+from mothello.othello.board import SIZES, Board
+from mothello.othello.game_files import ENDINGS, RecordError, read_pickle, read_text, read_wthor, reader
 from mothello.othello.notation import game_text
-from mothello.othello.records import ENDINGS, RecordError, read_pickle, read_text, read_wthor, reader
-from mothello.othello.rollout import random_games
+from mothello.othello.random_play import random_games
 
-EIGHT = board(8)
+EIGHT = Board.of(8)
 RAN: list[str] = []
 
 
 def games(size: int, n: int = 20) -> list[list[int]]:
-    return [[m for m in row if m >= 0] for row in random_games(3, torch.arange(n), board(size)).tolist()]
+    return [[m for m in row if m >= 0] for row in random_games(3, torch.arange(n), Board.of(size)).tolist()]
 
 
 def wthor(
@@ -90,16 +90,16 @@ def test_files_that_are_no_wthor_are_refused(tmp_path: Path):
             list(read_wthor(path, EIGHT))
     path.write_bytes(wthor(games(8)))
     with pytest.raises(RecordError, match="8x8 board only"):
-        list(read_wthor(path, board(6)))
+        list(read_wthor(path, Board.of(6)))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_text_is_read_in_every_spelling(size: int, tmp_path: Path):
-    on, played, path = board(size), games(size), tmp_path / "a.txt"
-    texts = [game_text(moves, on) for moves in played]
+    board, played, path = Board.of(size), games(size), tmp_path / "a.txt"
+    texts = [game_text(moves, board) for moves in played]
     spelled = [(text, text.replace(" ", ""), text.upper())[i % 3] for i, text in enumerate(texts)]
     path.write_text("# a comment\n\n" + "\n".join(spelled) + "\n")
-    found = list(read_text(path, on))
+    found = list(read_text(path, board))
     assert [record.moves for record in found] == played
     assert [record.line for record in found] == list(range(3, 23))
 
@@ -116,11 +116,11 @@ def test_bad_lines_are_told_with_their_number(tmp_path: Path):
 
 @given(size=st.sampled_from(SIZES), protocol=st.integers(0, 5))
 def test_pickles_are_read(size: int, protocol: int, tmp_path_factory: pytest.TempPathFactory):
-    on, played = board(size), games(size)
-    cells = [[on.squares.index(on.moves[m]) for m in moves] for moves in played]
+    board, played = Board.of(size), games(size)
+    cells = [[board.squares.index(board.moves[m]) for m in moves] for moves in played]
     path = tmp_path_factory.mktemp("pickles") / "a.pickle"
     path.write_bytes(pickle.dumps(cells, protocol=protocol))
-    assert [record.moves for record in read_pickle(path, on)] == played
+    assert [record.moves for record in read_pickle(path, board)] == played
 
 
 def test_cells_that_are_no_moves_are_told(tmp_path: Path):

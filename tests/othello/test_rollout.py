@@ -16,12 +16,12 @@ from reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 
-from mothello.othello.bitboard import popcount
-from mothello.othello.board import SIZES, Board, board, signed
+from mothello.othello.board import SIZES, Board, signed
 from mothello.othello.counter import random_bits
 from mothello.othello.notation import game_text, parse_game, parse_move
+from mothello.othello.random_play import GENERATOR_VERSION, random_games
 from mothello.othello.replay import Position, advance, replay, squares_to_cells, squares_to_moves, start_position
-from mothello.othello.rollout import GENERATOR_VERSION, random_games
+from mothello.othello.rules import popcount
 
 ALPHA = 1e-4
 WORD = (1 << 64) - 1
@@ -31,8 +31,8 @@ OPENING = {6: "c2 b2 a2", 8: "d3 c3 b3"}
 
 
 def games(size: int, n: int, seed: int = 0, prefix: str = "") -> Tensor:
-    on = board(size)
-    return random_games(seed, torch.arange(n), on, parse_game(prefix, on))
+    board = Board.of(size)
+    return random_games(seed, torch.arange(n), board, parse_game(prefix, board))
 
 
 def bits(squares: list[slow.Square]) -> int:
@@ -43,8 +43,8 @@ def discs_bits(discs: slow.Discs, colour: str) -> int:
     return bits([square for square, disc in discs.items() if disc == colour])
 
 
-def reference_squares(moves: list[int], on: Board) -> list[slow.Square]:
-    return [divmod(on.moves[move], 8) for move in moves if move >= 0]
+def reference_squares(moves: list[int], board: Board) -> list[slow.Square]:
+    return [divmod(board.moves[move], 8) for move in moves if move >= 0]
 
 
 # The generator.
@@ -86,10 +86,10 @@ def test_random_bits_equal_the_python_integers(seed: int, indices: list[int], co
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("seed", [0, 12345678901234567890])
 def test_games_equal_the_slow_generator(size: int, seed: int) -> None:
-    on, indices = board(size), [0, 1, 7, 10**12]
-    found = random_games(seed, torch.tensor(indices), on)
+    board, indices = Board.of(size), [0, 1, 7, 10**12]
+    found = random_games(seed, torch.tensor(indices), board)
     for row, index in zip(found.tolist(), indices, strict=True):
-        assert reference_squares(row, on) == reference_game(seed, index, size)
+        assert reference_squares(row, board) == reference_game(seed, index, size)
 
 
 PINNED_BITS = [2067513393, 3553046262, 2916248150]
@@ -100,7 +100,7 @@ def test_generator_version_1_is_pinned() -> None:
     """If this fails, corpora of old runs are no longer the same games: raise GENERATOR_VERSION."""
     assert GENERATOR_VERSION == 1
     assert random_bits(1, torch.arange(3), 2).tolist() == PINNED_BITS
-    assert game_text(games(4, 1)[0].tolist(), board(4)) == PINNED_4X4
+    assert game_text(games(4, 1)[0].tolist(), Board.of(4)) == PINNED_4X4
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,15 @@ def first_games(size: int) -> Tensor:
 @settings(max_examples=12)
 @given(indices=st.lists(st.integers(0, 199), min_size=1, max_size=12), chunk=st.integers(1, 12))
 def test_a_game_depends_on_seed_and_index_alone(size: int, indices: list[int], chunk: int) -> None:
-    on, asked = board(size), torch.tensor(indices)
+    board, asked = Board.of(size), torch.tensor(indices)
     expected = first_games(size)[asked]
-    assert torch.equal(random_games(5, asked, on), expected)
-    assert torch.equal(torch.cat([random_games(5, part, on) for part in asked.split(chunk)]), expected)
+    assert torch.equal(random_games(5, asked, board), expected)
+    assert torch.equal(torch.cat([random_games(5, part, board) for part in asked.split(chunk)]), expected)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_no_indices_give_no_games(size: int) -> None:
-    assert games(size, 0).shape == (0, board(size).n_moves)
+    assert games(size, 0).shape == (0, Board.of(size).n_moves)
 
 
 def test_seed_and_index_matter_and_the_global_generator_is_untouched() -> None:
@@ -149,11 +149,11 @@ def test_seed_and_index_matter_and_the_global_generator_is_untouched() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_layout_of_a_game(size: int) -> None:
-    moves, on = games(size, 500), board(size)
+    moves, board = games(size, 500), Board.of(size)
     assert moves.dtype == torch.int8
-    assert moves.shape == (500, on.n_moves)
+    assert moves.shape == (500, board.n_moves)
     assert moves.min() >= -1
-    assert moves.max() == on.n_moves - 1
+    assert moves.max() == board.n_moves - 1
     ended = moves < 0
     assert (ended[:, 1:] >= ended[:, :-1]).all()
     assert all(len(set(row)) == len(row) for row in ([m for m in r if m >= 0] for r in moves.tolist()))
@@ -164,21 +164,21 @@ def test_the_layout_of_a_game(size: int) -> None:
 
 def every_4x4_game() -> tuple[Tensor, Tensor]:
     """All complete 4x4 games [game, ply] and their probabilities under uniform play."""
-    on = board(4)
-    position, share = start_position(on, 1), torch.ones(1, dtype=torch.float64)
-    history = torch.full((1, on.n_moves), -1)
+    board = Board.of(4)
+    position, share = start_position(board, 1), torch.ones(1, dtype=torch.float64)
+    history = torch.full((1, board.n_moves), -1)
     complete, shares = [], []
-    for ply in range(on.n_moves + 1):
+    for ply in range(board.n_moves + 1):
         ended = position.legal == 0
         complete.append(history[ended])
         shares.append(share[ended])
-        parent, move = squares_to_moves(position.legal, on).nonzero(as_tuple=True)
-        square = torch.tensor(on.moves)[move]
+        parent, move = squares_to_moves(position.legal, board).nonzero(as_tuple=True)
+        square = torch.tensor(board.moves)[move]
         share = share[parent] / popcount(position.legal)[parent]
         history = history[parent].clone()
-        if ply < on.n_moves:
+        if ply < board.n_moves:
             history[:, ply] = move
-        position = advance(Position(*(f[parent] for f in position)), torch.ones_like(square) << square, on)
+        position = advance(Position(*(f[parent] for f in position)), torch.ones_like(square) << square, board)
     return torch.cat(complete), torch.cat(shares)
 
 
@@ -214,7 +214,7 @@ def test_exact_4x4_probabilities(exact: tuple[Tensor, Tensor]) -> None:
     assert len(complete) == len(complete.unique(dim=0)) == 60060
     assert float(shares.sum()) == pytest.approx(1.0, abs=1e-12)
     for row in range(0, 60060, 6001):
-        path = slow.replay(reference_squares(complete[row].tolist(), board(4)), 4)
+        path = slow.replay(reference_squares(complete[row].tolist(), Board.of(4)), 4)
         assert not path[-1].legal
         assert float(shares[row]) == pytest.approx(1 / np.prod([len(state.legal) for state in path[:-1]]))
 
@@ -251,7 +251,7 @@ def test_a_sample_with_repeated_games_fails(exact: tuple[Tensor, Tensor], sample
 @pytest.mark.parametrize("prefix", ["b1", "b1 a1", "b1 c1 d1"])
 def test_a_prefix_gives_the_distribution_of_filtered_games(exact: tuple[Tensor, Tensor], prefix: str) -> None:
     complete, shares = exact
-    moves = torch.tensor(parse_game(prefix, board(4)))
+    moves = torch.tensor(parse_game(prefix, Board.of(4)))
     kept = torch.where((complete[:, : len(moves)] == moves).all(1), shares, 0.0)
     sample = games(4, 50_000, seed=2, prefix=prefix)
     assert (sample[:, : len(moves)] == moves).all()
@@ -261,9 +261,9 @@ def test_a_prefix_gives_the_distribution_of_filtered_games(exact: tuple[Tensor, 
 
 @pytest.mark.parametrize("size", [6, 8])
 def test_every_rank_among_the_legal_moves_is_equally_likely(size: int) -> None:
-    on, moves = board(size), games(size, 4000, seed=1)
-    legal = replay(moves, on).legal[:, :-1]
-    played = torch.tensor(on.moves)[moves.clamp(min=0).long()]
+    board, moves = Board.of(size), games(size, 4000, seed=1)
+    legal = replay(moves, board).legal[:, :-1]
+    played = torch.tensor(board.moves)[moves.clamp(min=0).long()]
     rank = popcount(legal & ((torch.ones_like(played) << played) - 1))
     count = popcount(legal)
     assert not rank[count == 1].any()
@@ -277,7 +277,7 @@ def test_every_rank_among_the_legal_moves_is_equally_likely(size: int) -> None:
 )
 def test_means_of_random_play(size: int, length: float, passes: tuple[float, float], branching: float) -> None:
     """The 8x8 mean is that of a million games: one in 2,000 ends in a wipe-out, which small samples miss."""
-    played = replay(games(size, 6000, seed=3), board(size))
+    played = replay(games(size, 6000, seed=3), Board.of(size))
     scored = torch.arange(played.legal.shape[1]) < played.lengths[:, None]
     same = played.black_to_move[:, 1:] == played.black_to_move[:, :-1]
     a_pass = (same & scored[:, 1:]).any(1).double().mean()
@@ -288,7 +288,7 @@ def test_means_of_random_play(size: int, length: float, passes: tuple[float, flo
 
 @pytest.mark.parametrize("size", [6, 8])
 def test_one_random_game_in_48_opens_with_the_published_prefix(size: int) -> None:
-    prefix, n = torch.tensor(parse_game(OPENING[size], board(size))), 20_000
+    prefix, n = torch.tensor(parse_game(OPENING[size], Board.of(size))), 20_000
     hits = int((games(size, n, seed=4)[:, :3] == prefix).all(1).sum())
     assert abs(hits - n / 48) < 4 * (n / 48) ** 0.5
 
@@ -298,17 +298,17 @@ def test_one_random_game_in_48_opens_with_the_published_prefix(size: int) -> Non
 
 @pytest.mark.parametrize("size", [6, 8])
 def test_prefixed_games_start_with_the_prefix_and_are_legal(size: int) -> None:
-    moves, on = games(size, 200, prefix=OPENING[size]), board(size)
-    assert game_text(moves[7, :3].tolist(), on) == OPENING[size]
+    moves, board = games(size, 200, prefix=OPENING[size]), Board.of(size)
+    assert game_text(moves[7, :3].tolist(), board) == OPENING[size]
     assert (moves[:, :3] == moves[0, :3]).all()
-    assert (replay(moves, on).illegal_at == -1).all()
+    assert (replay(moves, board).illegal_at == -1).all()
     assert len(moves.unique(dim=0)) == 200
 
 
 def test_the_own_opening_of_a_game_as_prefix_changes_nothing() -> None:
     game = games(8, 3)[2]
     for length in (0, 5, 60):
-        again = random_games(0, torch.tensor([2]), board(8), game[:length].tolist())
+        again = random_games(0, torch.tensor([2]), Board.of(8), game[:length].tolist())
         assert torch.equal(again[0], game)
 
 
@@ -322,10 +322,10 @@ def test_an_illegal_prefix_is_refused(size: int, prefix: str, ply: int) -> None:
 
 
 def test_a_prefix_may_not_go_on_after_the_end() -> None:
-    on = board(8)
+    board = Board.of(8)
     with pytest.raises(ValueError, match="move 10 is not legal"):
         games(8, 2, prefix=WIPE_OUT + " a1")
-    assert random_games(0, torch.arange(2), on, parse_game(WIPE_OUT, on))[:, 9:].eq(-1).all()
+    assert random_games(0, torch.arange(2), board, parse_game(WIPE_OUT, board))[:, 9:].eq(-1).all()
 
 
 # Replay.
@@ -337,9 +337,9 @@ def shift_to_a1(text: str) -> str:
 
 
 def test_the_perfect_6x6_game() -> None:
-    on = board(6)
-    moves = parse_game(shift_to_a1(PERFECT_6X6), on)
-    played = replay(torch.tensor([moves]), on)
+    board = Board.of(6)
+    moves = parse_game(shift_to_a1(PERFECT_6X6), board)
+    played = replay(torch.tensor([moves]), board)
     assert played.illegal_at.item() == -1
     assert played.lengths.item() == 32
     assert popcount(played.black[0, -1]).item() == 16
@@ -350,18 +350,18 @@ def test_the_perfect_6x6_game() -> None:
     ply, black = passes[0]
     assert not black  # white moves twice, so black passed, before the 31st move
     assert ply == 30
-    assert slow.score(slow.replay(reference_squares(moves, on), 6)[-1].discs) == (16, 20)
+    assert slow.score(slow.replay(reference_squares(moves, board), 6)[-1].discs) == (16, 20)
 
 
 def test_the_perfect_6x6_game_is_broken_without_its_fifth_move() -> None:
-    on = board(6)
-    moves = parse_game(shift_to_a1(PERFECT_6X6), on)
-    assert replay(torch.tensor([moves[:4] + moves[5:]]), on).illegal_at.item() >= 4
+    board = Board.of(6)
+    moves = parse_game(shift_to_a1(PERFECT_6X6), board)
+    assert replay(torch.tensor([moves[:4] + moves[5:]]), board).illegal_at.item() >= 4
 
 
 def test_the_shortest_8x8_wipe_out() -> None:
-    on = board(8)
-    played = replay(torch.tensor([parse_game(WIPE_OUT, on)]), on)
+    board = Board.of(8)
+    played = replay(torch.tensor([parse_game(WIPE_OUT, board)]), board)
     assert played.illegal_at.item() == -1
     assert played.lengths.item() == 9
     assert popcount(played.black[0, -1]).item() == 13
@@ -372,16 +372,16 @@ def test_the_shortest_8x8_wipe_out() -> None:
 
 @pytest.mark.parametrize(("size", "n"), [(4, 60), (6, 25), (8, 15)])
 def test_replay_agrees_with_the_reference_at_every_ply(size: int, n: int) -> None:
-    on, moves = board(size), games(size, n, seed=9)
-    played = replay(moves, on)
-    assert played.black.shape == (n, on.n_moves + 1)
+    board, moves = Board.of(size), games(size, n, seed=9)
+    played = replay(moves, board)
+    assert played.black.shape == (n, board.n_moves + 1)
     for row in range(n):
-        path = slow.replay(reference_squares(moves[row].tolist(), on), size)
+        path = slow.replay(reference_squares(moves[row].tolist(), board), size)
         end = len(path) - 1
         assert not path[-1].legal
         assert played.lengths[row] == end
         assert played.illegal_at[row] == -1
-        path += path[-1:] * (on.n_moves - end)  # a finished game stands still
+        path += path[-1:] * (board.n_moves - end)  # a finished game stands still
         assert played.black[row].tolist() == [discs_bits(s.discs, "black") for s in path]
         assert played.white[row].tolist() == [discs_bits(s.discs, "white") for s in path]
         assert played.legal[row].tolist() == [bits(s.legal) for s in path]
@@ -392,33 +392,33 @@ def test_replay_agrees_with_the_reference_at_every_ply(size: int, n: int) -> Non
 def test_replay_takes_any_integers_and_leaves_them_alone(dtype: torch.dtype) -> None:
     moves = games(6, 20).to(dtype)
     before = moves.clone()
-    assert (replay(moves, board(6)).illegal_at == -1).all()
+    assert (replay(moves, Board.of(6)).illegal_at == -1).all()
     assert torch.equal(moves, before)
 
 
 def test_no_plies_leave_the_start_position() -> None:
-    played = replay(torch.empty((3, 0), dtype=torch.int64), board(8))
-    assert played.black.tolist() == [[board(8).start[0]]] * 3
+    played = replay(torch.empty((3, 0), dtype=torch.int64), Board.of(8))
+    assert played.black.tolist() == [[Board.of(8).start[0]]] * 3
     assert played.illegal_at.tolist() == [-1] * 3
 
 
 def test_unfinished_games_are_legal() -> None:
     moves = games(8, 50)
-    part = replay(moves[:, :20], board(8))
+    part = replay(moves[:, :20], Board.of(8))
     assert (part.illegal_at == -1).all()
     assert (part.lengths == 20).all()
-    full = replay(moves, board(8))
+    full = replay(moves, Board.of(8))
     assert all(torch.equal(p, f[:, :21]) for p, f in zip(part[:4], full[:4], strict=True))
 
 
 # Strictness: the first broken rule, at its ply; nothing moves from there on.
 
 
-def assert_broken(broken: Tensor, on: Board, ply: int) -> None:
+def assert_broken(broken: Tensor, board: Board, ply: int) -> None:
     """Every game [game, ply] is legal before that ply, is reported there, and stands still from there on."""
     start_of_game = broken.clone()
     start_of_game[:, ply:] = -1
-    clean, found = replay(start_of_game, on), replay(broken, on)
+    clean, found = replay(start_of_game, board), replay(broken, board)
     assert (clean.illegal_at == -1).all()
     assert (found.illegal_at == ply).all()
     assert (found.lengths == ply).all()
@@ -430,15 +430,15 @@ def assert_broken(broken: Tensor, on: Board, ply: int) -> None:
 @pytest.mark.parametrize("ply", [0, 1, 3, 5])
 def test_a_move_of_the_wrong_colour_is_reported(size: int, ply: int) -> None:
     """A move that only the side not on turn could play: the published code accepts it."""
-    on, broken = board(size), []
+    board, broken = Board.of(size), []
     for game in games(size, 20, seed=6):
-        state = slow.replay(reference_squares(game[:ply].tolist(), on), size)[-1]
+        state = slow.replay(reference_squares(game[:ply].tolist(), board), size)[-1]
         only_theirs = set(slow.legal(state.discs, slow.OTHER[state.mover], size)) - set(state.legal)
         for row, column in sorted(only_theirs):
             broken.append(game.clone())
-            broken[-1][ply] = on.move_of_square[8 * row + column]
+            broken[-1][ply] = board.move_of_square[8 * row + column]
     assert len(broken) >= 10
-    assert_broken(torch.stack(broken), on, ply)
+    assert_broken(torch.stack(broken), board, ply)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -446,41 +446,41 @@ def test_a_move_of_the_wrong_colour_is_reported(size: int, ply: int) -> None:
 def test_an_occupied_square_is_reported(size: int, ply: int, earlier: int) -> None:
     broken = games(size, 20, seed=7)
     broken[:, ply] = broken[:, earlier]
-    assert_broken(broken, board(size), ply)
+    assert_broken(broken, Board.of(size), ply)
 
 
 @pytest.mark.parametrize("move", ["e3", "a1"])
 def test_an_illegal_first_move_is_reported(move: str) -> None:
     broken = games(8, 5)
-    broken[:, 0] = parse_move(move, board(8))
-    assert_broken(broken, board(8), 0)
+    broken[:, 0] = parse_move(move, Board.of(8))
+    assert_broken(broken, Board.of(8), 0)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("beyond", [0, 3, 1000])
 def test_an_index_that_is_no_move_is_reported(size: int, beyond: int) -> None:
     broken = games(size, 5).long()
-    broken[:, 2] = board(size).n_moves + beyond
-    assert_broken(broken, board(size), 2)
+    broken[:, 2] = Board.of(size).n_moves + beyond
+    assert_broken(broken, Board.of(size), 2)
 
 
 @pytest.mark.parametrize("extra", ["a1", "e6"])
 def test_a_move_after_the_end_is_reported(extra: str) -> None:
     broken = torch.full((1, 60), -1)
-    broken[0, :10] = torch.tensor(parse_game(f"{WIPE_OUT} {extra}", board(8)))
-    assert_broken(broken, board(8), 9)
+    broken[0, :10] = torch.tensor(parse_game(f"{WIPE_OUT} {extra}", Board.of(8)))
+    assert_broken(broken, Board.of(8), 9)
 
 
 @pytest.mark.parametrize("gap", [0, 1, 4])
 @pytest.mark.parametrize("back", [1, 3])
 def test_a_move_after_a_gap_is_reported(gap: int, back: int) -> None:
     """A negative entry ends the game: the ply of the first move behind it breaks the rule."""
-    on, game = board(8), games(8, 1)[0]
+    board, game = Board.of(8), games(8, 1)[0]
     broken = torch.full_like(game, -1)
     broken[:gap] = game[:gap]
     broken[gap + back] = game[gap]  # legal where the game stopped, but too late
     broken[gap + back + 2] = game[gap + 1]
-    played = replay(broken.view(1, -1), on)
+    played = replay(broken.view(1, -1), board)
     assert played.illegal_at.item() == gap + back
     assert played.lengths.item() == gap
     assert (played.black[0, gap:] == played.black[0, gap]).all()
@@ -490,14 +490,14 @@ def test_the_first_of_two_broken_rules_is_reported() -> None:
     broken = games(8, 5)
     broken[:, 3] = broken[:, 0]
     broken[:, 6] = -1
-    assert_broken(broken, board(8), 3)
+    assert_broken(broken, Board.of(8), 3)
 
 
 def test_one_broken_game_leaves_the_others_alone() -> None:
-    on, moves = board(6), games(6, 30)
+    board, moves = Board.of(6), games(6, 30)
     broken = moves.clone()
     broken[11, 5] = broken[11, 2]
-    clean, dirty = replay(moves, on), replay(broken, on)
+    clean, dirty = replay(moves, board), replay(broken, board)
     others = torch.arange(30) != 11
     assert all(torch.equal(a[others], b[others]) for a, b in zip(clean, dirty, strict=True))
     assert dirty.illegal_at[11] == 5
@@ -508,18 +508,18 @@ def test_one_broken_game_leaves_the_others_alone() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_masks_over_moves_and_cells_list_the_squares(size: int) -> None:
-    on = board(size)
-    played = replay(games(size, 5), on)
+    board = Board.of(size)
+    played = replay(games(size, 5), board)
     for bitboard in (played.black[0], played.legal[0]):
-        cells, moves = squares_to_cells(bitboard, on), squares_to_moves(bitboard, on)
+        cells, moves = squares_to_cells(bitboard, board), squares_to_moves(bitboard, board)
         for state, word in enumerate(bitboard.tolist()):
-            assert cells[state].tolist() == [bool(word >> square & 1) for square in on.squares]
-            assert moves[state].tolist() == [bool(word >> square & 1) for square in on.moves]
+            assert cells[state].tolist() == [bool(word >> square & 1) for square in board.squares]
+            assert moves[state].tolist() == [bool(word >> square & 1) for square in board.moves]
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_first_moves_share_the_start(size: int) -> None:
     first = Counter(games(size, 4000)[:, 0].tolist())
     squares = slow.legal(slow.start(size), "black", size)
-    assert sorted(first) == sorted(board(size).move_of_square[8 * r + c] for r, c in squares)
+    assert sorted(first) == sorted(Board.of(size).move_of_square[8 * r + c] for r, c in squares)
     assert chisquare(list(first.values())).pvalue > ALPHA

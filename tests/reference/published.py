@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from mothello.languages.family import Family
+from mothello.languages.language_set import LanguageSet
 from reference.published_model import PAD, CausalSelfAttention, PublishedConfig, PublishedGPT, load_from
 
 __all__ = [
@@ -28,9 +28,9 @@ Words = dict[int, list[int]]
 """A language: move index -> token ids."""
 
 
-def words_of(family: Family) -> list[Words]:
+def words_of(language_set: LanguageSet) -> list[Words]:
     """Every language of a family as a dict."""
-    return [{move: list(word) for move, word in enumerate(language.words)} for language in family.languages]
+    return [{move: list(word) for move, word in enumerate(language.words)} for language in language_set.languages]
 
 
 def encode(game: Sequence[int], words: Words) -> list[int]:
@@ -67,11 +67,13 @@ class GameDataset(Dataset[tuple[Tensor, Tensor]]):
 
 def learning_rate(step: int, steps: int, config: PublishedConfig) -> float:
     """Linear warm-up over the first steps, then a cosine that ends at a share of the peak."""
-    warmup = max(1, round(config.warmup * steps))
+    warmup = max(1, round(config.warmup_fraction * steps))
     if step < warmup:
         return config.lr * (step + 1) / warmup
     progress = (step - warmup) / max(1, steps - 1 - warmup)
-    return config.lr * (config.final_lr + (1 - config.final_lr) * 0.5 * (1.0 + math.cos(math.pi * progress)))
+    return config.lr * (
+        config.final_lr_fraction + (1 - config.final_lr_fraction) * 0.5 * (1.0 + math.cos(math.pi * progress))
+    )
 
 
 class Record(NamedTuple):
@@ -147,7 +149,7 @@ def train_steps(
         model.zero_grad()
         loss.backward()
         times.append(perf_counter())
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
         optimizer.step()
         times.append(perf_counter())
         records.append(Record(value, tokens, *(end - start for start, end in itertools.pairwise(times))))

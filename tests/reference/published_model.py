@@ -30,10 +30,10 @@ class PublishedConfig:
     lr: float = 5e-4
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.1
-    clip: float = 1.0
-    warmup: float = 0.01
+    max_grad_norm: float = 1.0
+    warmup_fraction: float = 0.01
     """Share of the steps."""
-    final_lr: float = 0.1
+    final_lr_fraction: float = 0.1
     """Share of the peak."""
     seed: int = 0
     """Order, languages, dropout, and the weights of a model that is not given."""

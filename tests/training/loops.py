@@ -8,10 +8,10 @@ import torch
 from mothello.data.batch import Batch
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
-from mothello.languages.family import FamilyConfig, build_family
+from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.causal_lm import causal_lm
-from mothello.othello.board import board
+from mothello.othello.board import Board
 from mothello.stages.stage import build_model
 from mothello.training.device import Precision
 from mothello.training.loop import Plan
@@ -19,10 +19,10 @@ from mothello.training.optimizer import OptimizerConfig, OptimizerName
 
 
 def small_model(dropout: float = 0.1, share: tuple[int, int] = (0, 1)) -> tuple[GPT, Stream]:
-    family = build_family(FamilyConfig(kinds=["atomic", "split"]), board(4))
+    language_set = build_languages(LanguagesConfig(kinds=["atomic", "split"]), Board.of(4))
     config = ModelConfig(n_layer=2, n_head=2, d_model=16, dropout=dropout)
-    model = build_model(config, family).initialize(0)
-    return model, Stream(corpus(board(4), 0, Split.train, 200), family, 16, seed=0, share=share)
+    model = build_model(config, language_set).initialize(0)
+    return model, Stream(corpus(Board.of(4), 0, Split.train, 200), language_set, 16, seed=0, share=share)
 
 
 def plan(folder: Path, steps: int = 12, name: str = "muon", **more: object) -> Plan:

@@ -22,7 +22,7 @@ from mothello.rundir import RunDir
 from mothello.training import checkpoint
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["mothello.commands.train", "torch._dynamo"])
+_CONTEXT.set_forkserver_preload(["mothello.cli.train", "torch._dynamo"])
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PATIENCE = 240.0
 """Seconds after which something hangs; no test is about time."""
@@ -83,7 +83,7 @@ def script(name: str, folder: Path, *arguments: str, hook: Callable[[], object] 
     sys.argv = [f"scripts/{name}.py", *arguments]
     if hook:
         hook()
-    import_module(f"mothello.commands.{name}").main()
+    import_module(f"mothello.cli.{name}").main()
 
 
 def train(folder: Path, *arguments: str, hook: Callable[[], object] | None = None, **env: str) -> Child:

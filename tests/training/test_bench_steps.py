@@ -7,10 +7,10 @@ import pytest
 import yaml
 from house.commands import run
 
-from mothello.commands.timing import steps as bench_steps
-from mothello.commands.timing import train as bench_train
-from mothello.commands.timing.steps import SHAPES, Shape, Way
-from mothello.config.typed import typed
+from mothello.cli.timing import steps as bench_steps
+from mothello.cli.timing import train as bench_train
+from mothello.cli.timing.steps import SHAPES, Shape, Way
+from mothello.config import typed
 from mothello.model.transformer import ModelConfig
 from mothello.training.optimizer import OptimizerConfig
 

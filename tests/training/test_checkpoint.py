@@ -18,8 +18,8 @@ import torch
 from house.commands import TINY, run
 from training.loops import EVERY_STEP, Killed, before, kill, plan, same, small_model
 
-from mothello.commands.loading import load_run
 from mothello.rundir import RunDir
+from mothello.stages.load import load_run
 from mothello.training import checkpoint
 from mothello.training.loop import train
 

@@ -9,22 +9,22 @@ import torch
 from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils.flop_counter import FlopCounterMode
 
-from mothello.commands.cost.table import minutes, short, size
-from mothello.commands.cost.training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
-from mothello.commands.loading import family_of, games_of
-from mothello.commands.study_plan import composed
-from mothello.config import TrainConfig
+from mothello.cli.cost.table import minutes, short, size
+from mothello.cli.cost.training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
+from mothello.cli.study_plan import composed
 from mothello.data.batch import IGNORE, Batch, make_batch
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
-from mothello.languages.family import FamilyConfig, Output, build_family
+from mothello.languages.language_set import LanguagesConfig, OutputVocabulary, build_languages
 from mothello.model.transformer import GPT, Activation, ModelConfig, Norm
 from mothello.objectives.causal_lm import causal_lm
-from mothello.othello.board import board
+from mothello.othello.board import Board
+from mothello.stages.load import games_of, language_set_of
+from mothello.stages.pretrain import TrainConfig
 from mothello.stages.stage import build_model
 from mothello.training import checkpoint
-from mothello.training.cost import activation_bytes, flops_per_token, memory, parameters, tokens_per_game
+from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, tokens_per_game
 from mothello.training.device import Compile, Precision, autocast
 from mothello.training.optimizer import OptimizerConfig, OptimizerName, build_optimizer
 from mothello.training.rate import Pace, Rate, Step, measure, pace
@@ -37,9 +37,9 @@ SHAPES = {
 
 
 def made(name: str, kinds: str = "split", games: int = 8) -> tuple[GPT, Stream]:
-    family = build_family(FamilyConfig(kinds=["atomic", kinds]), board(6))
-    model = build_model(SHAPES[name], family).initialize(0)
-    return model, Stream(corpus(board(6), 0, Split.train, 500), family, games, seed=0)
+    language_set = build_languages(LanguagesConfig(kinds=["atomic", kinds]), Board.of(6))
+    model = build_model(SHAPES[name], language_set).initialize(0)
+    return model, Stream(corpus(Board.of(6), 0, Split.train, 500), language_set, games, seed=0)
 
 
 def counted(model: GPT, batch: Batch, backward: bool) -> int:
@@ -54,13 +54,13 @@ def counted(model: GPT, batch: Batch, backward: bool) -> int:
 @pytest.mark.parametrize("name", SHAPES)
 def test_parameters_by_hand(name: str) -> None:
     model, stream = made(name)
-    c, vocabulary = model.config, stream.family.vocabulary_size
+    c, vocabulary = model.config, stream.language_set.vocabulary_size
     vectors = (9 + 4 if name != "modern" else 2) * c.d_model  # biases and norms of a block
     blocks = c.n_layer * (12 * c.d_model**2 + vectors) + (2 if name != "modern" else 1) * c.d_model
     found = parameters(model)
     assert found.without_embeddings == blocks + vocabulary * c.d_model  # the head is a product, tied or not
     assert found.products == 12 * c.n_layer * c.d_model**2 + vocabulary * c.d_model
-    tables = stream.family.max_tokens + (0 if name == "tied" else vocabulary)
+    tables = stream.language_set.max_tokens + (0 if name == "tied" else vocabulary)
     assert found.total == found.without_embeddings + tables * c.d_model == model.n_parameters
 
 
@@ -78,21 +78,23 @@ def test_flops_are_what_torch_counts(name: str) -> None:
 def test_flops_need_no_weights() -> None:
     model, stream = made("gpt2")
     with torch.device("meta"):
-        empty = build_model(SHAPES["gpt2"], stream.family)
+        empty = build_model(SHAPES["gpt2"], stream.language_set)
     assert flops_per_token(empty, 40) == flops_per_token(model, 40)
     assert parameters(empty) == parameters(model)
 
 
-@pytest.mark.parametrize("output", Output)
-def test_tokens_are_those_of_the_words(output: Output) -> None:
-    family = build_family(FamilyConfig(kinds=["atomic", "split", "compositional"], output=output), board(6))
-    moves = corpus(board(6), 0, Split.train, 50).moves(torch.arange(50))
-    for index, language in enumerate(family.languages):
+@pytest.mark.parametrize("output", OutputVocabulary)
+def test_tokens_are_those_of_the_words(output: OutputVocabulary) -> None:
+    language_set = build_languages(
+        LanguagesConfig(kinds=["atomic", "split", "compositional"], output=output), Board.of(6)
+    )
+    moves = corpus(Board.of(6), 0, Split.train, 50).moves(torch.arange(50))
+    for index, language in enumerate(language_set.languages):
         games = [[move for move in game if move >= 0] for game in moves.tolist()]
         words = sum(len(language.words[move]) for game in games for move in game)
-        found = tokens_per_game(make_batch(moves, torch.full((50,), index), family))
+        found = tokens_per_game(make_batch(moves, torch.full((50,), index), language_set))
         assert found.read == words / 50
-        followed = words - 50 if output is Output.own else sum(map(len, games)) - 50
+        followed = words - 50 if output is OutputVocabulary.own else sum(map(len, games)) - 50
         assert found.scored == followed / 50
         assert found.computed == language.max_tokens
 
@@ -201,9 +203,9 @@ def test_measuring_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def job(*more: str) -> Training:
     tiny = ["+experiment=naive", "model=tiny", "board=4x4", "device=cpu", "device.threads=1", "data.batch_size=32"]
     config = composed("train", TrainConfig, [*tiny, "evaluation.games=8", "evaluation.times=2", *more])
-    family = family_of(config)
-    games = games_of(config.data, family, Split.train, config.data.games)
-    return pretraining(config, family, games, torch.device("cpu"))
+    language_set = language_set_of(config)
+    games = games_of(config.data, language_set, Split.train, config.data.games)
+    return pretraining(config, language_set, games, torch.device("cpu"))
 
 
 def test_minutes_are_tokens_over_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,17 +220,17 @@ def test_minutes_are_tokens_over_the_rate(monkeypatch: pytest.MonkeyPatch) -> No
     assert f"{short(per_second)} tokens/s" in costs.rows["rate"]
     assert costs.rows["games"] == "192,000 in 6,000 steps of 32"
     assert minutes(costs.seconds) in costs.table(folder="x").splitlines()[-2]
-    monkeypatch.setattr("mothello.commands.cost.training.has_compiler", lambda _: True)
+    monkeypatch.setattr("mothello.cli.cost.training.has_compiler", lambda _: True)
     compiled = replace(work, device=replace(work.device, compile=Compile.always))
     assert priced(compiled, tokens, held, rate, 2.0, 3.0).seconds == costs.seconds + 7.0
-    monkeypatch.setattr("mothello.commands.cost.training.worth_compiling", lambda *_: True)
+    monkeypatch.setattr("mothello.cli.cost.training.worth_compiling", lambda *_: True)
     undecided = priced(work, tokens, held, rate, 2.0, 3.0)  # compile=auto: too long to try
     assert undecided.seconds == costs.seconds
     assert "eager; the run will compile" in undecided.rows["rate"]
 
 
 def test_mean_tokens_are_those_that_the_stream_gives() -> None:
-    work = job("data.games=64000", "languages=atomic_split", "data.draw.shares=[1,3]")
+    work = job("data.games=64000", "languages=atomic_split", "data.language_sampling.shares=[1,3]")
     batches = [work.stream.batch(step) for step in range(200)]
     found = mean_tokens(work)
     assert found.read == pytest.approx(sum(int((b.tokens > 0).sum()) for b in batches) / 6400, rel=0.03)

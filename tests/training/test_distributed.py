@@ -23,13 +23,13 @@ from training.loops import before, plan, small_model
 from training.processes import Command, group, script, until
 
 from mothello.data.batch import Batch
-from mothello.data.pairing import LanguageDraw, Pairing
+from mothello.data.language_sampling import LanguageSampling, Pairing
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
-from mothello.languages.family import FamilyConfig, build_family
+from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.model.transformer import GPT
 from mothello.objectives.causal_lm import causal_lm
-from mothello.othello.board import board
+from mothello.othello.board import Board
 from mothello.rundir import RunDir
 from mothello.training import checkpoint
 from mothello.training.distributed import World, join
@@ -44,11 +44,11 @@ TOLERANCE = {"adamw": 1e-5, "muon": 1e-3}
 @pytest.mark.parametrize("size", [2, 3, 6])
 @pytest.mark.parametrize("pairing", [Pairing.drawn, Pairing.disjoint])
 def test_processes_share_the_games_of_one(size: int, pairing: Pairing) -> None:
-    family = build_family(FamilyConfig(kinds=["atomic*2", "split"]), board(4))
-    how = LanguageDraw(pairing=pairing)
-    games = corpus(board(4), 0, Split.train, 100)
-    whole = Stream(games, family, 12, seed=3, how=how)
-    parts = [Stream(games, family, 12, seed=3, how=how, share=(rank, size)) for rank in range(size)]
+    language_set = build_languages(LanguagesConfig(kinds=["atomic*2", "split"]), Board.of(4))
+    how = LanguageSampling(pairing=pairing)
+    games = corpus(Board.of(4), 0, Split.train, 100)
+    whole = Stream(games, language_set, 12, seed=3, how=how)
+    parts = [Stream(games, language_set, 12, seed=3, how=how, share=(rank, size)) for rank in range(size)]
     for step in (0, 1, 7, 8, 9, 23):  # within an epoch, across its end, out of order of what is played at once
         for rank, part in enumerate(parts):
             for ours, theirs in zip(part.batch(step), whole.batch(step), strict=True):
@@ -144,8 +144,10 @@ def test_other_data_would_be_seen(tmp_path: Path, seen: dict[str, Any]) -> None:
     for name, tolerance in TOLERANCE.items():
         model, stream = small_model(0.0, share=(0, 2))
         losses: dict[int, float] = {}
-        alone = plan(tmp_path / name, STEPS, name, log=lambda s, v, losses=losses: losses.update({s: v["train/loss"]}))
-        train(model, stream.batch, alone)
+        require_single_process = plan(
+            tmp_path / name, STEPS, name, log=lambda s, v, losses=losses: losses.update({s: v["train/loss"]})
+        )
+        train(model, stream.batch, require_single_process)
         assert distance(losses, seen["curves"][f"{name}, one"]["losses"]) > 10 * tolerance
 
 
@@ -166,7 +168,7 @@ def test_processes_that_see_other_checkpoints_are_refused(tmp_path: Path) -> Non
     """Machines that share no folder."""
 
     class Elsewhere(World):
-        def told(self, value: Any) -> Any:
+        def broadcast(self, value: Any) -> Any:
             return 5
 
     model, stream = small_model()

@@ -8,8 +8,8 @@ import pytest
 import torch
 from training.loops import small_model
 
-from mothello.commands.running import running, settle
 from mothello.rundir import RunDir
+from mothello.stages.running import resolve_execution, running
 from mothello.training import checkpoint
 from mothello.training.device import Compile, DeviceConfig, deterministic
 from mothello.training.distributed import World
@@ -20,7 +20,7 @@ MUCH, LITTLE = 10**12, 10
 
 @pytest.fixture(autouse=True)
 def _compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("mothello.commands.running.has_compiler", lambda _: True)
+    monkeypatch.setattr("mothello.stages.running.has_compiler", lambda _: True)
     monkeypatch.setattr("mothello.training.device.has_compiler", lambda _: True)
     yield
     torch.set_num_threads(1)
@@ -30,7 +30,7 @@ def decide(folder: RunDir, tokens: int, world: World | None = None, **config: ob
     """Settle how a run is computed, as the commands do, with everything logged in log.txt."""
     world = world or World()
     with running(folder, world):
-        return settle(folder, DeviceConfig(**config), CPU, small_model()[0], tokens, world)  # type: ignore[arg-type]
+        return resolve_execution(folder, DeviceConfig(**config), CPU, small_model()[0], tokens, world)  # type: ignore[arg-type]
 
 
 def begun(folder: Path, **changed: object) -> RunDir:
@@ -102,7 +102,7 @@ def test_a_change_is_told(
 
 def test_a_compiler_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = begun(tmp_path, compiled=True)
-    monkeypatch.setattr("mothello.commands.running.has_compiler", lambda _: False)
+    monkeypatch.setattr("mothello.stages.running.has_compiler", lambda _: False)
     assert not decide(folder, LITTLE)
     assert "no C++ compiler was found" in log(folder)
     assert "begun with compiled=True, goes on with False" in log(folder)

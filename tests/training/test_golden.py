@@ -17,15 +17,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from mothello.commands.loading import family_of, games_of, model_of
-from mothello.commands.train import train
-from mothello.config import TrainConfig, identity, plain, typed
+from mothello.cli.train import train
+from mothello.config import plain, typed
 from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import objective
 from mothello.rundir import RunDir
 from mothello.stages.finetune import finetune
+from mothello.stages.folders import identity
+from mothello.stages.load import games_of, language_set_of, model_of
+from mothello.stages.pretrain import TrainConfig
 from mothello.training.loop import Plan
 
 FOLDER = Path(__file__).parents[1] / "golden"
@@ -44,16 +46,16 @@ BASE: Settings = {
         "bias": True, "qk_norm": False, "zero_init": False, "attention": "explicit",
     },
     "data": {
-        "games": 640, "epochs": 1.0, "batch_size": 32, "corpus_seed": 0, "prefix": [], "domains": {}, "speaks": {},
-        "draw": {"pairing": "drawn", "shares": [], "alpha": 1.0},
+        "games": 640, "epochs": 1.0, "batch_size": 32, "corpus_seed": 0, "prefix": [], "domains": {}, "domain_of": {},
+        "language_sampling": {"pairing": "drawn", "shares": [], "alpha": 1.0},
     },
     "objective": "causal_lm",
     "optimizer": {
-        "name": "muon", "lr": 0.02, "matrix_lr": 0.05, "beta_1": 0.9, "beta_2": 0.95, "weight_decay": 0.1, "clip": 1.0,
-        "warmup": 0.05, "final_lr": 0.1, "shape": "linear",
+        "name": "muon", "lr": 0.02, "muon_lr": 0.05, "beta_1": 0.9, "beta_2": 0.95, "weight_decay": 0.1, "max_grad_norm": 1.0,
+        "warmup_fraction": 0.05, "final_lr_fraction": 0.1, "decay": "linear",
     },
 }  # fmt: skip
-ADAMW = {"name": "adamw", "lr": 2e-3, "final_lr": 0.0, "shape": "cosine"}
+ADAMW = {"name": "adamw", "lr": 2e-3, "muon_lr": 0.01, "final_lr_fraction": 0.0, "decay": "cosine"}
 HOW = {
     "evaluation": {"games": 2, "times": 1, "log_every": 1},
     "device": {"name": "cpu", "precision": "fp32", "threads": 1, "compile": "never", "cuda_graphs": False},
@@ -97,17 +99,17 @@ def pretrained(settings: Settings, folder: Path) -> list[float]:
 def fine_tuned(settings: Settings, folder: Path) -> list[float]:
     """Losses of a fresh model of another seed on the games of fine-tuning, all in the last language."""
     config = config_of(settings, folder)
-    family, losses = family_of(config), []
-    model = model_of(config, family).initialize(1)
+    language_set, losses = language_set_of(config), []
+    model = model_of(config, language_set).initialize(1)
     plan = Plan(
         steps=config.data.steps, objective=objective(config.objective), optimizer=config.optimizer,
         precision=config.device.precision, seed=config.seed, folder=folder / "checkpoints",
         log=lambda _, values: losses.append(values["train/loss"]), evaluate=lambda _: {}, evaluate_at=frozenset(),
         log_every=1, checkpoint_every=0,
     )  # fmt: skip
-    games = games_of(config.data, family, Split.transfer, config.data.games)
-    stream = Stream(games, family, config.data.batch_size, config.seed)
-    finetune(model, stream, len(family.names) - 1, plan)
+    games = games_of(config.data, language_set, Split.transfer, config.data.games)
+    stream = Stream(games, language_set, config.data.batch_size, config.seed)
+    finetune(model, stream, len(language_set.names) - 1, plan)
     return losses
 
 
@@ -188,10 +190,10 @@ def in_order(position: Tensor, size: int, seed: int) -> Tensor:
 
 CHANGES: dict[str, dict[str, Settings]] = {
     "rate": {"optimizer": {"lr": 0.024}},
-    "rate of matrices": {"optimizer": {"matrix_lr": 0.06}},
+    "rate of matrices": {"optimizer": {"muon_lr": 0.06}},
     "decay": {"optimizer": {"weight_decay": 0.3}},
     "momentum": {"optimizer": {"beta_1": 0.8}},
-    "shape": {"optimizer": {"shape": "cosine"}},
+    "shape": {"optimizer": {"decay": "cosine"}},
     "games": {"data": {"corpus_seed": 1}},
 }
 

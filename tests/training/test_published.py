@@ -13,18 +13,20 @@ from reference import published
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, make_batch
-from mothello.languages.family import Family, FamilyConfig, build_family
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.causal_lm import causal_lm
-from mothello.othello.board import board
-from mothello.othello.rollout import random_games
+from mothello.othello.board import Board
+from mothello.othello.random_play import random_games
 from mothello.stages.stage import build_model
 from mothello.training.device import Precision
 from mothello.training.loop import Plan, train
 from mothello.training.optimizer import OptimizerConfig, OptimizerName
 
 STEPS, BATCH = 20, 8
-RECIPE = OptimizerConfig(name=OptimizerName.adamw, lr=5e-4, warmup=0.01, final_lr=0.1, shape="cosine", beta_2=0.95)
+RECIPE = OptimizerConfig(
+    name=OptimizerName.adamw, lr=5e-4, warmup_fraction=0.01, final_lr_fraction=0.1, decay="cosine", beta_2=0.95
+)
 """configs/optimizer/published.yaml."""
 
 
@@ -32,18 +34,18 @@ class Corpus:
     """Games in two forms, and the language of each, in the order of training."""
 
     def __init__(self, kinds: list[str], n: int = STEPS * BATCH) -> None:
-        self.family: Family = build_family(FamilyConfig(kinds=kinds), board(4))
-        self.moves = random_games(0, torch.arange(n), board(4))
+        self.language_set: LanguageSet = build_languages(LanguagesConfig(kinds=kinds), Board.of(4))
+        self.moves = random_games(0, torch.arange(n), Board.of(4))
         self.language = torch.randint(len(kinds), (n,), generator=torch.Generator().manual_seed(1))
         self.games = [[move for move in game if move >= 0] for game in self.moves.tolist()]
-        self.words = published.words_of(self.family)
+        self.words = published.words_of(self.language_set)
 
     def batch(self, step: int) -> Batch:
         here = slice(step * BATCH, (step + 1) * BATCH)
-        return make_batch(self.moves[here], self.language[here], self.family)
+        return make_batch(self.moves[here], self.language[here], self.language_set)
 
     def config(self, **more: float) -> published.PublishedConfig:
-        sizes = {"vocabulary_size": self.family.vocabulary_size, "n_positions": self.family.max_tokens}
+        sizes = {"vocabulary_size": self.language_set.vocabulary_size, "n_positions": self.language_set.max_tokens}
         settings = {"batch_size": BATCH, "dropout": 0.0} | sizes | more
         return published.PublishedConfig(**settings)  # type: ignore[arg-type]
 
@@ -51,7 +53,7 @@ class Corpus:
 def model_for(corpus: Corpus, **more: object) -> GPT:
     """Weights far enough from zero that attention is not uniform and gradients are clipped."""
     sizes = {"n_layer": 2, "n_head": 2, "d_model": 16}
-    model = build_model(ModelConfig(**(sizes | more)), corpus.family).initialize(0)  # type: ignore[arg-type]
+    model = build_model(ModelConfig(**(sizes | more)), corpus.language_set).initialize(0)  # type: ignore[arg-type]
     draw = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -69,7 +71,7 @@ def test_python_encodes_as_the_family_does(kinds: list[str]) -> None:
     corpus = Corpus(kinds)
     rows = published.GameDataset(corpus.games, corpus.words, 0, corpus.language.tolist())
     tokens, targets = (torch.stack(rows_of) for rows_of in zip(*(rows[i] for i in range(len(rows))), strict=True))
-    ours = make_batch(corpus.moves, corpus.language, corpus.family)
+    ours = make_batch(corpus.moves, corpus.language, corpus.language_set)
     assert torch.equal(tokens, ours.tokens[:, :-1])
     assert torch.equal(torch.where(targets == 0, IGNORE, targets), ours.targets[:, :-1])
     for game, language, row in zip(corpus.games, corpus.language.tolist(), ours.tokens.tolist(), strict=True):
@@ -78,7 +80,9 @@ def test_python_encodes_as_the_family_does(kinds: list[str]) -> None:
 
 def test_a_language_is_drawn_at_every_visit(pair: Corpus) -> None:
     rows = published.GameDataset(pair.games, pair.words, 0)
-    spoken = torch.tensor([[int(rows[i][0][0]) in pair.family.languages[1].ids for i in range(160)] for _ in range(6)])
+    spoken = torch.tensor(
+        [[int(rows[i][0][0]) in pair.language_set.languages[1].ids for i in range(160)] for _ in range(6)]
+    )
     assert 0.42 < spoken.float().mean() < 0.58  # 960 draws: five standard deviations
     assert len({tuple(visit) for visit in spoken.tolist()}) == 6
 
@@ -100,11 +104,13 @@ def test_logits_and_loss_are_ours(pair: Corpus) -> None:
 
 
 def test_the_sizes_and_parameters_are_those_of_the_published_model() -> None:
-    family = build_family(FamilyConfig(kinds=["atomic*2"]), board(8))
-    config = published.PublishedConfig(vocabulary_size=family.vocabulary_size, n_positions=family.max_tokens)
+    language_set = build_languages(LanguagesConfig(kinds=["atomic*2"]), Board.of(8))
+    config = published.PublishedConfig(
+        vocabulary_size=language_set.vocabulary_size, n_positions=language_set.max_tokens
+    )
     with torch.device("meta"):
         theirs = published.PublishedGPT(config)
-        ours = build_model(ModelConfig(n_layer=8, n_head=8, d_model=512, dropout=0.1), family)
+        ours = build_model(ModelConfig(n_layer=8, n_head=8, d_model=512, dropout=0.1), language_set)
     assert sum(p.numel() for p in theirs.parameters()) == ours.n_parameters == pytest.approx(25e6, rel=0.02)
 
 
@@ -149,7 +155,8 @@ def test_twenty_steps_give_our_losses_and_weights(pair: Corpus, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "change", [{"lr": 4e-4}, {"clip": 1e9}, {"warmup": 0.5}, {"final_lr": 1.0}, {"weight_decay": 1}]
+    "change",
+    [{"lr": 4e-4}, {"max_grad_norm": 1e9}, {"warmup_fraction": 0.5}, {"final_lr_fraction": 1.0}, {"weight_decay": 1}],
 )
 def test_other_settings_give_another_curve(change: dict[str, float], pair: Corpus) -> None:
     start = model_for(pair)

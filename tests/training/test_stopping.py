@@ -19,7 +19,7 @@ from mothello.rundir import RunDir
 from mothello.training import checkpoint
 from mothello.training.loop import Progress, train
 from mothello.training.optimizer import Optimizers
-from mothello.training.stopping import Pulse, Seen, Stopped, check_finite, stop_signals
+from mothello.training.stopping import AsyncScalars, StepStats, Stopped, check_finite, stop_signals
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
@@ -193,7 +193,7 @@ def test_the_command_says_so_in_one_line(
 
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr("mothello.commands.train.objective", lambda _: objective)
+        patch.setattr("mothello.cli.train.objective", lambda _: objective)
         assert run(patch, "train", *call, f"run={tmp_path / 'run'}") == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert errors == ["error: the loss is nan at step 5; the last good checkpoint is kept"]
@@ -236,14 +236,14 @@ def test_an_update_that_breaks_the_weights_is_not_saved(tmp_path: Path, monkeypa
     assert [path.name for path in checkpoint.saved(tmp_path)] == ["step-000000001", "step-000000002"]
 
 
-class Late(Pulse):
+class Late(AsyncScalars):
     """As on a GPU: a step's numbers are read when the next one's are on their way."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
         self.lag = 1
 
-    def send(self, step: int, numbers: Tensor) -> Seen | None:
+    def push(self, step: int, numbers: Tensor) -> StepStats | None:
         self._sent.append((step, numbers, None))
         return self._read(*self._sent.popleft()) if len(self._sent) > self.lag else None
 
@@ -251,7 +251,7 @@ class Late(Pulse):
 def test_a_gpu_that_is_a_step_ahead_loses_no_line_and_saves_nothing_bad(
     tmp_path: Path, whole: tuple[GPT, Progress, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mothello.training.loop.Pulse", Late)
+    monkeypatch.setattr("mothello.training.loop.AsyncScalars", Late)
     logged: dict[int, tuple[float, float]] = {}
 
     def log(step: int, values: Mapping[str, float]) -> None:
@@ -281,9 +281,9 @@ def test_a_gpu_that_is_a_step_ahead_loses_no_line_and_saves_nothing_bad(
 
 
 def test_only_numbers_that_are_not_finite_stop_a_run() -> None:
-    check_finite(Seen(0, 1e30, 1e30, 0.0))
+    check_finite(StepStats(0, 1e30, 1e30, 0.0))
     for bad in (float("nan"), float("inf"), -float("inf")):
         with pytest.raises(FloatingPointError, match="loss"):
-            check_finite(Seen(3, bad, 1.0, 0.0))
+            check_finite(StepStats(3, bad, 1.0, 0.0))
         with pytest.raises(FloatingPointError, match="gradient norm"):
-            check_finite(Seen(3, 1.0, bad, 0.0))
+            check_finite(StepStats(3, 1.0, bad, 0.0))

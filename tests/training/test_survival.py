@@ -175,7 +175,7 @@ def test_a_fine_tuning_that_is_killed_leaves_the_same(
     for name in ("one", "other"):
         shutil.copytree(whole, tmp_path / name)
     call = [
-        "transfer", *TINY_PROBE, "tracking=jsonl", "transfer.alignment=false", "transfer.data.games=128",
+        "transfer", *TINY_PROBE, "tracking=jsonl", "transfer.probe_before_and_after=false", "transfer.data.games=128",
         "transfer.data.batch_size=16", "transfer.evaluation.games=8", "transfer.evaluation.log_every=1",
         "checkpoint_every=1e-9",
     ]  # fmt: skip

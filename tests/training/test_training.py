@@ -22,7 +22,7 @@ from mothello.training.schedule import lr_scale
 
 def test_adamw_is_torchs_adamw() -> None:
     (model, stream), (other, _) = small_model(0.0), small_model(0.0)
-    config = OptimizerConfig(name=OptimizerName.adamw, lr=1e-3, clip=0.0, beta_2=0.95)
+    config = OptimizerConfig(name=OptimizerName.adamw, lr=1e-3, max_grad_norm=0.0, beta_2=0.95)
     ours = build_optimizer(model, config)
     decayed = [p for n, p in other.named_parameters() if p.ndim == 2 and "position" not in n]
     rest = [p for n, p in other.named_parameters() if p.ndim != 2 or "position" in n]
@@ -47,14 +47,14 @@ def test_every_parameter_is_in_exactly_one_optimizer() -> None:
 
 
 def test_the_schedule() -> None:
-    config = OptimizerConfig(warmup=0.1, final_lr=0.1, shape="cosine")
+    config = OptimizerConfig(warmup_fraction=0.1, final_lr_fraction=0.1, decay="cosine")
     values = [lr_scale(step, 100, config) for step in range(100)]
     assert values[0] == pytest.approx(0.1)
     assert max(values) == values[9] == pytest.approx(1.0)
     assert values[-1] == pytest.approx(0.1)
     assert values[10 + 44] == pytest.approx(0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * 44 / 89)))
     assert all(a >= b for a, b in zip(values[9:], values[10:], strict=False))
-    linear = OptimizerConfig(shape="linear", final_lr=0.0, warmup=0.5)
+    linear = OptimizerConfig(decay="linear", final_lr_fraction=0.0, warmup_fraction=0.5)
     assert [lr_scale(step, 1, linear) for step in range(1)] == [1.0]
     assert lr_scale(99, 100, linear) == pytest.approx(0.0)
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
-from mothello.languages.family import Family, Output
 from mothello.languages.language import PAD
+from mothello.languages.language_set import LanguageSet, OutputVocabulary
 
 IGNORE = -100
 """Target of positions that carry no loss."""
@@ -58,14 +58,14 @@ def _from_ply(
 def make_batch(
     moves: Int8[Tensor, "game ply"],
     language: Int64[Tensor, " game"],
-    family: Family,
+    language_set: LanguageSet,
     first_scored: Int64[Tensor, " game"] | None = None,
     width: int | None = None,
 ) -> Batch:
     """Write games in their languages, one language index per game. first_scored: plies before it carry no loss. width:
     tokens per row, by default what the languages present can need."""
-    tokens, move_ends = family.encode(moves, language, width)
-    if family.output is Output.unified:
+    tokens, move_ends = language_set.encode(moves, language, width)
+    if language_set.output is OutputVocabulary.unified:
         targets = next_move_targets(moves, move_ends, tokens.shape[1])
     else:
         targets = next_token_targets(tokens)
@@ -74,6 +74,6 @@ def make_batch(
     return Batch(tokens, targets, move_ends, moves, language)
 
 
-def in_language(moves: Int8[Tensor, "game ply"], language: int, family: Family) -> Batch:
+def in_language(moves: Int8[Tensor, "game ply"], language: int, language_set: LanguageSet) -> Batch:
     """The same games in one language: two such batches are parallel row by row."""
-    return make_batch(moves, torch.full((len(moves),), language, device=moves.device), family)
+    return make_batch(moves, torch.full((len(moves),), language, device=moves.device), language_set)

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
-from mothello.data.predict import Predictor, mixed, play_predictor
+from mothello.data.oracle import Predictor, mixed, play_predictor
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.policy import PolicyConfig
-from mothello.othello.rollout import Play
+from mothello.othello.random_play import RandomGames
 
 
 class Corpus(Protocol):
@@ -56,7 +56,7 @@ class RandomPlay(WholeGames):
         policy: PolicyConfig | None = None,
     ) -> None:
         self.board, self.size, self.first = board, size, first
-        self.play = Play(board, seed, tuple(prefix), policy or PolicyConfig())
+        self.play = RandomGames(board, seed, tuple(prefix), policy or PolicyConfig())
 
     def __len__(self) -> int:
         return self.size

@@ -11,13 +11,20 @@ from typing import Any
 
 from mothello.data.corpus import Corpus, Mixture, Window
 from mothello.data.enumerated import EnumeratedPlay
-from mothello.data.predict import Predictor, play_predictor
+from mothello.data.oracle import Predictor, play_predictor
 from mothello.data.split import PARTS, Split, corpus
 from mothello.data.stored import StoredGames, read_index
+from mothello.files import fingerprint
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
 from mothello.othello.policy import PolicyConfig
 from mothello.seeding import derive
+
+
+def _content(folder: str) -> str:
+    """What stored games are, instead of where they lie: a hash of their index, where there is one."""
+    path = Path(folder)
+    return fingerprint(read_index(path)) if (path / "corpus.json").exists() else folder
 
 
 @dataclass(kw_only=True)
@@ -31,7 +38,7 @@ class DomainConfig:
     """Opening moves every game starts with, such as [c2, b2, a2]."""
     plies: list[int] = field(default_factory=list)
     """[first, last]: games end before ply last, plies before first carry no loss. All plies by default."""
-    folder: str = ""
+    folder: str = field(default="", metadata={"identity": _content})
     """Stored games (scripts/generate.py, scripts/import_games.py) instead of random play."""
 
     def __post_init__(self) -> None:
@@ -55,39 +62,39 @@ def _seed(domain: DomainConfig, prefix: list[int], seed: int) -> int:
     return derive(seed, "domain", *domain.policy.units, "prefix", *prefix, "plies", *domain.plies)
 
 
-def source_predictor(on: Board, source: Mapping[str, Any], split: Split) -> Predictor | None:
+def source_predictor(board: Board, source: Mapping[str, Any], split: Split) -> Predictor | None:
     """The predictor of stored games that this project generated, None for recorded ones."""
     if source.get("kind") != "generated":
         return None
-    prefix = [parse_move(text, on) for text in source["prefix"]]
+    prefix = [parse_move(text, board) for text in source["prefix"]]
     policy = PolicyConfig(**source["policy"])
-    if on.size == 4:
-        return EnumeratedPlay(on, 0, 1, PARTS[split], prefix, policy).predictor
-    return play_predictor(on, prefix, policy)
+    if board.size == 4:
+        return EnumeratedPlay(board, 0, 1, PARTS[split], prefix, policy).predictor
+    return play_predictor(board, prefix, policy)
 
 
-def _opening(domain: DomainConfig, on: Board) -> list[int]:
+def _opening(domain: DomainConfig, board: Board) -> list[int]:
     try:
-        return [parse_move(text, on) for text in domain.prefix]
+        return [parse_move(text, board) for text in domain.prefix]
     except ValueError as error:
         raise ValueError(f"prefix: {error}") from None
 
 
-def domain_corpus(on: Board, seed: int, split: Split, size: int, domain: DomainConfig) -> Corpus:
+def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: DomainConfig) -> Corpus:
     """Games of one domain and split. ValueError names what does not fit: prefix, plies, folder."""
     if domain.folder:
         holds = read_index(Path(domain.folder))["board"]
-        if holds != on.name:
-            raise ValueError(f"folder: {domain.folder} holds {holds} games, the board is {on.name}")
+        if holds != board.name:
+            raise ValueError(f"folder: {domain.folder} holds {holds} games, the board is {board.name}")
         stored = StoredGames(domain.folder, PARTS[split], size)
-        games: Corpus = stored.known(source_predictor(on, stored.index["source"], split))
+        games: Corpus = stored.known(source_predictor(board, stored.index["source"], split))
     else:
-        prefix = _opening(domain, on)
-        games = corpus(on, _seed(domain, prefix, seed), split, size, prefix, domain.policy)
+        prefix = _opening(domain, board)
+        games = corpus(board, _seed(domain, prefix, seed), split, size, prefix, domain.policy)
     return Window(games, *domain.plies) if domain.plies else games
 
 
-def mixture(on: Board, seed: int, split: Split, size: int, domains: Mapping[str, DomainConfig]) -> Corpus:
+def mixture(board: Board, seed: int, split: Split, size: int, domains: Mapping[str, DomainConfig]) -> Corpus:
     """Games of several domains in proportion to their weights. ValueError names the domain.
 
     A folder alone must hold the training games that are asked for; beside other domains its games repeat, and of a
@@ -99,7 +106,7 @@ def mixture(on: Board, seed: int, split: Split, size: int, domains: Mapping[str,
             wanted = size
             if domain.folder and (len(domains) > 1 or split is not Split.train):
                 wanted = max(1, min(size, StoredGames(domain.folder, PARTS[split]).available))
-            sources.append(domain_corpus(on, seed, split, wanted, domain))
+            sources.append(domain_corpus(board, seed, split, wanted, domain))
         except ValueError as error:
             raise ValueError(f"domains.{name}.{error}") from None
     if len(sources) == 1:

@@ -8,8 +8,8 @@ from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
 from mothello.data.corpus import WholeGames
+from mothello.data.oracle import Moves, Predictor, log_likelihood, play_predictor
 from mothello.data.orbit import orbit_hash
-from mothello.data.predict import Moves, Predictor, log_likelihood, play_predictor
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.policy import PolicyConfig

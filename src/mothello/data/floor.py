@@ -13,9 +13,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch
-from mothello.data.predict import Predictor
-from mothello.languages.family import Family, Output
+from mothello.data.oracle import Predictor
 from mothello.languages.language import PAD, ROOT, decode
+from mothello.languages.language_set import LanguageSet, OutputVocabulary
 
 
 class Floor(NamedTuple):
@@ -34,28 +34,28 @@ class _Reading(NamedTuple):
     log_weight: Float[Tensor, "game token"]
 
 
-def _continuations(family: Family, language: int) -> Int64[Tensor, "state move"]:
+def _continuations(language_set: LanguageSet, language: int) -> Int64[Tensor, "state move"]:
     """The token that continues each move's word from each decoder state, -1 where the word does not pass there."""
-    spelling = family.spelling(language)
-    table = torch.full((len(spelling.next_state), family.board.n_moves), -1)
-    for move, word in enumerate(family.languages[language].words):
+    trie = language_set.trie(language)
+    table = torch.full((len(trie.next_state), language_set.board.n_moves), -1)
+    for move, word in enumerate(language_set.languages[language].words):
         state = ROOT
         for token in word:
             table[state, move] = token
-            state = int(spelling.next_state[state, token])
+            state = int(trie.next_state[state, token])
     return table
 
 
 def _read(
-    tokens: Int64[Tensor, "game token"], family: Family, language: int, predictor: Predictor, columns: Tensor
+    tokens: Int64[Tensor, "game token"], language_set: LanguageSet, language: int, predictor: Predictor, columns: Tensor
 ) -> _Reading:
     """columns: place of each token id among those that matter."""
-    spelling, board = family.spelling(language), family.board
+    trie, board = language_set.trie(language), language_set.board
     n, length = tokens.shape
-    decoded = decode(tokens, spelling)
+    decoded = decode(tokens, trie)
     predicted = predictor(decoded.moves[:, : board.n_moves]).float()
     state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
-    rows, continuing, width = torch.arange(n), _continuations(family, language), int(columns.max()) + 1
+    rows, continuing, width = torch.arange(n), _continuations(language_set, language), int(columns.max()) + 1
     token_p, move_p, weights = [], [], []
     log_weight = torch.zeros(n)
     for place in range(length):
@@ -69,26 +69,29 @@ def _read(
         weights.append(log_weight)
         token = tokens[:, place]
         log_weight = log_weight + p[rows, columns[token]].log()
-        ply = ply + (spelling.move[state, token] >= 0)
-        state = spelling.next_state[state, token]
+        ply = ply + (trie.move[state, token] >= 0)
+        state = trie.next_state[state, token]
     return _Reading(torch.stack(token_p, 1), torch.stack(move_p, 1), torch.stack(weights, 1))
 
 
-def _each(predictors: Predictor | Sequence[Predictor], family: Family) -> list[Predictor]:
-    n = len(family.languages)
+def _each(predictors: Predictor | Sequence[Predictor], language_set: LanguageSet) -> list[Predictor]:
+    n = len(language_set.languages)
     each = list(predictors) if isinstance(predictors, Sequence) else [predictors] * n
     assert len(each) == n, "one predictor, or one per language"
     return each
 
 
-def _possible(language: Int64[Tensor, " game"], family: Family) -> list[int]:
+def _possible(language: Int64[Tensor, " game"], language_set: LanguageSet) -> list[int]:
     """Languages that share a token with one of the batch, ascending: the others did not write a single token of it."""
-    ids = family.own_table[torch.unique(language)].any(0)
-    return torch.nonzero((family.own_table & ids).any(1)).flatten().tolist()
+    ids = language_set.own_table[torch.unique(language)].any(0)
+    return torch.nonzero((language_set.own_table & ids).any(1)).flatten().tolist()
 
 
 def entropies(
-    batch: Batch, family: Family, predictors: Predictor | Sequence[Predictor], weights: Sequence[float] | None = None
+    batch: Batch,
+    language_set: LanguageSet,
+    predictors: Predictor | Sequence[Predictor],
+    weights: Sequence[float] | None = None,
 ) -> Float[Tensor, "game token"]:
     """Expected loss of a perfect predictor at each place, in nats; zero where nothing is scored. Works on the CPU.
 
@@ -97,13 +100,15 @@ def entropies(
     predictors: what is known of the moves, for all languages or for each. weights: how often each language is spoken.
     """
     tokens, language = batch.tokens.cpu(), batch.language.cpu()
-    known, speakers = _each(predictors, family), _possible(language, family)
-    ids = family.own_table[speakers].any(0)
+    known, speakers = _each(predictors, language_set), _possible(language, language_set)
+    ids = language_set.own_table[speakers].any(0)
     columns = torch.where(ids, ids.cumsum(0), 0)  # 0: whatever these languages never write, such as PAD
-    readings = [_read(tokens, family, k, known[k], columns) for k in speakers]
+    readings = [_read(tokens, language_set, k, known[k], columns) for k in speakers]
     prior = torch.tensor([weights[k] if weights else 1.0 for k in speakers]).log().view(-1, 1, 1)
     log_weight = prior + torch.stack([r.log_weight for r in readings])[:, :, 1:]  # what is known predicts the next
-    p = torch.stack([r.move if family.output is Output.unified else r.token for r in readings])[:, :, 1:]
+    p = torch.stack([r.move if language_set.output is OutputVocabulary.unified else r.token for r in readings])[
+        :, :, 1:
+    ]
     mixed = (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
     mixed = mixed / mixed.sum(-1, keepdim=True).clamp(min=1e-30)  # a reading whose game is over says nothing
     spoken = p[torch.searchsorted(torch.tensor(speakers), language), torch.arange(len(tokens))]
@@ -114,12 +119,15 @@ def entropies(
 
 
 def floor(
-    batch: Batch, family: Family, predictors: Predictor | Sequence[Predictor], weights: Sequence[float] | None = None
+    batch: Batch,
+    language_set: LanguageSet,
+    predictors: Predictor | Sequence[Predictor],
+    weights: Sequence[float] | None = None,
 ) -> Floor:
     """The floor of a batch's loss. Exact given the games; the standard error is over games."""
     assert bool((batch.tokens != PAD).any()), "no games"
     pieces = [Batch(*(f[i : i + 128] for f in batch)) for i in range(0, len(batch.tokens), 128)]
-    entropy = torch.cat([entropies(piece, family, predictors, weights) for piece in pieces]).double()
+    entropy = torch.cat([entropies(piece, language_set, predictors, weights) for piece in pieces]).double()
     scored = (batch.targets.cpu() != IGNORE).sum(1).double()
     mean = float(entropy.sum() / scored.sum())
     residual = entropy.sum(1) - mean * scored

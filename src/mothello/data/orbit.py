@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mothello.data.corpus import Corpus
-from mothello.data.predict import Moves
+from mothello.data.oracle import Moves
 from mothello.othello.board import Board, signed
 from mothello.othello.counter import hashed, random_bits
 from mothello.othello.symmetry import OPENING_MAPS, move_map

@@ -23,13 +23,13 @@ from jaxtyping import Int8, Int64
 from torch import Tensor
 
 from mothello.data.corpus import WholeGames
+from mothello.data.oracle import Predictor
 from mothello.data.orbit import orbit_hash
-from mothello.data.predict import Predictor
-from mothello.othello.board import SIZES, Board, board
+from mothello.othello.board import SIZES, Board
 
 FORMAT_VERSION = 1
 END = 255
-_BOARDS = {board(size).name: board(size) for size in SIZES}
+_BOARDS = {Board.of(size).name: Board.of(size) for size in SIZES}
 
 
 class StoredError(ValueError):
@@ -67,14 +67,14 @@ def write_shard(
     number: int,
     first: int,
     parts: Iterable[Int8[Tensor, "game ply"]],
-    on: Board,
+    board: Board,
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Write one shard; returns what its JSON says. parts: its games, in order."""
     games, orbits = [], []
     for moves in parts:
         games.append(np.where(moves.numpy() < 0, np.uint8(END), moves.numpy().astype(np.uint8)))
-        orbits.append(orbit_hash(moves, on).numpy().astype(np.uint32))
+        orbits.append(orbit_hash(moves, board).numpy().astype(np.uint32))
     file, orbit_file, described = shard_names(folder, number)
     for path, arrays in ((file, games), (orbit_file, orbits)):
         _atomically(path, lambda out, arrays=arrays: np.save(out, np.concatenate(arrays)))  # type: ignore[misc]
@@ -99,12 +99,12 @@ def whole_shard(folder: Path, number: int, about: Mapping[str, Any]) -> dict[str
     return content if same and sums == (checksum(file), checksum(orbit_file)) else None
 
 
-def write_index(folder: Path, on: Board, source: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]) -> None:
+def write_index(folder: Path, board: Board, source: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]) -> None:
     """Write corpus.json, the last file: a folder with it is complete."""
     listed = [{key: shard[key] for key in ("file", "count", "checksum")} for shard in shards]
     content = {
         "version": FORMAT_VERSION,
-        "board": on.name,
+        "board": board.name,
         "count": sum(shard["count"] for shard in shards),
         "source": dict(source),
         "shards": listed,

@@ -12,9 +12,9 @@ from torch import Tensor
 from mothello.data.batch import Batch, make_batch
 from mothello.data.corpus import Corpus
 from mothello.data.domain import DomainConfig
+from mothello.data.language_sampling import LanguageSampling, Pairing, languages_of
 from mothello.data.orbit import orbit_code
-from mothello.data.pairing import LanguageDraw, Pairing, languages_of
-from mothello.languages.family import Family
+from mothello.languages.language_set import LanguageSet
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
 
@@ -23,7 +23,7 @@ from mothello.seeding import derive
 class DataConfig:
     """What a model is trained on."""
 
-    games: int = 100_000
+    games: int = 400_000
     """Games in the training corpus."""
     epochs: float = 1.0
     """Visits of each game."""
@@ -35,9 +35,9 @@ class DataConfig:
     """Opening moves every training game starts with, such as [c2, b2, a2]."""
     domains: dict[str, DomainConfig] = field(default_factory=dict)
     """Where the games come from, by name; none is uniform random play, several are mixed by their weights."""
-    speaks: dict[str, str] = field(default_factory=dict)
+    domain_of: dict[str, str] = field(default_factory=dict)
     """Language -> domain: its games come from that domain alone; other languages draw from the mixture."""
-    draw: LanguageDraw = field(default_factory=LanguageDraw)
+    language_sampling: LanguageSampling = field(default_factory=LanguageSampling)
     """How games are given to languages."""
 
     def __post_init__(self) -> None:
@@ -48,11 +48,11 @@ class DataConfig:
             raise ValueError(f"data.epochs: {self.epochs} is not positive")
         if self.prefix and self.domains:
             raise ValueError("data.prefix: with domains, give the opening to each of them (data.domains.NAME.prefix)")
-        for language, domain in self.speaks.items():
+        for language, domain in self.domain_of.items():
             if domain not in self.domains:
-                raise ValueError(f"data.speaks.{language}: no domain {domain!r}; there are {list(self.domains)}")
-        if self.speaks and self.draw.pairing is Pairing.parallel:
-            raise ValueError("data.speaks: parallel corpora hold every game in every language; leave speaks out")
+                raise ValueError(f"data.domain_of.{language}: no domain {domain!r}; there are {list(self.domains)}")
+        if self.domain_of and self.language_sampling.pairing is Pairing.parallel:
+            raise ValueError("data.domain_of: parallel corpora hold every game in every language; leave domain_of out")
         if self.steps < 1:
             raise ValueError("data.games: games x epochs is less than one batch")
 
@@ -100,21 +100,21 @@ class Stream:
     def __init__(
         self,
         corpora: Corpus | Sequence[Corpus],
-        family: Family,
+        language_set: LanguageSet,
         batch_size: int,
         seed: int,
         device: torch.device | str = "cpu",
-        how: LanguageDraw | None = None,
+        how: LanguageSampling | None = None,
         corpus_seed: int = 0,
         share: tuple[int, int] = (0, 1),
     ) -> None:
         assert batch_size % share[1] == 0, "processes must divide the batch"
         self.rank, self.processes = share
         self.only: int | None = None
-        self.corpora = list(corpora) if isinstance(corpora, Sequence) else [corpora] * len(family.languages)
-        assert len(self.corpora) == len(family.languages), "one corpus, or one per language"
-        self.family, self.batch_size, self.device = family, batch_size, torch.device(device)
-        self.seed, self.corpus_seed, self.how = seed, corpus_seed, how or LanguageDraw()
+        self.corpora = list(corpora) if isinstance(corpora, Sequence) else [corpora] * len(language_set.languages)
+        assert len(self.corpora) == len(language_set.languages), "one corpus, or one per language"
+        self.language_set, self.batch_size, self.device = language_set, batch_size, torch.device(device)
+        self.seed, self.corpus_seed, self.how = seed, corpus_seed, how or LanguageSampling()
         self.size = min(len(games) for games in self.corpora)
         self.steps_at_once = max(1, min(AT_ONCE[self.device.type], self.size) // batch_size)
         self._played: tuple[int, Games] | None = None
@@ -129,7 +129,7 @@ class Stream:
     @property
     def width(self) -> int:
         """Tokens per row: what the languages spoken can need, the same in every batch."""
-        return self.family.max_tokens if self.only is None else self.family.languages[self.only].max_tokens
+        return self.language_set.max_tokens if self.only is None else self.language_set.languages[self.only].max_tokens
 
     def _rows(self, step: int, n_steps: int = 1) -> Int64[Tensor, " game"]:
         start = step * self.batch_size
@@ -147,16 +147,18 @@ class Stream:
         """Language of each row."""
         if self.only is not None:
             return torch.full_like(rows, self.only)
-        n, games = len(self.family.languages), indices
+        n, games = len(self.language_set.languages), indices
         if self.how.pairing is Pairing.disjoint and len(set(map(id, self.corpora))) == 1:
-            games = orbit_code(self.corpora[0].moves(indices), self.family.board)  # a game may have several indices
+            games = orbit_code(
+                self.corpora[0].moves(indices), self.language_set.board
+            )  # a game may have several indices
         return languages_of(rows, games, rows // self.size, self.how, n, self.seed, self.corpus_seed)
 
     def _games(self, step: int, n_steps: int) -> Games:
         rows = self._rows(step, n_steps)
         indices = self.indices(rows)
         language = self.languages(rows, indices)
-        moves = torch.empty(len(rows), self.family.board.n_moves, dtype=torch.int8, device=self.device)
+        moves = torch.empty(len(rows), self.language_set.board.n_moves, dtype=torch.int8, device=self.device)
         first_scored = torch.zeros_like(rows)
         for games in dict.fromkeys(self.corpora):
             speakers = torch.tensor([corpus is games for corpus in self.corpora], device=self.device)
@@ -184,7 +186,7 @@ class Stream:
             self.games(step)
             assert self._played is not None
             games = self._played[1]
-            written = make_batch(games.moves, games.language, self.family, games.first_scored, self.width)
+            written = make_batch(games.moves, games.language, self.language_set, games.first_scored, self.width)
             self._written = first, written
         return Batch(*(field[rows] for field in self._written[1]))
 
@@ -196,5 +198,5 @@ class Stream:
         indices = self.indices(self._rows(step))
         moves, first_scored = games.moves(indices), games.first_scored(indices)
         both = [torch.full_like(indices, language) for language in (one, other)]
-        written = [make_batch(moves, language, self.family, first_scored) for language in both]
+        written = [make_batch(moves, language, self.language_set, first_scored) for language in both]
         return written[0], written[1]

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from mothello.data.corpus import Corpus
 from mothello.data.enumerated import all_games
-from mothello.data.predict import Predictor, given_a_move, log_likelihood, play_predictor
-from mothello.othello.bitboard import popcount
+from mothello.data.oracle import Predictor, given_a_move, log_likelihood, play_predictor
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_cells
+from mothello.othello.rules import popcount
 
 _AT_ONCE = 1024
 
@@ -31,11 +31,11 @@ def _entropy(p: Float[Tensor, "*batch move"]) -> Float[Tensor, " *batch"]:
     return -torch.special.xlogy(p, p).sum(-1)
 
 
-def _exact(on: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
+def _exact(board: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
     """Over all openings, weighted by their probability. A complete game stands for its share of uniform play."""
-    games, _ = all_games(on)
-    uniform = play_predictor(on)
-    nats, mass = (torch.zeros(on.n_moves, dtype=torch.float64) for _ in range(2))
+    games, _ = all_games(board)
+    uniform = play_predictor(board)
+    nats, mass = (torch.zeros(board.n_moves, dtype=torch.float64) for _ in range(2))
     for moves in games.split(4096):
         predicted, known = predictor(moves)[:, :-1], uniform(moves)
         # sum over completions of an opening: their uniform probabilities add up to that of the opening
@@ -49,22 +49,22 @@ def _exact(on: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
 
 def ply_floor(games: Corpus, n: int) -> PlyFloor:
     """The floor of a corpus by ply, from its first n games where it cannot be enumerated."""
-    on, predictor = games.board, games.predictor
-    if on.size == 4 and predictor is not None:
-        exact = _exact(on, predictor)
+    board, predictor = games.board, games.predictor
+    if board.size == 4 and predictor is not None:
+        exact = _exact(board, predictor)
         return PlyFloor(exact, torch.zeros_like(exact), "exact")
-    mean, error = sampled_floor(games, predictor or play_predictor(on), n)
+    mean, error = sampled_floor(games, predictor or play_predictor(board), n)
     return PlyFloor(mean, error, "sampled" if predictor is not None else "bound")
 
 
 def sampled_floor(games: Corpus, known: Predictor, n: int) -> tuple[Float[Tensor, " ply"], Float[Tensor, " ply"]]:
     """Mean entropy of what is known before each ply of the first n games, and its standard error over games."""
-    on = games.board
-    total, square, count = (torch.zeros(on.n_moves, dtype=torch.float64) for _ in range(3))
+    board = games.board
+    total, square, count = (torch.zeros(board.n_moves, dtype=torch.float64) for _ in range(3))
     for indices in torch.arange(min(n, len(games))).split(_AT_ONCE):
         moves = games.moves(indices)
         nats = _entropy(given_a_move(known(moves)[:, :-1]))
-        scored = torch.arange(on.n_moves) >= games.first_scored(indices).unsqueeze(1)
+        scored = torch.arange(board.n_moves) >= games.first_scored(indices).unsqueeze(1)
         played = (scored & (moves >= 0)).double()
         total, square, count = total + (nats * played).sum(0), square + (nats**2 * played).sum(0), count + played.sum(0)
     mean = total / count
@@ -89,20 +89,20 @@ class Counts(NamedTuple):
     """[ply, cell, colour] white and black discs on every cell before every ply, over the games that have it."""
 
 
-def count(moves: Int8[Tensor, "game ply"], on: Board, first_scored: Int64[Tensor, " game"] | None = None) -> Counts:
+def count(moves: Int8[Tensor, "game ply"], board: Board, first_scored: Int64[Tensor, " game"] | None = None) -> Counts:
     """The counts of some games; what is counted by ply leaves out the plies before the first that carries loss."""
-    games, there = replay(moves, on), moves >= 0
+    games, there = replay(moves, board), moves >= 0
     black = games.black_to_move[:, :-1]
     skipped = torch.cat([torch.zeros_like(black[:, :1]), black[:, 1:] == black[:, :-1]], 1) & there
-    ply = torch.arange(on.n_moves).expand(moves.shape)
+    ply = torch.arange(board.n_moves).expand(moves.shape)
     played = there if first_scored is None else there & (ply >= first_scored.unsqueeze(1))
     passed = skipped & played
-    table = torch.zeros(on.n_moves, on.n_moves, dtype=torch.int64)
+    table = torch.zeros(board.n_moves, board.n_moves, dtype=torch.int64)
     table.index_put_((ply[played], moves[played].long()), torch.ones(()).long(), accumulate=True)
-    discs = [squares_to_cells(c[:, :-1], on) & played.unsqueeze(-1) for c in (games.white, games.black)]
+    discs = [squares_to_cells(c[:, :-1], board) & played.unsqueeze(-1) for c in (games.white, games.black)]
     return Counts(
-        torch.bincount(there.sum(1), minlength=on.n_moves + 1),
-        torch.bincount(skipped.sum(1), minlength=on.n_moves + 1),
+        torch.bincount(there.sum(1), minlength=board.n_moves + 1),
+        torch.bincount(skipped.sum(1), minlength=board.n_moves + 1),
         table,
         (popcount(games.legal[:, :-1]) * played).sum(0),
         passed.sum(0),

@@ -12,6 +12,7 @@ from functools import cache
 
 import torch
 
+from mothello.config import without_effect
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
 from mothello.othello.symmetry import ALL_MAPS, move_map
@@ -61,6 +62,13 @@ class AnchorConfig:
             raise ValueError("languages.anchors: give count or moves, not both")
         if self.image not in ALL_MAPS:
             raise ValueError(f"languages.anchors.image: {self.image!r} is not one of {', '.join(ALL_MAPS)}")
+        key = "languages.anchors"
+        if not self.count:
+            without_effect(self, key, f"with {key}.count=0", "placement")
+        if not (self.count or self.moves):
+            without_effect(self, key, f"without {key}.count or {key}.moves", "image", "groups")
+            if not self.links:
+                without_effect(self, key, "without anchors", "sharing")
 
 
 Member = tuple[int, int]

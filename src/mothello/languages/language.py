@@ -16,7 +16,7 @@ DEAD, ROOT = 0, 1
 """States of the decoder: no move can follow; between two moves."""
 
 
-class Spelling(NamedTuple):
+class WordTrie(NamedTuple):
     """A strict decoder as an automaton. Read token x in state s: go to ``next_state[s, x]``; when ``move[s, x]``
     is not negative that move is complete (and the next state is ROOT)."""
 
@@ -68,7 +68,7 @@ class Language:
         """Every id this language writes, ascending."""
         return tuple(sorted({token for word in self.words for token in word}))
 
-    def spelling(self, vocabulary_size: int) -> Spelling:
+    def trie(self, vocabulary_size: int) -> WordTrie:
         """The decoder of this language over a vocabulary of that size."""
         prefixes: dict[tuple[int, ...], int] = {(): ROOT}
         for word in self.words:
@@ -81,10 +81,10 @@ class Language:
                 next_state[prefixes[word[: end - 1]], word[end - 1]] = prefixes[word[:end]]
             next_state[prefixes[word[:-1]], word[-1]] = ROOT
             move[prefixes[word[:-1]], word[-1]] = index
-        return Spelling(next_state, move)
+        return WordTrie(next_state, move)
 
 
-def decode(tokens: Int64[Tensor, "game token"], spelling: Spelling) -> Decoded:
+def decode(tokens: Int64[Tensor, "game token"], trie: WordTrie) -> Decoded:
     """Read rows of token ids (PAD ends a row) back into moves [game, ply], -1 after the end.
 
     Strict: an id of another language, a wrong continuation, an id behind the end and a word that the end cuts short
@@ -99,11 +99,11 @@ def decode(tokens: Int64[Tensor, "game token"], spelling: Spelling) -> Decoded:
     for position in range(length + 1):
         token = tokens[:, position] if position < length else torch.full_like(state, PAD)
         pad = token == PAD
-        wrong = pad & (state != ROOT) & ~ended | ~pad & (ended | (spelling.next_state[state, token] == DEAD))
+        wrong = pad & (state != ROOT) & ~ended | ~pad & (ended | (trie.next_state[state, token] == DEAD))
         error_at = torch.where((error_at < 0) & wrong, position, error_at)
         ended = ended | pad | (error_at >= 0)
-        read = torch.where(ended, -1, spelling.move[state, token])
+        read = torch.where(ended, -1, trie.move[state, token])
         moves.scatter_(1, ply.unsqueeze(1), read.unsqueeze(1))
         ply = ply + (read >= 0)
-        state = torch.where(ended, ROOT, spelling.next_state[state, token])
+        state = torch.where(ended, ROOT, trie.next_state[state, token])
     return Decoded(moves[:, :-1], error_at)

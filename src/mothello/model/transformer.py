@@ -5,7 +5,7 @@ Shapes: B games, T tokens, D = d_model, V output classes, L layers.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from mothello.config import NOT_IDENTITY
 from mothello.seeding import derive
 
 
@@ -58,7 +59,7 @@ class ModelConfig:
     """Queries and keys have unit root mean square in every head (Henry et al. 2020)."""
     zero_init: bool = False
     """What blocks add to the residual stream, and the head, start at zero."""
-    attention: Attention = Attention.auto
+    attention: Attention = field(default=Attention.auto, metadata=NOT_IDENTITY)
 
     def __post_init__(self) -> None:
         for name, low, high in (("n_layer", 1, 64), ("n_head", 1, 64), ("d_model", 8, 8192)):
@@ -71,7 +72,7 @@ class ModelConfig:
             raise ValueError(f"model.dropout: {self.dropout} is outside 0..1")
 
 
-class Output(NamedTuple):
+class ModelOutput(NamedTuple):
     """What a forward pass gives. hidden: the residual stream after every layer, entry 0 the embeddings."""
 
     logits: Float[Tensor, "B T V"]
@@ -192,7 +193,7 @@ class GPT(nn.Module):
         mask: Bool[Tensor, "*B T T"] | None = None,
         hidden: bool = False,
         edit: Edit | None = None,
-    ) -> Output:
+    ) -> ModelOutput:
         """positions: by default 0, 1, 2, ... mask: who may be attended to (True), by default everything before.
         hidden: return the residual stream, stacked [L + 1, B, T, D]. edit: what goes on instead of it."""
         if positions is None:
@@ -207,7 +208,7 @@ class GPT(nn.Module):
             if hidden:
                 states.append(x)
         logits = padded_linear(self.norm(x), self.head.weight, HEAD_MULTIPLE[x.device.type])
-        return Output(logits, torch.stack(states) if hidden else None)
+        return ModelOutput(logits, torch.stack(states) if hidden else None)
 
     @property
     def n_parameters(self) -> int:

@@ -5,21 +5,29 @@ sit in the a1 corner. A *move* is an index into the squares that start empty, in
 is an index into the ``size * size`` squares of the board, row by row: the targets of a probe.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
+
+from mothello.config import NOT_IDENTITY
 
 SIZES = (4, 6, 8)
 
 
 @dataclass(frozen=True)
 class Board:
-    """The geometry of one board size. Use :func:`board`, which returns one object per size."""
+    """The geometry of one board size. Use :meth:`of`, which returns one object per size."""
 
     size: int
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
             raise ValueError(f"board.size: {self.size} is not one of {', '.join(map(str, SIZES))}")
+
+    @staticmethod
+    @cache
+    def of(size: int) -> "Board":
+        """The board of that size. ValueError for a size that is not 4, 6 or 8."""
+        return Board(size)
 
     @property
     def name(self) -> str:
@@ -85,12 +93,18 @@ class Board:
         return tuple((sign * step, mask) for step, mask in axes for sign in (1, -1))
 
 
-@cache
-def board(size: int) -> Board:
-    """The board of that size. ValueError for a size that is not 4, 6 or 8."""
-    return Board(size)
-
-
 def signed(bits: int) -> int:
     """An unsigned 64-bit pattern as the signed integer that torch.int64 holds."""
     return bits - (1 << 64) if bits >> 63 else bits
+
+
+@dataclass(kw_only=True)
+class BoardConfig:
+    """The board, and the opening that prefix-restricted pretraining uses on it."""
+
+    size: int = 6
+    prefix: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
+    """Opening for experiments that restrict pretraining to a prefix."""
+
+    def __post_init__(self) -> None:
+        Board.of(self.size)

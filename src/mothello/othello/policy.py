@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mothello.othello.bitboard import Bits, flips, legal_moves, popcount, select
 from mothello.othello.board import Board, signed
-from mothello.othello.engine import Engine, Fused
+from mothello.othello.lazy_compile import Engine, LazyCompiled
+from mothello.othello.rules import Bits, flips, legal_moves, popcount, select
 
 _UNIT = 1024
 _ONE = 1 << 24
@@ -79,11 +79,11 @@ def _score(
 
 
 @cache
-def _fused(board: Board, units: tuple[int, int, int], device: str) -> Fused:
+def _fused(board: Board, units: tuple[int, int, int], device: str) -> LazyCompiled:
     def score(own: Tensor, opponent: Tensor, legal: Tensor, rank: Tensor) -> tuple[Tensor, Tensor]:
         return _score(own, opponent, legal, rank, board, units)
 
-    return Fused(score, f"move scores on {board.name} ({device})")
+    return LazyCompiled(score, f"move scores on {board.name} ({device})")
 
 
 @cache

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
-from mothello.othello.bitboard import legal_moves, play
 from mothello.othello.board import Board
+from mothello.othello.rules import legal_moves, play
 
 
 class Position(NamedTuple):

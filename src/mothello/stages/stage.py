@@ -10,8 +10,8 @@ from torch import Tensor
 from mothello.data.batch import Batch, make_batch
 from mothello.data.corpus import Corpus
 from mothello.data.floor import Floor, floor
-from mothello.languages.family import Family
-from mothello.legality.estimate import legality
+from mothello.languages.language_set import LanguageSet
+from mothello.measures.legality.estimate import legality
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.objective import Objective
 from mothello.training.device import Precision, autocast
@@ -38,16 +38,16 @@ class EvaluationConfig:
         return frozenset(round(i * total / self.times) for i in range(self.times + 1))
 
 
-def build_model(config: ModelConfig, family: Family) -> GPT:
+def build_model(config: ModelConfig, language_set: LanguageSet) -> GPT:
     """A model that fits the languages, not yet initialised."""
-    return GPT(config, family.vocabulary_size, family.max_tokens, family.output_size)
+    return GPT(config, language_set.vocabulary_size, language_set.max_tokens, language_set.output_size)
 
 
 @dataclass(frozen=True)
 class Evaluator:
     """Evaluates a model on fixed games, language by language."""
 
-    family: Family
+    language_set: LanguageSet
     moves: list[Int8[Tensor, "game ply"]]
     """Per language; the same games in all of them unless they speak of different domains."""
     batches: list[Batch]
@@ -60,14 +60,14 @@ class Evaluator:
         numbers: dict[str, float] = {}
         device = model.head.weight.device
         with torch.no_grad(), autocast(device, self.precision):
-            for index, name in enumerate(self.family.names):
-                scores = legality(model, self.moves[index], self.family, index)
+            for index, name in enumerate(self.language_set.names):
+                scores = legality(model, self.moves[index], self.language_set, index)
                 loss = float(self.objective(model, self.batches[index]))
                 values = {k: v for k, v in scores.items() if isinstance(v, float)}
                 values |= {"loss": loss, "floor": self.floors[index].nats}
                 values["excess_nats"] = loss - self.floors[index].nats
                 numbers |= {f"val/{name}/{key}": value for key, value in values.items()}
-        return numbers | _means(numbers, self.family.names)
+        return numbers | _means(numbers, self.language_set.names)
 
 
 def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
@@ -77,7 +77,7 @@ def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
 
 
 def build_evaluator(
-    family: Family,
+    language_set: LanguageSet,
     games: Sequence[Corpus],
     size: int,
     objective: Objective,
@@ -96,7 +96,7 @@ def build_evaluator(
     batches, floors = [], []
     for index, corpus in enumerate(games):
         language = torch.full_like(indices, index)
-        batches.append(make_batch(moves[index], language, family, corpus.first_scored(indices)))
+        batches.append(make_batch(moves[index], language, language_set, corpus.first_scored(indices)))
         whole = len(known) == len(games)
-        floors.append(floor(batches[-1], family, known, weights) if whole else Floor(float("nan"), float("nan")))
-    return Evaluator(family, moves, batches, floors, objective, precision)
+        floors.append(floor(batches[-1], language_set, known, weights) if whole else Floor(float("nan"), float("nan")))
+    return Evaluator(language_set, moves, batches, floors, objective, precision)

@@ -43,7 +43,7 @@ class World(NamedTuple):
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def told(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """What rank 0 says: its ``value``, in every process."""
         if self.size == 1:
             return value

@@ -21,7 +21,7 @@ from mothello.training.device import Precision, autocast, deterministic
 from mothello.training.distributed import World
 from mothello.training.optimizer import OptimizerConfig, Optimizers, build_optimizer
 from mothello.training.schedule import lr_scale
-from mothello.training.stopping import Asked, Pulse, Seen, Stopped, check_finite, stop_signals
+from mothello.training.stopping import AsyncScalars, StepStats, Stopped, StopRequest, check_finite, stop_signals
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _resume(model: GPT, optimizer: Optimizers, plan: Plan) -> Progress:
     """Load the newest good checkpoint, if there is one. CheckpointError when processes do not see the same."""
     found, problems = checkpoint.latest(plan.folder) if checkpoint.saved(plan.folder) else (None, [])
     step = found.step if found else 0
-    if step != (first := plan.world.told(step)):
+    if step != (first := plan.world.broadcast(step)):
         raise checkpoint.CheckpointError(f"checkpoint: {plan.folder}: step {step} here, {first} in the first process")
     if not found:
         return Progress(0, 0, 0.0)
@@ -82,7 +82,7 @@ def _resume(model: GPT, optimizer: Optimizers, plan: Plan) -> Progress:
 class _Run:
     """A training under way: what its steps share."""
 
-    def __init__(self, model: GPT, plan: Plan, asked: Asked) -> None:
+    def __init__(self, model: GPT, plan: Plan, asked: StopRequest) -> None:
         self.model, self.plan, self.asked = model, plan, asked
         self.device = model.head.weight.device
         self.optimizer = build_optimizer(model, plan.optimizer)
@@ -90,8 +90,8 @@ class _Run:
         self.tokens = torch.tensor(self.start.tokens, device=self.device)  # counted on the device: no sync in a step
         self.scored = torch.zeros_like(self.tokens)
         self.begun, self.saved_at = time.monotonic() - self.start.seconds, time.monotonic()
-        self.last_saved, self.heeded = self.start.step, self.start.step - 1
-        self.pulse = Pulse(self.device)
+        self.last_saved, self.checked = self.start.step, self.start.step - 1
+        self.pulse = AsyncScalars(self.device)
         self.loss_of = plan.objective
         if plan.compiled:
             mode = "reduce-overhead" if plan.cuda_graphs and self.device.type == "cuda" else None
@@ -135,7 +135,7 @@ class _Run:
     def save(self, step: int) -> None:
         """Write a checkpoint, unless this step's is there. Never one that holds numbers that are not finite."""
         for seen in self.pulse.waiting():  # they will be sent again: all processes must see a stop at the same step
-            self.heed(seen, step)
+            self.log_and_check(seen, step)
         if step > self.last_saved and self.plan.world.main:
             if not self.finite():
                 raise FloatingPointError(f"a weight is not finite after step {step}; the last good checkpoint is kept")
@@ -147,14 +147,14 @@ class _Run:
         every = self.plan.checkpoint_every
         return bool(every) and time.monotonic() - self.saved_at > every
 
-    def heed(self, seen: Seen, done: int) -> None:
+    def log_and_check(self, seen: StepStats, done: int) -> None:
         """Log a step's numbers, and stop at ones that are not finite, keeping what was reached before.
 
         done: steps that have changed the weights by now.
         """
-        if seen.step <= self.heeded:
+        if seen.step <= self.checked:
             return
-        self.heeded, plan = seen.step, self.plan
+        self.checked, plan = seen.step, self.plan
         try:
             check_finite(seen)
         except FloatingPointError:
@@ -190,9 +190,9 @@ def train(model: GPT, batch_of: Callable[[int], Batch], plan: Plan) -> Progress:
             run.evaluate(0)
         with _steps(run) as bar:
             for step in bar:
-                seen = run.pulse.send(step, run.backward(batch_of(step), step))
+                seen = run.pulse.push(step, run.backward(batch_of(step), step))
                 if seen:
-                    run.heed(seen, step)
+                    run.log_and_check(seen, step)
                     bar.set_postfix(loss=f"{seen.loss:.3f}", refresh=False)
                 run.update(step)
                 run.evaluate(step + 1)

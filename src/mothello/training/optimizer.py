@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mothello.config import without_effect
 from mothello.training.muon import Muon
 
 
@@ -18,36 +19,38 @@ class OptimizerName(StrEnum):
 
 @dataclass(kw_only=True)
 class OptimizerConfig:
-    """Learning rates and the rest. ``muon`` uses ``matrix_lr`` on block matrices (Jordan et al. 2024)."""
+    """Learning rates and the rest. ``muon`` uses ``muon_lr`` on block matrices (Jordan et al. 2024)."""
 
     name: OptimizerName = OptimizerName.muon
     lr: float = 1e-2
-    matrix_lr: float = 0.01
+    muon_lr: float = 0.01
     beta_1: float = 0.9
     beta_2: float = 0.99
     weight_decay: float = 0.1
     """On matrices only; biases, norms and positions are not decayed."""
-    clip: float = 1.0
+    max_grad_norm: float = 1.0
     """Largest gradient norm, 0 for no limit."""
-    warmup: float = 0.02
+    warmup_fraction: float = 0.02
     """Share of the steps over which the learning rate rises linearly."""
-    final_lr: float = 0.0
+    final_lr_fraction: float = 0.0
     """Learning rate at the end, as a share of the peak."""
-    shape: str = "linear"
+    decay: str = "linear"
     """Decay after the warm-up: linear, cosine or constant."""
 
     def __post_init__(self) -> None:
-        for name in ("lr", "matrix_lr"):
+        for name in ("lr", "muon_lr"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"optimizer.{name}: {getattr(self, name)} is not positive")
-        for name in ("beta_1", "beta_2", "warmup", "final_lr"):
+        for name in ("beta_1", "beta_2", "warmup_fraction", "final_lr_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"optimizer.{name}: {getattr(self, name)} is outside 0..1")
-        for name in ("weight_decay", "clip"):
+        for name in ("weight_decay", "max_grad_norm"):
             if getattr(self, name) < 0:
                 raise ValueError(f"optimizer.{name}: {getattr(self, name)} is negative")
-        if self.shape not in ("linear", "cosine", "constant"):
-            raise ValueError(f"optimizer.shape: {self.shape!r} is not one of linear, cosine, constant")
+        if self.name is not OptimizerName.muon:
+            without_effect(self, "optimizer", f"with optimizer.name={self.name}", "muon_lr")
+        if self.decay not in ("linear", "cosine", "constant"):
+            raise ValueError(f"optimizer.decay: {self.decay!r} is not one of linear, cosine, constant")
 
 
 class Optimizers:
@@ -86,7 +89,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
     blocks = [p for name, p in named if p.ndim == 2 and name.startswith("blocks.")]
     muon: list[torch.optim.Optimizer] = []
     if config.name is OptimizerName.muon:
-        muon.append(Muon(blocks, lr=config.matrix_lr, weight_decay=config.weight_decay))
+        muon.append(Muon(blocks, lr=config.muon_lr, weight_decay=config.weight_decay))
         inside = {id(p) for p in blocks}
         matrices = [p for p in matrices if id(p) not in inside]
     adamw = torch.optim.AdamW(
@@ -95,4 +98,4 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
         betas=(config.beta_1, config.beta_2),
         fused=True,
     )
-    return Optimizers([adamw, *muon], config.clip)
+    return Optimizers([adamw, *muon], config.max_grad_norm)

@@ -19,7 +19,7 @@ from mothello.data.batch import Batch
 from mothello.data.stream import Stream
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Objective
-from mothello.othello.engine import Engine, using
+from mothello.othello.lazy_compile import Engine, using
 from mothello.training.device import Precision
 from mothello.training.distributed import World
 from mothello.training.loop import Plan, train
@@ -106,7 +106,7 @@ def _timed(model: GPT, batch_of: Callable[[int], Batch], step: Step, steps: int,
             tick()
         return batch_of(at)
 
-    still = replace(step.optimizer, lr=1e-9, matrix_lr=1e-9)  # no slower, and nothing can diverge
+    still = replace(step.optimizer, lr=1e-9, muon_lr=1e-9)  # no slower, and nothing can diverge
     plan = Plan(
         steps=warm + steps, objective=step.objective, optimizer=still, precision=step.precision, seed=0,
         folder=Path(os.devnull), log=lambda *_: None, evaluate=lambda _: {}, evaluate_at=frozenset(),

@@ -19,20 +19,20 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
-class Asked:
+class StopRequest:
     """Whether a signal asked this process to stop."""
 
     number = 0
 
 
 @contextmanager
-def stop_signals() -> Iterator[Asked]:
+def stop_signals() -> Iterator[StopRequest]:
     """Within: SIGTERM or SIGINT is noted, to be obeyed after the step. From then on Ctrl-C acts as usual, at once;
     another SIGTERM is only noted, because a scheduler and torchrun may both pass it on.
 
     Signals reach the main thread only; elsewhere nothing is changed.
     """
-    asked = Asked()
+    asked = StopRequest()
     numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
 
@@ -49,7 +49,7 @@ def stop_signals() -> Iterator[Asked]:
             signal.signal(number, handler)
 
 
-class Seen(NamedTuple):
+class StepStats(NamedTuple):
     """A step's numbers, as the host sees them."""
 
     step: int
@@ -60,14 +60,14 @@ class Seen(NamedTuple):
     """Sum over processes of the signals that asked for a stop, 0 for none."""
 
 
-class Pulse:
+class AsyncScalars:
     """A step's numbers, read without making the device wait: on a GPU those of the step before, on a CPU its own."""
 
     def __init__(self, device: torch.device) -> None:
         self.lag = int(device.type == "cuda")
         self._sent: deque[tuple[int, Tensor, torch.cuda.Event | None]] = deque()
 
-    def send(self, step: int, numbers: Tensor) -> Seen | None:
+    def push(self, step: int, numbers: Tensor) -> StepStats | None:
         """Send ``numbers`` [loss, norm, stop] off; the step that can be read by now."""
         if self.lag:
             host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
@@ -81,17 +81,17 @@ class Pulse:
             return None
         return self._read(*self._sent.popleft())
 
-    def _read(self, step: int, numbers: Tensor, event: torch.cuda.Event | None) -> Seen:
+    def _read(self, step: int, numbers: Tensor, event: torch.cuda.Event | None) -> StepStats:
         if event is not None:
             event.synchronize()
-        return Seen(step, *numbers.tolist())
+        return StepStats(step, *numbers.tolist())
 
-    def waiting(self) -> list[Seen]:
+    def waiting(self) -> list[StepStats]:
         """What was sent and is still to come from ``send``; here the host waits for it."""
         return [self._read(*sent) for sent in self._sent]
 
 
-def check_finite(seen: Seen) -> None:
+def check_finite(seen: StepStats) -> None:
     """FloatingPointError when the loss or the gradient is not finite; it names the step."""
     for name, value in (("loss", seen.loss), ("gradient norm", seen.norm)):
         if value != value or abs(value) == float("inf"):

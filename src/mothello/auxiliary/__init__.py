@@ -1,1 +1,0 @@
-"""Losses added to the main one; none yet (later: dictionary, embedding alignment, contrastive)."""

@@ -1,0 +1,1 @@
+"""A room on its way out."""

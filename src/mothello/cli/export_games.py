@@ -1,0 +1,59 @@
+"""scripts/export_games.py: a folder of shards as text, one game a line."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from omegaconf import MISSING
+from torch import Tensor
+from tqdm import tqdm
+
+from mothello.cli.cost.games import exporting_costs
+from mothello.cli.main import command, folder_for
+from mothello.data.stored import StoredError, StoredGames
+from mothello.errors import UserError
+from mothello.othello.notation import move_name
+
+
+@dataclass(kw_only=True)
+class ExportCommand:
+    """scripts/export_games.py: a folder of shards as text, one game a line."""
+
+    folder: str = MISSING
+    out: str = MISSING
+    """Text file."""
+    dry_run: bool = False
+
+
+def export_games(config: ExportCommand) -> Path:
+    """Write every game as "f5d6c3..."; returns the text file, which appears when it is whole."""
+    out = Path(config.out)
+    folder_for(str(out.parent))
+    if out.exists():
+        raise UserError(f"out: {out} exists; choose another file")
+    try:
+        games = StoredGames(config.folder, verify=not config.dry_run)
+    except StoredError as error:
+        raise UserError(str(error)) from None
+    names = [move_name(games.board, move) for move in range(games.board.n_moves)] + [""]
+
+    def lines(indices: Tensor) -> list[str]:
+        return ["".join(names[move] for move in game) + "\n" for game in games.moves(indices).tolist()]
+
+    if config.dry_run:
+        costs = exporting_costs(games, lambda n: lines(torch.arange(n)))
+        print(costs.table(file=str(out)), flush=True)
+        return out
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(f".{out.name}.part")
+    with part.open("w") as file, tqdm(total=len(games), unit="game", unit_scale=True, desc="export") as bar:
+        for indices in torch.arange(len(games)).split(65_536):
+            file.writelines(lines(indices))
+            bar.update(len(indices))
+    os.replace(part, out)
+    print(f"{len(games):,} games: {out}", flush=True)
+    return out
+
+
+main = command("export_games", ExportCommand, export_games)

@@ -1,0 +1,188 @@
+"""scripts/generate.py: write shards of random games, or go on where a killed job stopped."""
+
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import MISSING
+from tqdm import tqdm
+
+from mothello.cli.cost.games import generating_costs
+from mothello.cli.main import command, folder_for
+from mothello.data.stored import FORMAT_VERSION, StoredError, read_index, whole_shard, write_index, write_shard
+from mothello.errors import UserError
+from mothello.othello.board import Board, BoardConfig
+from mothello.othello.lazy_compile import Engine, using
+from mothello.othello.notation import parse_move
+from mothello.othello.policy import PolicyConfig
+from mothello.othello.random_play import GENERATOR_VERSION, RandomGames
+from mothello.training.device import cores
+
+
+def _positive(name: str, value: int, low: int = 1) -> None:
+    if value < low:
+        raise UserError(f"{name}: {value} is below {low}")
+
+
+@dataclass(kw_only=True)
+class GenerateCommand:
+    """scripts/generate.py: random games on disk."""
+
+    out: str = MISSING
+    """Folder of the shards."""
+    board: BoardConfig = field(default_factory=lambda: BoardConfig(size=8))
+    games: int = 1_000_000
+    seed: int = 0
+    first: int = 0
+    """Index of the first game."""
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    prefix: list[str] = field(default_factory=list)
+    """Opening moves every game starts with."""
+    shard_games: int = 1_000_000
+    workers: int = 1
+    """Processes; the files are the same for any number."""
+    engine: Engine = Engine.auto
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("games", "shard_games", "workers"):
+            _positive(name, getattr(self, name))
+        _positive("first", self.first, 0)
+
+
+_AT_ONCE = 131_072
+
+
+def play_of(config: GenerateCommand) -> RandomGames:
+    """What the games are. UserError names the key of a bad opening."""
+    board = Board.of(config.board.size)
+    try:
+        return RandomGames(board, config.seed, tuple(parse_move(text, board) for text in config.prefix), config.policy)
+    except ValueError as error:
+        text = str(error)
+        raise UserError(text if text.startswith("prefix") else f"prefix: {text}") from None
+
+
+def source(config: GenerateCommand) -> dict[str, Any]:
+    """What determines the games besides their index."""
+    return {
+        "kind": "generated",
+        "seed": config.seed,
+        "first_index": config.first,
+        "policy": asdict(config.policy),
+        "prefix": list(config.prefix),
+        "generator_version": GENERATOR_VERSION,
+        "shard_games": config.shard_games,
+    }
+
+
+def _span(config: GenerateCommand, number: int) -> tuple[int, int]:
+    """(first, one past the last) game of a shard, counted from config.first."""
+    start = number * config.shard_games
+    return start, min(start + config.shard_games, config.games)
+
+
+def _about(config: GenerateCommand, number: int) -> dict[str, Any]:
+    start, end = _span(config, number)
+    return {
+        "version": FORMAT_VERSION,
+        "board": Board.of(config.board.size).name,
+        "count": end - start,
+        **source(config),
+    }
+
+
+def _write(config: GenerateCommand, number: int, share: int, bar: "tqdm[Any] | None") -> dict[str, Any]:
+    """Play and write one shard. share: games that this process will play in all."""
+    play = play_of(config)
+    start, end = _span(config, number)
+
+    def parts() -> Any:
+        for indices in torch.arange(config.first + start, config.first + end).split(_AT_ONCE):
+            played = int(indices[-1]) + 1 - config.first - start
+            yield play.games(indices, coming=max(share, end - start) - played)
+            if bar is not None:
+                bar.update(len(indices))
+
+    about = {key: value for key, value in _about(config, number).items() if key != "count"}
+    return write_shard(Path(config.out), number, start, parts(), play.board, about)
+
+
+def _in_worker(config: GenerateCommand, number: int, share: int, threads: int) -> dict[str, Any]:
+    torch.set_num_threads(threads)
+    with using(config.engine):
+        return _write(config, number, share, None)
+
+
+def _check_folder(config: GenerateCommand, board: Board) -> bool:
+    """Whether the folder is complete already. UserError when it holds something else."""
+    folder = folder_for(config.out)
+    if not folder.exists():
+        return False
+    if not (folder / "corpus.json").exists():
+        if any(folder.iterdir()) and not list(folder.glob("shard-*")) and not list(folder.glob(".shard-*")):
+            raise UserError(f"out: {folder} is not empty and holds no shards; choose another folder")
+        return False
+    try:
+        index = read_index(folder)
+    except StoredError as error:
+        raise UserError(f"out: {error}") from None
+    if (index["board"], index["source"]) != (board.name, source(config)):
+        raise UserError(f"out: {folder} holds other games; choose another folder")
+    if index["count"] > config.games:
+        raise UserError(
+            f"out: {folder} holds {index['count']:,} of these games already; choose another folder for fewer"
+        )
+    return index["count"] == config.games
+
+
+def generate(config: GenerateCommand) -> Path:
+    """Write the shards that are missing; returns the folder."""
+    play = play_of(config)
+    folder, board = Path(config.out), play.board
+    n_shards = -(-config.games // config.shard_games)
+    complete = _check_folder(config, board)
+    if config.dry_run:
+        there = sum((folder / f"shard-{number:05d}.json").exists() for number in range(n_shards))
+        shown = f"{folder}{' (finished already)' if complete else ''}"
+        print(generating_costs(config, play, there).table(folder=shown), flush=True)
+        return folder
+    print(
+        f"{config.games:,} {board.name} games in {n_shards} shards, {config.games * board.n_moves / 1e9:.2f} GB: "
+        f"{folder}"
+    )
+    shards = {n: whole_shard(folder, n, _about(config, n)) for n in range(n_shards)}
+    todo = [number for number, shard in shards.items() if shard is None]
+    if complete and not todo:
+        print("finished already")
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "corpus.json").unlink(missing_ok=True)  # until the last shard stands again
+    start = sum(end - begin for begin, end in (_span(config, n) for n in set(shards) - set(todo)))
+    with tqdm(total=config.games, initial=start, unit="game", unit_scale=True, desc="generate") as bar:
+        if config.workers == 1:
+            with using(config.engine):
+                for number in todo:
+                    shards[number] = _write(config, number, config.games - int(bar.n), bar)
+        else:
+            shards |= _in_parallel(config, todo, bar)
+    write_index(folder, board, source(config), [shard for _, shard in sorted(shards.items()) if shard is not None])
+    return folder
+
+
+def _in_parallel(config: GenerateCommand, todo: list[int], bar: "tqdm[Any]") -> dict[int, dict[str, Any]]:
+    workers = min(config.workers, len(todo))
+    threads, share = max(1, cores() // workers), (config.games - int(bar.n)) // workers
+    done = {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        jobs: dict[Future[dict[str, Any]], int] = {pool.submit(_in_worker, config, n, share, threads): n for n in todo}
+        for job in as_completed(jobs):
+            done[jobs[job]] = job.result()
+            bar.update(done[jobs[job]]["count"])
+    return done
+
+
+main = command("generate", GenerateCommand, generate)

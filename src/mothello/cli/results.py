@@ -1,0 +1,116 @@
+"""scripts/results.py: gather what finished runs measured, without their weights, and write results/README.md."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mothello.cli.cost.table import size, table
+from mothello.cli.main import command, folder_for
+from mothello.cli.study_plan import StudyCommand, cells_of, composed, expected, names_of
+from mothello.errors import UserError
+from mothello.report.results.page import RESULTS, SCALES, Study, runs_of, write_results
+from mothello.report.runs import Run, find_runs
+from mothello.rundir import RunDir
+
+
+@dataclass(kw_only=True)
+class ResultsCommand:
+    """scripts/results.py: gather finished runs without their weights, and write the page of results."""
+
+    gather: list[str] = field(default_factory=list)
+    """Folders of runs, named after their scale, to copy from first: runs/mini goes to OUT/mini."""
+    out: str = "results"
+    """Folder of README.md, of the runs it is made from, and of its figures."""
+    dry_run: bool = False
+
+
+LEFT_OUT = shutil.ignore_patterns("checkpoints", "wandb", "log.txt", ".part-*", ".*.lock")
+STUDIES = ("table1", "mirror_anchors", "anchor_placement", "many_languages", "emergence", "finetune", "probes")
+"""The studies of the page."""
+
+
+def gather(folder: Path, out: Path) -> int:
+    """Copy every finished run below runs/SCALE to OUT/SCALE, without its weights; returns how many. A copy is whole or
+    not there."""
+    count = 0
+    for run in find_runs([str(folder)]):
+        target = out / folder.name / run.path.relative_to(folder.resolve())
+        part = target.with_name(f".part-{target.name}")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(run.path, part, ignore=_left_out)
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+        count += 1
+    return count
+
+
+def _left_out(folder: str, names: list[str]) -> set[str]:
+    """Weights, locks and measurements that are still under way."""
+    statuses = (Path(folder) / name / "status.json" for name in names)
+    begun = {path.parent.name for path in statuses if path.exists() and not RunDir(path.parent).finished}
+    return LEFT_OUT(folder, names) | begun
+
+
+def study_of(name: str, scale: str) -> Study:
+    """A study of the page, from its file."""
+    config = composed("study", StudyCommand, [f"+study={name}", f"scale={scale}"])
+    planned: dict[str, list[int]] = {cell: [] for cell in cells_of(config)}
+    for cell, seed in names_of(config):
+        planned[cell].append(seed)
+    return Study(name, config.question, expected(config), planned)
+
+
+def study_runs(name: str, scale: str = "mini", out: Path = RESULTS) -> list[Run]:
+    """The committed runs of a study, with the measurements that it asks for: what notebooks read."""
+    return runs_of(study_of(name, scale), find_runs([str(out / scale)]))
+
+
+def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
+    """Runs below OUT that no study asks for, such as those of another budget: they are not on the page."""
+    found = []
+    for scale, of in studies.items():
+        wanted: set[tuple[str, str]] = {(name, cell.train) for study in of for name, cell in study.cells.items()}
+        runs = find_runs([str(out / scale)])
+        found += [run.path for run in runs if (run.name, run.path.parent.name) not in wanted]
+    return found
+
+
+def results(config: ResultsCommand) -> Path:
+    """Gather and write the page; returns its path."""
+    out, folders = folder_for(config.out), [Path(text) for text in config.gather]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"gather: {folder} is no folder")
+        if folder.name not in SCALES:
+            raise UserError(f"gather: {folder} is not named after a scale ({', '.join(SCALES)}), such as runs/mini")
+        if out.resolve() in (folder.resolve(), *folder.resolve().parents):
+            raise UserError(f"gather: {folder} is inside {out}, where copies go")
+    if config.dry_run:
+        print(_costs(folders, out), flush=True)
+        return out / "README.md"
+    count = sum(gather(folder, out) for folder in folders)
+    if folders:
+        print(f"{count} runs copied to {out}", flush=True)
+    studies = {scale: [study_of(name, scale) for name in STUDIES] for scale in SCALES if (out / scale).is_dir()}
+    for path in strays(out, studies):
+        print(f"left out, since no study asks for it: {path}", flush=True)
+    page = write_results(out, studies)
+    print(f"results: {page.resolve()}", flush=True)
+    return page
+
+
+def _costs(folders: Sequence[Path], out: Path) -> str:
+    runs = [run for folder in folders for run in find_runs([str(folder)])]
+    files = [path for run in runs for path in run.path.rglob("*") if path.is_file() and "checkpoints" not in path.parts]
+    rows = {
+        "runs": f"{len(runs)} finished, to be copied without their weights",
+        "disk": f"about {size(sum(path.stat().st_size for path in files))}",
+        "minutes": "less than 1",
+        "page": str(out / "README.md"),
+        "folder": str(out),
+    }
+    return table(rows)
+
+
+main = command("results", ResultsCommand, results)

@@ -1,0 +1,101 @@
+"""Other engines, timed in the same run: pgx under JAX, open_spiel, and a plain Python loop."""
+
+import random
+from collections.abc import Callable
+from importlib.util import find_spec
+from time import perf_counter
+
+from mothello.othello.board import Board
+
+
+def pgx(board: Board, seconds: float) -> float | None:
+    """Random games a second of pgx's vectorised Othello under jit, best batch of three; None where it is not there."""
+    if board.size != 8 or find_spec("pgx") is None or find_spec("jax") is None:
+        return None
+    import jax
+    import pgx as peer
+
+    env = peer.make("othello")
+
+    def games(key, n):  # type: ignore[no-untyped-def]
+        def step(carry):  # type: ignore[no-untyped-def]
+            state, key = carry
+            key, draw = jax.random.split(key)
+            action = jax.random.categorical(draw, jax.numpy.log(state.legal_action_mask.astype(float)), axis=-1)
+            return jax.vmap(env.step)(state, action), key
+
+        state = jax.vmap(env.init)(jax.random.split(key, n))
+        return jax.lax.while_loop(lambda c: ~c[0].terminated.all(), step, (state, key))[0].rewards
+
+    best = 0.0
+    for n in (128, 1024, 4096):
+        played = jax.jit(games, static_argnums=1)
+        played(jax.random.PRNGKey(0), n).block_until_ready()
+        done, start = 0, perf_counter()
+        while perf_counter() - start < seconds or not done:
+            played(jax.random.PRNGKey(done + 1), n).block_until_ready()
+            done += n
+        best = max(best, done / (perf_counter() - start))
+    return best
+
+
+def _rate(game: Callable[[], object], seconds: float) -> float:
+    done, start = 0, perf_counter()
+    while perf_counter() - start < seconds:
+        game()
+        done += 1
+    return done / (perf_counter() - start)
+
+
+def open_spiel(board: Board, seconds: float) -> float | None:
+    """Random games a second of open_spiel's Othello, driven from Python; None where it is not installed."""
+    if board.size != 8 or find_spec("pyspiel") is None:
+        return None
+    import pyspiel
+
+    othello = pyspiel.load_game("othello")
+
+    def game() -> None:
+        state = othello.new_initial_state()
+        while not state.is_terminal():
+            state.apply_action(random.choice(state.legal_actions()))
+
+    return _rate(game, seconds)
+
+
+def plain_python(board: Board, seconds: float) -> float:
+    """A loop over squares and directions, one game at a time: what research code does."""
+    steps = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c]
+    squares = [(r, c) for r in range(board.size) for c in range(board.size)]
+
+    def turned(discs: dict[tuple[int, int], int], square: tuple[int, int], colour: int) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        for down, right in steps:
+            line, at = [], (square[0] + down, square[1] + right)
+            while discs.get(at) == -colour:
+                line.append(at)
+                at = (at[0] + down, at[1] + right)
+            if discs.get(at) == colour:
+                found += line
+        return found
+
+    def game() -> None:
+        high = board.size // 2
+        discs = {(high - 1, high - 1): -1, (high, high): -1, (high - 1, high): 1, (high, high - 1): 1}
+        colour, passes = 1, 0
+        while passes < 2:
+            legal = [(s, line) for s in squares if s not in discs and (line := turned(discs, s, colour))]
+            if legal:
+                square, line = random.choice(legal)
+                discs |= dict.fromkeys([square, *line], colour)
+            passes = 0 if legal else passes + 1
+            colour = -colour
+
+    return _rate(game, seconds)
+
+
+PEERS: dict[str, Callable[[Board, float], float | None]] = {
+    "pgx": pgx,
+    "open_spiel": open_spiel,
+    "python": plain_python,
+}

@@ -1,1 +1,0 @@
-"""What bench.py times, and beside what."""

@@ -1,0 +1,158 @@
+"""Plain settings -> typed objects, ranges, and what of a config is its identity. A leaf: no torch, no Hydra.
+
+Hydra composes plain YAML; :func:`typed` merges it into a dataclass, which rejects unknown keys and wrong types and
+builds the objects, whose ``__post_init__`` calls :func:`check`. Every mistake ends as one UserError.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, field, fields, is_dataclass
+from enum import Enum
+from typing import Any, TypeVar, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mothello.errors import UserError
+
+T = TypeVar("T")
+
+NOT_IDENTITY: dict[str, Any] = {"identity": False}
+"""Metadata of fields that never change a result: paths, cadences, kernels."""
+
+
+def ranged(default: Any, low: float | None = None, high: float | None = None, above: float | None = None) -> Any:
+    """A number with its range, which :func:`check` enforces: low <= value <= high, or value > above."""
+    return field(default=default, metadata={"low": low, "high": high, "above": above})
+
+
+def check(config: Any, key: str) -> None:
+    """UserError when a number of a dataclass is not finite or outside its range. key: the config's own, such as
+    "probe"."""
+    for spec in fields(config):
+        value, prefix = getattr(config, spec.name), f"{key}.{spec.name}" if key else spec.name
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{prefix}: {value} is not a finite number")
+        low, high, above = (spec.metadata.get(name) for name in ("low", "high", "above"))
+        if low is not None and high is not None and not low <= value <= high:
+            raise UserError(f"{prefix}: {value} is outside {low}..{high}")
+        if low is not None and value < low:
+            raise UserError(f"{prefix}: {value} is below {low}")
+        if above is not None and not value > above:
+            raise UserError(f"{prefix}: {value} is not {'positive' if above == 0 else f'above {above}'}")
+
+
+def without_effect(config: Any, key: str, because: str, *names: str) -> None:
+    """UserError when one of the named fields differs from its default although it changes nothing here."""
+    for spec in fields(config):
+        if spec.name in names and getattr(config, spec.name) != default_of(spec):
+            raise UserError(f"{key}.{spec.name}: has no effect {because}; leave it out")
+
+
+def default_of(spec: Any) -> Any:
+    """The default of a dataclass field."""
+    return spec.default if spec.default_factory is MISSING else spec.default_factory()
+
+
+def _keys(schema: type) -> dict[str, list[str]]:
+    """Keys of a schema and of all schemas in it, by class name."""
+    found = {schema.__name__: [spec.name for spec in fields(schema)]}
+    for hint in get_type_hints(schema).values():
+        for inner in (hint, *getattr(hint, "__args__", ())):
+            if is_dataclass(inner):
+                found |= _keys(inner)  # type: ignore[arg-type]
+    return found
+
+
+def one_line(error: BaseException, schema: type | None = None) -> str:
+    """What a user needs of an OmegaConf message: the key, what is wrong, and the choices."""
+    text = str(error).strip()
+    key = getattr(error, "full_key", None)
+    first = text.splitlines()[0] if text else type(error).__name__
+    unknown = re.search(r"Key '(\w+)' (?:is )?not in '(\w+)'", text)
+    if unknown:
+        known = _keys(schema).get(unknown[2], []) if schema else []
+        return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known)}" if known else "")
+    if "is not a ListConfig, list or tuple" in text:
+        return f"{key}: is a list; write {key}=[...]"
+    if "is not in struct" in text:
+        return f"{key}: not there yet; write +{key}=... to add it"
+    if "missing mandatory value" in text:
+        return f"{first.rpartition(' ')[2]}: must be given"
+    return f"{key}: {first}" if key and not first.startswith(key) else first
+
+
+def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "") -> T:
+    """Plain settings -> the schema's dataclasses. UserError names the key: unknown, wrong type, out of range.
+
+    key: where the settings stand in the whole config, such as "objective"; it is put before the keys of messages.
+    """
+    try:
+        if isinstance(content, DictConfig):  # as plain values: a typed config would carry keys added with + along
+            content = OmegaConf.to_container(content, resolve=True, enum_to_str=True)  # type: ignore[assignment]
+        merged = OmegaConf.merge(OmegaConf.structured(schema), content)
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        cause = error.__cause__
+        if isinstance(cause, ValueError) and not isinstance(cause, OmegaConfBaseException):
+            raise UserError(str(cause)) from None
+        line = one_line(error, schema)
+        raise UserError(f"{key}.{line}" if key and not line.startswith(key) else line) from None
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def plain(config: Any) -> Any:
+    """Dataclasses -> nested dicts and lists of plain values, as YAML and JSON want them."""
+    if is_dataclass(config):
+        return {spec.name: plain(getattr(config, spec.name)) for spec in fields(config)}
+    if isinstance(config, Mapping):
+        return {name: plain(value) for name, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [plain(value) for value in config]
+    return config.value if isinstance(config, Enum) else config
+
+
+_SAME = object()
+
+
+def identity(config: Any) -> dict[str, Any]:
+    """What of a config determines its result: the fields that differ from their defaults, nested and plain.
+
+    A new key whose default is the old behavior therefore changes no identity. Fields with metadata NOT_IDENTITY are
+    left out; where the metadata "identity" is a function, it turns the value into what counts.
+    """
+    found = _difference(config, type(config)())
+    return {} if found is _SAME else found
+
+
+def _difference(value: Any, base: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        of_another_kind = type(value) is not type(base)
+        base = type(value)() if of_another_kind else base
+        found = {"name": value.name} if of_another_kind and hasattr(value, "name") else {}
+        for spec in fields(value):
+            counts = spec.metadata.get("identity", True)
+            if counts is False:
+                continue
+            inner = _difference(getattr(value, spec.name), getattr(base, spec.name))
+            if inner is not _SAME:
+                found[spec.name] = counts(inner) if callable(counts) else inner
+        return found if found or of_another_kind else _SAME
+    if value == base:
+        return _SAME
+    if isinstance(value, Mapping):
+        return {name: _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(inner) for inner in value]
+    return plain(value)
+
+
+def _whole(value: Any) -> Any:
+    """An entry of a list or dict, which has no default of its own: of a dataclass, what differs from its class's."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return plain(value)
+    found = _difference(value, type(value)())
+    named = {"name": value.name} if hasattr(value, "name") else {}
+    return named if found is _SAME else named | found

@@ -1,0 +1,202 @@
+"""A family: the languages one model speaks, built from its config on one vocabulary."""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int8, Int64
+from torch import Tensor
+
+from mothello.config import without_effect
+from mothello.languages.anchors import AnchorConfig, Member, anchor_links
+from mothello.languages.atomic import atomic_words
+from mothello.languages.compositional import compositional_words
+from mothello.languages.language import PAD, Language, WordTrie
+from mothello.languages.split import split_words
+from mothello.languages.vocabulary import Words, allocate, compact, share
+from mothello.othello.board import Board
+
+
+class OutputVocabulary(StrEnum):
+    """What a model of the family predicts: the next token of the language, or the next move in one output
+    vocabulary that all languages share (unified)."""
+
+    own = "own"
+    unified = "unified"
+
+
+KINDS = ("atomic", "split", "compositional")
+
+
+@dataclass(kw_only=True)
+class LanguagesConfig:
+    """The languages of a run."""
+
+    kinds: list[str] = field(default_factory=lambda: ["atomic*2"])
+    """One entry per language, "atomic*20" for twenty of a kind."""
+    names: list[str] = field(default_factory=list)
+    """Names, one per language; by default the kind and a number, such as split_0."""
+    vocabulary_seed: int = 0
+    """Decides the word lengths of split languages; the training seed never does."""
+    longest_word: int = 3
+    """Longest word of a split language, in tokens."""
+    output: OutputVocabulary = OutputVocabulary.own
+    anchors: AnchorConfig = field(default_factory=AnchorConfig)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.longest_word <= 8:
+            raise ValueError(f"languages.longest_word: {self.longest_word} is outside 1..8")
+        if "split" not in self.expanded_kinds():
+            without_effect(self, "languages", "without a split language", "longest_word", "vocabulary_seed")
+        names = self.language_names()
+        if len(set(names)) < len(names):
+            raise ValueError("languages.names: a name stands twice")
+
+    def expanded_kinds(self) -> list[str]:
+        kinds: list[str] = []
+        for entry in self.kinds:
+            match = re.fullmatch(r"(\w+?)(?:\*(\d+))?", entry.replace(" ", ""))
+            if match is None or match[1] not in KINDS or match[2] == "0":
+                raise ValueError(f"languages.kinds: {entry!r} is not one of {', '.join(KINDS)} (or atomic*20)")
+            kinds += [match[1]] * int(match[2] or 1)
+        if not kinds:
+            raise ValueError("languages.kinds: name at least one language")
+        return kinds
+
+    def language_names(self) -> list[str]:
+        kinds = self.expanded_kinds()
+        if self.names:
+            if len(self.names) != len(kinds):
+                raise ValueError(f"languages.names: {len(self.names)} names for {len(kinds)} languages")
+            return list(self.names)
+        return [f"{kind}_{kinds[:index].count(kind)}" for index, kind in enumerate(kinds)]
+
+
+class Encoded(NamedTuple):
+    """A batch of games as tokens, PAD after the end."""
+
+    tokens: Int64[Tensor, "game token"]
+    move_ends: Int64[Tensor, "game ply"]
+    """Index of each move's last token, -1 after the end."""
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageSet:
+    """Languages on one vocabulary. ``links`` are the anchors, as lists of (language, move)."""
+
+    board: Board
+    languages: tuple[Language, ...]
+    vocabulary_size: int
+    output: OutputVocabulary
+    links: tuple[tuple[Member, ...], ...]
+    _tables: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        return [language.name for language in self.languages]
+
+    def index(self, name: str) -> int:
+        """Index of the language of that name. ValueError lists the names."""
+        if name not in self.names:
+            raise ValueError(f"no language {name!r}; there are {', '.join(self.names)}")
+        return self.names.index(name)
+
+    @property
+    def output_size(self) -> int:
+        """Number of classes the model predicts over."""
+        return self.board.n_moves if self.output is OutputVocabulary.unified else self.vocabulary_size
+
+    @property
+    def max_tokens(self) -> int:
+        """Positions a model needs: the longest game in the wordiest language."""
+        return max(language.max_tokens for language in self.languages)
+
+    @property
+    def max_word(self) -> int:
+        return max(language.max_word for language in self.languages)
+
+    def _table(self, name: str, device: torch.device) -> Tensor:
+        key = f"{name}@{device}"
+        if key not in self._tables:
+            self._tables[key] = getattr(self, name).to(device)
+        return self._tables[key]
+
+    @cached_property
+    def word_table(self) -> Int64[Tensor, "language move part"]:
+        """Token ids of every move, PAD behind short words."""
+        table = torch.full((len(self.languages), self.board.n_moves, self.max_word), PAD)
+        for index, language in enumerate(self.languages):
+            for move, word in enumerate(language.words):
+                table[index, move, : len(word)] = torch.tensor(word)
+        return table
+
+    @cached_property
+    def length_table(self) -> Int64[Tensor, "language move"]:
+        """Tokens per move."""
+        return torch.stack([language.lengths for language in self.languages])
+
+    @cached_property
+    def own_table(self) -> Bool[Tensor, "language token"]:
+        """Which ids a language writes."""
+        table = torch.zeros(len(self.languages), self.vocabulary_size, dtype=torch.bool)
+        for index, language in enumerate(self.languages):
+            table[index, list(language.ids)] = True
+        return table
+
+    def trie(self, language: int) -> WordTrie:
+        return self.languages[language].trie(self.vocabulary_size)
+
+    def width(self, languages: Int64[Tensor, " game"]) -> int:
+        """Tokens per row that hold any game of the languages present."""
+        present = torch.unique(languages.cpu()).tolist()
+        return max(self.languages[index].max_tokens for index in present)
+
+    def encode(
+        self,
+        moves: Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"],
+        languages: Int64[Tensor, " game"],
+        width: int | None = None,
+    ) -> Encoded:
+        """Write each game in its language: one table look-up and one scatter.
+
+        moves: move indices, negative after the end. width: tokens per row, by default what the languages present
+        can need. Moves must come from a game (each at most once), else they may not fit: AssertionError.
+        """
+        moves = moves.long()
+        device = moves.device
+        width = self.width(languages) if width is None else width
+        played = moves >= 0
+        known = torch.where(played, moves, 0)
+        words = self._table("word_table", device)[languages.unsqueeze(1), known]
+        lengths = torch.where(played, self._table("length_table", device)[languages.unsqueeze(1), known], 0)
+        ends = lengths.cumsum(1) - 1
+        assert int(ends[:, -1].max()) < width, "a game does not fit the row"
+        parts = torch.arange(self.max_word, device=device)
+        places = (ends - lengths + 1).unsqueeze(-1) + parts
+        places = torch.where(parts < lengths.unsqueeze(-1), places, width)  # unused parts go to a spare column
+        tokens = torch.full((len(moves), width + 1), PAD, device=device)
+        tokens.scatter_(1, places.flatten(1), words.flatten(1))
+        return Encoded(tokens[:, :-1], torch.where(played, ends, -1))
+
+
+def build_languages(config: LanguagesConfig, board: Board) -> LanguageSet:
+    """The languages of a config on one vocabulary. ValueError names the key of whatever does not fit."""
+    names = config.language_names()
+    local: list[Words] = []
+    for kind, name in zip(config.expanded_kinds(), names, strict=True):
+        if kind == "atomic":
+            local.append(atomic_words(board))
+        elif kind == "split":
+            local.append(split_words(board, config.vocabulary_seed, name, config.longest_word))
+        else:
+            local.append(compositional_words(board))
+    links = anchor_links(config.anchors, names, board)
+    words, size = compact(share(allocate(local)[0], links, config.anchors.sharing))
+    languages = tuple(
+        Language(name, kind, tuple(table))
+        for name, kind, table in zip(names, config.expanded_kinds(), words, strict=True)
+    )
+    return LanguageSet(board, languages, size, config.output, tuple(map(tuple, links)))

@@ -1,0 +1,109 @@
+"""The exact probability of every next move: by the chain rule over the tokens that spell it.
+
+A move's words form a tree. The distribution over what follows a ply is needed at every inner node of it: at the root
+(between two moves) it stands in the game's own row, elsewhere the node's tokens hang on the row as a branch.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from mothello.data.batch import Batch
+from mothello.languages.language_set import LanguageSet, OutputVocabulary
+from mothello.measures.legality.greedy import branches
+from mothello.model.transformer import ModelOutput
+
+_PLACES = 4
+"""Branches added to a row at once, as a multiple of the row."""
+
+
+class Forward(Protocol):
+    """A model, or one with its residual stream edited on the way."""
+
+    def __call__(
+        self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, /
+    ) -> ModelOutput: ...
+
+
+class MoveProbabilities(NamedTuple):
+    """Log probability of every move to follow each place, whether it is legal or not."""
+
+    full: Float[Tensor, "game place move"]
+    """Over the whole vocabulary: what is missing to one is on other languages' tokens and on no move at all."""
+    restricted: Float[Tensor, "game place move"]
+    """Every token chosen among those of the language."""
+
+
+def move_probabilities(
+    forward: Forward, tokens: Int64[Tensor, "game token"], ends: Int64[Tensor, "game place"], language_set: LanguageSet,
+    language: int, n_positions: int,
+) -> MoveProbabilities:  # fmt: skip
+    """Exact, float64. ends: places after which the next move is asked for, by the place of the token before it.
+
+    n_positions: the longest row the model can read; words that do not fit behind a game's last places count as if
+    written on the last one (no such move can be played).
+    """
+    logits = _at(forward(tokens).logits, ends)
+    if language_set.output is OutputVocabulary.unified:
+        return MoveProbabilities(logits.log_softmax(-1), logits.log_softmax(-1))
+    words, own = language_set.languages[language].words, language_set.own_table[language].to(tokens.device)
+    nodes: dict[int, list[tuple[int, ...]]] = {}
+    for node in sorted({word[:depth] for word in words for depth in range(1, len(word))}):
+        nodes.setdefault(len(node), []).append(node)
+    logs = _children(logits, own, (), words)
+    for depth, of_depth in nodes.items():
+        at_once = max(1, _PLACES * tokens.shape[1] // (ends.shape[1] * depth))
+        for first in range(0, len(of_depth), at_once):
+            some = of_depth[first : first + at_once]
+            for node, found in zip(some, _after(forward, tokens, ends, some, n_positions), strict=True):
+                logs |= _children(found, own, node, words)
+    spelled = [torch.stack([logs[word[: i + 1]] for i in range(len(word))]).sum(0) for word in words]
+    full, restricted = torch.stack(spelled, -1)
+    return MoveProbabilities(full, restricted)
+
+
+def _at(logits: Float[Tensor, "game token class"], ends: Int64[Tensor, "game place"]) -> Tensor:
+    return logits.gather(1, ends.unsqueeze(-1).expand(-1, -1, logits.shape[-1])).double()
+
+
+def _children(
+    logits: Tensor, own: Bool[Tensor, " token"], node: tuple[int, ...], words: Sequence[tuple[int, ...]]
+) -> dict[tuple[int, ...], Float[Tensor, "which game place"]]:
+    """Log probability of every token that goes on from a node, over the whole vocabulary and over the language's own;
+    by the node it leads to. Only these are kept: vocabularies are large, and words branch little."""
+    tokens = sorted({word[len(node)] for word in words if word[: len(node)] == node})
+    totals = torch.stack([logits.logsumexp(-1), logits.masked_fill(~own, -torch.inf).logsumexp(-1)])
+    return {(*node, token): logits[..., token] - totals for token in tokens}
+
+
+def _after(
+    forward: Forward, tokens: Tensor, ends: Tensor, nodes: list[tuple[int, ...]], n_positions: int
+) -> list[Tensor]:
+    """Logits behind every place and each of the nodes, which are equally deep: a list of [game, place, token]."""
+    n, places = ends.shape
+    spread = ends.repeat(1, len(nodes))  # node by node, all places of each
+    written = [
+        torch.tensor(layer, device=tokens.device).repeat_interleave(places).expand(n, -1)
+        for layer in zip(*nodes, strict=True)
+    ]
+    longer, positions, mask = branches(tokens, spread, written, n_positions)
+    logits = forward(longer, positions, mask).logits[:, -spread.shape[1] :].double()
+    return list(logits.split(places, 1))
+
+
+def legal_mass(
+    log_probabilities: Float[Tensor, "game place move"], legal: Bool[Tensor, "game place move"]
+) -> Float[Tensor, "game place"]:
+    """Probability on the legal moves."""
+    return (log_probabilities.exp() * legal).sum(-1)
+
+
+def next_moves(
+    model: Callable[..., ModelOutput], batch: Batch, language_set: LanguageSet, language: int
+) -> MoveProbabilities:
+    """Of the move that follows every ply of a batch but the last."""
+    ends = batch.move_ends[:, :-1].clamp(min=0)
+    return move_probabilities(model, batch.tokens, ends, language_set, language, language_set.max_tokens)

@@ -1,0 +1,51 @@
+"""Which positions are compared: early plies repeat from game to game, so only different openings count as different."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int8, Int64
+from torch import Tensor
+
+_MIX = -7046029254386353131  # odd, bits well spread (2**64 / golden ratio); products wrap
+
+
+class Pool(NamedTuple):
+    """Positions by game and ply; no two were reached by the same moves."""
+
+    game: Int64[Tensor, " row"]
+    ply: Int64[Tensor, " row"]
+
+
+def prefix_hashes(moves: Int8[Tensor, "game ply"]) -> Int64[Tensor, "game ply"]:
+    """A number for the moves up to and with each ply; the same for the same moves, and hardly ever otherwise."""
+    value = torch.zeros(len(moves), dtype=torch.int64, device=moves.device)
+    hashes = []
+    for column in moves.long().unbind(1):
+        value = (value + column + 2) * _MIX
+        value = value ^ (value >> 29)
+        hashes.append(value)
+    return torch.stack(hashes, 1)
+
+
+def draw_positions(moves: Int8[Tensor, "game ply"], size: int, generator: torch.Generator) -> Pool:
+    """Up to ``size`` positions reached by different moves, drawn without replacement, in order of game and ply."""
+    played = moves >= 0
+    order = torch.randperm(moves.numel(), generator=generator).to(moves.device)
+    order = order[played.flatten()[order]]
+    hashes = prefix_hashes(moves).flatten()[order]
+    _, group = torch.unique(hashes, return_inverse=True)
+    first = torch.full((int(group.max()) + 1,), len(group), device=moves.device)
+    first.scatter_reduce_(0, group, torch.arange(len(group), device=moves.device), "amin")
+    chosen = order[first.sort().values[:size]].sort().values
+    return Pool(chosen // moves.shape[1], chosen % moves.shape[1])
+
+
+def same_ply(pool: Pool) -> Bool[Tensor, "row row"]:
+    """Pairs at the same ply: among them, positions say nothing."""
+    return pool.ply.unsqueeze(0) == pool.ply.unsqueeze(1)
+
+
+def same_square(pool: Pool, moves: Int8[Tensor, "game ply"]) -> Bool[Tensor, "row row"]:
+    """Pairs whose last move is the same square: among them, the last token says nothing."""
+    last = moves[pool.game, pool.ply]
+    return last.unsqueeze(0) == last.unsqueeze(1)

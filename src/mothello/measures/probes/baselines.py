@@ -1,0 +1,53 @@
+"""What a probe number is compared with: the best constant, and the agreement between a board and its images."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from mothello.measures.probes.targets import N_CLASSES, BoardTargets, of_another_game
+from mothello.othello.board import Board
+from mothello.othello.symmetry import OPENING_MAPS, cell_map
+
+
+def _constant_right(fit: BoardTargets, test: BoardTargets) -> Bool[Tensor, "target game ply cell"]:
+    """Where the most frequent class per (ply, cell), counted on ``fit``, is right."""
+    weight = fit.scored[None, :, :, None, None]
+    counts = (F.one_hot(fit.classes, N_CLASSES) * weight).sum(1)
+    return counts.argmax(-1).unsqueeze(1) == test.classes
+
+
+def best_constant(fit: BoardTargets, test: BoardTargets) -> Float[Tensor, " target"]:
+    """Accuracy of the most frequent class per (ply, cell), counted on ``fit`` and scored on ``test``."""
+    return _constant_right(fit, test)[:, test.scored].double().mean((1, 2))
+
+
+def constant_by_ply(fit: BoardTargets, test: BoardTargets) -> Float[Tensor, "target ply"]:
+    """The same after every ply; NaN where no game has one."""
+    right = (_constant_right(fit, test).double().mean(-1) * test.scored).sum(1)
+    return right / test.scored.sum(0)
+
+
+def unrelated_agreement(test: BoardTargets) -> Float[Tensor, " target"]:
+    """Share of cells on which the boards of two different games agree at the same ply."""
+    both = test.scored & of_another_game(test.scored)
+    same = test.classes == torch.stack([of_another_game(classes) for classes in test.classes])
+    return same[:, both].double().mean((1, 2))
+
+
+def image_of(classes: Int64[Tensor, "*batch cell"], board: Board, name: str) -> Int64[Tensor, "*batch cell"]:
+    """The boards under one symmetry of the square."""
+    image = torch.empty_like(classes)
+    image[..., list(cell_map(board, name))] = classes
+    return image
+
+
+def images(classes: Int64[Tensor, "*batch cell"], board: Board) -> Int64[Tensor, "map *batch cell"]:
+    """The boards under each symmetry of the opening, in the order of OPENING_MAPS."""
+    return torch.stack([image_of(classes, board, name) for name in OPENING_MAPS])
+
+
+def image_agreement(test: BoardTargets, board: Board) -> Float[Tensor, "target map"]:
+    """Share of cells on which a board agrees with its image: what a perfect probe reads through a wrong map."""
+    same = images(test.classes, board) == test.classes
+    return same[:, :, test.scored].double().mean((2, 3)).T

@@ -1,0 +1,197 @@
+"""Fitting all probes of a model in one pass: every layer, source language and target, linear and MLP together.
+
+The stream is fresh games of the probe split, written in every language; activations are made and used, never stored.
+Every probe keeps the weights with which it read games held out from the fit best.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mothello.data.batch import in_language
+from mothello.data.corpus import Corpus
+from mothello.languages.language_set import LanguageSet
+from mothello.measures.activations import states
+from mothello.measures.probes.config import PROBES, ProbeConfig
+from mothello.measures.probes.solver import StackedMuon
+from mothello.measures.probes.targets import N_CLASSES, TARGETS, BoardTargets, board_targets, of_another_game
+from mothello.model.transformer import GPT
+from mothello.seeding import generator
+from mothello.training.device import Precision, autocast
+
+SHUFFLED = "shuffled"
+"""Beside TARGETS: the absolute board of another game at the same ply, which a state knows nothing about."""
+
+
+class FittedProbes(NamedTuple):
+    """Probes of one model. Their K axis is (target, language, layer) flattened, targets outermost."""
+
+    modules: dict[str, nn.Module]
+    targets: tuple[str, ...]
+    mean: Float[Tensor, "language layer 1 d_model"]
+    scale: Float[Tensor, "language layer 1 d_model"]
+    steps: int
+    """Updates made; fewer than asked for when no probe was getting better any more."""
+
+    def normalize(self, x: Float[Tensor, "layer row d_model"], source: int) -> Float[Tensor, "layer row d_model"]:
+        """Activations as the probes of ``source`` expect them, whichever language they come from."""
+        return (x - self.mean[source]) * self.scale[source]
+
+    def weights(self, probe: str, target: str, source: int) -> dict[str, Tensor]:
+        """The parameters of one probe kind, target and source: [layer, ...] each."""
+        n, layers = self.mean.shape[:2]
+        first = (self.targets.index(target) * n + source) * layers
+        return {name: value.detach()[first : first + layers] for name, value in self.modules[probe].named_parameters()}
+
+
+def _rows(model: GPT, moves: Tensor, language_set: LanguageSet, scored: Tensor, precision: Precision) -> Tensor:
+    """Activations of all languages, scored plies only: [language, layer, row, d_model]."""
+    per_language = [
+        states(model, in_language(moves, index, language_set), precision)[:, scored]
+        for index in range(len(language_set.languages))
+    ]
+    return torch.stack(per_language)
+
+
+def _statistics(x: Float[Tensor, "language layer row d_model"]) -> tuple[Tensor, Tensor]:
+    """Mean, and one over the root mean square deviation of a whole state: a common scale keeps its geometry."""
+    mean = x.mean(2, keepdim=True)
+    deviation = (x - mean).square().mean((2, 3), keepdim=True).sqrt()
+    return mean, (1 / deviation.clamp(min=1e-6)).expand_as(mean)
+
+
+def _classes(targets: BoardTargets, names: Sequence[str]) -> Tensor:
+    """What is fitted: [target, row, cell]."""
+    shuffled = of_another_game(targets.classes[0]).unsqueeze(0)
+    every = dict(zip(TARGETS, targets.classes.split(1), strict=True)) | {SHUFFLED: shuffled}
+    return torch.cat([every[name] for name in names])[:, targets.scored]
+
+
+def _losses(module: nn.Module, x: Tensor, labels: Tensor, precision: Precision) -> Float[Tensor, " k"]:
+    """Cross-entropy of every probe, a mean over rows and cells. x: [language * layer, row, d_model]."""
+    with autocast(x.device, precision):
+        logits = module(x.repeat(len(labels) // len(x), 1, 1))
+    logits = logits.unflatten(-1, (labels.shape[-1], N_CLASSES)).float()
+    loss = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none")
+    return loss.view(len(labels), -1).mean(1)
+
+
+def penalty(module: nn.Module) -> Float[Tensor, " k"]:
+    """Half the squared norm of every probe's matrices; biases are free."""
+    matrices = [p for p in module.parameters() if p.shape[1] > 1]
+    return torch.stack([0.5 * matrix.square().sum((1, 2)) for matrix in matrices]).sum(0)
+
+
+class _Best:
+    """The weights with which each of the probes of one kind read held-out games best."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.kept = {name: p.detach().clone() for name, p in module.named_parameters()}
+        self.loss: Tensor | None = None
+
+    @torch.no_grad()
+    def improve(self, loss: Float[Tensor, " k"]) -> bool:
+        """Keep what is better than before; whether any probe gained more than a thousandth of its loss."""
+        before = torch.full_like(loss, torch.inf) if self.loss is None else self.loss
+        better = loss < before
+        for name, parameter in self.module.named_parameters():
+            self.kept[name][better] = parameter[better]
+        self.loss = torch.minimum(loss, before)
+        return bool((loss < before * 0.999).any())
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        for name, parameter in self.module.named_parameters():
+            parameter.copy_(self.kept[name])
+
+
+class _Fit:
+    """All probes of a model while they are fitted."""
+
+    def __init__(
+        self, model: GPT, language_set: LanguageSet, config: ProbeConfig, precision: Precision, k: int
+    ) -> None:
+        self.model, self.language_set, self.config, self.precision = model, language_set, config, precision
+        device, d_model = model.head.weight.device, model.config.d_model
+        n_out = language_set.board.n_cells * N_CLASSES
+        draw = generator(config.seed, "probes")
+        self.modules: dict[str, nn.Module] = {
+            name: PROBES[name](k, d_model, n_out, config.hidden, draw).to(device) for name in config.probes
+        }
+        parameters = [p for module in self.modules.values() for p in module.parameters()]
+        self.matrices = StackedMuon([p for p in parameters if p.shape[1] > 1])
+        self.biases = torch.optim.AdamW([p for p in parameters if p.shape[1] == 1], betas=(0.9, 0.99), weight_decay=0.0)
+        self.best = {name: _Best(module) for name, module in self.modules.items()}
+
+    def step(self, x: Tensor, labels: Tensor, scale: float) -> None:
+        """One update. Losses add up, so probes stay independent."""
+        for module in self.modules.values():
+            loss = _losses(module, x, labels, self.precision).sum()
+            if self.config.l2:
+                loss = loss + self.config.l2 * penalty(module).sum()
+            loss.backward()
+        self.matrices.step(self.config.lr * scale)
+        self.biases.param_groups[0]["lr"] = self.config.bias_lr * scale
+        self.biases.step()
+        self.biases.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def improved(self, held_out: Iterable[tuple[Tensor, Tensor]]) -> bool:
+        """Score on held-out games and keep the best weights."""
+        losses: dict[str, list[Tensor]] = {name: [] for name in self.modules}
+        for x, labels in held_out:
+            for name, module in self.modules.items():
+                losses[name].append(_losses(module, x, labels, self.precision))
+        gained = [self.best[name].improve(torch.stack(several).mean(0)) for name, several in losses.items()]
+        return any(gained)
+
+
+def fit_probes(
+    model: GPT,
+    language_set: LanguageSet,
+    games: Corpus,
+    config: ProbeConfig,
+    precision: Precision,
+    title: str = "probes",
+    targets: Sequence[str] = TARGETS,
+) -> FittedProbes:
+    """Fit every probe on the corpus's first games, each batch seen once an epoch. The model is only read.
+
+    The games behind them are held out: every few steps each probe that reads them better than ever keeps its weights,
+    and the fit ends early when none has for a while.
+    """
+    device = model.head.weight.device
+    n_languages, n_layers = len(language_set.languages), model.config.n_layer + 1
+    fit = _Fit(model, language_set, config, precision, len(targets) * n_languages * n_layers)
+    statistics: tuple[Tensor, Tensor] | None = None
+
+    def batch(start: int) -> tuple[Tensor, Tensor]:
+        nonlocal statistics
+        moves = games.moves(torch.arange(start, start + config.batch_size, device=device))
+        boards = board_targets(moves, language_set.board)
+        x = _rows(model, moves, language_set, boards.scored, precision)
+        statistics = statistics or _statistics(x)
+        x = ((x - statistics[0]) * statistics[1]).flatten(0, 1)
+        return x, _classes(boards, targets).repeat_interleave(len(x), 0)
+
+    per_epoch = max(1, config.games // config.batch_size)
+    steps, stale, step = per_epoch * config.epochs, 0, 0
+    checks = {round(steps * (i + 1) / config.evaluations) for i in range(config.evaluations)}
+    held_out = range(per_epoch * config.batch_size, config.first_test_game, config.batch_size)
+    for step in tqdm(range(1, steps + 1), desc=title, unit="step", mininterval=1):
+        x, labels = batch((step - 1) % per_epoch * config.batch_size)
+        fit.step(x, labels, min(1.0, step / 10) * (1 - (step - 1) / steps))
+        if step in checks:
+            stale = 0 if fit.improved(map(batch, held_out)) else stale + 1
+            if stale >= config.patience:
+                break
+    for best in fit.best.values():
+        best.restore()
+    assert statistics is not None
+    return FittedProbes(fit.modules, tuple(targets), *statistics, step)

@@ -1,0 +1,128 @@
+"""Random play in bulk.
+
+``random_games(seed, indices)`` is a pure function: the moves of game ``index`` depend on nothing but the seed and the
+index, so a corpus is a seed and a size. A ply is one fused step on int64 bitboards that also draws the random move.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from time import perf_counter
+
+import torch
+from jaxtyping import Int8, Int64
+from torch import Tensor
+
+from mothello.othello import counter
+from mothello.othello.board import Board, signed
+from mothello.othello.lazy_compile import Engine, LazyCompiled, Step
+from mothello.othello.policy import PolicyConfig, options, pick
+from mothello.othello.replay import replay, start_position
+from mothello.othello.rules import choose, legal_moves, play
+
+GENERATOR_VERSION = 1
+"""Part of every run's identity: raised whenever a (seed, index) would give another game."""
+
+
+def square_to_move(square: Int64[Tensor, " *batch"], board: Board) -> Int64[Tensor, " *batch"]:
+    """Move of every playable square, by arithmetic alone: the cell, less the start squares before it."""
+    cell = (square >> 3) * board.size + (square & 7)
+    upper = (board.size // 2 - 1) * (board.size + 1)
+    return cell - 2 * (cell > upper).long() - 2 * (cell > upper + board.size).long()
+
+
+def random_ply(
+    own: Tensor, opponent: Tensor, legal: Tensor, key: Tensor, offset: Tensor, board: Board
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One ply of uniform random play: (own, opponent, legal) of the next side to move, and the move as int8.
+
+    key, offset: of the counter-based generator. A finished game (nothing legal) stays as it is, its move is -1.
+    """
+    square = choose(legal, counter.bits(key, offset))
+    alive = legal != 0
+    own, opponent = play(torch.where(alive, torch.ones_like(square) << square, 0), own, opponent, board)
+    reply, again = legal_moves(opponent, own, board), legal_moves(own, opponent, board)
+    swap = (reply != 0) | (again == 0) & alive  # the reply passes only when the side that moved can go on
+    move = torch.where(alive, square_to_move(square, board), -1).to(torch.int8)
+    return torch.where(swap, opponent, own), torch.where(swap, own, opponent), torch.where(swap, reply, again), move
+
+
+@cache
+def fused(board: Board, device: str, policy: PolicyConfig) -> LazyCompiled:
+    """The ply of a board on a kind of device, compiled once the work pays for it; policies count their work apart."""
+
+    def ply(own: Tensor, opponent: Tensor, legal: Tensor, key: Tensor, offset: Tensor) -> tuple[Tensor, ...]:
+        return random_ply(own, opponent, legal, key, offset, board)
+
+    return LazyCompiled(ply, f"{'random' if policy.uniform else 'policy'} play on {board.name} ({device})")
+
+
+CHUNK = {"cpu": (65_536, 131_072), "cuda": (1 << 20, 1 << 20)}
+"""Games at once by device, eager and compiled: enough for all threads, and to hide what a call costs (docs/LOG.md)."""
+
+
+def _play(step: Step, indices: Int64[Tensor, " game"], play: "RandomGames", engine: Engine) -> Int8[Tensor, "game ply"]:
+    board, policy = play.board, play.policy
+    own, opponent, _, legal = start_position(board, len(indices), indices.device)
+    offsets = torch.tensor([counter.offset(ply) for ply in range(board.n_moves)], device=indices.device)
+    key = counter.hashed(play.seed, indices)
+    moves = torch.empty(board.n_moves, len(indices), dtype=torch.int8, device=indices.device)
+    for ply, offset in enumerate(offsets):
+        if ply < len(play.prefix):
+            legal = torch.full_like(legal, signed(1 << board.moves[play.prefix[ply]]))
+        elif not policy.uniform:
+            legal = pick(options(own, opponent, legal, board, policy, engine), counter.bits(key, offset))
+        own, opponent, legal, moves[ply] = step(own, opponent, legal, key, offset)  # one legal move is no choice
+    return moves.T.contiguous()
+
+
+@dataclass(frozen=True)
+class RandomGames:
+    """What decides a game besides its index. ValueError when the prefix is not a legal opening of the board."""
+
+    board: Board
+    seed: int = 0
+    prefix: tuple[int, ...] = ()
+    """Moves every game starts with; play goes on from there, which is the distribution of games filtered for it."""
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+
+    def __post_init__(self) -> None:
+        if len(self.prefix) > self.board.n_moves or not all(0 <= move < self.board.n_moves for move in self.prefix):
+            raise ValueError(f"prefix: a move index is outside 0..{self.board.n_moves - 1}, or there are too many")
+        if self.prefix:
+            illegal_at = int(replay(torch.tensor([self.prefix]), self.board).illegal_at)
+            if illegal_at >= 0:
+                raise ValueError(f"prefix: move {illegal_at + 1} is not legal")
+
+    def games(
+        self, indices: Int64[Tensor, " game"], engine: Engine = Engine.auto, coming: int = 0
+    ) -> Int8[Tensor, "game ply"]:
+        """Random legal games: moves [game, ply], -1 after the end; passes are not written.
+
+        engine: how it is computed, never what. coming: games that will be asked for later, where that is known; a
+        long job is then compiled early instead of when it has been slow for long enough.
+        """
+        ply = fused(self.board, indices.device.type, self.policy)
+        parts: list[Tensor] = []
+        done = 0
+        while done < len(indices) or not parts:
+            step = ply.step(len(indices) - done + coming, engine)
+            eager = step is ply.function
+            chunk = indices[done : done + CHUNK[indices.device.type][not eager]]
+            start = perf_counter()
+            parts.append(_play(step, chunk, self, Engine.eager if eager else Engine.compiled))
+            if eager:
+                ply.spent(len(chunk), perf_counter() - start)
+            done += len(chunk)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def random_games(
+    seed: int,
+    indices: Int64[Tensor, " game"],
+    board: Board,
+    prefix: Sequence[int] = (),
+    engine: Engine = Engine.auto,
+) -> Int8[Tensor, "game ply"]:
+    """Uniform random games; see :class:`Play`."""
+    return RandomGames(board, seed, tuple(prefix)).games(indices, engine)

@@ -1,0 +1,72 @@
+"""Registries: name -> class with a Config dataclass of its own. The only plug-in mechanism of the house."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from mothello.config import typed
+from mothello.errors import UserError
+
+Entry = TypeVar("Entry", bound=type)
+E = TypeVar("E")
+
+
+class Registry(Generic[E]):
+    """Classes by name. Every class has a dataclass ``Config`` whose field ``name`` defaults to the entry's name."""
+
+    def __init__(self, noun: str) -> None:
+        self.noun = noun
+        self._entries: dict[str, type[E]] = {}
+
+    def register(self, name: str) -> Callable[[Entry], Entry]:
+        """Decorator: make a class known by a name. ValueError when another class has that name."""
+
+        def add(entry: Entry) -> Entry:
+            known = self._entries.get(name)
+            if known is not None and (known.__module__, known.__qualname__) != (entry.__module__, entry.__qualname__):
+                raise ValueError(f"{self.noun} {name!r} is registered twice: {known.__module__}, {entry.__module__}")
+            self._entries[name] = entry
+            return entry
+
+        return add
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def get(self, name: str, key: str = "") -> type[E]:
+        """The class of that name. UserError lists the names; ``key`` is the config key that asked."""
+        if name not in self._entries:
+            raise UserError(f"{key or self.noun}: {name!r} is not one of {', '.join(self._entries)}")
+        return self._entries[name]
+
+    def typed(self, settings: Any, key: str) -> Any:
+        """Settings such as ``{"name": "causal_lm"}`` -> the entry's Config. A Config is returned as it is."""
+        if is_dataclass(settings):
+            return settings
+        if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+            raise UserError(f"{key}: write {key}=NAME; choices: {', '.join(self._entries)}")
+        return typed(settings, self.get(settings["name"], f"{key}.name").Config, key)  # type: ignore[attr-defined]
+
+    def build(self, config: Any) -> E:
+        """The entry that a Config belongs to, made from it."""
+        return self.get(config.name)(config)  # type: ignore[call-arg]
+
+
+def load_plugins(modules: Iterable[str]) -> None:
+    """Import a user's modules, from the working directory or wherever Python finds them; they register themselves.
+
+    UserError names the module that is missing or fails.
+    """
+    for module in modules:
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.insert(0, here)
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UserError(f"plugins: {module} cannot be imported ({error})") from error

@@ -1,0 +1,74 @@
+"""Boards as a figure: discs, and in other cells a shade (a probability); wrong cells of a reading are framed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
+
+from mothello.othello.board import Board
+from mothello.othello.symmetry import cell_map
+from mothello.report.style import INK, canvas
+
+GREEN, LINE, WRONG, LEGAL = "#dfeae2", "#b9c9be", "#c8553d", "#2a6f97"
+
+
+class Drawn(NamedTuple):
+    """One board: cells 0 white, 1 empty, 2 black, row by row from the top; shade 0..1 and framed cells may be given."""
+
+    title: str
+    cells: Sequence[int]
+    shade: Sequence[float] = ()
+    framed: Sequence[bool] = ()
+
+
+def boards_figure(boards: Sequence[Sequence[Drawn]]) -> Figure:
+    """Rows of boards."""
+    columns = max(map(len, boards))
+    figure, axes = canvas(columns, 2.3 * len(boards) + 0.2, len(boards), width=min(9.6, 2.2 * columns + 0.4))
+    for axis in axes:
+        axis.set_axis_off()
+    for i, row in enumerate(boards):
+        for j, drawn in enumerate(row):
+            _draw(axes[i * columns + j], drawn)
+    return figure
+
+
+def _draw(axis: Axes, drawn: Drawn) -> None:
+    n = round(len(drawn.cells) ** 0.5)
+    for cell, value in enumerate(drawn.cells):
+        x, y = cell % n, n - 1 - cell // n
+        axis.add_patch(Rectangle((x, y), 1, 1, facecolor=GREEN, edgecolor=LINE, linewidth=0.8))
+        if drawn.shade and drawn.shade[cell] > 0:
+            axis.add_patch(Rectangle((x, y), 1, 1, facecolor=LEGAL, alpha=min(1.0, drawn.shade[cell]), linewidth=0))
+            if drawn.shade[cell] >= 0.005:
+                ink = "white" if drawn.shade[cell] > 0.5 else INK
+                text = f"{drawn.shade[cell]:.2f}".replace("0.", ".", 1)
+                axis.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
+        if value != 1:
+            axis.add_patch(Circle((x + 0.5, y + 0.5), 0.38, facecolor=INK if value == 2 else "white", edgecolor=INK))
+        if drawn.framed and drawn.framed[cell]:
+            inner = Rectangle((x + 0.06, y + 0.06), 0.88, 0.88, facecolor="none", edgecolor=WRONG, linewidth=1.6)
+            axis.add_patch(inner)
+    axis.set(xlim=(0, n), ylim=(0, n), aspect="equal")
+    axis.set_title(drawn.title, fontsize=8.5, color=INK)
+
+
+def reading_boards(example: Mapping[str, Any], through: str = "") -> list[Drawn]:
+    """A board and its readings, wrong cells framed. through: a map of the opening; other languages than the probe's own
+    are also shown as they look through it."""
+    truth = example["truth"]
+    drawn = [Drawn(f"after ply {example['ply']}", truth)]
+    for language, reading in example["readings"].items():
+        drawn.append(_reading(f"read from {language}", reading, truth))
+        if through and language != example["source"]:
+            image = cell_map(Board.of(round(len(truth) ** 0.5)), through)
+            seen = [reading[cell] for cell in image]  # every map of the opening undoes itself
+            drawn.append(_reading(f"the same through {through}", seen, truth))
+    return drawn
+
+
+def _reading(title: str, cells: list[int], truth: list[int]) -> Drawn:
+    wrong = [a != b for a, b in zip(cells, truth, strict=True)]
+    return Drawn(f"{title}: {len(truth) - sum(wrong)} right", cells, framed=wrong)

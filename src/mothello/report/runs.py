@@ -1,0 +1,169 @@
+"""Finished run folders, read whole: the only place of this room that touches run files."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mothello.rows import COLUMNS, WORDS, read_tidy, training_rows
+from mothello.rundir import RESULTS_VERSION, RunDir
+
+log = logging.getLogger(__name__)
+
+_REQUIRED = {
+    "train": ("final", "languages", "board", "steps", "games"),
+    "probe": ("axes", "constant", "headline"),
+    "states": ("legality", "states"),
+    "transfer": ("source", "languages", "curves", "summary"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished pretraining run and the finished measurements on it.
+
+    Probes and transfers are results.json as stored, plus "folder" (relative to the run) and "written" (time, may be
+    empty), "config" (may be empty or None) and "table" (tidy.COLUMNS; an empty one where a transfer has none);
+    transfers also hold their own "metrics".
+    """
+
+    path: Path
+    config: dict[str, Any]
+    results: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    probes: list[dict[str, Any]]
+    transfers: list[dict[str, Any]]
+    states: list[dict[str, Any]] = field(default_factory=list)
+    """Measurements of measure.py: exact legality, alignment without probes."""
+
+    @property
+    def name(self) -> str:
+        return str(self.config.get("name") or self.path.parent.name)
+
+    @property
+    def seed(self) -> int:
+        return int(self.config.get("seed", 0))
+
+    @property
+    def languages(self) -> list[str]:
+        """Names of the languages, in the order of every axis."""
+        return [language["name"] for language in self.results["languages"]]
+
+    @property
+    def probe(self) -> dict[str, Any] | None:
+        """The probe measurement that a report shows: the one scored on the most games, the latest among equals."""
+        return max(self.probes, key=lambda x: (x.get("games", 0), x["written"]), default=None)
+
+    @property
+    def tidy(self) -> pd.DataFrame:
+        """The numbers that a report shows, one a row: of the training, of that probe measurement, of the latest of the
+        states, and of all fine-tunings; "folder" is the measurement's."""
+        latest = max(self.states, key=lambda x: (x.get("games", 0), x["written"]), default=None)
+        shown = [measure for measure in (self.probe, latest, *self.transfers) if measure is not None]
+        trained = pd.DataFrame(training_rows(self.metrics), columns=list(COLUMNS)).assign(folder=".")
+        tables = [trained, *(measure["table"].assign(folder=measure["folder"]) for measure in shown)]
+        whole = pd.concat([table for table in tables if len(table)] or [trained], ignore_index=True)
+        return whole.assign(**{name: whole[name].fillna("") for name in WORDS})
+
+
+def find_runs(paths: Sequence[str]) -> list[Run]:
+    """Finished runs at or below the paths, sorted by folder, each once.
+
+    What is missing, unfinished or damaged is left out with a warning that names the file.
+    """
+    folders: set[Path] = set()
+    for text in paths:
+        path = Path(text)
+        if path.is_dir():
+            folders.update(_candidates(path.resolve()))
+        else:
+            log.warning("%s is no folder; skipped", path)
+    runs = [_read_run(folder) for folder in sorted(folders)]
+    return [run for run in runs if run is not None]
+
+
+def _candidates(top: Path) -> Iterator[Path]:
+    """Run folders at or below ``top``; what lies inside a run is not a run of its own."""
+    for folder, inside, files in os.walk(top):
+        if "config.yaml" in files or "status.json" in files:
+            inside.clear()
+            yield Path(folder)
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+
+
+def _read_results(folder: RunDir, kind: str) -> dict[str, Any] | None:
+    """results.json of a finished folder of that kind, else None after a warning."""
+    path = folder.path / "results.json"
+    try:
+        status = folder.read_status()
+        if not isinstance(status, dict) or status.get("status") != "ok":
+            log.warning("%s: not finished; skipped", folder.path / "status.json")
+            return None
+        content = folder.read_results()
+        if not isinstance(content, dict) or content.get("kind") != kind:
+            raise ValueError(f"not the results of a {kind} run")
+        if content.get("version") != RESULTS_VERSION:
+            raise ValueError(f"results version {content.get('version')}, not {RESULTS_VERSION}")
+        missing = [key for key in _REQUIRED[kind] if key not in content]
+        if missing:
+            raise ValueError(f"{', '.join(missing)} missing")
+    except (OSError, ValueError) as error:
+        log.warning("%s: %s; skipped", path, error)
+        return None
+    return content
+
+
+def _read_metrics(folder: RunDir) -> list[dict[str, Any]]:
+    try:
+        return [line for line in folder.read_metrics() if isinstance(line, dict) and "step" in line]
+    except (OSError, ValueError) as error:
+        log.warning("%s: %s; left out", folder.path / "metrics.jsonl", error)
+        return []
+
+
+def _read_config(folder: RunDir) -> dict[str, Any] | None:
+    try:
+        return folder.read_config()
+    except ValueError as error:
+        log.warning("%s: %s; skipped", folder.path / "config.yaml", error)
+        return None
+
+
+def _read_run(path: Path) -> Run | None:
+    folder = RunDir(path)
+    results = _read_results(folder, "train")
+    if results is None:
+        return None
+    config = _read_config(folder)
+    if config is None:
+        return None
+    probes = _inside(path, "measures/probe-*", "probe")
+    states = _inside(path, "measures/states-*", "states")
+    return Run(path, config, results, _read_metrics(folder), probes, _inside(path, "transfer/*", "transfer"), states)
+
+
+def _inside(run: Path, pattern: str, kind: str) -> list[dict[str, Any]]:
+    """Finished folders inside a run."""
+    found = []
+    for path in sorted(p for p in run.glob(pattern) if p.is_dir()):
+        folder = RunDir(path)
+        content = _read_results(folder, kind)
+        if content is None:
+            continue
+        content |= {"folder": str(path.relative_to(run)), "written": str(folder.read_status().get("written", ""))}
+        content["config"] = _read_config(folder) if (path / "config.yaml").exists() else content.get("config") or {}
+        if kind == "transfer":
+            content["metrics"] = _read_metrics(folder)
+        try:
+            content["table"] = read_tidy(path)
+        except ValueError as error:
+            if kind != "transfer":
+                log.warning("%s; skipped", error)
+                continue
+            content["table"] = pd.DataFrame(columns=list(COLUMNS))
+        found.append(content)
+    return found

@@ -1,0 +1,162 @@
+"""The one tidy table of every measurement: a number a row, with what it is a number of. Figures come from these."""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mothello.files import write_whole
+from mothello.rundir import RunDir
+
+COLUMNS = {
+    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer: what was done",
+    "quantity": "what the value is; its unit is in QUANTITIES",
+    "control": "trained: the model itself. random_weights: the same model never trained. shuffled: probes of another "
+    "game's board. constant: the best guess per ply and cell. unrelated: paired with another game. image: boards "
+    "against their images, no model. chance: by counting. null: no intervention. random: a random direction as "
+    "long. floor: the model on the boards as they are. "
+    "scratch: fine-tuned from random weights",
+    "probe": "linear or mlp",
+    "target": "absolute or relative colours",
+    "layer": "0 embeddings .. L",
+    "source": "the probe's language; in pairs of states the first",
+    "language": "the language read; in pairs of states the second",
+    "map": "symmetry of the opening that the two are compared or edited through; empty: none",
+    "square": "of numbers about one square",
+    "ply": "of numbers about one ply, counted from 1",
+    "step": "of numbers along a training or a fine-tuning: its step",
+    "opening": "of legality on games that begin so; empty: all games",
+    "value": "the number",
+    "low": "95% interval over games, percentile bootstrap",
+    "high": "its other end",
+    "n": "what the value is a mean over: games, positions, moves or cases",
+}
+"""Column -> what stands in it; empty where it does not apply."""
+
+QUANTITIES = {
+    "accuracy": "share of cells read right, 0..1",
+    "whole_board": "share of positions with every cell read right, 0..1",
+    "null_mean": "accuracy under the best map, readings paired with other games: mean of the draws",
+    "null_95": "the same: 95% quantile of the draws",
+    "aligned": "1 where the best map beats null_95 and the best constant",
+    "cosine": "mean cosine of parallel states, centred by language, -1..1",
+    "cka": "linear CKA, rows are positions of games, 0..1",
+    "cka_games": "linear CKA, rows are games (mean state), 0..1",
+    "cka_within_ply": "linear CKA at each ply by itself, mean over the plies that every game reached, 0..1",
+    "retrieval": "P@1 among the states of the other language (weak), cosine of centred states, 0..1",
+    "retrieval_same_ply": "the same, candidates at the query's ply only",
+    "retrieval_same_square": "the same, candidates whose last move is the query's only",
+    "retrieval_csls": "the same, by cross-domain similarity local scaling",
+    "retrieval_strong": "P@1 among the states of both languages without the query, 0..1",
+    "procrustes": "P@1 after an orthogonal map fitted on other games, 0..1",
+    "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
+    "neighbours": "share of moves whose nearest token embedding of the other language is the same move, 0..1",
+    "margin": "cosine with the same move's embedding less that with the nearest other move's, mean over moves",
+    "flip_error": "false plus missed moves among the N likeliest, N the number of legal ones, after a disc changed "
+    "sides in the residual stream after that layer and every later one; mean over cases",
+    "flip_error_once": "the same, edited after that layer only",
+    "erase_error": "the same as flip_error, a disc erased",
+    "erase_error_once": "the same, edited after that layer only",
+    "patch_last_error": "false plus missed moves against another game's position, whose state after that layer in the "
+    "source language was put in place of the last one; mean over cases",
+    "patch_all_error": "the same, the states of all moves up to it put in",
+    "peak": "of a fine-tuning: the highest strict legality on the way",
+    "gain": "of a fine-tuning: strict legality at the end less at the start",
+    "forgetting": "of a fine-tuning: the peak less the end",
+    "relative_gap": "of a fine-tuning: (target - source) / source at the end",
+    "gain_ratio": "of a fine-tuning: the target's gain as a share of the source's",
+    "over_scratch": "of a fine-tuning: strict legality at the end less that of the same from random weights",
+    "top1": "share of plies after which the greedy move is legal (strict), 0..1",
+    "top1_restricted": "the same, choosing among the tokens of the language",
+    "lenient": "share of plies after which the greedy move is legal for either colour, 0..1",
+    "loss": "held-out loss, nats a token; with control floor the loss nobody can go below",
+    "excess_nats": "loss above the floor",
+    "train_loss": "loss of the batch, nats a token",
+    "train_gradient_norm": "norm of the gradients before clipping",
+    "train_seconds": "seconds of training, evaluations included",
+    "first_token_mass": "probability on tokens that begin a legal move, 0..1",
+    "mass": "probability on legal moves, by the chain rule over their tokens, 0..1",
+    "mass_restricted": "the same, every token chosen among those of the language",
+    "spelled": "probability on moves of the language, legal or not, 0..1",
+    "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
+    "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
+}
+"""Quantity -> its unit and meaning."""
+
+WORDS = ["measure", "quantity", "control", "probe", "target", "source", "language", "map", "square", "opening"]
+"""The columns that hold words; the others hold numbers."""
+
+TRAINING = {
+    "loss": "loss", "floor": "loss", "excess_nats": "excess_nats", "top1": "top1", "top1_restricted": "top1_restricted",
+    "chance": "top1", "lenient": "lenient", "mass": "mass", "first_token_mass": "first_token_mass",
+    "wrong_language": "wrong_language", "malformed": "malformed", "gradient_norm": "gradient_norm",
+    "seconds": "seconds",
+}  # fmt: skip
+"""What metrics.jsonl holds, by the last part of its names."""
+
+FILE = "table.csv.gz"
+
+
+def write_tidy(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write FOLDER/table.csv.gz; the same bytes for the same rows."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        assert row["quantity"] in QUANTITIES, f"{row['quantity']} is not documented"
+        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+    write_whole(folder / FILE, gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+def read_tidy(folder: Path) -> pd.DataFrame:
+    """A measurement's table; absent numbers are NaN and absent words empty. ValueError names a file that is none."""
+    path = folder / FILE
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""])
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise ValueError(f"{path}: {', '.join(missing)} missing")
+    return table.assign(**{name: table[name].fillna("") for name in WORDS})
+
+
+def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """metrics.jsonl of a pretraining as rows: held-out numbers by language, or their means (language empty); losses."""
+    for line in lines:
+        for key, value in line.items():
+            parts = key.split("/")
+            if parts[0] in ("val", "train") and parts[-1] in TRAINING and value is not None:
+                control = {"chance": "chance", "floor": "floor"}.get(parts[-1], "trained")
+                quantity = TRAINING[parts[-1]] if parts[0] == "val" else f"train_{parts[-1]}"
+                yield {
+                    "measure": "training", "quantity": quantity,
+                    "control": control, "language": parts[1] if len(parts) == 3 else "", "step": line["step"],
+                    "value": value,
+                }  # fmt: skip
+
+
+def all_tables(run: Path) -> pd.DataFrame:
+    """The training and all finished measurements in a run's folder; "folder" is the measurement's, relative to it."""
+    inside = sorted(path.parent for path in run.glob(f"*/*/{FILE}"))
+    found = [folder for folder in inside if RunDir(folder).read_status().get("status") == "ok"]
+    tables = [read_tidy(folder).assign(folder=str(folder.relative_to(run))) for folder in found]
+    trained = pd.DataFrame(training_rows(RunDir(run).read_metrics()))
+    if len(trained):
+        tables.insert(0, trained.assign(folder="."))
+    if not tables:
+        return pd.DataFrame(columns=[*COLUMNS, "folder"])
+    whole = pd.concat(tables, ignore_index=True)
+    return whole.assign(**{name: whole[name].fillna("") for name in WORDS if name in whole}).reindex(
+        columns=[*COLUMNS, "folder"]
+    )
+
+
+def format_table(rows: Mapping[str, Mapping[str, object]]) -> str:
+    """A table for the terminal: rows by name, numbers to three digits, blanks where there is none."""
+    data = pd.DataFrame.from_dict({name: dict(row) for name, row in rows.items()}, orient="index")
+    return str(data.to_string(float_format="{:.3f}".format, na_rep=""))

@@ -1,0 +1,129 @@
+"""What stages share around their loop: log.txt, status.json, an execution that a resumed run repeats, what they say."""
+
+import logging
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mothello.config import plain
+from mothello.errors import UserError
+from mothello.model.transformer import GPT
+from mothello.rundir import RunDir
+from mothello.training import checkpoint
+from mothello.training.budget import flops_per_token
+from mothello.training.device import Compile, DeviceConfig, has_compiler, is_bf16, worth_compiling
+from mothello.training.distributed import World
+
+log = logging.getLogger(__name__)
+
+
+class _LogFile(logging.Handler):
+    """log.txt. On a full disk its lines are on the console alone."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError), self.path.open("a") as file:
+            file.write(self.format(record) + "\n")
+
+
+@contextmanager
+def running(folder: RunDir, world: World, config: Any = None) -> Iterator[None]:
+    """Within: config.yaml holds the config, where one is given; status.json says running, and everything logged goes to
+    the folder's log.txt as well. An error leaves its traceback in status.json. Only rank 0 writes."""
+    if not world.main:
+        yield
+        return
+    if config is not None:
+        folder.write_config(plain(config))
+    folder.write_status("running")
+    handler = _LogFile(folder.path / "log.txt")
+    house = logging.getLogger("mothello")
+    house.addHandler(handler)
+    try:
+        yield
+    except BaseException as error:
+        text = str(error) if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        log.warning("%s", text or "interrupted")
+        _mark_failed(folder, text or "interrupted")
+        raise
+    finally:
+        house.removeHandler(handler)
+
+
+def _mark_failed(folder: RunDir, text: str) -> None:
+    try:
+        folder.write_status("failed", error=text, traceback=traceback.format_exc())
+    except OSError as error:  # a full disk: the first error is the one to tell
+        log.warning("status.json cannot be written (%s)", error)
+
+
+def resolve_execution(
+    folder: RunDir, config: DeviceConfig, device: torch.device, model: GPT, tokens: int, world: World
+) -> bool:
+    """Whether to compile, decided from the tokens planned and kept in execution.json with the threads and versions.
+
+    A resumed run repeats what its folder says, so that its weights come out the same, bit for bit; where it cannot, or
+    the config says otherwise, the log tells. The thread count is set.
+    """
+    recorded = world.broadcast(folder.read_json("execution.json") if checkpoint.saved(folder.checkpoints) else {})
+    flops = flops_per_token(model, model.position_embedding.num_embeddings) * tokens
+    compiled = worth_compiling(config, device, flops)
+    if recorded and config.compile is Compile.auto:
+        compiled = bool(recorded["compiled"])
+    if recorded and not config.threads and recorded["processes"] == world.size:
+        torch.set_num_threads(int(recorded["threads"]))
+    if compiled and not has_compiler(device):
+        log.warning("device.compile: no C++ compiler was found; running eagerly")
+        compiled = False
+    now = {
+        "compiled": compiled,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "bf16": is_bf16(device, config.precision),
+        "processes": world.size,
+    }
+    if world.main:
+        for key, value in recorded.items():
+            if now.get(key) != value:
+                log.warning("begun with %s=%s, goes on with %s: equal up to rounding", key, value, now.get(key))
+        folder.write_json("execution.json", now)
+    return compiled
+
+
+def require_single_process() -> None:
+    """UserError under torchrun, for a command that one process runs."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("torchrun: only scripts/train.py runs in several processes")
+
+
+def describe_device(device: torch.device, world: World) -> dict[str, Any]:
+    """Where a stage ran, for results.json."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    threads, memory = torch.get_num_threads(), peak_memory(device)
+    return {
+        "device": name,
+        "threads": threads,
+        "processes": world.size,
+        "memory_gb": memory,
+        "torch": torch.__version__,
+    }
+
+
+def peak_memory(device: torch.device) -> float:
+    """The most memory held so far, in GB: allocated on a GPU, else resident in this process, whatever else it did."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e9 if sys.platform == "darwin" else 1e6)

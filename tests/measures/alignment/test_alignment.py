@@ -1,0 +1,216 @@
+"""Proves each measure of alignment by hand, by what it must not depend on, and on planted structure: a shared space is
+found, a rotated one by the rotation alone, a mirrored one under its map alone, and unrelated states are not."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from mothello.bootstrap import Bootstrap
+from mothello.data.split import Split, corpus
+from mothello.measures.alignment.cka import cka_of_games, cka_within_ply, linear_cka
+from mothello.measures.alignment.cosine import parallel_cosines
+from mothello.measures.alignment.embeddings import neighbours, word_embeddings
+from mothello.measures.alignment.measures import Positions, Value, chances, pair_values
+from mothello.measures.alignment.procrustes import explained, fit_rotation
+from mothello.measures.alignment.retrieval import chance, cosines, csls, hits, strong_hits
+from mothello.measures.positions import Pool, draw_positions
+from mothello.measures.probes.targets import board_targets
+from mothello.othello.board import Board
+from mothello.othello.symmetry import OPENING_MAPS, cell_map
+
+SIX = Board.of(6)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def rotation(d: int, seed: int = 0) -> Tensor:
+    return torch.linalg.qr(noise(d, d, seed=seed)).Q
+
+
+def test_cosine_by_hand() -> None:
+    x = torch.tensor([[3.0, 0.0], [1.0, 0.0]])  # centred: 1, -1
+    assert parallel_cosines(x, x).tolist() == [1.0, 1.0]
+    assert parallel_cosines(x, -x).tolist() == [-1.0, -1.0]
+    assert parallel_cosines(x, torch.tensor([[0.0, 5.0], [0.0, 1.0]])).tolist() == [0.0, 0.0]
+    assert parallel_cosines(torch.ones(2, 2), x).tolist() == [0.0, 0.0]
+
+
+def test_cosine_does_not_see_scale_shift_or_a_common_rotation() -> None:
+    x, y, turn = noise(50, 8), noise(50, 8, seed=1), rotation(8)
+    torch.testing.assert_close(parallel_cosines(x, y), parallel_cosines(3 * x + 7, 0.1 * y - 2), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(parallel_cosines(x, y), parallel_cosines(x @ turn, y @ turn), atol=1e-5, rtol=1e-4)
+
+
+def test_cka_by_hand() -> None:
+    x, y = torch.tensor([[1.0], [-1.0], [0.0]]), torch.tensor([[0.0], [1.0], [-1.0]])
+    assert float(linear_cka(x, y)) == pytest.approx(0.25)  # (x.y)^2 / (|x|^2 |y|^2) = 1 / 4
+    assert float(linear_cka(x, x)) == pytest.approx(1.0)
+    assert float(linear_cka(x, torch.ones(3, 1))) == 0.0
+
+
+def test_cka_does_not_see_scale_shift_or_rotation_and_tells_unrelated_states_apart() -> None:
+    x = noise(400, 6)
+    assert float(linear_cka(x, 5 * x @ rotation(6) + 3)) == pytest.approx(1.0, abs=1e-5)
+    assert float(linear_cka(x, noise(400, 6, seed=1))) < 0.05
+
+
+def test_cka_within_a_ply_does_not_see_what_the_ply_explains() -> None:
+    ply = noise(1, 5, 6) * 10
+    x, y = noise(200, 5, 6) + ply, noise(200, 5, 6, seed=1) + ply
+    scored = torch.ones(200, 5, dtype=torch.bool)
+    assert float(linear_cka(x.flatten(0, 1), y.flatten(0, 1))) > 0.9
+    assert float(cka_within_ply(x, y, scored)) < 0.1
+    assert float(cka_within_ply(x, x @ rotation(6), scored)) == pytest.approx(1.0, abs=1e-4)
+    scored[:5, 4] = False  # a ply that not every game reached is left out
+    x[:5, 4] = 1e6
+    assert float(cka_within_ply(x, x.clone(), scored)) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_cka_of_games_counts_the_scored_plies_alone() -> None:
+    x, scored = noise(50, 4, 3), torch.ones(50, 4, dtype=torch.bool)
+    scored[:, 3] = False
+    y = x.clone()
+    y[:, 3] = 1e6
+    assert float(cka_of_games(x, y, scored)) == pytest.approx(1.0, abs=1e-5)
+    assert float(cka_of_games(x, y, scored)) == pytest.approx(float(linear_cka(x[:, :3].mean(1), x[:, :3].mean(1))))
+
+
+def test_hits_by_hand() -> None:
+    similarity = torch.tensor([[0.9, 0.1, 0.5], [0.8, 0.7, 0.0], [0.3, 0.3, 0.3]])
+    assert hits(similarity).tolist() == [True, False, False]  # the last one cannot tell
+    allowed = torch.tensor([[1, 1, 1], [0, 1, 1], [1, 1, 1]]).bool()
+    assert hits(similarity, allowed).tolist() == [True, True, False]
+    assert chance(allowed) == pytest.approx((1 / 3 + 1 / 2 + 1 / 3) / 3)
+
+
+def test_strong_alignment_asks_for_more_than_weak() -> None:
+    positions = noise(40, 16)
+    x, y = positions, positions + 0.01 * noise(40, 16, seed=1)
+    assert hits(cosines(x, y)).all()
+    assert strong_hits(x, y).all()
+    twins = torch.cat([x[:20], x[:20] + 1e-3 * noise(20, 16, seed=2)])  # every state has a twin in its own language
+    far = torch.cat([y[:20], y[20:] + x[:20] - x[20:]])
+    assert strong_hits(twins, far).double().mean() < 0.1
+
+
+def test_csls_takes_a_hub_its_advantage() -> None:
+    similarity = torch.full((20, 20), 0.0) + 0.5 * torch.eye(20)
+    similarity[:, 0] = 0.6  # the first candidate is near to everything
+    similarity[0, 0] = 0.9
+    assert hits(similarity).tolist() == [True] + [False] * 19
+    assert hits(csls(similarity)).all()
+
+
+def test_csls_by_hand() -> None:
+    similarity = torch.tensor([[1.0, 0.0], [0.5, 0.25]])
+    expected = 2 * similarity - torch.tensor([[1.0], [0.5]]) - torch.tensor([[1.0, 0.25]])
+    torch.testing.assert_close(csls(similarity, k=1), expected)
+
+
+def test_procrustes_finds_the_rotation_and_nothing_where_there_is_none() -> None:
+    x, turn = noise(300, 8), rotation(8)
+    y = 2.5 * (x - 1) @ turn + 4
+    found = fit_rotation(x[:150], y[:150])
+    torch.testing.assert_close(found.rotation, turn, atol=1e-4, rtol=1e-4)
+    assert float(found.scale) == pytest.approx(2.5, abs=1e-4)
+    assert explained(y[150:], found(x[150:])) == pytest.approx(1.0, abs=1e-5)
+    assert hits(cosines(found(x[150:]), y[150:])).all()
+    assert not hits(cosines(x[150:], y[150:])).all()
+    other = noise(300, 8, seed=5)
+    assert explained(other[150:], fit_rotation(x[:150], other[:150])(x[150:])) < 0.1
+    torch.testing.assert_close(found.rotation @ found.rotation.T, torch.eye(8), atol=1e-5, rtol=0)
+
+
+def test_words_are_the_mean_of_their_tokens() -> None:
+    table = torch.tensor([[9.0, 9.0], [2.0, 0.0], [0.0, 4.0]])
+    words, lengths = torch.tensor([[1, 0], [1, 2]]), torch.tensor([1, 2])
+    torch.testing.assert_close(word_embeddings(table, words, lengths), torch.tensor([[2.0, 0.0], [1.0, 2.0]]))
+
+
+def test_neighbours_by_hand() -> None:
+    x = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    every = torch.ones(4, dtype=torch.bool)
+    found = neighbours(x, x, torch.arange(4), every)
+    assert (found.precision, found.margin) == (1.0, 1.0)  # the others are at 0 and -1
+    swapped = torch.tensor([1, 0, 2, 3])
+    assert neighbours(x, x[swapped], swapped, every).precision == 1.0
+    assert neighbours(x, x[swapped], torch.arange(4), every).precision == 0.5
+    assert neighbours(x, x[swapped], torch.arange(4), torch.tensor([0, 0, 1, 1]).bool()).precision == 1.0
+
+
+def positions(games: int = 60, pool: int = 200) -> Positions:
+    moves = corpus(SIX, 0, Split.probe, 1000).moves(torch.arange(games))
+    found = draw_positions(moves[games // 2 :], pool, torch.Generator().manual_seed(0))
+    where = Pool(found.game + games // 2, found.ply)
+    return Positions(moves, where, Bootstrap(games, 200, torch.Generator().manual_seed(0)))
+
+
+def coded(moves: Tensor, name: str = "identity") -> Tensor:
+    """States that hold the board as some map shows it, one direction per cell and colour."""
+    classes = board_targets(moves, SIX).classes[0]
+    image = torch.empty_like(classes)
+    image[..., list(cell_map(SIX, name))] = classes
+    return torch.nn.functional.one_hot(image, 3).float().flatten(-2) @ rotation(108)
+
+
+def read(x: Tensor, images: Tensor, where: Positions) -> dict[tuple[str, str, str], Value]:
+    return {(v.quantity, v.control, v.map): v for v in pair_values(x, images, where)}
+
+
+def test_a_shared_space_is_found_by_every_measure() -> None:
+    where = positions()
+    x = coded(where.moves)
+    y = x + 0.05 * noise(*x.shape)
+    found = read(x, y.expand(4, *y.shape), where)
+    for quantity in (
+        "cosine",
+        "cka",
+        "cka_within_ply",
+        "retrieval",
+        "retrieval_same_ply",
+        "retrieval_strong",
+        "procrustes",
+    ):
+        value = found[quantity, "trained", "identity"]
+        assert value.value > 0.95, quantity
+        assert value.low is None or value.low <= value.value <= value.high
+    assert found["cosine", "unrelated", "identity"].value < 0.8
+    assert found["cka_within_ply", "unrelated", "identity"].value < 0.6
+    guess = {v.quantity: v.value for v in chances(where)}
+    assert guess["retrieval"] == 1 / 200
+    assert guess["retrieval_same_ply"] > 1 / 200
+
+
+@pytest.mark.parametrize("name", OPENING_MAPS[1:])
+def test_a_mirrored_language_is_found_under_its_map_alone_and_a_rotation_undoes_it(name: str) -> None:
+    """B says of a game what A says of the mirrored one; so B of the mirrored game is A of the game."""
+    where = positions()
+    x = coded(where.moves)
+    images = torch.stack([coded(where.moves, _after(name, other)) for other in OPENING_MAPS])
+    found = read(x, images, where)
+    for other in OPENING_MAPS:
+        reached = found["retrieval_same_ply", "trained", other].value
+        assert (reached == 1.0) == (other == name)
+    assert found["procrustes_explained", "trained", "identity"].value > 0.8
+
+
+def _after(first: str, second: str) -> str:
+    """The group: every map undoes itself, and any two different ones make the third."""
+    if first == second:
+        return "identity"
+    if "identity" in (first, second):
+        return second if first == "identity" else first
+    return next(name for name in OPENING_MAPS[1:] if name not in (first, second))
+
+
+def test_unrelated_states_are_not_aligned() -> None:
+    where = positions()
+    x = coded(where.moves)
+    y = noise(*x.shape, seed=3)
+    found = read(x, y.expand(4, *y.shape), where)
+    for quantity in ("retrieval", "retrieval_strong", "retrieval_csls", "procrustes"):
+        assert found[quantity, "trained", "identity"].value < 0.05
+    assert abs(found["cosine", "trained", "identity"].value) < 0.05
+    assert found["procrustes_explained", "trained", "identity"].value < 0.2
