@@ -7,7 +7,20 @@ import pytest
 import torch
 from torch import nn
 
-from mothello.model.transformer import GPT, Activation, Attention, ModelConfig, Norm, dropout, padded_linear
+from mothello.model.edited import Edited
+from mothello.model.inputs import Inputs
+from mothello.model.transformer import (
+    GPT,
+    SITES,
+    Activation,
+    Attention,
+    ModelConfig,
+    Norm,
+    dropout,
+    on_residual,
+    padded_linear,
+    residual_site,
+)
 
 CONFIG = ModelConfig(n_layer=3, n_head=4, d_model=32)
 
@@ -56,17 +69,17 @@ def test_equals_an_independent_implementation() -> None:
     embedded = model.token_embedding(x) + model.position_embedding.weight[: x.shape[1]]
     causal = nn.Transformer.generate_square_subsequent_mask(x.shape[1])
     expected = encoder(embedded, mask=causal) @ model.head.weight.T
-    torch.testing.assert_close(model(x).logits, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model(Inputs(x)).logits, expected, rtol=1e-4, atol=1e-5)
     with torch.no_grad():
         model.blocks[1].down.weight[0, 0] += 1
-    assert not torch.allclose(model(x).logits, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(model(Inputs(x)).logits, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_kernels_agree_forward_and_backward() -> None:
     x, results = tokens(), []
     for kernel in (Attention.explicit, Attention.fused):
         model = gpt(ModelConfig(n_layer=3, n_head=4, d_model=32, attention=kernel))
-        logits = model(x).logits
+        logits = model(Inputs(x)).logits
         logits.square().sum().backward()
         results.append((logits.detach(), model.blocks[0].qkv.weight.grad))
     for one, other in zip(*results, strict=True):
@@ -77,13 +90,13 @@ def test_the_future_is_not_seen() -> None:
     model, x = gpt(), tokens()
     changed = x.clone()
     changed[:, 6:] = 1
-    assert torch.equal(model(x).logits[:, :6], model(changed).logits[:, :6])
-    assert not torch.allclose(model(x).logits[:, 6:], model(changed).logits[:, 6:])
+    assert torch.equal(model(Inputs(x)).logits[:, :6], model(Inputs(changed)).logits[:, :6])
+    assert not torch.allclose(model(Inputs(x)).logits[:, 6:], model(Inputs(changed)).logits[:, 6:])
 
 
 def test_hidden_states_are_the_residual_stream() -> None:
     model, x = gpt(), tokens()
-    plain, full = model(x), model(x, hidden=True)
+    plain, full = model(Inputs(x)), model(Inputs(x), hidden=True)
     assert plain.hidden is None
     assert full.hidden.shape == (4, 3, 11, 32)
     torch.testing.assert_close(full.hidden[0], model.token_embedding(x) + model.position_embedding.weight[:11])
@@ -95,8 +108,8 @@ def test_hidden_states_are_the_residual_stream() -> None:
 def test_explicit_positions_and_mask_equal_the_default() -> None:
     model, x = gpt(), tokens()
     mask = torch.ones(3, 11, 11, dtype=torch.bool).tril()
-    given = model(x, torch.arange(11).expand(3, 11), mask).logits
-    torch.testing.assert_close(given, model(x).logits)
+    given = model(Inputs(x, torch.arange(11).expand(3, 11), mask)).logits
+    torch.testing.assert_close(given, model(Inputs(x)).logits)
 
 
 def test_initialisation_is_gpt2s_and_depends_on_the_seed_alone() -> None:
@@ -115,15 +128,15 @@ def test_initialisation_is_gpt2s_and_depends_on_the_seed_alone() -> None:
 
 def test_dropout_acts_in_training_only() -> None:
     model, x = gpt(ModelConfig(n_layer=2, n_head=2, d_model=32, dropout=0.5)), tokens()
-    assert torch.equal(model(x).logits, model(x).logits)
+    assert torch.equal(model(Inputs(x)).logits, model(Inputs(x)).logits)
     model.train()
-    assert not torch.equal(model(x).logits, model(x).logits)
+    assert not torch.equal(model(Inputs(x)).logits, model(Inputs(x)).logits)
 
 
 def test_heads_and_sizes() -> None:
     tied = gpt(ModelConfig(n_layer=1, n_head=2, d_model=32, tied=True))
     assert tied.head.weight is tied.token_embedding.weight
-    assert gpt(output=60)(tokens()).logits.shape == (3, 11, 60)
+    assert gpt(output=60)(Inputs(tokens())).logits.shape == (3, 11, 60)
     paper = GPT(ModelConfig(n_layer=8, n_head=8, d_model=512), 121, 60, 121)
     assert paper.n_parameters == pytest.approx(25.3e6, rel=0.01)
     with pytest.raises(ValueError, match="tied"):
@@ -171,8 +184,8 @@ def test_the_plain_block() -> None:
 
 def test_a_zero_start_predicts_evenly_and_learns() -> None:
     model = GPT(ModelConfig(n_layer=2, n_head=2, d_model=32, zero_init=True), 20, 16, 20).initialize(0)
-    assert float(model(tokens()).logits.detach().abs().max()) == 0
-    model(tokens()).logits[..., 3].mean().backward()
+    assert float(model(Inputs(tokens())).logits.detach().abs().max()) == 0
+    model(Inputs(tokens())).logits[..., 3].mean().backward()
     assert float(model.head.weight.grad.abs().max()) > 0
 
 
@@ -226,3 +239,43 @@ def test_compiled_dropout_draws_what_eager_draws() -> None:
     compiled.sum().backward()
     assert x.grad is not None
     assert torch.equal(x.grad, compiled.sum(0))
+
+
+def test_every_site_is_seen_once_in_order_and_an_edit_is_used() -> None:
+    torch.manual_seed(0)
+    model = GPT(ModelConfig(n_layer=2, n_head=2, d_model=32), 12, 11, 12).initialize(0).eval()
+    inputs, seen = Inputs(torch.randint(1, 12, (3, 11))), {}
+
+    def record(site: str, x: torch.Tensor) -> torch.Tensor:
+        assert site not in seen
+        seen[site] = x
+        return x
+
+    recorded = model(inputs, hidden=True, edit=record)
+    plain = model(inputs, hidden=True)
+    assert list(seen) == ["embedding", *(f"blocks.{i}.{site}" for i in range(2) for site in SITES)]
+    torch.testing.assert_close(recorded.logits, plain.logits)
+    for layer in range(3):
+        torch.testing.assert_close(seen[residual_site(layer)], plain.hidden[layer])
+    assert seen["blocks.0.pattern"].shape == (3, 2, 11, 11)
+    torch.testing.assert_close(seen["blocks.0.pattern"].sum(-1), torch.ones(3, 2, 11))
+    assert seen["blocks.1.heads"].shape == (3, 11, 2, 16)
+    assert seen["blocks.1.mlp"].shape == (3, 11, 128)
+
+    def silence(site: str, x: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(x) if site in ("blocks.1.heads", "blocks.1.mlp") else x
+
+    silent = Edited(model, silence)(inputs, hidden=True).hidden
+    bias = model.blocks[1].out.bias + model.blocks[1].down.bias
+    torch.testing.assert_close(silent[2], plain.hidden[1] + bias)
+
+
+def test_an_edited_model_is_a_model_and_edits_add_up() -> None:
+    model = GPT(ModelConfig(n_layer=2, n_head=2, d_model=32), 12, 11, 12).initialize(0).eval()
+    inputs = Inputs(torch.randint(1, 12, (3, 11)))
+    once = on_residual(lambda layer, x: x + (layer == 1))
+    assert torch.equal(Edited(model, on_residual(lambda _, x: x))(inputs).logits, model(inputs).logits)
+    twice = on_residual(lambda layer, x: x + 2 * (layer == 1))
+    found = Edited(Edited(model, once), once)(inputs, hidden=True)
+    torch.testing.assert_close(found.hidden[1], model(inputs, hidden=True, edit=twice).hidden[1])
+    torch.testing.assert_close(found.hidden, Edited(model, once)(inputs, hidden=True, edit=once).hidden)

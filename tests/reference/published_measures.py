@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mothello.model.inputs import Inputs
 from reference import othello
 
 Word = Sequence[int]
@@ -28,7 +29,7 @@ def greedy(model: Any, written: Sequence[int], steps: int, own: Sequence[int] | 
     row = list(written)
     for _ in range(steps):
         with torch.no_grad():
-            logits = model(torch.tensor([row], device=model.head.weight.device)).logits[0, -1]
+            logits = model(Inputs(torch.tensor([row], device=model.head.weight.device))).logits[0, -1]
         row.append(int(logits.argmax()) if own is None else max(own, key=lambda token: float(logits[token])))
     return row[len(written)]
 
@@ -70,7 +71,7 @@ def legality(
             totals["wrong_language"] += token not in move_of
             totals["chance"] += len(state.legal) / (size * size - len(state.discs))
             with torch.no_grad():
-                p = model(torch.tensor([written], device=model.head.weight.device)).logits[0, -1].softmax(-1)
+                p = model(Inputs(torch.tensor([written], device=model.head.weight.device))).logits[0, -1].softmax(-1)
             totals["mass"] += sum(float(p[t]) for t, m in move_of.items() if divmod(squares[m], 8) in state.legal)
             totals["positions"] += 1
     return totals
@@ -92,7 +93,7 @@ def cells_read(
         for ply in range(1, len(game) + 1):
             tokens = torch.tensor([[words[move][0] for move in game[:ply]]], device=model.head.weight.device)
             with torch.no_grad():
-                state = model(tokens, hidden=True).hidden[layer, 0, -1]
+                state = model(Inputs(tokens), hidden=True).hidden[layer, 0, -1]
                 read = probe(state).argmax(-1)
             discs = othello.replay(squares_of(game[:ply], squares), size)[-1].discs
             for row in range(size):

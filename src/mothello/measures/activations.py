@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mothello.data.batch import Batch
+from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT
 from mothello.training.device import Precision, autocast
 
@@ -14,7 +15,7 @@ def states(model: GPT, batch: Batch, precision: Precision = Precision.auto) -> F
     assert not model.training, "activations are read in eval mode"
     device = batch.tokens.device
     with torch.no_grad(), autocast(device, precision):
-        hidden = model(batch.tokens, hidden=True).hidden
+        hidden = model(Inputs.of(batch), hidden=True).hidden
     assert hidden is not None
     ends = batch.move_ends.clamp(min=0)[None, :, :, None].expand(len(hidden), -1, -1, hidden.shape[-1])
     return hidden.gather(2, ends).float() * (batch.move_ends >= 0)[None, :, :, None]

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mothello.config import NOT_IDENTITY
+from mothello.model.inputs import Inputs
 from mothello.seeding import derive
 
 
@@ -79,8 +80,43 @@ class ModelOutput(NamedTuple):
     hidden: Float[Tensor, "layer B T D"] | None
 
 
-Edit = Callable[[int, Float[Tensor, "B T D"]], Float[Tensor, "B T D"]]
-"""An intervention: the residual stream after a layer (0: the embeddings) -> what the rest of the model goes on with."""
+Edit = Callable[[str, Tensor], Tensor]
+"""(site, activations there) -> the activations that the rest of the model uses: an intervention, or a recording."""
+
+SITES = {
+    "resid_pre": "residual stream before the block [B T D]",
+    "pattern": "attention weights [B head T T]; rows are queries",
+    "heads": "output of every head, before the projection that adds them up [B T head d_head]",
+    "resid_mid": "residual stream between attention and MLP [B T D]",
+    "mlp": "hidden units of the MLP, after the activation [B T 4D]",
+    "resid_post": "residual stream after the block [B T D]",
+}
+"""Where an edit is called in every block, in this order, as "blocks.3.resid_post"; before the first, "embedding"."""
+
+
+def residual_site(layer: int) -> str:
+    """The site of the residual stream after a layer: 0 is the embedding, l the end of block l - 1."""
+    return f"blocks.{layer - 1}.resid_post" if layer else "embedding"
+
+
+LayerEdit = Callable[[int, Float[Tensor, "B T D"]], Float[Tensor, "B T D"]]
+"""(layer, residual stream after it) -> what the rest of the model uses; layer 0 is the embedding."""
+
+
+def on_residual(edit: LayerEdit) -> Edit:
+    """The edit that changes the residual stream after every layer, and nothing else."""
+
+    def at_site(site: str, x: Tensor) -> Tensor:
+        if site == "embedding":
+            return edit(0, x)
+        return edit(int(site.split(".")[1]) + 1, x) if site.endswith(".resid_post") else x
+
+    return at_site
+
+
+def _unedited(site: str, x: Tensor) -> Tensor:
+    return x
+
 
 HEAD_MULTIPLE = {"cpu": 1, "cuda": 64}
 """The head is multiplied as a matrix of a multiple of this many rows: tensor cores want it, a CPU does not mind."""
@@ -110,6 +146,11 @@ def build_norm(config: ModelConfig) -> nn.Module:
     return nn.LayerNorm(config.d_model) if config.norm is Norm.layer else nn.RMSNorm(config.d_model)
 
 
+def _in_block(edit: Edit, index: int) -> Edit:
+    """The edit of one block's sites, by their short names."""
+    return lambda site, x: edit(f"blocks.{index}.{site}", x)
+
+
 class Block(nn.Module):
     """Attention and MLP, each behind a layer norm and added to the residual stream."""
 
@@ -122,13 +163,16 @@ class Block(nn.Module):
         self.qkv, self.out = nn.Linear(d, 3 * d, config.bias), nn.Linear(d, d, config.bias)
         self.up, self.down = nn.Linear(d, 4 * d, config.bias), nn.Linear(4 * d, d, config.bias)
 
-    def attend(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None) -> Float[Tensor, "B T D"]:
+    def attend(
+        self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None, edit: Edit = _unedited
+    ) -> Float[Tensor, "B T D"]:
         b, t, d = x.shape
         q, k, v = self.qkv(x).view(b, t, 3, self.n_head, d // self.n_head).permute(2, 0, 3, 1, 4)
         if self.qk_norm:
             q, k = (F.rms_norm(x, x.shape[-1:]).to(v.dtype) for x in (q, k))
         drop = self.dropout if self.training else 0.0
         fused = self.attention is Attention.fused or (self.attention is Attention.auto and x.is_cuda)
+        fused = fused and edit is _unedited  # the fused kernel has no weights to edit
         if mask is not None and mask.ndim == 3:
             mask = mask.unsqueeze(1)
         if fused:
@@ -137,15 +181,20 @@ class Block(nn.Module):
             if mask is None:
                 mask = torch.ones(t, t, dtype=torch.bool, device=x.device).tril()
             scores = (q @ k.transpose(-1, -2)) * (1 / math.sqrt(q.shape[-1]))
-            weights = scores.masked_fill(~mask, -torch.inf).softmax(-1).to(v.dtype)
+            weights = edit("pattern", scores.masked_fill(~mask, -torch.inf).softmax(-1)).to(v.dtype)
             y = dropout(weights, drop, self.training) @ v
-        return self.out(y.transpose(1, 2).reshape(b, t, d))
+        return self.out(edit("heads", y.transpose(1, 2)).reshape(b, t, d))
 
-    def forward(self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None) -> Float[Tensor, "B T D"]:
-        x = x + dropout(self.attend(self.norm_1(x), mask), self.dropout, self.training)
+    def forward(
+        self, x: Float[Tensor, "B T D"], mask: Bool[Tensor, "*B T T"] | None, edit: Edit = _unedited
+    ) -> Float[Tensor, "B T D"]:
+        """The residual stream after the block. edit: called with the names of SITES."""
+        x = edit("resid_pre", x)
+        x = x + dropout(self.attend(self.norm_1(x), mask, edit), self.dropout, self.training)
+        x = edit("resid_mid", x)
         up = self.up(self.norm_2(x))
-        mlp = self.down(F.gelu(up) if self.activation is Activation.gelu else F.relu(up).square())
-        return x + dropout(mlp, self.dropout, self.training)
+        units = edit("mlp", F.gelu(up) if self.activation is Activation.gelu else F.relu(up).square())
+        return edit("resid_post", x + dropout(self.down(units), self.dropout, self.training))
 
 
 class GPT(nn.Module):
@@ -186,29 +235,29 @@ class GPT(nn.Module):
                 parameter.copy_(values)
         return self
 
-    def forward(
-        self,
-        tokens: Int64[Tensor, "B T"],
-        positions: Int64[Tensor, "B T"] | None = None,
-        mask: Bool[Tensor, "*B T T"] | None = None,
-        hidden: bool = False,
-        edit: Edit | None = None,
-    ) -> ModelOutput:
-        """positions: by default 0, 1, 2, ... mask: who may be attended to (True), by default everything before.
-        hidden: return the residual stream, stacked [L + 1, B, T, D]. edit: what goes on instead of it."""
+    def forward(self, inputs: Inputs, hidden: bool = False, edit: Edit | None = None) -> ModelOutput:
+        """hidden: also return the residual stream after every layer, stacked [L + 1, B, T, D].
+
+        edit: called at the embedding and at every site of every block (SITES); what it returns is used instead.
+        """
+        tokens, positions, mask = inputs.tokens, inputs.positions, inputs.mask
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)
         x = self.token_embedding(tokens) + self.position_embedding(positions)
         x = dropout(x, self.config.dropout, self.training)
-        x = x if edit is None else edit(0, x)
+        x = x if edit is None else edit("embedding", x)
         states = [x]
-        for layer, block in enumerate(self.blocks, start=1):
-            x = block(x, mask)
-            x = x if edit is None else edit(layer, x)
+        for index, block in enumerate(self.blocks):
+            x = block(x, mask) if edit is None else block(x, mask, _in_block(edit, index))
             if hidden:
                 states.append(x)
         logits = padded_linear(self.norm(x), self.head.weight, HEAD_MULTIPLE[x.device.type])
         return ModelOutput(logits, torch.stack(states) if hidden else None)
+
+    @property
+    def n_positions(self) -> int:
+        """The longest row, in tokens."""
+        return self.position_embedding.num_embeddings
 
     @property
     def n_parameters(self) -> int:

@@ -19,7 +19,8 @@ from mothello.measures.causal.rows import causal_rows, causal_summary
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.linear import LinearProbes
 from mothello.measures.probes.targets import board_targets
-from mothello.model.transformer import Edit, ModelConfig
+from mothello.model.inputs import Inputs
+from mothello.model.transformer import Edit, ModelConfig, residual_site
 from mothello.othello.board import Board, signed
 from mothello.othello.replay import replay, squares_to_moves
 from mothello.othello.rules import legal_moves
@@ -52,10 +53,8 @@ class Player(nn.Module):
         super().__init__()
         self.eval()
 
-    def forward(
-        self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, hidden: bool = False,
-        edit: Edit | None = None,
-    ) -> Answer:  # fmt: skip
+    def forward(self, inputs: Inputs, hidden: bool = False, edit: Edit | None = None) -> Answer:
+        tokens = inputs.tokens
         language = int(tokens[0, 0] >= min(FAMILY.languages[1].ids))
         trie = {word[0]: move for move, word in enumerate(FAMILY.languages[language].words)}
         moves = torch.tensor([[trie.get(token, -1) for token in row] for row in tokens.tolist()])
@@ -63,7 +62,7 @@ class Player(nn.Module):
         x = nn.functional.one_hot(classes, 3).float().flatten(-2) @ CODE
         states = []
         for layer in range(3):
-            x = x if edit is None else edit(layer, x)
+            x = x if edit is None else edit(residual_site(layer), x)
             states.append(x)
         read = (x @ CODE.T).unflatten(-1, (36, 3)).argmax(-1)
         bits = torch.tensor([signed(1 << square) for square in SIX.squares])
@@ -229,16 +228,16 @@ def test_few_cases_and_no_linear_probe() -> None:
 class Mirror(Player):
     """The second language is held as the half turn shows it: what a model may do with disjoint vocabularies."""
 
-    def forward(self, tokens: Tensor, *arguments: object, edit: Edit | None = None, **more: object) -> Answer:  # type: ignore[override]
-        if int(tokens[0, 0]) < min(FAMILY.languages[1].ids):
-            return super().forward(tokens, edit=edit, hidden=bool(more.get("hidden")))
+    def forward(self, inputs: Inputs, hidden: bool = False, edit: Edit | None = None) -> Answer:
+        if int(inputs.tokens[0, 0]) < min(FAMILY.languages[1].ids):
+            return super().forward(inputs, hidden, edit)
         turn = torch.eye(36)[list(cell_map(SIX, "rot180"))].kron(torch.eye(3))
         turned = CODE.T @ turn @ CODE  # of states; its own inverse
 
-        def through(layer: int, x: Tensor) -> Tensor:
-            return x if edit is None else edit(layer, x @ turned) @ turned
+        def through(site: str, x: Tensor) -> Tensor:
+            return x if edit is None else edit(site, x @ turned) @ turned
 
-        found = super().forward(tokens, edit=through, hidden=bool(more.get("hidden")))
+        found = super().forward(inputs, hidden, through)
         return found._replace(hidden=None if found.hidden is None else found.hidden @ turned)
 
 

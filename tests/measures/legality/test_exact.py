@@ -11,7 +11,9 @@ from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
 from mothello.measures.legality.estimate import count_legality, legality
 from mothello.measures.legality.exact import legal_mass, move_probabilities, next_moves
-from mothello.model.transformer import GPT, ModelConfig
+from mothello.model.edited import Edited
+from mothello.model.inputs import Inputs
+from mothello.model.transformer import GPT, ModelConfig, on_residual
 from mothello.othello.board import Board
 from mothello.stages.stage import build_model
 
@@ -39,7 +41,7 @@ def slowly(model: GPT, language_set: LanguageSet, language: int, tokens: list[in
     for word in language_set.languages[language].words:
         total = 0.0
         for depth, token in enumerate(word):
-            logits = model(torch.tensor([tokens + list(word[:depth])])).logits[0, -1].double()
+            logits = model(Inputs(torch.tensor([tokens + list(word[:depth])]))).logits[0, -1].double()
             if restricted:
                 logits = logits.masked_fill(~own, -torch.inf)
             total += float(logits.log_softmax(-1)[token])
@@ -90,7 +92,7 @@ def test_a_unified_output_needs_one_pass() -> None:
     language_set, model = built(["split", "atomic"], OutputVocabulary.unified)
     batch = in_language(games(3), 0, language_set)
     found = next_moves(model, batch, language_set, 0)
-    logits = model(batch.tokens).logits
+    logits = model(Inputs.of(batch)).logits
     at = int(batch.move_ends[1, 4])
     torch.testing.assert_close(found.full[1, 4], logits[1, at].double().log_softmax(-1))
     torch.testing.assert_close(found.full, found.restricted)
@@ -108,11 +110,10 @@ def test_an_edit_reaches_the_branches() -> None:
         x[torch.arange(2), ends[:, 0]] += torch.linspace(-3, 3, x.shape[-1]) * (layer == 1)
         return x
 
-    def forward(tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, /) -> object:
-        return model(tokens, positions, mask, edit=edit)
-
     plain = move_probabilities(model, batch.tokens, ends, language_set, 0, language_set.max_tokens).full
-    edited = move_probabilities(forward, batch.tokens, ends, language_set, 0, language_set.max_tokens).full  # type: ignore[arg-type]
+    edited = move_probabilities(
+        Edited(model, on_residual(edit)), batch.tokens, ends, language_set, 0, language_set.max_tokens
+    ).full
     words = language_set.languages[0].words
     same_column = [i for i, word in enumerate(words) if word[0] == words[0][0]]
     given = [p[0, 0, same_column].log_softmax(-1) for p in (plain, edited)]  # of the row, given the column

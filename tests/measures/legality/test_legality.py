@@ -20,6 +20,7 @@ from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
 from mothello.measures.legality.estimate import legality, rules
 from mothello.measures.legality.greedy import Greedy, greedy_moves
+from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game
@@ -74,11 +75,12 @@ class Scripted(nn.Module):
 
     def __init__(self, answer: Callable[[Word], dict[int, float]], n_classes: int, n_positions: int = 200) -> None:
         super().__init__()
-        self.position_embedding = nn.Embedding(n_positions, 1)
+        self.n_positions = n_positions
         self.answer, self.n_classes = answer, n_classes
         self.eval()
 
-    def forward(self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> "Logits":
+    def forward(self, inputs: Inputs) -> "Logits":
+        tokens, positions, mask, _ = inputs
         n, length = tokens.shape
         positions = torch.arange(length).expand(n, length) if positions is None else positions
         mask = torch.ones(length, length, dtype=torch.bool).tril() if mask is None else mask
@@ -205,10 +207,11 @@ class Guess(nn.Module):
     def __init__(self, language_set: LanguageSet, seed: int | None) -> None:
         super().__init__()
         self.language_set, self.seed = language_set, seed
-        self.position_embedding = nn.Embedding(language_set.max_tokens, 1)
+        self.n_positions = language_set.max_tokens
         self.eval()
 
-    def forward(self, tokens: Tensor) -> Logits:
+    def forward(self, inputs: Inputs) -> Logits:
+        tokens = inputs.tokens
         shape = (*tokens.shape, self.language_set.output_size)
         logits = torch.zeros(shape)
         if self.seed is not None:
@@ -420,7 +423,7 @@ def one_by_one(
             word: Word = ()
             first = None
             while True:
-                logits = model(torch.tensor([[*row, *word]])).logits[0, -1]
+                logits = model(Inputs(torch.tensor([[*row, *word]]))).logits[0, -1]
                 first = logits.softmax(-1) if first is None else first
                 if language_set.output is OutputVocabulary.unified:
                     result[game, ply] = (int(logits.argmax()), False, False, first)

@@ -14,7 +14,8 @@ from mothello.measures.causal.cases import EDITS, Cases, top_n_errors
 from mothello.measures.legality.exact import move_probabilities
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.targets import N_CLASSES
-from mothello.model.transformer import GPT, Edit, ModelOutput
+from mothello.model.inputs import Inputs
+from mothello.model.transformer import GPT, LayerEdit, ModelOutput, on_residual
 from mothello.othello.symmetry import OPENING_MAPS, cell_map
 from mothello.training.device import Precision, autocast
 
@@ -73,7 +74,7 @@ class _Steering:
         x[self.rows, self.ends] = (state + self.shifts[layer]).to(x.dtype)
         return x
 
-    def at_random(self, generator: torch.Generator) -> Edit:
+    def at_random(self, generator: torch.Generator) -> LayerEdit:
         """The control: shifts as long as these, layer by layer and case by case, in directions drawn once."""
         drawn = {}
         for layer, shift in self.shifts.items():
@@ -122,7 +123,7 @@ class Language:
         self.tokens, self.move_ends = batch.tokens, batch.move_ends
         self.ends = batch.move_ends.gather(1, ply.unsqueeze(1)).squeeze(1)
 
-    def answer(self, edit: Edit | None, rows: slice = slice(None)) -> Float[Tensor, "case move"]:
+    def answer(self, edit: LayerEdit | None, rows: slice = slice(None)) -> Float[Tensor, "case move"]:
         """Log probabilities of the next move."""
         forward = partial(self._forward, edit)
         found = move_probabilities(
@@ -140,11 +141,9 @@ class Language:
         """Of all cases, without an edit."""
         return torch.cat([self.answer(None, rows) for rows in self.batches()])
 
-    def _forward(
-        self, edit: Edit | None, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, /
-    ) -> ModelOutput:
-        with torch.no_grad(), autocast(tokens.device, self.precision):
-            return self.model(tokens, positions, mask, edit=edit)
+    def _forward(self, edit: LayerEdit | None, inputs: Inputs) -> ModelOutput:
+        with torch.no_grad(), autocast(inputs.tokens.device, self.precision):
+            return self.model(inputs, edit=None if edit is None else on_residual(edit))
 
 
 def interventions(

@@ -16,7 +16,7 @@ from mothello.measures.activations import states
 from mothello.measures.causal.cases import top_n_errors
 from mothello.measures.causal.intervene import Errors, Language
 from mothello.measures.parallel import mirrored
-from mothello.model.transformer import Edit
+from mothello.model.transformer import LayerEdit
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_moves
 from mothello.othello.symmetry import OPENING_MAPS
@@ -60,7 +60,7 @@ def _donated(
     return states(read.model, batch, read.precision)
 
 
-def _patch(read: Language, donated: Tensor, ply: Tensor, rows: slice, layer: int, everywhere: bool) -> Edit:
+def _patch(read: Language, donated: Tensor, ply: Tensor, rows: slice, layer: int, everywhere: bool) -> LayerEdit:
     """Put the donor's states of one layer in place of those at the same plies."""
     ends = read.move_ends[rows]
     plies = torch.arange(ends.shape[1], device=ends.device)

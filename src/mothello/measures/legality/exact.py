@@ -14,6 +14,7 @@ from torch import Tensor
 from mothello.data.batch import Batch
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.measures.legality.greedy import branches
+from mothello.model.inputs import Inputs
 from mothello.model.transformer import ModelOutput
 
 _PLACES = 4
@@ -23,9 +24,7 @@ _PLACES = 4
 class Forward(Protocol):
     """A model, or one with its residual stream edited on the way."""
 
-    def __call__(
-        self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, /
-    ) -> ModelOutput: ...
+    def __call__(self, inputs: Inputs, /) -> ModelOutput: ...
 
 
 class MoveProbabilities(NamedTuple):
@@ -46,7 +45,7 @@ def move_probabilities(
     n_positions: the longest row the model can read; words that do not fit behind a game's last places count as if
     written on the last one (no such move can be played).
     """
-    logits = _at(forward(tokens).logits, ends)
+    logits = _at(forward(Inputs(tokens)).logits, ends)
     if language_set.output is OutputVocabulary.unified:
         return MoveProbabilities(logits.log_softmax(-1), logits.log_softmax(-1))
     words, own = language_set.languages[language].words, language_set.own_table[language].to(tokens.device)
@@ -90,7 +89,7 @@ def _after(
         for layer in zip(*nodes, strict=True)
     ]
     longer, positions, mask = branches(tokens, spread, written, n_positions)
-    logits = forward(longer, positions, mask).logits[:, -spread.shape[1] :].double()
+    logits = forward(Inputs(longer, positions, mask)).logits[:, -spread.shape[1] :].double()
     return list(logits.split(places, 1))
 
 

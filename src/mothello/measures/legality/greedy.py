@@ -14,6 +14,7 @@ from torch import Tensor
 from mothello.data.batch import Batch
 from mothello.languages.language import DEAD, ROOT
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
+from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT
 
 ROWS_AT_ONCE = 256
@@ -61,7 +62,7 @@ def branches(
 def first_logits(model: GPT, batch: Batch) -> Float[Tensor, "game ply output"]:
     """What the model says behind every ply of the games themselves, but the last."""
     ends = batch.move_ends[:, :-1].clamp(min=0)
-    logits = torch.cat([model(rows).logits for rows in batch.tokens.split(ROWS_AT_ONCE)])
+    logits = torch.cat([model(Inputs(rows)).logits for rows in batch.tokens.split(ROWS_AT_ONCE)])
     return logits.gather(1, ends.unsqueeze(-1).expand(-1, -1, logits.shape[-1])).float()
 
 
@@ -101,8 +102,8 @@ def greedy_moves(
         if not bool(open_words.any()):
             break
         written.append(token)
-        tokens, positions, mask = branches(batch.tokens, ends, written, model.position_embedding.num_embeddings)
-        scores = model(tokens, positions, mask).logits[:, -ends.shape[1] :].float()
+        tokens, positions, mask = branches(batch.tokens, ends, written, model.n_positions)
+        scores = model(Inputs(tokens, positions, mask)).logits[:, -ends.shape[1] :].float()
         token = torch.where(open_words, choose(scores), token)
         foreign = foreign | (open_words & ~own[token])
         move = torch.where(open_words, move_at[state, token], move)
