@@ -23,7 +23,7 @@ from mothello.othello.lazy_compile import Engine, using
 from mothello.training.device import Precision
 from mothello.training.distributed import World
 from mothello.training.loop import Plan, train
-from mothello.training.optimizer import OptimizerConfig
+from mothello.training.optimizer import OptimizerConfig, OptimizerName
 
 Clock = Callable[[], float]
 
@@ -106,7 +106,8 @@ def _timed(model: GPT, batch_of: Callable[[int], Batch], step: Step, steps: int,
             tick()
         return batch_of(at)
 
-    still = replace(step.optimizer, lr=1e-9, muon_lr=1e-9)  # no slower, and nothing can diverge
+    rates = {"lr": 1e-9} | ({"muon_lr": 1e-9} if step.optimizer.name is OptimizerName.muon else {})
+    still = replace(step.optimizer, **rates)  # no slower, and nothing can diverge
     plan = Plan(
         steps=warm + steps, objective=step.objective, optimizer=still, precision=step.precision, seed=0,
         folder=Path(os.devnull), log=lambda *_: None, evaluate=lambda _: {}, evaluate_at=frozenset(),
