@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -106,7 +106,7 @@ def _timed(model: GPT, batch_of: Callable[[int], Batch], step: Step, steps: int,
             tick()
         return batch_of(at)
 
-    rates = {"lr": 1e-9} | ({"muon_lr": 1e-9} if step.optimizer.name is OptimizerName.muon else {})
+    rates: dict[str, Any] = {"lr": 1e-9} | ({"muon_lr": 1e-9} if step.optimizer.name is OptimizerName.muon else {})
     still = replace(step.optimizer, **rates)  # no slower, and nothing can diverge
     plan = Plan(
         steps=warm + steps, objective=step.objective, optimizer=still, precision=step.precision, seed=0,
