@@ -1,0 +1,98 @@
+"""The door of the measures: a subject goes in, rows come out. A control is another subject of the same measure."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from mothello.config import identity
+from mothello.files import fingerprint
+from mothello.languages.language_set import LanguageSet
+from mothello.model.edited import Edited
+from mothello.model.transformer import GPT, Edit
+from mothello.othello.board import Board
+from mothello.othello.random_play import GENERATOR_VERSION
+from mothello.registry import Registry
+from mothello.seeding import derive
+from mothello.training.device import Precision
+
+Row = dict[str, Any]
+"""One number and what it is a number of; its keys are among mothello.rows.COLUMNS."""
+
+
+def _reinitialized(model: GPT | Edited, seed: int) -> GPT | Edited:
+    """The same shape (and edit) with random weights. Blocks that start at zero would be a model without layers."""
+    if isinstance(model, Edited):
+        return Edited(_reinitialized(model.model, seed), model.edit)
+    fresh = copy.deepcopy(model)
+    fresh.config = replace(model.config, zero_init=False)
+    return fresh.initialize(seed)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model in eval mode, and what a measure needs to know about it."""
+
+    model: GPT | Edited
+    language_set: LanguageSet
+    corpus_seed: int = 0
+    """Seed of the games; those of the probe split are measured."""
+    seed: int = 0
+    """The run's: random weights are drawn from it."""
+    precision: Precision = Precision.auto
+    control: str = "trained"
+    """What the rows of this model say in the column "control"."""
+    step: int = 0
+    """Steps that the model was trained for."""
+    folder: Path | None = None
+    """The measure's own folder, where it may keep files; None: it keeps none."""
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.head.weight.device
+
+    @property
+    def board(self) -> Board:
+        return self.language_set.board
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the languages."""
+        return self.language_set.names
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of states: the embedding and every block."""
+        return self.model.config.n_layer + 1
+
+    def random_weights(self) -> "Subject":
+        """The control: the same model with random weights."""
+        model = _reinitialized(self.model, derive(self.seed, "random weights"))
+        return replace(self, model=model.eval(), control="random_weights", folder=None)
+
+    def edited(self, edit: Edit) -> "Subject":
+        """The same model with an edit of its activations."""
+        return replace(self, model=Edited(self.model, edit), control="edited", folder=None)
+
+
+class Measure(Protocol):
+    """Numbers of a subject. ``Config`` is a dataclass whose field ``name`` is the measure's name in MEASURES; its
+    method ``shrunk(share)`` gives the config of the same measure on that share of the games, for a dry run."""
+
+    Config: type
+
+    def __init__(self, config: Any) -> None: ...
+
+    def __call__(self, subject: Subject) -> Iterator[Row]: ...
+
+
+MEASURES: Registry[Measure] = Registry("measures")
+"""The built-in ones register themselves when mothello.measures.builtin is imported, a user's own through plugins."""
+
+
+def folder_name(config: Any) -> str:
+    """Name of a measure's folder in RUN/measures: NAME-HASH, the same for the same result."""
+    return f"{config.name}-{fingerprint(identity(config) | {'generator_version': GENERATOR_VERSION})}"
