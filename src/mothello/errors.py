@@ -1,6 +1,18 @@
 """A user's mistake: one line that names the key or the file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(ValueError):
     """What a user can mend: the message begins with the config key or the file, then says what is wrong and, where
     there are some, the choices. The command line prints it as one line and exits with code 2."""
+
+
+@contextmanager
+def keyed(key: str) -> Iterator[None]:
+    """Within: ``key`` is put before the message of every UserError, by the one who knows where the setting stands."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"{key}{error}") from None

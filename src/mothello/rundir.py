@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from mothello.errors import UserError
 from mothello.files import PART, fingerprint, json_text, write_whole
 
 RESULTS_VERSION = 1
@@ -43,9 +44,17 @@ def commit() -> str:
     return found.strip() or "unknown"
 
 
+def _version(name: str) -> str:
+    """Of an installed package; unknown where only its sources are on the path."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def environment() -> dict[str, Any]:
     """Commit, versions and machine: what a reader needs to repeat a number."""
-    versions = {name: metadata.version(name) for name in ("mothello", "torch", "numpy", "hydra-core")}
+    versions = {name: _version(name) for name in ("mothello", "torch", "numpy", "hydra-core")}
     return {
         "commit": commit(),
         "python": platform.python_version(),
@@ -111,16 +120,16 @@ class RunDir:
         _write(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
     def read_config(self) -> dict[str, Any]:
-        """ValueError names the file when it is missing or no config."""
+        """UserError names the file when it is missing or no config."""
         path = self.path / "config.yaml"
         try:
             content = yaml.safe_load(path.read_text())
         except FileNotFoundError:
-            raise ValueError(f"run: {path} does not exist; {self.path} is not a run folder") from None
+            raise UserError(f"run: {path} does not exist; {self.path} is not a run folder") from None
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ValueError(f"run: {path} cannot be read ({type(error).__name__})") from None
+            raise UserError(f"run: {path} cannot be read ({type(error).__name__})") from None
         if not isinstance(content, dict):
-            raise ValueError(f"run: {path} holds no config")
+            raise UserError(f"run: {path} holds no config")
         return content
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -160,14 +169,14 @@ class RunDir:
         self.write_json("results.json", whole)
 
     def read_results(self) -> dict[str, Any]:
-        """ValueError names the file when it is missing or damaged."""
+        """UserError names the file when it is missing or damaged."""
         path = self.path / "results.json"
         try:
             return json.loads(path.read_text())
         except FileNotFoundError:
-            raise ValueError(f"run: {path} does not exist; the run has not finished") from None
+            raise UserError(f"run: {path} does not exist; the run has not finished") from None
         except ValueError as error:
-            raise ValueError(f"run: {path} is damaged ({error})") from None
+            raise UserError(f"run: {path} is damaged ({error})") from None
 
     def append_metrics(self, line: Mapping[str, Any]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)

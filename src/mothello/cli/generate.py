@@ -13,7 +13,7 @@ from tqdm import tqdm
 from mothello.cli.cost.games import generating_costs
 from mothello.cli.main import command, folder_for
 from mothello.data.stored import FORMAT_VERSION, StoredError, read_index, whole_shard, write_index, write_shard
-from mothello.errors import UserError
+from mothello.errors import UserError, keyed
 from mothello.othello.board import Board, BoardConfig
 from mothello.othello.lazy_compile import Engine, using
 from mothello.othello.notation import parse_move
@@ -59,11 +59,9 @@ _AT_ONCE = 131_072
 def play_of(config: GenerateCommand) -> RandomGames:
     """What the games are. UserError names the key of a bad opening."""
     board = Board.of(config.board.size)
-    try:
-        return RandomGames(board, config.seed, tuple(parse_move(text, board) for text in config.prefix), config.policy)
-    except ValueError as error:
-        text = str(error)
-        raise UserError(text if text.startswith("prefix") else f"prefix: {text}") from None
+    with keyed("prefix: "):
+        prefix = tuple(parse_move(text, board) for text in config.prefix)
+    return RandomGames(board, config.seed, prefix, config.policy)
 
 
 def source(config: GenerateCommand) -> dict[str, Any]:

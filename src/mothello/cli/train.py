@@ -127,10 +127,7 @@ def _summary(results: dict[str, Any]) -> str:
 
 def resolve_device(config: Any) -> torch.device:
     """The device of a config. UserError when it is absent."""
-    try:
-        return resolve(config.device)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    return resolve(config.device)
 
 
 def _run(

@@ -20,7 +20,7 @@ from mothello.config import plain
 from mothello.data.language_sampling import LanguageSampling
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
-from mothello.errors import UserError
+from mothello.errors import UserError, keyed
 from mothello.files import locked
 from mothello.measures.alignment.retrieval import cosines, hits
 from mothello.measures.positions import draw_positions
@@ -49,10 +49,8 @@ from mothello.training.loop import Plan
 def source_index(config: TransferCommand, run: LoadedRun) -> int:
     """Index of the language to fine-tune on. UserError lists the names."""
     name = config.transfer.source or run.language_set.names[0]
-    try:
+    with keyed("transfer.source: "):
         return run.language_set.index(name)
-    except ValueError as error:
-        raise UserError(f"transfer.source: {error}") from None
 
 
 def _openings(config: TransferCommand, run: LoadedRun) -> dict[str, Tensor]:
@@ -61,11 +59,9 @@ def _openings(config: TransferCommand, run: LoadedRun) -> dict[str, Tensor]:
     games, indices = config.transfer.evaluation.games, torch.arange(config.transfer.evaluation.games)
     found = {}
     for opening in wanted:
-        try:
+        with keyed("transfer.openings: "):
             moves = [parse_move(text, run.board) for text in opening]
             corpus_ = corpus(run.board, run.config.data.corpus_seed, Split.validation, games, moves)
-        except ValueError as error:
-            raise UserError(f"transfer.openings: {error}") from None
         found[opening_name(opening)] = corpus_.moves(indices.to(run.model.head.weight.device))
     return found
 

@@ -9,6 +9,7 @@ from jaxtyping import Int8, Int64
 from torch import Tensor
 
 from mothello.data.oracle import Predictor, mixed, play_predictor
+from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.policy import PolicyConfig
@@ -79,7 +80,7 @@ class Window:
     def __init__(self, games: Corpus, first: int, last: int) -> None:
         self.games, self.board, self.first, self.last = games, games.board, first, last
         if not 0 <= first < last <= self.board.n_moves:
-            raise ValueError(f"plies: [{first}, {last}] is no range within 0..{self.board.n_moves}")
+            raise UserError(f"plies: [{first}, {last}] is no range within 0..{self.board.n_moves}")
 
     def __len__(self) -> int:
         return len(self.games)

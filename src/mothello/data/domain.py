@@ -14,6 +14,7 @@ from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.oracle import Predictor, play_predictor
 from mothello.data.split import PARTS, Split, corpus
 from mothello.data.stored import StoredGames, read_index
+from mothello.errors import UserError, keyed
 from mothello.files import fingerprint
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
@@ -43,11 +44,11 @@ class DomainConfig:
 
     def __post_init__(self) -> None:
         if not self.weight > 0:
-            raise ValueError(f"domain.weight: {self.weight} is not positive")
+            raise UserError(f"domain.weight: {self.weight} is not positive")
         if len(self.plies) not in (0, 2):
-            raise ValueError(f"domain.plies: {self.plies} is not [first, last]")
+            raise UserError(f"domain.plies: {self.plies} is not [first, last]")
         if self.folder and (self.prefix or not self.policy.uniform):
-            raise ValueError(f"domain.folder: {self.folder} holds finished games; policy and prefix cannot change them")
+            raise UserError(f"domain.folder: {self.folder} holds finished games; policy and prefix cannot change them")
 
     @property
     def plain(self) -> bool:
@@ -74,18 +75,16 @@ def source_predictor(board: Board, source: Mapping[str, Any], split: Split) -> P
 
 
 def _opening(domain: DomainConfig, board: Board) -> list[int]:
-    try:
+    with keyed("prefix: "):
         return [parse_move(text, board) for text in domain.prefix]
-    except ValueError as error:
-        raise ValueError(f"prefix: {error}") from None
 
 
 def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: DomainConfig) -> Corpus:
-    """Games of one domain and split. ValueError names what does not fit: prefix, plies, folder."""
+    """Games of one domain and split. UserError names what does not fit: prefix, plies, folder."""
     if domain.folder:
         holds = read_index(Path(domain.folder))["board"]
         if holds != board.name:
-            raise ValueError(f"folder: {domain.folder} holds {holds} games, the board is {board.name}")
+            raise UserError(f"folder: {domain.folder} holds {holds} games, the board is {board.name}")
         stored = StoredGames(domain.folder, PARTS[split], size)
         games: Corpus = stored.known(source_predictor(board, stored.index["source"], split))
     else:
@@ -95,20 +94,18 @@ def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: Doma
 
 
 def mixture(board: Board, seed: int, split: Split, size: int, domains: Mapping[str, DomainConfig]) -> Corpus:
-    """Games of several domains in proportion to their weights. ValueError names the domain.
+    """Games of several domains in proportion to their weights. UserError names the domain.
 
     A folder alone must hold the training games that are asked for; beside other domains its games repeat, and of a
     split that is measured on there may be fewer.
     """
     sources = []
     for name, domain in domains.items():
-        try:
+        with keyed(f"domains.{name}."):
             wanted = size
             if domain.folder and (len(domains) > 1 or split is not Split.train):
                 wanted = max(1, min(size, StoredGames(domain.folder, PARTS[split]).available))
             sources.append(domain_corpus(board, seed, split, wanted, domain))
-        except ValueError as error:
-            raise ValueError(f"domains.{name}.{error}") from None
     if len(sources) == 1:
         return sources[0]
     return Mixture(sources, [d.weight for d in domains.values()], derive(seed, "mixture", split.value), size)

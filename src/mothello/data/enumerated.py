@@ -10,6 +10,7 @@ from torch import Tensor
 from mothello.data.corpus import WholeGames
 from mothello.data.oracle import Moves, Predictor, log_likelihood, play_predictor
 from mothello.data.orbit import orbit_hash
+from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.policy import PolicyConfig
@@ -20,7 +21,7 @@ from mothello.othello.replay import Position, advance, start_position
 def all_games(board: Board) -> tuple[Int8[Tensor, "game ply"], Float[Tensor, " game"]]:
     """Every complete game of the 4x4 board, with its exact probability under uniform random play (float64)."""
     if board.size != 4:
-        raise ValueError(f"board: only the 4x4 board can be enumerated, not {board.name}")
+        raise UserError(f"board: only the 4x4 board can be enumerated, not {board.name}")
     position = start_position(board, 1)
     moves = torch.full((1, board.n_moves), -1, dtype=torch.int8)
     probability = torch.ones(1, dtype=torch.float64)
@@ -103,7 +104,7 @@ class EnumeratedPlay(WholeGames):
             keep &= moves[:, ply] == move
         keep &= probability > 0
         if not bool(keep.any()):
-            raise ValueError("prefix: not legal; no game of the 4x4 board starts like this")
+            raise UserError("prefix: not legal; no game of the 4x4 board starts like this")
         self.games = moves[keep]
         self.probability = probability[keep] / probability[keep].sum()
         self.cumulative = probability[keep].cumsum(0) / probability[keep].sum()

@@ -7,6 +7,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mothello.data.corpus import draw
+from mothello.errors import UserError
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
 
@@ -34,25 +35,25 @@ class LanguageSampling:
 
     def __post_init__(self) -> None:
         if any(not share > 0 for share in self.shares):
-            raise ValueError(f"data.language_sampling.shares: {self.shares} are not all positive")
+            raise UserError(f"data.language_sampling.shares: {self.shares} are not all positive")
         if not 0 <= self.alpha <= 10:
-            raise ValueError(f"data.language_sampling.alpha: {self.alpha} is outside 0..10")
+            raise UserError(f"data.language_sampling.alpha: {self.alpha} is outside 0..10")
         if self.pairing is Pairing.parallel and self.shares:
-            raise ValueError(
+            raise UserError(
                 "data.language_sampling.shares: parallel corpora hold every game in every language; leave shares out"
             )
 
     def weights(self, n: int) -> list[float]:
-        """Probability of each of n languages. ValueError when the shares are of another number."""
+        """Probability of each of n languages. UserError when the shares are of another number."""
         if self.shares and len(self.shares) != n:
-            raise ValueError(f"data.language_sampling.shares: {len(self.shares)} shares for {n} languages")
+            raise UserError(f"data.language_sampling.shares: {len(self.shares)} shares for {n} languages")
         powers = [share**self.alpha for share in self.shares or [1.0] * n]
         return [power / sum(powers) for power in powers]
 
     def check_epochs(self, epochs: float, n: int) -> None:
-        """ValueError unless parallel pairing visits every game in every language equally often."""
+        """UserError unless parallel pairing visits every game in every language equally often."""
         if self.pairing is Pairing.parallel and epochs % n:
-            raise ValueError(
+            raise UserError(
                 f"data.epochs: {epochs:g} is no multiple of {n}; with parallel pairing every epoch visits each game "
                 f"in one of the {n} languages, in turn"
             )

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from mothello.data.corpus import Consecutive, Corpus, RandomPlay
 from mothello.data.enumerated import EnumeratedPlay
+from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.policy import PolicyConfig
 
@@ -37,9 +38,9 @@ PARTS = {
 def corpus(
     board: Board, seed: int, split: Split, size: int, prefix: Sequence[int] = (), policy: PolicyConfig | None = None
 ) -> Corpus:
-    """Random play of one split. ValueError when the size is not in 1 .. 2^40 or the prefix is not legal."""
+    """Random play of one split. UserError when the size is not in 1 .. 2^40 or the prefix is not legal."""
     if not 0 < size <= SPAN:
-        raise ValueError(f"games: {size} is outside 1..2^40")
+        raise UserError(f"games: {size} is outside 1..2^40")
     if board.size == 4:
         return EnumeratedPlay(board, seed, size, PARTS[split], prefix, policy)
     return RandomPlay(board, seed, size, list(Split).index(split) * SPAN, prefix, policy)

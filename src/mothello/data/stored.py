@@ -25,6 +25,7 @@ from torch import Tensor
 from mothello.data.corpus import WholeGames
 from mothello.data.oracle import Predictor
 from mothello.data.orbit import orbit_hash
+from mothello.errors import UserError
 from mothello.othello.board import SIZES, Board
 
 FORMAT_VERSION = 1
@@ -32,7 +33,7 @@ END = 255
 _BOARDS = {Board.of(size).name: Board.of(size) for size in SIZES}
 
 
-class StoredError(ValueError):
+class StoredError(UserError):
     """A folder of games that is missing, incomplete or damaged: one line that names the file."""
 
 

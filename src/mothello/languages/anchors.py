@@ -13,6 +13,7 @@ from functools import cache
 import torch
 
 from mothello.config import without_effect
+from mothello.errors import UserError, keyed
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
 from mothello.othello.symmetry import ALL_MAPS, move_map
@@ -57,11 +58,11 @@ class AnchorConfig:
 
     def __post_init__(self) -> None:
         if self.count < 0:
-            raise ValueError(f"languages.anchors.count: {self.count} is negative")
+            raise UserError(f"languages.anchors.count: {self.count} is negative")
         if self.count and self.moves:
-            raise ValueError("languages.anchors: give count or moves, not both")
+            raise UserError("languages.anchors: give count or moves, not both")
         if self.image not in ALL_MAPS:
-            raise ValueError(f"languages.anchors.image: {self.image!r} is not one of {', '.join(ALL_MAPS)}")
+            raise UserError(f"languages.anchors.image: {self.image!r} is not one of {', '.join(ALL_MAPS)}")
         key = "languages.anchors"
         if not self.count:
             without_effect(self, key, f"with {key}.count=0", "placement")
@@ -97,20 +98,18 @@ def nested_list(board: Board, placement: Placement) -> tuple[int, ...]:
 
 
 def anchored_moves(config: AnchorConfig, board: Board) -> tuple[int, ...]:
-    """The moves named by ``count`` or ``moves``. ValueError names the key when there are too few, or one is bad."""
+    """The moves named by ``count`` or ``moves``. UserError names the key when there are too few, or one is bad."""
     if config.moves:
         chosen = []
         for text in config.moves:
-            try:
+            with keyed("languages.anchors.moves: "):
                 chosen.append(parse_move(text, board))
-            except ValueError as error:
-                raise ValueError(f"languages.anchors.moves: {error}") from None
         if len(set(chosen)) < len(chosen):
-            raise ValueError("languages.anchors.moves: a move is listed twice")
+            raise UserError("languages.anchors.moves: a move is listed twice")
         return tuple(chosen)
     available = nested_list(board, config.placement)
     if config.count > len(available):
-        raise ValueError(
+        raise UserError(
             f"languages.anchors.count: {config.count} anchors asked for, but the {board.name} board has "
             f"{len(available)} moves with placement={config.placement.value}"
         )
@@ -119,7 +118,7 @@ def anchored_moves(config: AnchorConfig, board: Board) -> tuple[int, ...]:
 
 def _language(name: str, names: list[str], key: str) -> int:
     if name not in names:
-        raise ValueError(f"languages.anchors.{key}: no language {name!r}; there are {', '.join(names)}")
+        raise UserError(f"languages.anchors.{key}: no language {name!r}; there are {', '.join(names)}")
     return names.index(name)
 
 
@@ -127,7 +126,7 @@ def _groups(config: AnchorConfig, names: list[str]) -> list[list[int]]:
     groups = [[_language(name, names, "groups") for name in group] for group in config.groups]
     for index, name in enumerate(names):
         if sum(group.count(index) for group in groups) > 1:
-            raise ValueError(f"languages.anchors.groups: {name} is in two groups of an anchor")
+            raise UserError(f"languages.anchors.groups: {name} is in two groups of an anchor")
     return groups or [list(range(len(names)))]
 
 
@@ -136,18 +135,17 @@ def _link(text: str, names: list[str], board: Board) -> list[Member]:
     for side in text.split("="):
         match = re.fullmatch(r"\s*(\S+)\.(\w+)\s*", side)
         if match is None or "=" not in text:
-            raise ValueError(f"languages.anchors.links: {text!r} is not of the form NAME.MOVE=NAME.MOVE")
-        try:
-            members.append((_language(match[1], names, "links"), parse_move(match[2], board)))
-        except ValueError as error:
-            raise ValueError(str(error) if "links" in str(error) else f"languages.anchors.links: {error}") from None
+            raise UserError(f"languages.anchors.links: {text!r} is not of the form NAME.MOVE=NAME.MOVE")
+        language = _language(match[1], names, "links")
+        with keyed("languages.anchors.links: "):
+            members.append((language, parse_move(match[2], board)))
     return members
 
 
 def anchor_links(config: AnchorConfig, names: list[str], board: Board) -> list[list[Member]]:
     """Every anchor as the list of (language, move) that share their tokens, lowest-indexed language first.
 
-    ValueError names the key: unknown language or move, a language twice in an anchor, a move in two anchors.
+    UserError names the key: unknown language or move, a language twice in an anchor, a move in two anchors.
     """
     groups, image = _groups(config, names), move_map(board, config.image)
     links = [
@@ -159,8 +157,8 @@ def anchor_links(config: AnchorConfig, names: list[str], board: Board) -> list[l
     seen: set[Member] = set()
     for link in links:
         if len({language for language, _ in link}) < len(link):
-            raise ValueError("languages.anchors.links: one language stands twice in one link")
+            raise UserError("languages.anchors.links: one language stands twice in one link")
         if seen & set(link):
-            raise ValueError("languages.anchors: a move of one language is in two anchors")
+            raise UserError("languages.anchors: a move of one language is in two anchors")
         seen |= set(link)
     return [sorted(link) for link in links if len(link) > 1]

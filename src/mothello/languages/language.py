@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from mothello.errors import UserError
+
 PAD = 0
 """The id that fills rows after a game's last token; no language ever writes it."""
 
@@ -44,7 +46,7 @@ class Language:
         seen = sorted(self.words)
         for shorter, longer in pairwise(seen):
             if longer[: len(shorter)] == shorter:
-                raise ValueError(
+                raise UserError(
                     f"languages.anchors: in {self.name} two moves would be written alike, or one would begin with "
                     f"another; link each move once"
                 )

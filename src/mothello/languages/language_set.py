@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
 from mothello.config import without_effect
+from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig, Member, anchor_links
 from mothello.languages.atomic import atomic_words
 from mothello.languages.compositional import compositional_words
@@ -99,9 +100,9 @@ class LanguageSet:
         return [language.name for language in self.languages]
 
     def index(self, name: str) -> int:
-        """Index of the language of that name. ValueError lists the names."""
+        """Index of the language of that name. UserError lists the names."""
         if name not in self.names:
-            raise ValueError(f"no language {name!r}; there are {', '.join(self.names)}")
+            raise UserError(f"no language {name!r}; there are {', '.join(self.names)}")
         return self.names.index(name)
 
     @property
@@ -183,7 +184,7 @@ class LanguageSet:
 
 
 def build_languages(config: LanguagesConfig, board: Board) -> LanguageSet:
-    """The languages of a config on one vocabulary. ValueError names the key of whatever does not fit."""
+    """The languages of a config on one vocabulary. UserError names the key of whatever does not fit."""
     names = config.language_names()
     local: list[Words] = []
     for kind, name in zip(config.expanded_kinds(), names, strict=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mothello.errors import UserError
 from mothello.languages.anchors import Member, Sharing
 from mothello.languages.language import PAD
 
@@ -36,7 +37,7 @@ def _share_components(words: Sequence[Words], links: Sequence[Sequence[Member]])
         for language, linked in others:
             source, target = words[first][move], words[language][linked]
             if len(source) != len(target) or len(source) < 2:
-                raise ValueError(
+                raise UserError(
                     "languages.anchors.sharing: component needs compositional languages (a column and a row token)"
                 )
             for one, other in zip(source, target, strict=True):
@@ -45,14 +46,14 @@ def _share_components(words: Sequence[Words], links: Sequence[Sequence[Member]])
     for table in words:
         own = {token for word in table for token in word}
         if len({name[token] for token in own}) < len(own):
-            raise ValueError("languages.anchors: two columns or rows of one language would share a token")
+            raise UserError("languages.anchors: two columns or rows of one language would share a token")
     return [[tuple(name[token] for token in word) for word in table] for table in words]
 
 
 def share(words: Sequence[Words], links: Sequence[Sequence[Member]], sharing: Sharing) -> list[Words]:
     """Words after the anchors are applied; a link takes the tokens of its lowest-indexed language.
 
-    ValueError when components are to be shared between words of different lengths, or the links contradict each other.
+    UserError when components are to be shared between words of different lengths, or the links contradict each other.
     """
     return _share_moves(words, links) if sharing is Sharing.move else _share_components(words, links)
 

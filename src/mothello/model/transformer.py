@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mothello.config import NOT_IDENTITY
+from mothello.errors import UserError
 from mothello.model.inputs import Inputs
 from mothello.seeding import derive
 
@@ -206,7 +207,7 @@ class GPT(nn.Module):
     def __init__(self, config: ModelConfig, vocabulary_size: int, n_positions: int, output_size: int) -> None:
         super().__init__()
         if config.tied and output_size != vocabulary_size:
-            raise ValueError("model.tied: a unified output vocabulary has no token embedding to tie the head to")
+            raise UserError("model.tied: a unified output vocabulary has no token embedding to tie the head to")
         self.config = config
         self.token_embedding = nn.Embedding(vocabulary_size, config.d_model)
         self.position_embedding = nn.Embedding(n_positions, config.d_model)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from mothello.errors import UserError
 from mothello.othello.board import Board
 
 _SQUARE = re.compile(r"[a-h][1-8]")
@@ -19,16 +20,16 @@ def move_name(board: Board, move: int) -> str:
 
 
 def parse_move(text: str, board: Board) -> int:
-    """Text such as "d3" -> move index. ValueError off the board, on a start square or if it is no square."""
+    """Text such as "d3" -> move index. UserError off the board, on a start square or if it is no square."""
     name = text.strip().lower()
     if not _SQUARE.fullmatch(name):
-        raise ValueError(f"{text!r} is not a square such as c2")
+        raise UserError(f"{text!r} is not a square such as c2")
     column, row = "abcdefgh".index(name[0]), int(name[1]) - 1
     if column >= board.size or row >= board.size:
-        raise ValueError(f"{name} is off the {board.name} board")
+        raise UserError(f"{name} is off the {board.name} board")
     move = board.move_of_square[8 * row + column]
     if move < 0:
-        raise ValueError(f"{name} is a start square of the {board.name} board: it is never played")
+        raise UserError(f"{name} is a start square of the {board.name} board: it is never played")
     return move
 
 
@@ -36,7 +37,7 @@ def parse_game(text: str, board: Board) -> list[int]:
     """Text such as "d3c5 d6" -> move indices, not checked against the rules (``replay`` does that)."""
     compact = re.sub(r"\s+", "", text.lower())
     if len(compact) % 2:
-        raise ValueError(f"{text!r} has half a move")
+        raise UserError(f"{text!r} has half a move")
     return [parse_move(compact[i : i + 2], board) for i in range(0, len(compact), 2)]
 
 

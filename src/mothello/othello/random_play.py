@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
+from mothello.errors import UserError
 from mothello.othello import counter
 from mothello.othello.board import Board, signed
 from mothello.othello.lazy_compile import Engine, LazyCompiled, Step
@@ -78,7 +79,7 @@ def _play(step: Step, indices: Int64[Tensor, " game"], play: "RandomGames", engi
 
 @dataclass(frozen=True)
 class RandomGames:
-    """What decides a game besides its index. ValueError when the prefix is not a legal opening of the board."""
+    """What decides a game besides its index. UserError when the prefix is not a legal opening of the board."""
 
     board: Board
     seed: int = 0
@@ -88,11 +89,11 @@ class RandomGames:
 
     def __post_init__(self) -> None:
         if len(self.prefix) > self.board.n_moves or not all(0 <= move < self.board.n_moves for move in self.prefix):
-            raise ValueError(f"prefix: a move index is outside 0..{self.board.n_moves - 1}, or there are too many")
+            raise UserError(f"prefix: a move index is outside 0..{self.board.n_moves - 1}, or there are too many")
         if self.prefix:
             illegal_at = int(replay(torch.tensor([self.prefix]), self.board).illegal_at)
             if illegal_at >= 0:
-                raise ValueError(f"prefix: move {illegal_at + 1} is not legal")
+                raise UserError(f"prefix: move {illegal_at + 1} is not legal")
 
     def games(
         self, indices: Int64[Tensor, " game"], engine: Engine = Engine.auto, coming: int = 0

@@ -13,7 +13,7 @@ from mothello.data.corpus import Corpus
 from mothello.data.domain import mixture
 from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig
-from mothello.errors import UserError
+from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguageSet, build_languages
 from mothello.model.transformer import GPT
 from mothello.othello.board import Board
@@ -53,18 +53,12 @@ class LoadedRun(NamedTuple):
 
 def language_set_of(config: Any) -> LanguageSet:
     """The languages of a config. UserError names the key that does not fit."""
-    try:
-        return build_languages(config.languages, Board.of(config.board.size))
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    return build_languages(config.languages, Board.of(config.board.size))
 
 
 def model_of(config: TrainConfig, language_set: LanguageSet) -> GPT:
     """A model of a config, not yet initialised. UserError when the parts do not fit."""
-    try:
-        return build_model(config.model, language_set)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    return build_model(config.model, language_set)
 
 
 def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: int) -> list[Corpus]:
@@ -74,28 +68,21 @@ def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: in
     if unknown:
         raise UserError(f"data.domain_of: no language {min(unknown)!r}; there are {', '.join(language_set.names)}")
     weights_of(data, language_set)
-    try:
+    with keyed("data.prefix: "):
         prefix = [parse_move(text, board) for text in data.prefix]
-    except ValueError as error:
-        raise UserError(f"data.prefix: {error}") from None
-    try:
+    with keyed("data."):
         if not data.domains:
             return [corpus(board, data.corpus_seed, split, size, prefix)] * len(language_set.names)
         shared = mixture(board, data.corpus_seed, split, size, data.domains)
         spoken = {name: data.domains[name] for name in data.domain_of.values()}
         own = {name: mixture(board, data.corpus_seed, split, size, {name: spoken[name]}) for name in spoken}
-    except ValueError as error:
-        raise UserError(f"data.{error}") from None
     return [own[data.domain_of[name]] if name in data.domain_of else shared for name in language_set.names]
 
 
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:
     """How often each language is spoken. UserError when shares or epochs do not fit the languages."""
-    try:
-        data.language_sampling.check_epochs(data.epochs, len(language_set.names))
-        return data.language_sampling.weights(len(language_set.names))
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    data.language_sampling.check_epochs(data.epochs, len(language_set.names))
+    return data.language_sampling.weights(len(language_set.names))
 
 
 def load_run(path: str | Path, device: torch.device | str = "cpu") -> LoadedRun:

@@ -15,12 +15,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mothello.errors import UserError
+
 KEEP = 2
 """Checkpoints kept: the last good one and the one before."""
 _FILES = ("weights.safetensors", "state.pt")
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint that is missing, truncated, does not fit or cannot be written; the message names the file."""
 
 

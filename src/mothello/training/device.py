@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from mothello.errors import UserError
+
 
 class Precision(StrEnum):
     """``auto`` is bf16 where the hardware multiplies it (recent GPUs, CPUs with AVX-512 bf16 or AMX), else fp32."""
@@ -76,13 +78,13 @@ def keep_memory() -> bool:
 
 
 def resolve(config: DeviceConfig) -> torch.device:
-    """The device to use, with thread count and allocator set. ValueError when CUDA is asked for and absent."""
+    """The device to use, with thread count and allocator set. UserError when CUDA is asked for and absent."""
     keep_memory()
     torch.set_num_threads(config.threads or _threads_wanted())
     if config.name == "cpu" or (config.name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise ValueError(f"device: {config.name} was asked for, but no CUDA device is present; use auto or cpu")
+        raise UserError(f"device: {config.name} was asked for, but no CUDA device is present; use auto or cpu")
     torch.set_float32_matmul_precision("high")
     if ":" not in config.name and "LOCAL_RANK" in os.environ:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
