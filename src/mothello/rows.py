@@ -40,8 +40,15 @@ COLUMNS = {
 QUANTITIES = {
     "accuracy": "share of cells read right, 0..1",
     "whole_board": "share of positions with every cell read right, 0..1",
+    "own": "accuracy of every language's own probes, mean over languages (language empty)",
+    "across": "accuracy of another language's probes, mean over ordered pairs (language empty)",
+    "across_best_map": "the same under the best map of every pair",
+    "loss_across": "own - across",
     "null_mean": "accuracy under the best map, readings paired with other games: mean of the draws",
     "null_95": "the same: 95% quantile of the draws",
+    "other_map": "share of cells read as a map outside the opening's group shows the board, colors as they are, 0..1",
+    "other_map_swapped": "the same, colors exchanged",
+    "fit_steps": "updates that the probes were fitted for",
     "aligned": "1 where the best map beats null_95 and the best constant",
     "cosine": "mean cosine of parallel states, centred by language, -1..1",
     "cka": "linear CKA, rows are positions of games, 0..1",
@@ -102,13 +109,15 @@ FILE = "table.csv.gz"
 
 
 def write_tidy(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write FOLDER/table.csv.gz; the same bytes for the same rows."""
+    """Write FOLDER/table.csv.gz; the same bytes for the same rows. Numbers about a pair of languages, of which there
+    are many, are written to six digits, all others in full."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         assert row["quantity"] in QUANTITIES, f"{row['quantity']} is not documented"
-        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+        short = bool(row.get("source"))
+        writer.writerow({k: f"{v:.6g}" if short and isinstance(v, float) else v for k, v in row.items()})
     write_whole(folder / FILE, gzip.compress(text.getvalue().encode(), mtime=0))
 
 

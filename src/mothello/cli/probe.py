@@ -19,10 +19,10 @@ from mothello.files import locked
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.causal.config import CausalConfig
 from mothello.measures.causal.rows import causal_rows, causal_summary
+from mothello.measures.probes.averages import headline
 from mothello.measures.probes.baselines import best_constant, image_agreement, unrelated_agreement
 from mothello.measures.probes.config import ProbeConfig
 from mothello.measures.probes.fit import SHUFFLED, FittedProbes, fit_probes
-from mothello.measures.probes.headline import headline
 from mothello.measures.probes.other_maps import outside_maps
 from mothello.measures.probes.rows import Row, board_rows, probe_rows, shuffled_rows, told
 from mothello.measures.probes.score import CrossLingual, Games, accuracy, evaluate_probes

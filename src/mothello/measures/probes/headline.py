@@ -1,56 +1,128 @@
-"""The one row that a page shows for a probe and target: own language, across languages, up to symmetry, by games."""
+"""The headline of a probe measurement, as a query over its rows. The only place that computes it; without torch.
 
-from typing import Any
+rows = read_tidy(RUN/measures/probes-HASH)          # or run.table
+head = headline(rows, *preferred(rows))             # the mlp probe on absolute colors where it was measured
+head.own, head.across, head.across_best_map, head.aligned_pairs, head.pairs, head.layer
+"""
 
-import torch
-from torch import Tensor
+from typing import NamedTuple
 
-from mothello.bootstrap import Bootstrap
-from mothello.measures.probes.score import CrossLingual, Games, accuracy
-from mothello.measures.probes.symmetry_classes import symmetry_classes
-from mothello.measures.probes.symmetry_null import aligned, best_map
+import pandas as pd
+
+from mothello.measures.probes.symmetry_classes import Classes, symmetry_classes
 from mothello.othello.symmetry import OPENING_MAPS
-from mothello.seeding import generator
 
 
-def bounds(right: Tensor, games: Games, draws: int, seed: int) -> Tensor:
-    """95% intervals of the accuracy by bootstrap over games, [2, *batch]: low and high."""
-    return torch.stack(Bootstrap(len(games.moves), draws, generator(seed, "bootstrap"))(right, games.cells))
+class Headline(NamedTuple):
+    """One probe kind and target at the layer where a language's own probes read best, the last layer left out.
 
-
-def headline(result: CrossLingual, target: int, games: Games, constant: float, draws: int, seed: int) -> dict[str, Any]:
-    """At the non-final layer with the best mean own accuracy: own, cross (all ordered pairs), their difference.
-
-    Intervals are over games, of these languages and this model; over seeds they are the report's. A pair is aligned
-    when its best map beats the null and the best constant (symmetric.aligned).
+    Shares of cells read right, means over languages or ordered pairs. None where it was not measured; with a single
+    language everything about pairs is None.
     """
-    share = accuracy(result.right[target], games)  # [layer, source, language, map]
-    own = share[..., 0].diagonal(dim1=1, dim2=2).mean(1)
-    layer = int(own[:-1].argmax())
-    right = result.right[target, layer].double()
-    n = share.shape[1]
-    row: dict[str, Any] = {
-        "layer": layer,
-        "own": float(own[layer]),
-        "whole_board": float(result.whole[target, layer].diagonal().double().mean() / games.plies.sum()),
-    }
-    averages = {"own": right[..., 0, :].diagonal().mean(-1)}
-    if n > 1:
-        other = ~torch.eye(n, dtype=torch.bool)
-        best = best_map(share[layer])
-        null = result.null[target, layer].double()
-        counts = aligned(best.accuracy, null.quantile(0.95, dim=-1), constant)
-        chosen = right.gather(2, best.which[..., None, None].expand(-1, -1, 1, right.shape[-1])).squeeze(2)
-        averages |= {"cross": right[..., 0, :][other].mean(0), "cross_best_map": chosen[other].mean(0)}
-        row["cross"] = float(share[layer, ..., 0][other].mean())
-        row["cross_best_map"] = float(best.accuracy[other].mean())
-        row["loss_across"] = row["own"] - row["cross"]
-        row["null_mean"] = float(null[other].mean())
-        row["pairs"] = int(other.sum())
-        row["aligned_pairs"] = int(counts[other].sum())
-        row["maps"] = {name: int((best.which[other & counts] == i).sum()) for i, name in enumerate(OPENING_MAPS)}
-        row["classes"] = symmetry_classes(counts, best.which)._asdict()
-        averages["loss_across"] = averages["own"] - averages["cross"]
-    low, high = bounds(torch.stack(list(averages.values())), games, draws, seed)
-    row["intervals"] = {name: [float(low[i]), float(high[i])] for i, name in enumerate(averages)}
-    return row
+
+    probe: str
+    target: str
+    layer: int
+    own: float
+    """Every language read by its own probes."""
+    constant: float | None
+    """The best constant per ply and cell: a reading that never looks at the board."""
+    whole_board: float | None
+    """Share of positions with every cell read right, own probes."""
+    random_weights: float | None
+    """Own probes of the same model with random weights."""
+    shuffled: float | None
+    """Own probes of another game's board."""
+    across: float | None = None
+    """Read by another language's probes."""
+    across_best_map: float | None = None
+    """The same under the best map of every pair."""
+    loss_across: float | None = None
+    """own - across."""
+    null_mean: float | None = None
+    """The best map of readings paired with other games."""
+    pairs: int | None = None
+    """Ordered pairs of different languages."""
+    aligned_pairs: int | None = None
+    """Pairs whose best map beats the null's 95% quantile and the constant."""
+    maps: dict[str, int] | None = None
+    """Winning map -> aligned pairs."""
+    classes: Classes | None = None
+    """Symmetry classes of the languages, in the order of :func:`languages`."""
+    intervals: dict[str, tuple[float, float]] = {}  # noqa: RUF012 (read only)
+    """own, across, across_best_map, loss_across -> 95% interval over games."""
+
+
+def languages(rows: pd.DataFrame) -> list[str]:
+    """Languages in the order of the run, as the rows of pairs name them."""
+    return [str(name) for name in rows.source[rows.source != ""].drop_duplicates()]
+
+
+def kinds(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Every (probe, target) with a headline, in the order of the rows."""
+    measured = rows[(rows.measure == "probe") & (rows.quantity == "own") & (rows.control == "trained")]
+    pairs = measured[["probe", "target"]].drop_duplicates()
+    return [(str(probe), str(target)) for probe, target in pairs.itertuples(index=False)]
+
+
+def preferred(rows: pd.DataFrame) -> tuple[str, str]:
+    """The (probe, target) that a page shows: mlp on absolute colors where it was measured. ValueError without any."""
+    measured = kinds(rows)
+    if not measured:
+        raise ValueError("no probe was measured")
+    return max(measured, key=lambda pair: (pair[0] == "mlp", pair[1] == "absolute"))
+
+
+def headlines(rows: pd.DataFrame) -> dict[str, Headline]:
+    """Every headline of a measurement, by names such as "mlp/absolute"."""
+    return {f"{probe}/{target}": headline(rows, probe, target) for probe, target in kinds(rows)}
+
+
+def headline(rows: pd.DataFrame, probe: str, target: str) -> Headline:
+    """rows: one probe measurement. ValueError when this probe and target were not measured."""
+    rows = rows[(rows.measure == "probe") & (rows.square == "") & rows.ply.isna()]
+    rows = rows[(rows.target == target) & rows.probe.isin([probe, ""])]
+    own = rows[(rows.quantity == "own") & (rows.control == "trained")].set_index("layer").value
+    if own.empty:
+        raise ValueError(f"{probe}/{target} was not measured")
+    layer = own[own.index < own.index.max()].sort_index().idxmax()
+    constant = rows[(rows.control == "constant") & (rows.quantity == "accuracy")].value
+    rows = rows[rows.layer == layer]
+    means = rows[rows.language == ""].set_index(["quantity", "control"])
+    whole = rows[(rows.quantity == "whole_board") & (rows.control == "trained") & (rows.source == rows.language)].value
+
+    def mean(quantity: str, control: str = "trained") -> float | None:
+        return float(means.value[(quantity, control)]) if (quantity, control) in means.index else None
+
+    trained = means[means.index.get_level_values("control") == "trained"].dropna(subset=["low", "high"])
+    bounds = {str(q): (float(low), float(high)) for (q, _), low, high in trained[["low", "high"]].itertuples()}
+    head = Headline(
+        probe, target, int(layer), float(own[layer]),
+        constant=float(constant.iloc[0]) if len(constant) else None,
+        whole_board=float(whole.mean()) if len(whole) else None,
+        random_weights=mean("own", "random_weights"), shuffled=mean("own", "shuffled"), intervals=bounds,
+    )  # fmt: skip
+    names = languages(rows)
+    if len(names) < 2:
+        return head
+    null = rows[(rows.quantity == "null_mean") & (rows.source != rows.language)].value
+    head = head._replace(across=mean("across"), across_best_map=mean("across_best_map"))
+    head = head._replace(loss_across=mean("loss_across"), null_mean=float(null.mean()) if len(null) else None)
+    return _with_pairs(head, rows[rows.quantity == "aligned"], names)
+
+
+def _with_pairs(head: Headline, rows: pd.DataFrame, names: list[str]) -> Headline:
+    """Pairs counted, and put into classes. rows: whether each pair is aligned, and through which map."""
+    aligned = [[False] * len(names) for _ in names]
+    which = [[0] * len(names) for _ in names]
+    for row in rows[rows.source != rows.language].itertuples():
+        source, language = names.index(str(row.source)), names.index(str(row.language))
+        aligned[source][language] = bool(row.value == 1)
+        which[source][language] = OPENING_MAPS.index(str(row.map))
+    winners = [which[a][b] for a in range(len(names)) for b in range(len(names)) if aligned[a][b]]
+    return head._replace(
+        pairs=len(names) * (len(names) - 1),
+        aligned_pairs=len(winners),
+        maps={name: winners.count(i) for i, name in enumerate(OPENING_MAPS)},
+        classes=symmetry_classes(aligned, which),
+    )

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from mothello.languages.language_set import LanguageSet
+from mothello.measures.probes.averages import bounds
 from mothello.measures.probes.baselines import best_constant, constant_by_ply, image_agreement, unrelated_agreement
-from mothello.measures.probes.headline import bounds
 from mothello.measures.probes.score import CrossLingual, Games, accuracy
 from mothello.measures.probes.symmetry_null import aligned, best_map
 from mothello.measures.probes.targets import TARGETS, BoardTargets
