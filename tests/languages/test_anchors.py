@@ -200,7 +200,7 @@ def test_every_anchor_saves_its_words(count: int, n: int):
         ({"count": 1, "groups": [["atomic_0", "french"]]}, r"anchors\.groups: no language 'french'"),
         ({"links": ["atomic_0.a1=atomic_1.a2", "atomic_0.a1=split_0.a3"]}, r"anchors: .* in two anchors"),
         ({"moves": ["a1"], "links": ["atomic_0.a1=atomic_1.a2"]}, r"anchors: .* in two anchors"),
-        ({"links": ["atomic_0.a1=atomic_0.a2"]}, r"anchors\.links: one language stands twice"),
+        ({"links": ["atomic_0.a1=atomic_0.a2"]}, r"anchors\.links: a link names one language twice"),
         ({"links": ["atomic_0.a1=french.a2"]}, r"anchors\.links: no language 'french'"),
         ({"links": ["atomic_0.a1=atomic_1.c3"]}, r"anchors\.links: c3 is a start square"),
         ({"links": ["atomic_0.h1=atomic_1.a1"]}, r"anchors\.links: h1 is off"),

@@ -16,8 +16,9 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from mothello.languages.anchors import AnchorConfig, Placement, Sharing, nested_list
+from mothello.languages.kinds import LANGUAGE_KINDS
 from mothello.languages.language import PAD, decode
-from mothello.languages.language_set import KINDS, LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
 from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import move_name
 from mothello.othello.random_play import random_games
@@ -51,7 +52,7 @@ def anchor_configs(draw: st.DrawFn, size: int, names: list[str]) -> AnchorConfig
 @st.composite
 def configs(draw: st.DrawFn) -> tuple[LanguagesConfig, Board]:
     size = draw(st.sampled_from(SIZES))
-    kinds = draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
+    kinds = draw(st.lists(st.sampled_from(list(LANGUAGE_KINDS)), min_size=1, max_size=4))
     of_split = {"vocabulary_seed": draw(st.integers(0, 99)), "longest_word": draw(st.integers(1, 5))}
     config = LanguagesConfig(kinds=kinds, **(of_split if "split" in kinds else {}))
     config.anchors = draw(anchor_configs(size, config.language_names()))
@@ -130,7 +131,9 @@ def test_languages_share_an_id_only_through_anchors(built: tuple[LanguagesConfig
                 assert shared == together.get((i, j), set())
 
 
-@given(st.lists(st.sampled_from(KINDS), min_size=1, max_size=5), st.sampled_from(SIZES), st.integers(0, 99))
+@given(
+    st.lists(st.sampled_from(list(LANGUAGE_KINDS)), min_size=1, max_size=5), st.sampled_from(SIZES), st.integers(0, 99)
+)
 def test_naive_languages_are_disjoint_and_leave_no_hole(kinds: list[str], size: int, seed: int):
     language_set = build_languages(LanguagesConfig(kinds=kinds, **seeded(kinds, seed)), Board.of(size))
     ids = [token for language in language_set.languages for token in language.ids]
@@ -148,7 +151,7 @@ def test_anchors_leave_no_hole_in_the_vocabulary(built: tuple[LanguagesConfig, B
 
 @pytest.mark.parametrize("size", SIZES)
 def test_kinds_write_what_they_are_named_after(size: int):
-    language_set = build_languages(LanguagesConfig(kinds=list(KINDS)), Board.of(size))
+    language_set = build_languages(LanguagesConfig(kinds=list(LANGUAGE_KINDS)), Board.of(size))
     atomic, split, compositional = (language.words for language in language_set.languages)
     n = Board.of(size).n_moves
     assert [len(word) for word in atomic] == [1] * n
@@ -196,7 +199,7 @@ def test_split_lengths_are_uniform(longest: int):
 
 
 @given(
-    st.lists(st.sampled_from(KINDS), min_size=2, max_size=5),
+    st.lists(st.sampled_from(list(LANGUAGE_KINDS)), min_size=2, max_size=5),
     st.sampled_from(SIZES),
     st.integers(0, 2),
     st.sampled_from(["naive", "move", "component"]),

@@ -1,8 +1,8 @@
 """Anchors: moves that several languages write with the same tokens.
 
-Sharing a *move* means that its whole token list is the one of the lowest-indexed language of the link (the published
-meaning: an anchored move of a compositional language may thus become a single token). Sharing *components* is for
-compositional languages: the column and row tokens of the anchored moves are shared, wherever they occur.
+Sharing a *move* replaces its word by the word of the link's first language (the published meaning: an anchored move of
+a compositional language can thus become a single token). Sharing *components* is for compositional languages: they
+share the column and row tokens of the anchored moves, wherever these tokens occur.
 """
 
 import re
@@ -12,7 +12,7 @@ from functools import cache
 
 import torch
 
-from mothello.config import without_effect
+from mothello.config import check, ranged, without_effect
 from mothello.errors import UserError, keyed
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
@@ -21,8 +21,8 @@ from mothello.seeding import generator
 
 
 class Placement(StrEnum):
-    """Where anchors counted off by ``count`` lie. Off both diagonals an anchor breaks every symmetry of the
-    opening; on one diagonal it leaves the reflection in it. ``each`` takes the main and the anti-diagonal in turn."""
+    """Squares that ``count`` takes its anchors from. An anchor off both diagonals breaks every symmetry of the
+    opening; an anchor on a diagonal keeps the reflection in it. ``each`` takes both diagonals in turn."""
 
     off = "off"
     main = "main"
@@ -39,31 +39,29 @@ class Sharing(StrEnum):
 
 @dataclass(kw_only=True)
 class AnchorConfig:
-    """Which moves are anchors. ``count`` and ``moves`` anchor a move with its image in every group; ``links`` pair
-    any moves of any languages and come on top."""
+    """The moves that are anchors. ``count`` and ``moves`` link a move with its image in the other languages of a group;
+    ``links`` add pairs of any moves of any languages."""
 
-    count: int = 0
-    """Length of the prefix taken from one fixed nested list per board and placement."""
+    count: int = ranged(0, 0)
+    """Number of anchors, taken from the start of one fixed list per board and placement."""
     placement: Placement = Placement.off
     image: str = "identity"
-    """A symmetry of the square: what ``count`` and ``moves`` name of a group's first language is linked with its image
-    in the others. Identity: with itself."""
+    """A symmetry of the square: a move of a group's first language is linked with its image in the other languages."""
     moves: list[str] = field(default_factory=list)
-    """Moves such as d3, instead of a count."""
+    """Moves such as d3, instead of a number."""
     groups: list[list[str]] = field(default_factory=list)
-    """Languages that share the anchors, several groups if wanted; empty: all languages are one group."""
+    """Groups of languages that share the anchors; by default all languages are one group."""
     links: list[str] = field(default_factory=list)
-    """Explicit links such as "atomic_0.c2=atomic_1.e5": move c2 of one is written as move e5 of the other."""
+    """Links such as "atomic_0.c2=atomic_1.e5": move c2 of one language and move e5 of the other have one word."""
     sharing: Sharing = Sharing.move
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise UserError(f"languages.anchors.count: {self.count} is negative")
+        key = "languages.anchors"
+        check(self, key)
         if self.count and self.moves:
             raise UserError("languages.anchors: give count or moves, not both")
         if self.image not in ALL_MAPS:
             raise UserError(f"languages.anchors.image: {self.image!r} is not one of {', '.join(ALL_MAPS)}")
-        key = "languages.anchors"
         if not self.count:
             without_effect(self, key, f"with {key}.count=0", "placement")
         if not (self.count or self.moves):
@@ -78,7 +76,7 @@ Member = tuple[int, int]
 
 @cache
 def nested_list(board: Board, placement: Placement) -> tuple[int, ...]:
-    """All moves of that placement in one fixed order, the same for every seed: the first n are the n anchors."""
+    """All moves of a placement in one fixed order, the same for every seed; the first n are the n anchors."""
     main = {m for m, image in enumerate(move_map(board, "main")) if m == image}
     anti = {m for m, image in enumerate(move_map(board, "anti")) if m == image}
     everything = set(range(board.n_moves))
@@ -98,19 +96,17 @@ def nested_list(board: Board, placement: Placement) -> tuple[int, ...]:
 
 
 def anchored_moves(config: AnchorConfig, board: Board) -> tuple[int, ...]:
-    """The moves named by ``count`` or ``moves``. UserError names the key when there are too few, or one is bad."""
+    """The moves that ``count`` or ``moves`` asks for."""
     if config.moves:
-        chosen = []
-        for text in config.moves:
-            with keyed("languages.anchors.moves: "):
-                chosen.append(parse_move(text, board))
+        with keyed("languages.anchors.moves: "):
+            chosen = [parse_move(text, board) for text in config.moves]
         if len(set(chosen)) < len(chosen):
             raise UserError("languages.anchors.moves: a move is listed twice")
         return tuple(chosen)
     available = nested_list(board, config.placement)
     if config.count > len(available):
         raise UserError(
-            f"languages.anchors.count: {config.count} anchors asked for, but the {board.name} board has "
+            f"languages.anchors.count: {config.count} anchors are too many: the {board.name} board has "
             f"{len(available)} moves with placement={config.placement.value}"
         )
     return available[: config.count]
@@ -143,9 +139,9 @@ def _link(text: str, names: list[str], board: Board) -> list[Member]:
 
 
 def anchor_links(config: AnchorConfig, names: list[str], board: Board) -> list[list[Member]]:
-    """Every anchor as the list of (language, move) that share their tokens, lowest-indexed language first.
+    """Every anchor as the list of (language, move) that have one word, in the order of the languages.
 
-    UserError names the key: unknown language or move, a language twice in an anchor, a move in two anchors.
+    UserError names the key: unknown language or move, a language twice in one anchor, a move in two anchors.
     """
     groups, image = _groups(config, names), move_map(board, config.image)
     links = [
@@ -157,7 +153,7 @@ def anchor_links(config: AnchorConfig, names: list[str], board: Board) -> list[l
     seen: set[Member] = set()
     for link in links:
         if len({language for language, _ in link}) < len(link):
-            raise UserError("languages.anchors.links: one language stands twice in one link")
+            raise UserError("languages.anchors.links: a link names one language twice")
         if seen & set(link):
             raise UserError("languages.anchors: a move of one language is in two anchors")
         seen |= set(link)

@@ -35,8 +35,8 @@ class Decoded(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """One language. words: the token ids of every move, in move order; each move has its own list of ids and no
-    list begins with another (else the text could be read in two ways)."""
+    """One language. words: the token ids of every move, in move order; each move has a word of its own and no
+    word begins with another, so that a text can be read in one way only."""
 
     name: str
     kind: str
@@ -89,7 +89,7 @@ class Language:
 def decode(tokens: Int64[Tensor, "game token"], trie: WordTrie) -> Decoded:
     """Read rows of token ids (PAD ends a row) back into moves [game, ply], -1 after the end.
 
-    Strict: an id of another language, a wrong continuation, an id behind the end and a word that the end cuts short
+    Strict: an id of another language, a wrong continuation, an id after the end and a word that the end cuts short
     are errors; ``error_at`` is the position of the first (of the end itself for a word cut short).
     """
     n, length = tokens.shape

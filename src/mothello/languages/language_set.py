@@ -1,35 +1,31 @@
-"""A family: the languages one model speaks, built from its config on one vocabulary."""
+"""The languages of one model, built from its config on one vocabulary."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
-from mothello.config import without_effect
+from mothello.config import typed, without_effect
 from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig, Member, anchor_links
-from mothello.languages.atomic import atomic_words
-from mothello.languages.compositional import compositional_words
+from mothello.languages.kinds import LANGUAGE_KINDS
 from mothello.languages.language import PAD, Language, WordTrie
-from mothello.languages.split import split_words
 from mothello.languages.vocabulary import Words, allocate, compact, share
 from mothello.othello.board import Board
 
 
 class OutputVocabulary(StrEnum):
-    """What a model of the family predicts: the next token of the language, or the next move in one output
-    vocabulary that all languages share (unified)."""
+    """The classes that a model predicts: the tokens of its languages (own), or the moves of the board, one output
+    vocabulary for all languages (unified)."""
 
     own = "own"
     unified = "unified"
-
-
-KINDS = ("atomic", "split", "compositional")
 
 
 @dataclass(kw_only=True)
@@ -41,37 +37,60 @@ class LanguagesConfig:
     names: list[str] = field(default_factory=list)
     """Names, one per language; by default the kind and a number, such as split_0."""
     vocabulary_seed: int = 0
-    """Decides the word lengths of split languages; the training seed never does."""
+    """Decides the words of kinds that draw them (split: the lengths); the training seed never does."""
     longest_word: int = 3
     """Longest word of a split language, in tokens."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Settings of other kinds: languages.options.KIND.KEY."""
     output: OutputVocabulary = OutputVocabulary.own
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.longest_word <= 8:
-            raise ValueError(f"languages.longest_word: {self.longest_word} is outside 1..8")
-        if "split" not in self.expanded_kinds():
-            without_effect(self, "languages", "without a split language", "longest_word", "vocabulary_seed")
+        used = dict.fromkeys(self.expanded_kinds())
+        if unused := set(self.options) - set(used):
+            raise UserError(f"languages.options.{min(unused)}: has no effect without such a language; leave it out")
+        configs = {kind: self.config_of(kind) for kind in used}
+        self.options = {kind: configs[kind] for kind in self.options if configs[kind] != type(configs[kind])()}
+        if not any(hasattr(config, "longest_word") for config in configs.values()):
+            without_effect(self, "languages", "without a split language", "longest_word")
+        if not any(LANGUAGE_KINDS.get(kind).drawn for kind in used):
+            without_effect(self, "languages", "without a split language", "vocabulary_seed")
         names = self.language_names()
         if len(set(names)) < len(names):
-            raise ValueError("languages.names: a name stands twice")
+            raise UserError("languages.names: two languages have the same name")
+
+    def config_of(self, kind: str) -> Any:
+        """The settings of one kind, as its own dataclass."""
+        key, options = f"languages.options.{kind}", self.options.get(kind) or {}
+        schema = LANGUAGE_KINDS.get(kind, "languages.kinds").Config
+        if is_dataclass(options):
+            return options
+        if not isinstance(options, Mapping):
+            raise UserError(f"{key}: {options!r} is no mapping; write {key}.KEY=...")
+        if "longest_word" in options:
+            raise UserError(f"{key}.longest_word: write languages.longest_word")
+        common = {"longest_word": self.longest_word} if "longest_word" in {spec.name for spec in fields(schema)} else {}
+        return typed({**common, **options}, schema, key)
 
     def expanded_kinds(self) -> list[str]:
+        """The kind of each language."""
         kinds: list[str] = []
         for entry in self.kinds:
             match = re.fullmatch(r"(\w+?)(?:\*(\d+))?", entry.replace(" ", ""))
-            if match is None or match[1] not in KINDS or match[2] == "0":
-                raise ValueError(f"languages.kinds: {entry!r} is not one of {', '.join(KINDS)} (or atomic*20)")
+            if match is None or match[1] not in LANGUAGE_KINDS or match[2] == "0":
+                known = ", ".join(LANGUAGE_KINDS)
+                raise UserError(f"languages.kinds: {entry!r} is not one of {known} (or atomic*20)")
             kinds += [match[1]] * int(match[2] or 1)
         if not kinds:
-            raise ValueError("languages.kinds: name at least one language")
+            raise UserError("languages.kinds: name at least one language")
         return kinds
 
     def language_names(self) -> list[str]:
+        """The name of each language."""
         kinds = self.expanded_kinds()
         if self.names:
             if len(self.names) != len(kinds):
-                raise ValueError(f"languages.names: {len(self.names)} names for {len(kinds)} languages")
+                raise UserError(f"languages.names: {len(self.names)} names for {len(kinds)} languages")
             return list(self.names)
         return [f"{kind}_{kinds[:index].count(kind)}" for index, kind in enumerate(kinds)]
 
@@ -127,7 +146,7 @@ class LanguageSet:
 
     @cached_property
     def word_table(self) -> Int64[Tensor, "language move part"]:
-        """Token ids of every move, PAD behind short words."""
+        """Token ids of every move, PAD after short words."""
         table = torch.full((len(self.languages), self.board.n_moves, self.max_word), PAD)
         for index, language in enumerate(self.languages):
             for move, word in enumerate(language.words):
@@ -141,7 +160,7 @@ class LanguageSet:
 
     @cached_property
     def own_table(self) -> Bool[Tensor, "language token"]:
-        """Which ids a language writes."""
+        """Whether a language writes an id."""
         table = torch.zeros(len(self.languages), self.vocabulary_size, dtype=torch.bool)
         for index, language in enumerate(self.languages):
             table[index, list(language.ids)] = True
@@ -184,20 +203,14 @@ class LanguageSet:
 
 
 def build_languages(config: LanguagesConfig, board: Board) -> LanguageSet:
-    """The languages of a config on one vocabulary. UserError names the key of whatever does not fit."""
-    names = config.language_names()
+    """The languages of a config on one vocabulary. UserError names the key that does not fit the board."""
+    names, kinds = config.language_names(), config.expanded_kinds()
     local: list[Words] = []
-    for kind, name in zip(config.expanded_kinds(), names, strict=True):
-        if kind == "atomic":
-            local.append(atomic_words(board))
-        elif kind == "split":
-            local.append(split_words(board, config.vocabulary_seed, name, config.longest_word))
-        else:
-            local.append(compositional_words(board))
+    for kind, name in zip(kinds, names, strict=True):
+        local.append(LANGUAGE_KINDS.build(config.config_of(kind)).words(board, config.vocabulary_seed, name))
+        if len(local[-1]) != board.n_moves or not all(local[-1]):
+            raise UserError(f"languages.kinds: {kind} must write each of the {board.n_moves} moves of {board.name}")
     links = anchor_links(config.anchors, names, board)
     words, size = compact(share(allocate(local)[0], links, config.anchors.sharing))
-    languages = tuple(
-        Language(name, kind, tuple(table))
-        for name, kind, table in zip(names, config.expanded_kinds(), words, strict=True)
-    )
+    languages = tuple(Language(name, kind, tuple(table)) for name, kind, table in zip(names, kinds, words, strict=True))
     return LanguageSet(board, languages, size, config.output, tuple(map(tuple, links)))
