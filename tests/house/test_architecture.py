@@ -23,7 +23,6 @@ ROWS = [
     {"languages"},
     {"othello"},
     {"tracking"},
-    {"mirror"},
     {"rows"},
     {"rundir"},
     {"registry"},

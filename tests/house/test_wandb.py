@@ -1,10 +1,9 @@
-"""Proves: each job has a wandb run of its own with its own config, wandb failing in any way never touches a run, and the
-sweep file in docs/ is a command line that works."""
+"""Proves: wandb is a reader of run folders. Each folder has a wandb run of its own with its own config, wandb failing in any
+way never touches a run, finished runs are copied afterwards, and the sweep file in docs/ is a command line that works."""
 
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -19,9 +18,10 @@ from house.commands import TINY, TINY_CAUSAL, TINY_PROBE, run
 from mothello import tracking
 from mothello.cli.main import SCHEMAS
 from mothello.cli.study_plan import composed, part_of
+from mothello.report import wandb_mirror
 from mothello.rundir import RunDir
 from mothello.stages.pretrain import TrainConfig
-from mothello.tracking import Tracker, TrackingConfig
+from mothello.tracking import TrackingConfig, start_mirror
 
 ROOT = Path(__file__).parents[2]
 TINY_WANDB = [x for x in TINY if x != "tracking=jsonl"]
@@ -31,7 +31,7 @@ import json, os, signal, sys, time
 way = os.environ["FAKE_WANDB"]
 if way == "import":
     raise ImportError("no module of that name")
-told = open(os.environ["FAKE_WANDB_TOLD"], "a")
+record = open(os.environ["FAKE_WANDB_RECORD"], "a")
 
 def fail(where):
     if way == f"{where} raises":
@@ -44,169 +44,117 @@ def fail(where):
 class Run:
     summary = {}
     def define_metric(self, name, step_metric=None, summary=None):
-        print(json.dumps(["define", name, step_metric, summary]), file=told, flush=True)
+        print(json.dumps(["define", name, step_metric, summary]), file=record, flush=True)
     def log(self, values, step=None):
         fail("log")
-        print(json.dumps(["log", step, values]), file=told, flush=True)
+        print(json.dumps(["log", step, values]), file=record, flush=True)
     def finish(self, exit_code):
         fail("finish")
-        print(json.dumps(["finish", exit_code, self.summary]), file=told, flush=True)
-
-def Image(path):
-    return f"picture {os.path.basename(path)}"
+        print(json.dumps(["finish", exit_code, self.summary]), file=record, flush=True)
 
 def Settings(**_):
     return None
 
 def init(settings, **order):
     fail("init")
-    print(json.dumps(["init", order]), file=told, flush=True)
+    print(json.dumps(["init", order]), file=record, flush=True)
     return Run()
 """
 
 WAYS = {
     "import": "ImportError: no module",
     "init raises": "RuntimeError: no init",
-    "init hangs": "no answer in 1.5 s",
-    "init dies": "exit code -9",
+    "init hangs": "Timeout",
+    "init dies": "",
     "log raises": "RuntimeError: no log",
-    "log hangs": "no answer in 1.5 s",
-    "log dies": "exit code -9",
+    "log hangs": "Timeout",
     "finish raises": "RuntimeError: no finish",
-    "finish hangs": "no answer in 1.5 s",
-    "finish dies": "exit code -9",
 }
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A wandb that does what FAKE_WANDB says, and writes to this file what it was told."""
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A wandb that does what FAKE_WANDB says, and writes its calls to this file."""
     package = tmp_path / "fake" / "wandb" / "__init__.py"
     package.parent.mkdir(parents=True)
     package.write_text(FAKE)
-    monkeypatch.setenv("PYTHONPATH", str(package.parents[1]))
+    monkeypatch.setenv("PYTHONPATH", f"{package.parents[1]}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setenv("FAKE_WANDB", "works")
-    monkeypatch.setenv("FAKE_WANDB_TOLD", str(tmp_path / "told.jsonl"))
-    return tmp_path / "told.jsonl"
+    monkeypatch.setenv("FAKE_WANDB_RECORD", str(tmp_path / "record.jsonl"))
+    return tmp_path / "record.jsonl"
 
 
-def followed(run: RunDir, pause: float = 0.0, steps: range = range(4), **config: Any) -> subprocess.Popen[str]:
-    """Log some steps under a tracker; its mirror's process, after the end."""
-    with Tracker(TrackingConfig(wandb=True, **config), run, {"a": {"b": 1}}, "group", "type", "name") as tracker:
-        assert tracker._mirror is not None
-        process = tracker._mirror._process
-        for step in steps:
-            tracker.log(step, {"x": step / 2})
-            time.sleep(pause)
-    return process
+def begun(path: Path, **tracking: Any) -> RunDir:
+    """A folder whose run has just begun."""
+    folder = RunDir(path)
+    folder.write_config({"name": "naive", "seed": 3, "data": {"batch_size": 10}, "tracking": tracking})
+    folder.write_status("running")
+    return folder
 
 
-def logged(run: RunDir) -> list[int]:
-    return [line["step"] for line in run.read_metrics()]
+def followed(folder: RunDir, status: str = "failed", steps: range = range(4)) -> "subprocess.Popen[bytes]":
+    """The mirror of a run that logs some steps and ends."""
+    start_mirror(folder, TrackingConfig(wandb=True))
+    for step in steps:
+        folder.append_metrics({"step": step, "x": step / 2})
+    folder.write_status(status)
+    return tracking._started[-1]
+
+
+def calls(record: Path) -> list[Any]:
+    return [json.loads(line) for line in record.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_wandb_may_fail_in_any_way(
-    way: str, told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    way: str, record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("FAKE_WANDB", way)
-    monkeypatch.setattr(tracking, "PATIENCE", 1.5 if "hangs" in way else 30)
-    run, begun = RunDir(tmp_path / "run"), time.monotonic()
-    process = followed(run, pause=0.1)
-    assert time.monotonic() - begun < 15
-    assert logged(run) == [0, 1, 2, 3]
-    assert [record.message for record in caplog.records] == [
-        f"wandb failed ({WAYS[way]}{' of that name' if way == 'import' else ''}); numbers go to {run.path} only"
-    ]
-    assert process.returncode is not None
-
-
-def test_a_wandb_that_works_is_told_everything(told: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The negative control, and: a resumed run is mirrored from where it goes on."""
-    run = RunDir(tmp_path / "run")
-    assert followed(run).returncode == 0
-    first = [json.loads(line) for line in told.read_text().splitlines()]
-    assert first[1:] == [*(["log", step, {"step": step, "x": step / 2}] for step in range(4)), ["finish", 0, {}]]
-    order = first[0][1]
-    assert (order["config"], order["group"], order["job_type"], order["name"]) == (
-        {"a": {"b": 1}},
-        "group",
-        "type",
-        "name",
-    )
-    told.unlink()
-
-    def breaks() -> None:
-        with Tracker(TrackingConfig(wandb=True, group="g"), run, {}, "", "", "") as tracker:
-            tracker.log(4, {"x": float("nan")})
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        breaks()
-    begun, line, end = [json.loads(line) for line in told.read_text().splitlines()]
-    assert begun[1]["group"] == "g"
-    assert line[1] == 4
-    assert line[2]["x"] != line[2]["x"]
-    assert end == ["finish", 1, {}]
+    if "hangs" in way:  # as PATIENCE in the process would end it
+        source = tmp_path / "fake" / "sitecustomize.py"
+        source.write_text("from mothello.report import wandb_mirror\nwandb_mirror.PATIENCE = 3.0\n")
+    folder, start = begun(tmp_path / "run"), time.monotonic()
+    process = followed(folder)
+    assert time.monotonic() - start < 2, "the run waits for nothing"
+    assert process.wait(60) != 0
+    assert [line["step"] for line in folder.read_metrics()] == [0, 1, 2, 3]
+    assert WAYS[way] in (folder.path / "wandb" / "mirror.log").read_text()
     assert caplog.records == []
+    assert not wandb_mirror.is_mirrored(folder.path)
+
+
+def test_a_wandb_that_works_receives_everything(record: Path, tmp_path: Path) -> None:
+    """The negative control. An end without status "ok" (here: a failure, then a kill) is a failure for wandb, too."""
+    folder = begun(tmp_path / "run", group="g" * 200, tags=["t" * 100])
+    assert followed(folder).wait(60) == 0
+    first, *rest = calls(record)
+    lines = [["log", step, {"step": step, "x": step / 2, "games": 10 * step}] for step in range(4)]
+    assert [call for call in rest if call[0] != "define"] == [*lines, ["finish", 1, {}]]
+    order = first[1]
+    assert (order["job_type"], order["name"], order["mode"]) == ("pretrain", "naive-seed3", "offline")
+    assert [len(order["group"]), *map(len, order["tags"])] == [128, 64, 5]
+    assert wandb_mirror.is_mirrored(folder.path)
+    record.unlink()
+    folder.write_status("running")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-m", "mothello.cli.wandb", str(folder.path), f"--follow={gone.pid}"]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+    assert calls(record)[-1] == ["finish", 1, {}]
 
 
 def test_a_mirror_that_cannot_be_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
-    run = RunDir(tmp_path / "run")
-    with Tracker(TrackingConfig(wandb=True), run, {}, "g", "t", "n") as tracker:
-        tracker.log(1, {"x": 1.0})
-    assert logged(run) == [1]
-    assert "wandb failed (FileNotFoundError" in caplog.text
+    start_mirror(begun(tmp_path / "run"), TrackingConfig(wandb=True))
+    assert "wandb: cannot be started" in caplog.text
 
 
-def test_a_run_with_a_wandb_that_fails_ends_as_one_without(
-    told: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FAKE_WANDB", "init hangs")
-    monkeypatch.setattr(tracking, "PATIENCE", 1.0)
-    assert run(monkeypatch, "train", "+experiment=naive", *TINY_WANDB, "tracking=wandb", "run=mirrored") == 0
-    assert "no answer in 1 s" in capsys.readouterr().out
-    assert run(monkeypatch, "train", "+experiment=naive", *TINY, "run=alone") == 0
-    mirrored, require_single_process = (RunDir(name).read_results()["final"] for name in ("mirrored", "alone"))
-    assert {k: x for k, x in mirrored.items() if "seconds" not in k} == {
-        k: x for k, x in require_single_process.items() if "seconds" not in k
-    }
-
-
-def service_of(process: int) -> int:
-    """The process of wandb-core, once it runs."""
-    for _ in range(200):
-        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
-            if "wandb-core" in Path(f"/proc/{child}/cmdline").read_text():
-                return int(child)
-        time.sleep(0.05)
-    raise AssertionError("wandb-core did not start")
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_wandbs_own_service_dies_or_hangs(
-    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(tracking, "PATIENCE", 10.0)
-    run = RunDir(tmp_path / "run")
-    with Tracker(TrackingConfig(wandb=True), run, {}, "g", "t", "n") as tracker:
-        assert tracker._mirror is not None
-        while not list(run.path.glob("wandb/offline-run-*")):
-            time.sleep(0.05)
-        service = service_of(tracker._mirror._process.pid)
-        os.kill(service, number)
-        monkeypatch.setattr(tracking, "PATIENCE", 2.0)
-        for step in range(3):
-            tracker.log(step, {"x": 1.0})
-    if number is signal.SIGSTOP:
-        os.kill(service, signal.SIGKILL)
-    assert logged(run) == [0, 1, 2]
-    assert len(caplog.records) == 1
-    assert "wandb failed" in caplog.text
+def test_no_command_imports_wandb_or_the_report(tmp_path: Path) -> None:
+    code = "import sys, mothello.cli.{}; sys.exit(any(n in sys.modules for n in ('wandb', 'mothello.report.style')))"
+    for name in ("train", "probe", "transfer"):
+        assert subprocess.run([sys.executable, "-c", code.format(name)], timeout=60, check=False).returncode == 0, name
 
 
 def wandb_records(path: Path) -> Iterator[Any]:
@@ -248,12 +196,23 @@ def wandb_runs(folder: Path) -> list[dict[str, Any]]:
     return sorted(runs, key=lambda content: content["name"])
 
 
+def mirrored(folder: Path) -> Path:
+    """The folder, once wandb has everything of it."""
+    for _ in range(600):
+        if wandb_mirror.is_mirrored(folder):
+            return folder
+        time.sleep(0.1)
+    raise AssertionError((folder / "wandb" / "mirror.log").read_text())
+
+
 def test_each_job_of_a_sweep_has_a_wandb_run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WANDB_MODE", raising=False)
     call = ["-m", "+experiment=naive,anchor", *TINY_WANDB, "tracking=wandb", "seed=3"]
     assert run(monkeypatch, "train", *call) == 0
     assert not [name for name in os.environ if name.startswith("WANDB_SERVICE")]
+    for folder in tmp_path.glob("runs/*/*/seed3"):
+        mirrored(folder)
     runs = wandb_runs(tmp_path)
     assert [x["name"] for x in runs] == ["anchor-seed3", "naive-seed3"]
     assert len({x["id"] for x in runs}) == 2
@@ -323,9 +282,9 @@ def test_every_combination_of_the_sweep_file_is_a_config(agent: Any, monkeypatch
         agent._command_run({"run_id": f"run{number}", "program": sweep_file()["program"], "args": arguments})
     assert commands[0][:3] == ["/usr/bin/env", "python", "scripts/train.py"]
     configs = [composed("train", TrainConfig, command[3:]) for command in commands]
-    told = [(x.optimizer.muon_lr, x.model.d_model, x.seed) for x in configs]
-    assert told == [tuple(x["value"] for x in arguments.values()) for arguments in combinations()]
-    assert len(set(told)) == 12
+    values = [(x.optimizer.muon_lr, x.model.d_model, x.seed) for x in configs]
+    assert values == [tuple(x["value"] for x in arguments.values()) for arguments in combinations()]
+    assert len(set(values)) == 12
 
 
 def test_the_command_of_the_sweep_file_runs(agent: Any, tmp_path: Path) -> None:
@@ -333,6 +292,8 @@ def test_the_command_of_the_sweep_file_runs(agent: Any, tmp_path: Path) -> None:
     arguments = combinations()[-1]
     agent._command_run({"run_id": "therun", "program": sweep_file()["program"], "args": arguments})
     assert agent._run_processes["therun"].wait(60) == 0
+    (folder,) = tmp_path.glob("runs/*/*/seed*")
+    mirrored(folder)
     (done,) = wandb_runs(tmp_path / "runs")
     assert (done["id"], done["sweep"], done["exit"]) == ("therun", "thesweep", 0)
     assert (done["group"], done["config"]["seed"], done["config"]["model"]["d_model"]) == ("learning-rate", 1, 128)
@@ -369,28 +330,30 @@ def wandb_summary(path: Path) -> dict[str, Any]:
 
 
 def test_the_default_workspace_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What wandb wrote offline: numbers against games, summaries, labels to group by, figures and boards."""
+    """What wandb wrote offline, of a run that is followed and of finished folders: numbers against games, summaries,
+    labels to group by, figures and boards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WANDB_MODE", raising=False)
     tracked = ["tracking=wandb", "tracking.group=study"]
     call = ["+experiment=anchor", "name=anchor_4", *TINY_WANDB, *tracked, "seed=3", "run=run"]
     assert run(monkeypatch, "train", *call) == 0
-    probes = [x for x in TINY_PROBE if x != "tracking=jsonl"]
-    assert run(monkeypatch, "probe", "run=run", *probes, *TINY_CAUSAL, "tracking=wandb") == 0
+    mirrored(tmp_path / "run")
+    assert run(monkeypatch, "probe", "run=run", *TINY_PROBE, *TINY_CAUSAL) == 0
     tuning = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8"]
-    told = [*probes, *tuning, *tracked, "transfer.scratch=false", "transfer.probe_before_and_after=false"]
-    assert run(monkeypatch, "transfer", "run=run", *told) == 0
+    more = [*TINY_PROBE, *tuning, "transfer.scratch=false", "transfer.probe_before_and_after=false"]
+    assert run(monkeypatch, "transfer", "run=run", *more) == 0
+    command = [sys.executable, str(ROOT / "scripts" / "wandb_mirror.py"), "run"]
+    for copied in ("2 of 2", "0 of 0"):  # the measures added later; then there is nothing left to copy
+        output = subprocess.run(command, timeout=120, capture_output=True, text=True, check=True).stdout
+        assert f"wandb: {copied} folders copied (offline)" in output
     runs = {content["job_type"]: content for content in wandb_runs(tmp_path)}
-    assert sorted(runs) == ["pretrain", "probe", "transfer"]
+    assert sorted(runs) == ["finetune", "pretrain", "probe"]
     assert {content["group"] for content in runs.values()} == {"study"}
     for content in runs.values():
         config = content["config"]
-        assert (config["cell"], config["regime"], config["seed"]) == (
-            "anchor_4",
-            "anchor",
-            3 if "model" in config else 0,
-        )
-    pretrain, probe, transfer = (runs[name]["path"] for name in sorted(runs))
+        assert (config["cell"], config["sharing"]) == ("anchor_4", "anchors")
+        assert config["seed"] == (0 if content["job_type"] == "finetune" else 3)
+    transfer, pretrain, probe = (runs[name]["path"] for name in sorted(runs))
     declared = wandb_declared(pretrain)
     assert declared["train/*"] == declared["val/*"] == declared["align/*"] == ("games", "")
     assert declared["val/top1"] == ("games", "max,last")
@@ -399,7 +362,7 @@ def test_the_default_workspace_of_a_study(tmp_path: Path, monkeypatch: pytest.Mo
     assert set(media[pretrain]) == {"figures/training", "figures/legality by ply", "boards/next move"}
     assert set(media[probe]) == {"figures/layers", "figures/alignment", "boards/readings"}
     assert set(media[transfer]) == {"figures/fine-tuning"}
-    for path in (file for found in media.values() for file in found.values()):
+    for path in (file for files in media.values() for file in files.values()):
         assert path.read_bytes()[:4] == b"\x89PNG"
     results = RunDir("run").read_results()
     assert wandb_summary(pretrain)["games"] == {"max": results["games"]}

@@ -1,70 +1,82 @@
-"""What wandb shows at the end of a run: the report's figures and boards, as PNG files in the run's wandb folder."""
+"""What wandb shows of a finished folder: figures of the report, boards, and the summary in the table of runs."""
 
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import torch
-from jaxtyping import Int8
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from mothello.languages.language_set import LanguageSet
-from mothello.measures.legality.estimate import in_language
-from mothello.measures.legality.exact import next_moves
-from mothello.measures.probes.targets import board_targets
-from mothello.model.transformer import GPT
 from mothello.report import figures
 from mothello.report.board_figure import Drawn, boards_figure, reading_boards
 from mothello.report.heatmaps import alignment_maps, scale
-from mothello.report.runs import Run
+from mothello.report.runs import Run, find_runs
 from mothello.report.tables import alignment_table, ply_table, training_table, transfer_table
+from mothello.report.wandb_mirror import root_of
+
+log = logging.getLogger(__name__)
 
 SHOWN = 2
 """Games whose boards are drawn, and languages that they are drawn for."""
 
 
-def saved(drawn: Mapping[str, Figure], folder: Path) -> dict[str, Path]:
-    """FOLDER/wandb/pictures/NAME.png of every figure, by name."""
-    where = folder / "wandb" / "pictures"
-    where.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    for name, figure in drawn.items():
-        paths[name] = where / f"{name.replace('/', '-')}.png"
-        figure.savefig(paths[name], dpi=110)
-    return paths
+def closing(folder: Path) -> tuple[Mapping[str, Figure], Mapping[str, Any]]:
+    """Figures by name and numbers by key; none where the folder's run has not finished."""
+    root = root_of(folder)
+    for run in find_runs([str(root)]):
+        if folder == root:
+            return _training(run), {"minutes": run.results["seconds"] / 60}
+        inside = str(folder.relative_to(root))
+        probes = [x for x in run.probes if x["folder"] == inside]
+        if probes:
+            return _probes(replace(run, probes=probes)), _headline(probes[0])
+        tunings = [x for x in run.transfers if x["folder"] == inside]
+        if tunings:
+            table = transfer_table([replace(run, transfers=tunings)])
+            return {"figures/fine-tuning": figures.transfer_curves(table)}, _ends(tunings[0])
+    return {}, {}
 
 
-def training_pictures(
-    run: Run, model: GPT, language_set: LanguageSet, moves: Int8[Tensor, "game ply"]
-) -> dict[str, Figure]:
-    """Curves, legality by ply, and what the model would play on a few boards."""
-    return {
+def _training(run: Run) -> dict[str, Figure]:
+    drawn = {
         "figures/training": figures.training_curves(training_table([run])),
         "figures/legality by ply": figures.ply_curves(ply_table([run])),
-        "boards/next move": next_move_boards(model, language_set, moves),
     }
+    try:
+        drawn["boards/next move"] = next_move_boards(run.path)
+    except Exception as error:  # a run whose model cannot be loaded has its curves all the same
+        log.warning("no boards (%s: %s)", type(error).__name__, error)
+    return drawn
 
 
-def next_move_boards(model: GPT, language_set: LanguageSet, moves: Int8[Tensor, "game ply"]) -> Figure:
-    """The probability of every next move in the middle of a few games, a column per language."""
-    some = moves[:SHOWN]
-    boards = board_targets(some, language_set.board).classes[0]
-    plies = ((some >= 0).sum(1) // 2).tolist()
-    cells = [language_set.board.squares.index(square) for square in language_set.board.moves]
-    rows: list[list[Drawn]] = [[] for _ in some]
+def next_move_boards(run_folder: Path) -> Figure:
+    """The probability of every next move in the middle of a few held-out games, a column per language."""
+    import torch
+
+    from mothello.data.split import Split, corpus
+    from mothello.measures.legality.estimate import in_language
+    from mothello.measures.legality.exact import next_moves
+    from mothello.measures.probes.targets import board_targets
+    from mothello.stages.load import load_run
+
+    run = load_run(str(run_folder), torch.device("cpu"))
+    language_set, board = run.language_set, run.language_set.board
+    moves = corpus(board, run.config.data.corpus_seed, Split.validation, SHOWN).moves(torch.arange(SHOWN))
+    states = board_targets(moves, board).classes[0]
+    cells = [board.squares.index(square) for square in board.moves]
+    rows: list[list[Drawn]] = [[] for _ in moves]
     for language, name in list(enumerate(language_set.names))[:SHOWN]:
         with torch.inference_mode():
-            found = next_moves(model, in_language(some, language, language_set), language_set, language).full.exp()
-        for game, ply in enumerate(plies):
-            shade = torch.zeros(language_set.board.n_cells)
-            shade[cells] = found[game, ply - 1].float().cpu()
-            state = boards[game, ply - 1].tolist()
-            rows[game].append(Drawn(f"{name}, after ply {ply}", state, shade.tolist()))
+            scores = next_moves(run.model, in_language(moves, language, language_set), language_set, language)
+        for game, ply in enumerate(((moves >= 0).sum(1) // 2).tolist()):
+            shade = torch.zeros(board.n_cells)
+            shade[cells] = scores.full[game, ply - 1].exp().float()
+            rows[game].append(Drawn(f"{name}, after ply {ply}", states[game, ply - 1].tolist(), shade.tolist()))
     return boards_figure(rows)
 
 
-def probe_pictures(run: Run) -> dict[str, Figure]:
-    """Alignment by layer and as matrices, and boards as probes read them; run holds the one measurement."""
+def _probes(run: Run) -> dict[str, Figure]:
     rows = alignment_table([run])
     probe, target = ("mlp" if "mlp" in set(rows.probe) else str(rows.probe.iloc[0])), "absolute"
     drawn = {"figures/layers": figures.layer_curves(rows, probe, target)}
@@ -77,6 +89,18 @@ def probe_pictures(run: Run) -> dict[str, Figure]:
     return drawn
 
 
-def transfer_pictures(run: Run) -> dict[str, Figure]:
-    """The curves of a fine-tuning; run holds the one."""
-    return {"figures/fine-tuning": figures.transfer_curves(transfer_table([run]))}
+def _headline(content: dict[str, Any]) -> dict[str, float]:
+    """The headline, such as "alignment/mlp/absolute/cross"."""
+    shown = ("own", "cross", "cross_best_map", "loss_across", "constant", "random_weights", "aligned_pairs", "layer")
+    return {
+        f"alignment/{name}/{key}": row[key]
+        for name, row in content["headline"].items()
+        for key in shown
+        if row.get(key) is not None
+    }
+
+
+def _ends(tuning: dict[str, Any]) -> dict[str, float]:
+    """Legality of every language before and after a fine-tuning."""
+    curves, ends = tuning["curves"], (("before", 0), ("after", -1))
+    return {f"transfer/{name}/{when}": curves[name][at] for name in tuning["languages"] for when, at in ends}

@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -11,9 +10,8 @@ from omegaconf import MISSING
 
 from mothello.cli.cost.probing import probing_costs
 from mothello.cli.main import command
-from mothello.cli.pictures import probe_pictures, saved
 from mothello.cli.train import resolve_device
-from mothello.config import NOT_IDENTITY, plain
+from mothello.config import NOT_IDENTITY
 from mothello.data.split import probe_corpus
 from mothello.files import locked
 from mothello.languages.language_set import LanguageSet
@@ -30,15 +28,12 @@ from mothello.measures.probes.targets import TARGETS, BoardTargets, board_target
 from mothello.model.transformer import GPT
 from mothello.othello.notation import game_text
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS
-from mothello.report.regimes import sharing_of
-from mothello.report.runs import find_runs
 from mothello.rows import write_tidy
-from mothello.rundir import RunDir
 from mothello.seeding import generator
 from mothello.stages.folders import identity
 from mothello.stages.load import LoadedRun, load_run, measured, random_weights_model
 from mothello.stages.running import describe_device, require_single_process, running
-from mothello.tracking import Tracker, TrackingConfig
+from mothello.tracking import TrackingConfig, start_mirror
 from mothello.training.device import DeviceConfig, Precision
 from mothello.training.distributed import World
 
@@ -209,34 +204,6 @@ def measure_model(
     return Content(results, rows)
 
 
-def _tracker(config: ProbeCommand, run: LoadedRun, folder: RunDir) -> Tracker:
-    name, trained = run.config.name, plain(run.config)
-    labels = {"cell": name, "regime": sharing_of(trained, len(run.language_set.names))}
-    title = f"{name}-seed{run.config.seed}-probe"
-    settings = trained | {"probe": plain(config.probe)}
-    return Tracker(config.tracking, folder, settings, run.config.tracking.group or name, "probe", title, labels)
-
-
-def _pictures(run: LoadedRun, folder: RunDir) -> dict[str, Path]:
-    """The figures of this measurement alone; none for a run that is still under way."""
-    drawn = {}
-    for whole in find_runs([str(run.folder.path)]):
-        mine = [probe for probe in whole.probes if Path(probe["folder"]).name == folder.path.name]
-        drawn = probe_pictures(replace(whole, probes=mine))
-    return saved(drawn, folder.path)
-
-
-def _wandb_summary(content: dict[str, Any]) -> dict[str, float]:
-    """The headline for wandb's table of runs, such as "alignment/mlp/absolute/cross"."""
-    shown = ("own", "cross", "cross_best_map", "loss_across", "constant", "random_weights", "aligned_pairs", "layer")
-    return {
-        f"alignment/{name}/{key}": row[key]
-        for name, row in content["headline"].items()
-        for key in shown
-        if row.get(key) is not None
-    }
-
-
 def probe(config: ProbeCommand) -> dict[str, Any]:
     """Probe a run; returns results.json."""
     require_single_process()
@@ -252,13 +219,13 @@ def probe(config: ProbeCommand) -> dict[str, Any]:
         return folder.read_results()
     print(f"probing {run.folder.path} -> {folder.path}", flush=True)
     begun = time.monotonic()
-    with locked(folder.path), running(folder, World(), config), _tracker(config, run, folder) as tracker:
+    with locked(folder.path), running(folder, World(), config):
+        start_mirror(folder, config.tracking)
         content, rows = measure_model(run, run.model, config.probe, config.device.precision, config.causal)
         write_tidy(folder.path, rows)
         about = {"seconds": time.monotonic() - begun} | describe_device(device, World())
         folder.write_results("probe", content | run.reached | about)
         folder.write_status("ok")
-        tracker.show(lambda: _pictures(run, folder), _wandb_summary(content))
     print(told(content, folder.path), flush=True)
     return folder.read_results()
 

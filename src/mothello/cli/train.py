@@ -2,14 +2,12 @@
 
 import shutil
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from mothello.cli.cost.training import dry_train
 from mothello.cli.main import command
-from mothello.cli.pictures import saved, training_pictures
 from mothello.config import plain
 from mothello.data.corpus import Corpus
 from mothello.data.floor import Floor
@@ -19,15 +17,13 @@ from mothello.errors import UserError
 from mothello.files import fingerprint, locked
 from mothello.languages.language_set import LanguageSet
 from mothello.objectives.objective import Objective, objective
-from mothello.report.regimes import sharing_of
-from mothello.report.runs import Run
 from mothello.rundir import RunDir
 from mothello.stages.folders import identity, run_folder
 from mothello.stages.load import games_of, language_set_of, model_of, restore, weights_of
 from mothello.stages.pretrain import TrainConfig, pretrain
 from mothello.stages.running import describe_device, resolve_execution, running
 from mothello.stages.stage import Evaluator, build_evaluator
-from mothello.tracking import Tracker, TrackingConfig
+from mothello.tracking import start_mirror
 from mothello.training import checkpoint
 from mothello.training.device import resolve
 from mothello.training.distributed import World, join, leave
@@ -145,51 +141,41 @@ def _run(
     )
     evaluator = _evaluator(config, language_set, loss, device) if world.main else None
     final: dict[str, float] = {}
-    name = f"{config.name}-seed{config.seed}"
-    settings = config.tracking if world.main else TrackingConfig()
-    labels = {"cell": config.name, "regime": sharing_of(plain(config), len(language_set.names))}
-    with Tracker(settings, folder, plain(config), config.name, "pretrain", name, labels, data.batch_size) as tracker:
+    if world.main:
+        start_mirror(folder, config.tracking)
 
-        def record(step: int, values: Any) -> None:
-            tracker.log(step, values)
-            if "val/top1" in values:
-                final.update({key: value for key, value in values.items() if key.startswith("val/")})
+    def record(step: int, values: Any) -> None:
+        folder.append_metrics({"step": step, **values})
+        if "val/top1" in values:
+            final.update({key: value for key, value in values.items() if key.startswith("val/")})
 
-        plan = Plan(
-            steps=data.steps, objective=loss, optimizer=config.optimizer, precision=config.device.precision,
-            seed=config.seed, folder=folder.checkpoints, log=record, evaluate=evaluator or (lambda _: {}),
-            evaluate_at=config.evaluation.steps(data.steps), log_every=config.evaluation.log_every,
-            checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
-            world=world, title=config.name,
-        )  # fmt: skip
-        stream = Stream(
-            games, language_set, data.batch_size, config.seed, device, data.language_sampling, data.corpus_seed, world
-        )
-        progress = pretrain(model, stream, plan)
-        if evaluator is None:
-            return {}
-        results: dict[str, Any] = {
-            "identity": fingerprint(identity(config)),
-            "final": final or evaluator(model),
-            "floors": {name: _floor(value) for name, value in zip(language_set.names, evaluator.floors, strict=True)},
-            "by_ply": _by_ply(model, evaluator),
-            "languages": [{"name": x.name, "kind": x.kind} for x in language_set.languages],
-            "board": language_set.board.name,
-            "parameters": model.n_parameters,
-            "steps": progress.step,
-            "games": progress.step * data.batch_size,
-            "tokens": progress.tokens,
-            "seconds": progress.seconds,
-            "compiled": compiled,
-        } | describe_device(device, world)
-        moves = evaluator.moves[0]
-
-        def draw() -> dict[str, Path]:
-            run = Run(folder.path, plain(config), results, folder.read_metrics(), [], [])
-            return saved(training_pictures(run, model, language_set, moves), folder.path)
-
-        tracker.show(draw, {"minutes": results["seconds"] / 60})
-    return results
+    plan = Plan(
+        steps=data.steps, objective=loss, optimizer=config.optimizer, precision=config.device.precision,
+        seed=config.seed, folder=folder.checkpoints, log=record, evaluate=evaluator or (lambda _: {}),
+        evaluate_at=config.evaluation.steps(data.steps), log_every=config.evaluation.log_every,
+        checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
+        world=world, title=config.name,
+    )  # fmt: skip
+    stream = Stream(
+        games, language_set, data.batch_size, config.seed, device, data.language_sampling, data.corpus_seed, world
+    )
+    progress = pretrain(model, stream, plan)
+    if evaluator is None:
+        return {}
+    return {
+        "identity": fingerprint(identity(config)),
+        "final": final or evaluator(model),
+        "floors": {name: _floor(value) for name, value in zip(language_set.names, evaluator.floors, strict=True)},
+        "by_ply": _by_ply(model, evaluator),
+        "languages": [{"name": x.name, "kind": x.kind} for x in language_set.languages],
+        "board": language_set.board.name,
+        "parameters": model.n_parameters,
+        "steps": progress.step,
+        "games": progress.step * data.batch_size,
+        "tokens": progress.tokens,
+        "seconds": progress.seconds,
+        "compiled": compiled,
+    } | describe_device(device, world)
 
 
 def _evaluator(config: TrainConfig, language_set: LanguageSet, loss: Objective, device: torch.device) -> Evaluator:

@@ -3,8 +3,6 @@
 import shutil
 import time
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +11,6 @@ from torch import Tensor
 from mothello.cli.cost.probing import transfer_costs
 from mothello.cli.cost.table import where
 from mothello.cli.main import command
-from mothello.cli.pictures import saved, transfer_pictures
 from mothello.cli.probe import measure_model
 from mothello.cli.train import resolve_device
 from mothello.config import plain
@@ -30,8 +27,6 @@ from mothello.measures.transfer.watch import GAMES, POOL, Watch, opening_name
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import objective
 from mothello.othello.notation import parse_move
-from mothello.report.regimes import sharing_of
-from mothello.report.runs import Run
 from mothello.rows import format_table, write_tidy
 from mothello.rundir import RunDir
 from mothello.seeding import derive, generator
@@ -40,7 +35,7 @@ from mothello.stages.folders import transfer_identity
 from mothello.stages.load import LoadedRun, games_of, load_run, measured, restore
 from mothello.stages.running import describe_device, require_single_process, resolve_execution, running
 from mothello.stages.stage import Evaluator, build_evaluator, build_model
-from mothello.tracking import Tracker
+from mothello.tracking import start_mirror
 from mothello.training import checkpoint
 from mothello.training.distributed import World
 from mothello.training.loop import Plan
@@ -92,45 +87,31 @@ def _fine_tune(
     evaluator = build_evaluator(
         language_set, held_out, settings.evaluation.games, loss, config.device.precision, device=device
     )
-    group, name = f"{run.config.name}-transfer", f"{run.config.name}-{title}-seed{config.seed}"
-    labels = {"cell": run.config.name, "regime": sharing_of(plain(run.config), len(language_set.names))}
-    about = plain(config) | {"name": run.config.name, "languages": plain(run.config)["languages"]}
-    with Tracker(config.tracking, folder, about, group, "transfer", name, labels, data.batch_size) as tracker:
-        plan = Plan(
-            steps=settings.data.steps, objective=loss, optimizer=settings.optimizer, precision=config.device.precision,
-            seed=config.seed, folder=folder.checkpoints, log=tracker.log,
-            evaluate=_watch(config, run, source, evaluator),
-            evaluate_at=settings.evaluation.steps(settings.data.steps), log_every=settings.evaluation.log_every,
-            checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
-            title=f"fine-tune {title}",
-        )  # fmt: skip
-        stream = Stream(games, language_set, data.batch_size, config.seed, device)
-        progress = finetune(model, stream, source, plan)
-        content: dict[str, Any] = {
-            "source": language_set.names[source],
-            "languages": language_set.names,
-            "board": language_set.board.name,
-            "games": progress.step * settings.data.batch_size,
-            "seconds": progress.seconds,
-            "unit": "strict top-1 legality, share of scored plies",
-            "curves": curves(folder.read_metrics(), language_set.names),
-            "compiled": compiled,
-        } | describe_device(device, World())
-        draw = partial(_pictures, run, folder, content)
-        tracker.show(draw, _ends(content["curves"], language_set.names))
-    return content
+    start_mirror(folder, config.tracking)
 
+    def record(step: int, values: Any) -> None:
+        folder.append_metrics({"step": step, **values})
 
-def _pictures(run: LoadedRun, folder: RunDir, content: dict[str, Any]) -> dict[str, Path]:
-    trained = {"languages": [{"name": x.name, "kind": x.kind} for x in run.language_set.languages]}
-    mine = content | {"folder": folder.path.name, "metrics": folder.read_metrics()}
-    return saved(transfer_pictures(Run(run.folder.path, plain(run.config), trained, [], [], [mine])), folder.path)
-
-
-def _ends(curve: dict[str, list[float]], names: list[str]) -> dict[str, float]:
-    """Legality of every language before and after, for wandb's table of runs."""
-    ends = ((name, when, curve[name][at]) for name in names for when, at in (("before", 0), ("after", -1)))
-    return {f"transfer/{name}/{when}": value for name, when, value in ends}
+    plan = Plan(
+        steps=settings.data.steps, objective=loss, optimizer=settings.optimizer, precision=config.device.precision,
+        seed=config.seed, folder=folder.checkpoints, log=record,
+        evaluate=_watch(config, run, source, evaluator),
+        evaluate_at=settings.evaluation.steps(settings.data.steps), log_every=settings.evaluation.log_every,
+        checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
+        title=f"fine-tune {title}",
+    )  # fmt: skip
+    stream = Stream(games, language_set, data.batch_size, config.seed, device)
+    progress = finetune(model, stream, source, plan)
+    return {
+        "source": language_set.names[source],
+        "languages": language_set.names,
+        "board": language_set.board.name,
+        "games": progress.step * settings.data.batch_size,
+        "seconds": progress.seconds,
+        "unit": "strict top-1 legality, share of scored plies",
+        "curves": curves(folder.read_metrics(), language_set.names),
+        "compiled": compiled,
+    } | describe_device(device, World())
 
 
 def _check_start(folder: RunDir, run: LoadedRun) -> None:

@@ -45,6 +45,11 @@ class Run:
         return str(self.config.get("name") or self.path.parent.name)
 
     @property
+    def identity(self) -> str:
+        """Hash of the configuration: seeds of one configuration share it."""
+        return str(self.results.get("identity") or self.path.parent.name)
+
+    @property
     def seed(self) -> int:
         return int(self.config.get("seed", 0))
 

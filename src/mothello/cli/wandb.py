@@ -1,0 +1,60 @@
+"""scripts/wandb_mirror.py: copy run folders to wandb, while a run writes them or afterwards. Offline by default."""
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from mothello.cli.pictures import closing
+from mothello.report.sharing import sharing_of
+from mothello.report.wandb_mirror import description, folders, is_mirrored, mirror
+
+log = logging.getLogger(__name__)
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mothello-wandb", description=__doc__)
+    parser.add_argument("runs", nargs="+", metavar="RUN", type=Path, help="folder of a run, a fine-tuning or a measure")
+    follow = "stay until the run ends (or the process PID does); else only what has ended is copied"
+    parser.add_argument("--follow", nargs="?", const=os.getpid(), type=int, metavar="PID", help=follow)
+    parser.add_argument("--mode", choices=["offline", "online"], default=os.environ.get("WANDB_MODE") or "offline")
+    parser.add_argument("--force", action="store_true", help="copy again what wandb has already")
+    options = parser.parse_args(words)
+    for path in options.runs:
+        if not (path / "status.json").exists():
+            parser.error(f"{path} is no folder of a run, a fine-tuning or a measure")
+    return options
+
+
+def _mirror(folder: Path, mode: Literal["offline", "online"], follow: int | None) -> bool:
+    """Copy one folder; False after an error, which is logged."""
+    try:
+        mirror(folder, mode, follow, description(folder, sharing_of), closing)
+    except Exception as error:
+        traceback.print_exc()
+        print(f"wandb: {folder}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """The command. With --follow: the folders given alone; else everything in them that is not mirrored yet."""
+    options = _arguments(words)
+    if options.follow is not None:
+        chosen = options.runs
+    else:
+        chosen = [
+            folder for path in options.runs for folder in folders(path) if options.force or not is_mirrored(folder)
+        ]
+    done = [_mirror(folder.resolve(), options.mode, options.follow) for folder in chosen]
+    print(f"wandb: {sum(done)} of {len(done)} folders copied ({options.mode})", flush=True)
+    sys.stdout.flush()
+    os._exit(0 if all(done) else 1)  # at once, whatever wandb wants to do before
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What the languages of a run share (its sharing), and which runs are seeds of the same thing (its label)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mothello.report.runs import Run
+
+SHARINGS = ("naive", "anchors", "unified", "single")
+"""Disjoint vocabularies; some moves share their tokens; one output vocabulary; a single language."""
+
+
+def n_languages(config: Mapping[str, Any]) -> int:
+    """Number of languages of a run's config, such as kinds: [atomic*2, split]."""
+    kinds = (config.get("languages") or {}).get("kinds") or ["atomic*2"]
+    return sum(int(kind.partition("*")[2] or 1) for kind in map(str, kinds))
+
+
+def sharing_of(config: Mapping[str, Any]) -> str:
+    """One of SHARINGS, of a run's config."""
+    languages = config.get("languages") or {}
+    if n_languages(config) < 2:
+        return "single"
+    if languages.get("output") == "unified":
+        return "unified"
+    return "anchors" if n_anchors(config) else "naive"
+
+
+def n_anchors(config: Mapping[str, Any]) -> int:
+    """Number of shared moves: those counted or named, and those linked one by one."""
+    anchors = (config.get("languages") or {}).get("anchors") or {}
+    shared = max(int(anchors.get("count") or 0), len(anchors.get("moves") or []))
+    return shared + len(anchors.get("links") or [])
+
+
+def by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs by label, seeds of one configuration together, in the order of SHARINGS.
+
+    The label is the run's name; where one name stands for several configurations, the identity is added.
+    """
+    identities: dict[str, set[str]] = {}
+    for run in runs:
+        identities.setdefault(run.name, set()).add(run.identity)
+    groups: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda x: (SHARINGS.index(sharing_of(x.config)), x.name, x.identity, x.seed, x.path)):
+        label = run.name if len(identities[run.name]) == 1 else f"{run.name} {run.identity}"
+        groups.setdefault(label, []).append(run)
+    return groups
+
+
+def setting(run: Run) -> tuple[Any, ...]:
+    """What two runs must have in common to be compared: board, languages, opening, model, games and batches seen."""
+    kinds = sorted(language["kind"] for language in run.results["languages"])
+    data, model = run.config.get("data") or {}, run.config.get("model") or {}
+    shape = {key: value for key, value in model.items() if key != "attention"}
+    return (
+        run.results["board"], tuple(kinds), tuple(data.get("prefix") or []), str(sorted(shape.items())),
+        run.results["games"], data.get("batch_size"),
+    )  # fmt: skip
