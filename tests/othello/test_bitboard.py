@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from reference import othello as slow
 from torch import Tensor
 
+from mothello.othello.bits import popcount, select
 from mothello.othello.board import SIZES, Board, signed
-from mothello.othello.replay import Position, advance, squares_to_moves, start_position
-from mothello.othello.rules import flips, legal_moves, play, popcount, select
+from mothello.othello.replay import squares_to_moves
+from mothello.othello.rules import Position, advance, apply_move, flips, legal_moves, start_position
 
 PERFT = {
     4: [4, 12, 44, 128, 436, 1296, 3784, 9756, 22152, 41296, 58912, 53580],
@@ -85,7 +86,7 @@ def assert_agrees(boards: list[slow.Discs], size: int) -> None:
     move = torch.tensor([bits([square]) for square in played], dtype=torch.int64)
     turned = [bits(slow.flipped(boards[r], square, "black", size)) for r, square in zip(rows, played, strict=True)]
     assert flips(move, black[rows], white[rows], board).tolist() == turned
-    own, opponent = play(move, black[rows], white[rows], board)
+    own, opponent = apply_move(move, black[rows], white[rows], board)
     after = [slow.play(boards[r], square, "black", size) for r, square in zip(rows, played, strict=True)]
     assert own.tolist() == [position_bits(d, "black") for d in after]
     assert opponent.tolist() == [position_bits(d, "white") for d in after]
@@ -172,7 +173,7 @@ def test_no_move_turns_nothing_and_changes_nothing(size: int) -> None:
     black, white = as_tensors(seeded_discs(size, 50))
     nothing = torch.zeros_like(black)
     assert not flips(nothing, black, white, Board.of(size)).any()
-    own, opponent = play(nothing, black, white, Board.of(size))
+    own, opponent = apply_move(nothing, black, white, Board.of(size))
     assert torch.equal(own, black)
     assert torch.equal(opponent, white)
 
@@ -181,7 +182,7 @@ def test_inputs_are_left_alone() -> None:
     black, white = as_tensors(seeded_discs(8, 20))
     before = black.clone(), white.clone()
     move = legal_moves(black, white, Board.of(8))
-    play(move & -move, black, white, Board.of(8))
+    apply_move(move & -move, black, white, Board.of(8))
     select(black, popcount(black).clamp(min=1) - 1)
     assert torch.equal(black, before[0])
     assert torch.equal(white, before[1])

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mothello.othello import lazy_compile, policy, random_play
+from mothello.othello.bits import choose, popcount, select
 from mothello.othello.board import SIZES, Board
 from mothello.othello.lazy_compile import COMPILE_SECONDS, Engine, LazyCompiled, using
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.random_play import RandomGames, square_to_move
-from mothello.othello.rules import choose, popcount, select
 
 REAL_COMPILE = torch.compile
 
@@ -88,7 +88,7 @@ def test_the_amount_of_work_decides(games: int, seconds: float) -> None:
     """What was spent and what is still asked for, at the rate so far, against COMPILE_SECONDS."""
     with using(Engine.auto):
         fused = LazyCompiled(triple, "triple")
-        fused.spent(games, seconds)
+        fused.record(games, seconds)
         enough = round((COMPILE_SECONDS - seconds) * games / seconds)
         assert is_eager(fused, 0)
         assert is_eager(fused, enough - games // 64)
@@ -100,17 +100,17 @@ def test_what_was_spent_adds_up() -> None:
         fused = LazyCompiled(triple, "triple")
         for _ in range(20):
             assert is_eager(fused, 100)
-            fused.spent(1000, COMPILE_SECONDS / 20)
+            fused.record(1000, COMPILE_SECONDS / 20)
         assert is_eager(fused, 0)  # exactly as long as a compiler takes: not longer
         assert not is_eager(fused, 1)
-        fused.spent(1, 0.001)
+        fused.record(1, 0.001)
         assert not is_eager(fused, 0)
 
 
 def test_functions_count_their_work_apart() -> None:
     with using(Engine.auto):
         busy, idle = LazyCompiled(triple, "busy"), LazyCompiled(triple, "idle")
-        busy.spent(1, 10 * COMPILE_SECONDS)
+        busy.record(1, 10 * COMPILE_SECONDS)
         assert not is_eager(busy, 1)
         assert is_eager(idle, 10**9)
 
@@ -118,7 +118,7 @@ def test_functions_count_their_work_apart() -> None:
 def test_asking_for_an_engine_overrules_the_amount_of_work() -> None:
     fused = LazyCompiled(triple, "triple")
     assert not is_eager(fused, 0, Engine.compiled)
-    fused.spent(1, 10 * COMPILE_SECONDS)
+    fused.record(1, 10 * COMPILE_SECONDS)
     assert is_eager(fused, 10**9, Engine.eager)
 
 
@@ -148,7 +148,7 @@ def test_using_decides_what_auto_means_and_restores() -> None:
                 assert not is_eager(fused, 5, Engine.compiled)
             assert not is_eager(fused, 5)
         assert is_eager(fused, 5)
-        fused.spent(1, 10 * COMPILE_SECONDS)
+        fused.record(1, 10 * COMPILE_SECONDS)
         assert not is_eager(fused, 5)
     assert lazy_compile._default is before
 
@@ -183,7 +183,7 @@ def test_a_failing_compiler_leaves_one_line_and_the_eager_result(
 def test_a_broken_compiler_is_never_asked_again(failing: Compiler, caplog: pytest.LogCaptureFixture) -> None:
     fused, x = LazyCompiled(triple, "triple"), torch.arange(5)
     fused.step(5, Engine.compiled)(x)
-    fused.spent(1, 10 * COMPILE_SECONDS)
+    fused.record(1, 10 * COMPILE_SECONDS)
     for how in Engine:
         with using(Engine.auto):
             assert is_eager(fused, 10**9, how)
@@ -256,7 +256,7 @@ def test_what_torch_compiled_is_used_again(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch, "compile", lambda function, **_: REAL_COMPILE(function, backend="eager"))
     fused, x = LazyCompiled(triple, "triple"), torch.arange(5)
     with using(Engine.auto):
-        fused.spent(1, 10 * COMPILE_SECONDS)
+        fused.record(1, 10 * COMPILE_SECONDS)
         for _ in range(3):
             assert torch.equal(fused.step(5)(x), triple(x))
     assert not fused.broken

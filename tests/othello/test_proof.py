@@ -26,12 +26,13 @@ from torch import Tensor
 
 from mothello.data.enumerated import all_games
 from mothello.othello import counter, policy, random_play
+from mothello.othello.bits import popcount
 from mothello.othello.board import SIZES, Board
 from mothello.othello.lazy_compile import Engine, LazyCompiled, using
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.random_play import RandomGames, random_games
-from mothello.othello.replay import Position, Replay, advance, replay, squares_to_moves, start_position
-from mothello.othello.rules import legal_moves, play, popcount
+from mothello.othello.replay import Replay, replay, squares_to_moves
+from mothello.othello.rules import Position, advance, apply_move, legal_moves, start_position
 
 GAMES = int(os.environ.get("MOTHELLO_PROOF_GAMES", "1_000_000"))
 ALPHA = 1e-4
@@ -349,7 +350,9 @@ def plain_children(position: Position, board: Board) -> Position:
     """Every position one ply later, where the one ply of a side without a move is to pass, even after the end."""
     parent, move = squares_to_moves(position.legal, board).nonzero(as_tuple=True)
     square = torch.tensor(board.moves)[move]
-    own, opponent = play(torch.ones_like(square) << square, position.own[parent], position.opponent[parent], board)
+    own, opponent = apply_move(
+        torch.ones_like(square) << square, position.own[parent], position.opponent[parent], board
+    )
     stuck = position.legal == 0
     own, opponent = torch.cat([own, position.own[stuck]]), torch.cat([opponent, position.opponent[stuck]])
     black = torch.cat([position.black[parent], position.black[stuck]])

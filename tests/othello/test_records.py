@@ -60,7 +60,12 @@ def test_a_known_wthor_game(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("codes", "said"),
-    [([56, 0, 64], "behind the end"), ([56, 99], "99 is no square"), ([44], "d4 is a start square"), ([8], "8 is no")],
+    [
+        ([56, 0, 64], "follows the end"),
+        ([56, 99], "99 is not a square"),
+        ([44], "d4 is a start square"),
+        ([8], "8 is not"),
+    ],
 )
 def test_bad_wthor_games_are_told(codes: list[int], said: str, tmp_path: Path):
     path = tmp_path / "a.wtb"
@@ -164,7 +169,7 @@ def test_anything_but_lists_of_integers_is_refused(content: object, tmp_path: Pa
 def test_a_damaged_pickle_and_an_unknown_ending(tmp_path: Path):
     path = tmp_path / "a.pickle"
     path.write_bytes(pickle.dumps(games(8))[:-20])
-    with pytest.raises(RecordError, match="no readable pickle"):
+    with pytest.raises(RecordError, match="not a readable pickle"):
         list(read_pickle(path, EIGHT))
     with pytest.raises(RecordError, match="unknown ending"):
         reader(tmp_path / "a.csv", "auto")

@@ -16,12 +16,13 @@ from reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 
+from mothello.othello.bits import popcount
 from mothello.othello.board import SIZES, Board, signed
 from mothello.othello.counter import random_bits
 from mothello.othello.notation import game_text, parse_game, parse_move
 from mothello.othello.random_play import GENERATOR_VERSION, random_games
-from mothello.othello.replay import Position, advance, replay, squares_to_cells, squares_to_moves, start_position
-from mothello.othello.rules import popcount
+from mothello.othello.replay import replay, squares_to_cells, squares_to_moves
+from mothello.othello.rules import Position, advance, start_position
 
 ALPHA = 1e-4
 WORD = (1 << 64) - 1

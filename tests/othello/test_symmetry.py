@@ -10,7 +10,7 @@ from torch import Tensor
 from mothello.othello.board import SIZES, Board
 from mothello.othello.random_play import random_games
 from mothello.othello.replay import Replay, replay, squares_to_cells, squares_to_moves
-from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, cell_map, move_map, square_map
+from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, cell_map, compose, move_map, square_map
 
 ALL_MAPS = OPENING_MAPS + OTHER_MAPS
 REFLECTIONS = OPENING_MAPS[1:]
@@ -180,3 +180,13 @@ def test_agreement_of_unrelated_games_at_the_same_ply(sample: tuple[Board, Tenso
 def test_agreement_with_oneself_is_total(sample: tuple[Board, Tensor, Tensor]) -> None:
     board, contents, _ = sample
     assert torch.equal(image(contents, board, "identity"), contents)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_compose_names_the_map_that_applies_one_map_after_another(size: int) -> None:
+    board = Board.of(size)
+    for g in ALL_MAPS:
+        for h in ALL_MAPS:
+            after = tuple(cell_map(board, g)[cell] for cell in cell_map(board, h))
+            assert cell_map(board, compose(g, h)) == after
+    assert compose("rot90", "columns") != compose("columns", "rot90")  # the order matters

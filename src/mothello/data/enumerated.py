@@ -14,7 +14,7 @@ from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.policy import PolicyConfig
-from mothello.othello.replay import Position, advance, start_position
+from mothello.othello.rules import Position, advance, start_position
 
 
 @lru_cache(maxsize=1)

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from mothello.data.orbit import game_code
 from mothello.data.stored import write_index, write_shard
+from mothello.othello.bits import popcount
 from mothello.othello.board import Board
 from mothello.othello.game_files import Record
 from mothello.othello.notation import move_name
 from mothello.othello.replay import Replay, replay
-from mothello.othello.rules import popcount
 
 _AT_ONCE = 16_384
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from mothello.data.corpus import Corpus
 from mothello.data.enumerated import all_games
 from mothello.data.oracle import Predictor, given_a_move, log_likelihood, play_predictor
+from mothello.othello.bits import popcount
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_cells
-from mothello.othello.rules import popcount
 
 _AT_ONCE = 1024
 

@@ -1,14 +1,15 @@
 """Board geometry: squares, moves, masks and the start position of a 4x4, 6x6 or 8x8 board. No torch here.
 
-A *square* is a bit index 0..63 on the 8-wide board, ``8 * row + column``, whatever the size: smaller boards
-sit in the a1 corner. A *move* is an index into the squares that start empty, in ascending order. A *cell*
-is an index into the ``size * size`` squares of the board, row by row: the targets of a probe.
+A *square* is a bit index 0..63 on the 8-wide board, ``8 * row + column``, for every size: smaller boards lie in the a1
+corner. A *move* is an index into the squares that start empty, in ascending order. A *cell* is an index into the
+``size * size`` squares of the board, row by row: the targets of a probe.
 """
 
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 from mothello.config import NOT_IDENTITY
+from mothello.errors import UserError
 
 SIZES = (4, 6, 8)
 
@@ -21,12 +22,12 @@ class Board:
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
-            raise ValueError(f"board.size: {self.size} is not one of {', '.join(map(str, SIZES))}")
+            raise UserError(f"board.size: {self.size} is not one of {', '.join(map(str, SIZES))}")
 
     @staticmethod
     @cache
     def of(size: int) -> "Board":
-        """The board of that size. ValueError for a size that is not 4, 6 or 8."""
+        """The board of that size. UserError for a size that is not 4, 6 or 8."""
         return Board(size)
 
     @property
@@ -59,12 +60,12 @@ class Board:
 
     @property
     def n_moves(self) -> int:
-        """Playable squares; no game is longer than this, so it is also the number of plies."""
+        """Number of playable squares, which is also the number of plies of the longest game."""
         return self.n_cells - 4
 
     @cached_property
     def move_of_square(self) -> tuple[int, ...]:
-        """Move of every square 0..63, -1 where none is played."""
+        """Move of every square 0..63, -1 for the start squares and off the board."""
         index = {square: move for move, square in enumerate(self.moves)}
         return tuple(index.get(square, -1) for square in range(64))
 
@@ -74,14 +75,13 @@ class Board:
         return signed(sum(1 << square for square in self.squares))
 
     def inner(self, rows: bool, columns: bool) -> int:
-        """Squares off the first and last row and/or column: where a disc can be flipped in a direction.
+        """Bitboard of the squares off the first and last row and/or column: discs there can be flipped.
 
-        Every flipped disc lies between two others, so a run along a direction never holds an edge square.
-        Masking with this keeps shifts from wrapping around and from ever moving the sign bit.
+        Every flipped disc lies between two others, so a run along a direction never holds an edge square. This mask
+        keeps shifts from wrapping around and from moving the sign bit.
         """
-        keep = range(1, self.size - 1)
-        everything = range(self.size)
-        return sum(1 << 8 * r + c for r in (keep if rows else everything) for c in (keep if columns else everything))
+        inside, every = range(1, self.size - 1), range(self.size)
+        return sum(1 << 8 * r + c for r in (inside if rows else every) for c in (inside if columns else every))
 
     @cached_property
     def directions(self) -> tuple[tuple[int, int], ...]:
@@ -100,11 +100,11 @@ def signed(bits: int) -> int:
 
 @dataclass(kw_only=True)
 class BoardConfig:
-    """The board, and the opening that prefix-restricted pretraining uses on it."""
+    """The board, and an opening of it for the configs to refer to."""
 
     size: int = 6
     prefix: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
-    """Opening for experiments that restrict pretraining to a prefix."""
+    """Opening that experiments and domains interpolate (${board.prefix}); it changes nothing by itself."""
 
     def __post_init__(self) -> None:
         Board.of(self.size)

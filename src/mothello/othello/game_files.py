@@ -1,7 +1,7 @@
-"""Readers of recorded games: WTHOR files, plain text, and the pickles that Othello-GPT papers trade. No torch here.
+"""Readers of recorded games: WTHOR files, plain text, and the pickles of the Othello-GPT papers. No torch here.
 
-A reader yields every game it meets, also the ones it cannot make sense of: a record with an error is set aside by
-whoever asked, and nothing is lost. Whether a game follows the rules is for ``replay`` to say.
+A reader yields every game of a file. A game that it cannot read has an error in its record; the import sets such games
+aside. Readers do not check the rules of Othello: ``replay`` does.
 """
 
 import pickle
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game, square_name
 
@@ -17,22 +18,22 @@ class Record(NamedTuple):
     """One game of a file."""
 
     line: int
-    """Where it stands, from 1: the line of a text file, the number of the game elsewhere."""
+    """Line of a text file, or number of the game, counted from 1."""
     moves: list[int]
     """Move indices, empty with an error."""
     text: str
-    """The game as it stands in the file."""
+    """The game as written in the file."""
     error: str = ""
     score: int | None = None
-    """Black's discs at the end by the file's account, empty squares given to the winner; None where it says nothing."""
+    """Black's discs at the end in the file's score, which gives empty squares to the winner; None without a score."""
 
 
-class RecordError(ValueError):
-    """A file that cannot be read at all: one line that names it."""
+class RecordError(UserError):
+    """A file that cannot be read at all. The message is one line that names it."""
 
 
 def read_text(path: Path, board: Board) -> Iterator[Record]:
-    """One game a line, such as "f5d6c3" or "f5 d6 c3"; empty lines and lines that begin with # are no games."""
+    """One game per line, such as "f5d6c3" or "f5 d6 c3"; empty lines and lines that begin with # are skipped."""
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, raw in enumerate(file, 1):
             line = raw.strip()
@@ -40,7 +41,7 @@ def read_text(path: Path, board: Board) -> Iterator[Record]:
                 continue
             try:
                 yield Record(number, parse_game(line, board), line)
-            except ValueError as error:
+            except UserError as error:
                 yield Record(number, [], line, str(error))
 
 
@@ -53,12 +54,12 @@ def _wthor_game(number: int, game: bytes, board: Board) -> Record:
     end = codes.index(0) if 0 in codes else len(codes)
     text = " ".join(map(str, codes[:end]))
     if any(codes[end:]):
-        return Record(number, [], " ".join(map(str, codes)), "a move stands behind the end")
+        return Record(number, [], " ".join(map(str, codes)), "a move follows the end")
     moves = []
     for code in codes[:end]:
         row, column = divmod(code, 10)
         if not (1 <= row <= 8 and 1 <= column <= 8):
-            return Record(number, [], text, f"{code} is no square")
+            return Record(number, [], text, f"{code} is not a square")
         square = 8 * (row - 1) + column - 1
         if board.move_of_square[square] < 0:
             return Record(number, [], text, f"{square_name(square)} is a start square: it is never played")
@@ -67,10 +68,10 @@ def _wthor_game(number: int, game: bytes, board: Board) -> Record:
 
 
 def read_wthor(path: Path, board: Board) -> Iterator[Record]:
-    """A WTHOR file: a header of 16 bytes, then 68 a game. RecordError when it is none, or of another board."""
+    """A WTHOR file: a header of 16 bytes, then 68 bytes per game. RecordError for another format or board."""
     content = path.read_bytes()
     if len(content) < _HEADER:
-        raise RecordError(f"files: {path} is no WTHOR file: it has {len(content)} bytes, the header alone has 16")
+        raise RecordError(f"files: {path} is not a WTHOR file: it has {len(content)} bytes, its header alone 16")
     if content[12] not in (0, 8) or board.size != 8:
         raise RecordError(f"files: {path}: WTHOR games are read for the 8x8 board only")
     announced = int.from_bytes(content[4:8], "little")
@@ -85,7 +86,7 @@ def read_wthor(path: Path, board: Board) -> Iterator[Record]:
 
 
 class _ListsOfIntegers(pickle.Unpickler):
-    """Unpickles what needs no class and no function: everything else is refused before it could run."""
+    """Unpickler that refuses every class and function before it could run."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise RecordError(f"it asks for {module}.{name}")
@@ -97,7 +98,7 @@ class _ListsOfIntegers(pickle.Unpickler):
 def read_pickle(path: Path, board: Board) -> Iterator[Record]:
     """A pickled list of games, each a list of squares counted row by row (0 .. 63 on 8x8).
 
-    RecordError unless it holds lists and integers alone; nothing in the file is executed.
+    RecordError unless it holds only lists and integers; nothing in the file is executed.
     """
     try:
         with path.open("rb") as file:
@@ -105,12 +106,12 @@ def read_pickle(path: Path, board: Board) -> Iterator[Record]:
     except RecordError as error:
         raise RecordError(f"files: {path} is refused: {error}; only lists of lists of integers are read") from None
     except Exception as error:  # a damaged pickle raises whatever its bytes lead to
-        raise RecordError(f"files: {path} is no readable pickle: {type(error).__name__}") from None
+        raise RecordError(f"files: {path} is not a readable pickle: {type(error).__name__}") from None
     if type(games) is not list:
         raise RecordError(f"files: {path} is refused: it holds a {type(games).__name__}, not a list of lists")
     for number, game in enumerate(games, 1):
         if type(game) is not list or any(type(cell) is not int for cell in game):
-            raise RecordError(f"files: {path} is refused: game {number} is no list of integers")
+            raise RecordError(f"files: {path} is refused: game {number} is not a list of integers")
     for number, game in enumerate(games, 1):
         yield _cells(number, game, board)
 
@@ -120,7 +121,7 @@ def _cells(number: int, game: list[int], board: Board) -> Record:
     moves = []
     for cell in game:
         if not 0 <= cell < board.n_cells:
-            return Record(number, [], text, f"{cell} is no square of the {board.name} board")
+            return Record(number, [], text, f"{cell} is not a square of the {board.name} board")
         square = board.squares[cell]
         if board.move_of_square[square] < 0:
             return Record(number, [], text, f"{square_name(square)} is a start square: it is never played")
@@ -137,8 +138,8 @@ ENDINGS = {".wtb": "wthor", ".txt": "text", ".pickle": "pickle", ".pkl": "pickle
 
 
 def reader(path: Path, format: str) -> Callable[[Path, Board], Iterator[Record]]:
-    """The reader of a file. RecordError when its ending says nothing and no format is given."""
+    """The reader of a file. RecordError when its ending is unknown and no format is given."""
     kind = ENDINGS.get(path.suffix.lower(), "") if format == "auto" else format
     if kind not in READERS:
-        raise RecordError(f"files: {path}: unknown ending; say format=wthor, text or pickle")
+        raise RecordError(f"files: {path}: unknown ending; choices: format=wthor, text, pickle")
     return READERS[kind]

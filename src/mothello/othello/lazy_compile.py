@@ -1,9 +1,8 @@
-"""Eager or compiled, chosen by the amount of work.
+"""Eager or compiled execution, chosen by the amount of work. The results are identical.
 
-A ply is some seven hundred elementwise operations on int64. Eager, each is a pass over memory; compiled, they are one
-kernel that keeps a game in registers. Compiling takes seconds, so short jobs never pay for it: work starts eagerly and
-is compiled as soon as all that was played eagerly, and what is still asked for, would take longer than a compiler does.
-The games are the same either way.
+A ply is about seven hundred elementwise operations on int64. Eager, each is a pass over memory; compiled, they are one
+kernel that keeps a game in registers. Compiling takes seconds, so work starts eagerly. It is compiled as soon as the
+eager work so far, and the work still asked for, take longer than the compiler.
 """
 
 import logging
@@ -21,18 +20,18 @@ log = logging.getLogger(__name__)
 Step = Callable[..., Any]
 
 COMPILE_SECONDS = 20.0
-"""What compiling takes, roughly, on a machine with one or two cores (docs/LOG.md). Only decides when it pays."""
+"""Rough time of a compilation on one or two cores (docs/LOG.md); it only decides when to compile."""
 
-_TELLING = 1024
-"""Games before which the time spent says little about a game: it is nearly all fixed cost."""
+_MIN_GAMES = 1024
+"""With fewer games than this the time is nearly all fixed cost, so it does not measure a rate."""
 
 _OPTIONS: dict[str, Any] = {"max_fusion_size": 10_000, "realize_opcount_threshold": 4}
-"""One kernel, whatever its length; and each value computed once instead of being inlined into all its users, which is
-what makes compiling slow. Neither changes a result (docs/LOG.md)."""
+"""One kernel of any length, in which each value is computed once: inlining values into all their users makes compiling
+slow. Neither option changes a result (docs/LOG.md)."""
 
 
 class Engine(StrEnum):
-    """``auto``: by the amount of work. The results are identical."""
+    """How a function is executed; ``auto`` decides by the amount of work."""
 
     auto = "auto"
     eager = "eager"
@@ -44,7 +43,7 @@ _default = Engine.auto
 
 @contextmanager
 def using(engine: Engine) -> Iterator[None]:
-    """Within the context, ``auto`` means this engine."""
+    """Within the context, ``auto`` is this engine, in the whole process."""
     global _default
     before, _default = _default, engine
     try:
@@ -54,7 +53,7 @@ def using(engine: Engine) -> Iterator[None]:
 
 
 class LazyCompiled:
-    """An elementwise function on a batch of games that is compiled once the work pays for it.
+    """An elementwise function on a batch of games, compiled as soon as that saves time.
 
     Its positional arguments are tensors; everything else it uses is constant.
     """
@@ -66,31 +65,31 @@ class LazyCompiled:
         self.compile_seconds = 0.0
         self._games, self._seconds = 0, 0.0
 
-    def _pays(self, games: int) -> bool:
-        rate = self._seconds / self._games if self._games >= _TELLING else 0.0
+    def _saves_time(self, games: int) -> bool:
+        rate = self._seconds / self._games if self._games >= _MIN_GAMES else 0.0
         return self._seconds + rate * games > COMPILE_SECONDS
 
     def step(self, games: int, engine: Engine = Engine.auto) -> Step:
-        """The function to use when that many games are still to be played."""
+        """The function to use when this many games are still to be played."""
         engine = _default if engine is Engine.auto else engine
         ready = self.compiled is not None
-        wanted = ready or self._pays(games) if engine is Engine.auto else engine is Engine.compiled
+        wanted = ready or self._saves_time(games) if engine is Engine.auto else engine is Engine.compiled
         return self._compiled if wanted and not self.broken else self.function
 
-    def spent(self, games: int, seconds: float) -> None:
-        """Tell how long that many games took eagerly."""
+    def record(self, games: int, seconds: float) -> None:
+        """Record the time that this many games took eagerly."""
         self._games, self._seconds = self._games + games, self._seconds + seconds
 
     def _compiled(self, *arguments: Any) -> Any:
-        """The first call compiles; where that fails, one line says so and everything stays eager."""
+        """Compile at the first call; after a failure, log one line and stay eager."""
         if self.compiled is not None or self.broken:
             return (self.function if self.compiled is None else self.compiled)(*arguments)
         start = perf_counter()
-        # Traced first, so that the board's masks are constants: torch.compile would turn them into arguments.
+        # Tracing first makes the board's masks constants; torch.compile would turn them into arguments.
         try:
             compiled = torch.compile(symbolic_trace(self.function), dynamic=True, fullgraph=True, options=_OPTIONS)
             result = compiled(*arguments)
-        except Exception as error:  # no compiler, no headers, no room for its cache: these share no type
+        except Exception as error:  # no compiler, no headers or no room for its cache: these errors share no type
             self.broken = True
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             log.warning("%s stays eager (slower, same games): no working compiler: %s", self.name, reason)

@@ -20,7 +20,7 @@ def move_name(board: Board, move: int) -> str:
 
 
 def parse_move(text: str, board: Board) -> int:
-    """Text such as "d3" -> move index. UserError off the board, on a start square or if it is no square."""
+    """Text such as "d3" -> move index. UserError unless it is a playable square."""
     name = text.strip().lower()
     if not _SQUARE.fullmatch(name):
         raise UserError(f"{text!r} is not a square such as c2")
@@ -42,7 +42,7 @@ def parse_game(text: str, board: Board) -> list[int]:
 
 
 def game_text(moves: Iterable[int], board: Board) -> str:
-    """Move indices (negative ones end the game) -> "d3 c5 d6 ..."."""
+    """Move indices, negative after the end -> "d3 c5 d6 ..."."""
     names = []
     for move in moves:
         if move < 0:
@@ -69,8 +69,8 @@ def svg_board(
 ) -> str:
     """An inline SVG of a board.
 
-    cells: one class per cell, 0 white, 1 empty, 2 black. wrong: cells to mark as misread. last: square of
-    the last move, marked with a dot. cell: pixels per cell.
+    cells: one class per cell, 0 white, 1 empty, 2 black. wrong: cells to mark as misread. last: square of the last
+    move, marked with a dot. cell: pixels per cell.
     """
     n, margin = board.size, 16
     side = n * cell + margin + 2

@@ -1,9 +1,9 @@
 """Softmax policies: random play that prefers some legal moves, exactly reproducible and with known probabilities.
 
 A move's score is ``flips * (discs it turns) + mobility * (replies it leaves) + corners * (1 on a corner)``; moves are
-drawn from the softmax of score / temperature. Everything is integer arithmetic: scores in 1/1024 nats below the best
-move, their exponentials from a table in units of 2^-24. So games agree on every device, in every batch, and the
-probabilities that a floor needs are those that were drawn from.
+drawn from the softmax of score / temperature. All arithmetic is on integers: scores in 1/1024 nats below the best move,
+their exponentials from a table in units of 2^-24. Games therefore agree on every device and in every batch, and the
+oracle knows the exact probabilities that they were drawn from.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from mothello.config import check, ranged
+from mothello.othello.bits import Bits, popcount, select
 from mothello.othello.board import Board, signed
 from mothello.othello.lazy_compile import Engine, LazyCompiled
-from mothello.othello.rules import Bits, flips, legal_moves, popcount, select
+from mothello.othello.rules import flips, legal_moves
 
 _UNIT = 1024
 _ONE = 1 << 24
@@ -26,23 +28,19 @@ _TABLE = [round(exp(-k / _UNIT) * _ONE) for k in range(18 * _UNIT)]
 
 @dataclass(kw_only=True, unsafe_hash=True)
 class PolicyConfig:
-    """What random play prefers; all zero is uniform over the legal moves."""
+    """Preferences of random play; without any, play is uniform over the legal moves."""
 
-    flips: float = 0.0
+    flips: float = ranged(0.0, -1000, 1000)
     """Nats per disc turned, at temperature 1."""
-    mobility: float = 0.0
-    """Nats per reply left to the opponent; negative prefers to leave few."""
-    corners: float = 0.0
+    mobility: float = ranged(0.0, -1000, 1000)
+    """Nats per reply left to the opponent; a negative value prefers to leave few."""
+    corners: float = ranged(0.0, -1000, 1000)
     """Nats for a corner."""
-    temperature: float = 1.0
-    """Divides all three: towards 0 the best move is always played, towards infinity play is uniform."""
+    temperature: float = ranged(1.0, 1e-3, 1e6)
+    """Divisor of the three: near 0 the best move is always played, at large values play is uniform."""
 
     def __post_init__(self) -> None:
-        if not 1e-3 <= self.temperature <= 1e6:
-            raise ValueError(f"policy.temperature: {self.temperature} is outside 0.001..1000000")
-        for name in ("flips", "mobility", "corners"):
-            if not abs(getattr(self, name)) <= 1000:
-                raise ValueError(f"policy.{name}: {getattr(self, name)} is outside -1000..1000")
+        check(self, "policy")
 
     @property
     def units(self) -> tuple[int, int, int]:
@@ -55,12 +53,12 @@ class PolicyConfig:
 
 
 class Options(NamedTuple):
-    """Every legal move of every position, one after another, game by game and square by square."""
+    """The legal moves of all positions in one list, by game, then by square."""
 
     game: Int64[Tensor, " option"]
     square: Int64[Tensor, " option"]
     weight: Int64[Tensor, " option"]
-    """Probability within the game, up to a factor; the best move has 2^24."""
+    """Probability within the position, up to a factor; the best move has 2^24."""
 
 
 def _score(
@@ -105,22 +103,22 @@ def options(
     return Options(game, square, _exponentials(legal.device)[(best[game] - scores).clamp(max=len(_TABLE))])
 
 
-def pick(found: Options, uniform: Bits) -> Bits:
-    """One legal move per game as a bitboard, drawn by 32 random bits a game; zero where nothing is legal."""
-    total = torch.zeros_like(uniform).index_add_(0, found.game, found.weight)
+def pick(moves: Options, uniform: Bits) -> Bits:
+    """One legal move per game as a bitboard, drawn by 32 random bits per game; zero where no move is legal."""
+    total = torch.zeros_like(uniform).index_add_(0, moves.game, moves.weight)
     threshold = total * uniform >> 32
-    before = found.weight.cumsum(0) - found.weight
-    before = before - (total.cumsum(0) - total)[found.game]
-    drawn = (before <= threshold[found.game]) & (threshold[found.game] < before + found.weight)
-    return torch.zeros_like(uniform).index_add_(0, found.game, drawn.long() << found.square)
+    before = moves.weight.cumsum(0) - moves.weight
+    before = before - (total.cumsum(0) - total)[moves.game]
+    drawn = (before <= threshold[moves.game]) & (threshold[moves.game] < before + moves.weight)
+    return torch.zeros_like(uniform).index_add_(0, moves.game, drawn.long() << moves.square)
 
 
 def probabilities(
     own: Bits, opponent: Bits, legal: Bits, board: Board, policy: PolicyConfig
 ) -> Float[Tensor, "game move"]:
-    """Probability of every move in a batch of positions, float64; zero rows where nothing is legal."""
-    found = options(own, opponent, legal, board, policy)
+    """Probability of every move in a batch of positions, float64; zero rows where no move is legal."""
+    moves = options(own, opponent, legal, board, policy)
     result = torch.zeros(len(legal), 64, dtype=torch.float64, device=legal.device)
-    result.index_put_((found.game, found.square), found.weight.double())
+    result.index_put_((moves.game, moves.square), moves.weight.double())
     result = result[:, list(board.moves)]
     return result / result.sum(1, keepdim=True).clamp(min=1)

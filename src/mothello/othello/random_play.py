@@ -1,7 +1,7 @@
 """Random play in bulk.
 
-``random_games(seed, indices)`` is a pure function: the moves of game ``index`` depend on nothing but the seed and the
-index, so a corpus is a seed and a size. A ply is one fused step on int64 bitboards that also draws the random move.
+``RandomGames(board, seed).games(indices)`` is a pure function: the moves of a game depend only on the seed and the
+game's index, so a corpus is a seed and a size. A ply is one fused step on int64 bitboards that also draws the move.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,19 @@ from torch import Tensor
 
 from mothello.errors import UserError
 from mothello.othello import counter
+from mothello.othello.bits import choose
 from mothello.othello.board import Board, signed
 from mothello.othello.lazy_compile import Engine, LazyCompiled, Step
 from mothello.othello.policy import PolicyConfig, options, pick
-from mothello.othello.replay import replay, start_position
-from mothello.othello.rules import choose, legal_moves, play
+from mothello.othello.replay import replay
+from mothello.othello.rules import next_turn, start_position
 
 GENERATOR_VERSION = 1
-"""Part of every run's identity: raised whenever a (seed, index) would give another game."""
+"""Part of every run's identity: raised when a (seed, index) gives another game."""
 
 
 def square_to_move(square: Int64[Tensor, " *batch"], board: Board) -> Int64[Tensor, " *batch"]:
-    """Move of every playable square, by arithmetic alone: the cell, less the start squares before it."""
+    """Move of a playable square by arithmetic: its cell, less the number of start squares before it."""
     cell = (square >> 3) * board.size + (square & 7)
     upper = (board.size // 2 - 1) * (board.size + 1)
     return cell - 2 * (cell > upper).long() - 2 * (cell > upper + board.size).long()
@@ -37,20 +38,17 @@ def random_ply(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One ply of uniform random play: (own, opponent, legal) of the next side to move, and the move as int8.
 
-    key, offset: of the counter-based generator. A finished game (nothing legal) stays as it is, its move is -1.
+    key, offset: see :mod:`counter`. A finished game (no legal move) stays as it is; its move is -1.
     """
     square = choose(legal, counter.bits(key, offset))
     alive = legal != 0
-    own, opponent = play(torch.where(alive, torch.ones_like(square) << square, 0), own, opponent, board)
-    reply, again = legal_moves(opponent, own, board), legal_moves(own, opponent, board)
-    swap = (reply != 0) | (again == 0) & alive  # the reply passes only when the side that moved can go on
-    move = torch.where(alive, square_to_move(square, board), -1).to(torch.int8)
-    return torch.where(swap, opponent, own), torch.where(swap, own, opponent), torch.where(swap, reply, again), move
+    own, opponent, reply, _ = next_turn(torch.where(alive, torch.ones_like(square) << square, 0), own, opponent, board)
+    return own, opponent, reply, torch.where(alive, square_to_move(square, board), -1).to(torch.int8)
 
 
 @cache
 def fused(board: Board, device: str, policy: PolicyConfig) -> LazyCompiled:
-    """The ply of a board on a kind of device, compiled once the work pays for it; policies count their work apart."""
+    """The ply of a board on a type of device, lazily compiled. Each policy has a ply, and a record of its work."""
 
     def ply(own: Tensor, opponent: Tensor, legal: Tensor, key: Tensor, offset: Tensor) -> tuple[Tensor, ...]:
         return random_ply(own, opponent, legal, key, offset, board)
@@ -59,7 +57,7 @@ def fused(board: Board, device: str, policy: PolicyConfig) -> LazyCompiled:
 
 
 CHUNK = {"cpu": (65_536, 131_072), "cuda": (1 << 20, 1 << 20)}
-"""Games at once by device, eager and compiled: enough for all threads, and to hide what a call costs (docs/LOG.md)."""
+"""Games per call by device, eager and compiled: enough for all threads and to hide the cost of a call (docs/LOG.md)."""
 
 
 def _play(step: Step, indices: Int64[Tensor, " game"], play: "RandomGames", engine: Engine) -> Int8[Tensor, "game ply"]:
@@ -73,18 +71,18 @@ def _play(step: Step, indices: Int64[Tensor, " game"], play: "RandomGames", engi
             legal = torch.full_like(legal, signed(1 << board.moves[play.prefix[ply]]))
         elif not policy.uniform:
             legal = pick(options(own, opponent, legal, board, policy, engine), counter.bits(key, offset))
-        own, opponent, legal, moves[ply] = step(own, opponent, legal, key, offset)  # one legal move is no choice
+        own, opponent, legal, moves[ply] = step(own, opponent, legal, key, offset)
     return moves.T.contiguous()
 
 
 @dataclass(frozen=True)
 class RandomGames:
-    """What decides a game besides its index. UserError when the prefix is not a legal opening of the board."""
+    """Random play from a seed. UserError when the prefix is not a legal opening of the board."""
 
     board: Board
     seed: int = 0
     prefix: tuple[int, ...] = ()
-    """Moves every game starts with; play goes on from there, which is the distribution of games filtered for it."""
+    """Opening of every game. The games have the distribution of random games that begin so."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
 
     def __post_init__(self) -> None:
@@ -100,8 +98,8 @@ class RandomGames:
     ) -> Int8[Tensor, "game ply"]:
         """Random legal games: moves [game, ply], -1 after the end; passes are not written.
 
-        engine: how it is computed, never what. coming: games that will be asked for later, where that is known; a
-        long job is then compiled early instead of when it has been slow for long enough.
+        engine: eager or compiled, with the same result. coming: number of games that later calls will ask for, where
+        that is known; a long job is then compiled early.
         """
         ply = fused(self.board, indices.device.type, self.policy)
         parts: list[Tensor] = []
@@ -113,7 +111,7 @@ class RandomGames:
             start = perf_counter()
             parts.append(_play(step, chunk, self, Engine.eager if eager else Engine.compiled))
             if eager:
-                ply.spent(len(chunk), perf_counter() - start)
+                ply.record(len(chunk), perf_counter() - start)
             done += len(chunk)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -125,5 +123,5 @@ def random_games(
     prefix: Sequence[int] = (),
     engine: Engine = Engine.auto,
 ) -> Int8[Tensor, "game ply"]:
-    """Uniform random games; see :class:`Play`."""
+    """Uniform random games; see :class:`RandomGames`."""
     return RandomGames(board, seed, tuple(prefix)).games(indices, engine)

@@ -1,4 +1,4 @@
-"""Positions in bulk, and strict replay of games."""
+"""Strict replay of games, in bulk."""
 
 from typing import NamedTuple
 
@@ -7,44 +7,14 @@ from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
 from mothello.othello.board import Board
-from mothello.othello.rules import legal_moves, play
-
-
-class Position(NamedTuple):
-    """A batch of positions seen by the side to move: bitboards, and whether that side is black."""
-
-    own: Int64[Tensor, " *batch"]
-    opponent: Int64[Tensor, " *batch"]
-    black: Bool[Tensor, " *batch"]
-    legal: Int64[Tensor, " *batch"]
-
-
-def start_position(board: Board, n: int, device: torch.device | str = "cpu") -> Position:
-    """The start position, n times: black to move."""
-    black, white = (torch.full((n,), bits, dtype=torch.int64, device=device) for bits in board.start)
-    mover = torch.ones(n, dtype=torch.bool, device=device)
-    return Position(black, white, mover, legal_moves(black, white, board))
-
-
-def advance(position: Position, move: Int64[Tensor, " *batch"], board: Board) -> Position:
-    """Play single-bit bitboards and pass where needed; where ``move`` is zero the position stays as it is."""
-    own, opponent = play(move, position.own, position.opponent, board)
-    reply, again = legal_moves(opponent, own, board), legal_moves(own, opponent, board)
-    swap = (reply != 0) | (again == 0)  # the reply passes only when the side that moved can go on
-    swap = swap & (move != 0)
-    return Position(
-        torch.where(swap, opponent, own),
-        torch.where(swap, own, opponent),
-        position.black ^ swap,
-        torch.where(swap, reply, again),
-    )
+from mothello.othello.rules import Position, advance, start_position
 
 
 class Replay(NamedTuple):
-    """Every position of a batch of games. State t is the one before ply t; the last follows the last move.
+    """Every position of a batch of games, as int64 bitboards. State t is the position before ply t; the last state
+    follows the last move.
 
-    Finished games (and games from their first illegal move on) repeat their last state; ``lengths`` says how many
-    plies count. All bitboards are int64.
+    A game repeats its last state after its end or its first illegal move; ``lengths`` counts the moves played.
     """
 
     black: Int64[Tensor, "game state"]
@@ -56,11 +26,10 @@ class Replay(NamedTuple):
 
 
 def replay(moves: Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"], board: Board) -> Replay:
-    """Strict replay: a move must be legal for the side to move, which passes only when it has no move.
+    """Replay games strictly: a move must be legal for the side to move, which passes only when it has no move.
 
-    moves: [game, ply] move indices, negative after the end. ``illegal_at`` is the first ply that breaks a rule
-    (a move after the end counts), -1 for a legal game; from there on the states stand still. ``lengths`` counts
-    the moves played. After the last move the mover is the opponent of the side that moved last.
+    moves: move indices, negative after the end. ``illegal_at`` is the first ply that breaks a rule (a move after the
+    end does), -1 for a legal game. After the last move the opponent of the side that moved last is to move.
     """
     moves = moves.long()
     n, plies = moves.shape
@@ -81,7 +50,7 @@ def replay(moves: Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"], board: B
         lengths = lengths + alive
         states.append(position)
     given = moves >= 0
-    late = given & ((~given).cumsum(1) > 0)  # a move behind the end
+    late = given & ((~given).cumsum(1) > 0)  # a move after the end
     first_late = torch.where(late, torch.arange(plies, device=moves.device), plies).amin(1) if plies else lengths
     illegal_at = torch.where((illegal_at < 0) & late.any(1), first_late, illegal_at)
     stacked = Position(*(torch.stack(field, 1) for field in zip(*states, strict=True)))

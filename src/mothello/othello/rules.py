@@ -1,4 +1,6 @@
-"""The rules of Othello on batches of int64 bitboards: pure functions without branches, on any device.
+"""The whole game of Othello on batches of int64 bitboards: start, legal moves, flips, passes.
+
+Pure functions without branches, on any device.
 
 A position is a pair of bitboards (own discs, opponent's discs); bit ``8 * row + column`` is a square::
 
@@ -8,16 +10,18 @@ A position is a pair of bitboards (own discs, opponent's discs); bit ``8 * row +
      ...
      8 56 ...             63            bit 63 is the sign: no shifted value ever holds it
 
-Discs that can be flipped along a direction are never on an edge across it, so the opponent's discs are
-masked to the inner squares before every shift: nothing wraps around, and smaller boards need nothing more.
+A disc on an edge can never be flipped across it, so the opponent's discs are masked to the inner squares before every
+shift: no shift wraps around, and smaller boards need no code of their own.
 """
 
-from jaxtyping import Int64
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool
 from torch import Tensor, where
 
+from mothello.othello.bits import Bits
 from mothello.othello.board import Board
-
-Bits = Int64[Tensor, " *batch"]
 
 
 def _shift(bits: Tensor, step: int) -> Tensor:
@@ -34,10 +38,10 @@ def _run(start: Tensor, inner: Tensor, step: int, board: Board) -> Tensor:
 
 def legal_moves(own: Bits, opponent: Bits, board: Board) -> Bits:
     """Squares where the side that owns ``own`` may play, as bitboards."""
-    found = own & 0
+    reached = own & 0
     for step, mask in board.directions:
-        found = found | _shift(_run(own, opponent & mask, step, board), step)
-    return found & ~(own | opponent)
+        reached = reached | _shift(_run(own, opponent & mask, step, board), step)
+    return reached & ~(own | opponent)
 
 
 def flips(move: Bits, own: Bits, opponent: Bits, board: Board) -> Bits:
@@ -45,51 +49,45 @@ def flips(move: Bits, own: Bits, opponent: Bits, board: Board) -> Bits:
     turned = own & 0
     for step, mask in board.directions:
         run = _run(move, opponent & mask, step, board)
-        turned = turned | where(_shift(run, step) & own != 0, run, 0)  # one bit of the shifted run is not in the run
+        turned = turned | where(_shift(run, step) & own != 0, run, 0)  # the disc that ends the run is one's own
     return turned
 
 
-def play(move: Bits, own: Bits, opponent: Bits, board: Board) -> tuple[Bits, Bits]:
+def apply_move(move: Bits, own: Bits, opponent: Bits, board: Board) -> tuple[Bits, Bits]:
     """Bitboards (own, opponent) after the move, still seen by the side that moved."""
     turned = flips(move, own, opponent, board)
     return own | move | turned, opponent & ~turned
 
 
-def _counts(bits: Bits) -> list[Bits]:
-    """Set bits in every field of 2, 4, 8, 16 and 32 bits, and in the whole word."""
-    pairs = bits - (bits >> 1 & 0x5555555555555555)
-    nibbles = (pairs & 0x3333333333333333) + (pairs >> 2 & 0x3333333333333333)
-    octets = nibbles + (nibbles >> 4) & 0x0F0F0F0F0F0F0F0F
-    sixteens = octets + (octets >> 8) & 0x00FF00FF00FF00FF
-    halves = sixteens + (sixteens >> 16) & 0x0000FFFF0000FFFF
-    return [pairs, nibbles, octets, sixteens, halves, halves + (halves >> 32) & 0x7F]
+def next_turn(move: Bits, own: Bits, opponent: Bits, board: Board) -> tuple[Bits, Bits, Bits, Bool[Tensor, " *batch"]]:
+    """Apply the move, and pass where the reply has no legal move.
 
-
-def popcount(bits: Bits) -> Bits:
-    """Number of set bits, 0..64."""
-    return _counts(bits)[-1]
-
-
-def _descend(bits: Bits, counts: list[Bits], rank: Bits) -> Bits:
-    """Square of the set bit of that rank: at every width, the lower half of the field or the upper one."""
-    square = rank & 0
-    for width, fields in zip((32, 16, 8, 4, 2, 1), [*reversed(counts[:-1]), bits], strict=True):
-        below = fields >> square & (1 << width) - 1  # a count fits its field: 2 in two bits, 32 in thirty-two
-        above = rank >= below
-        rank = where(above, rank - below, rank)
-        square = where(above, square + width, square)
-    return square
-
-
-def select(bits: Bits, rank: Bits) -> Bits:
-    """Square of the set bit of that rank (0 = lowest). The rank must be below ``popcount(bits)``."""
-    return _descend(bits, _counts(bits), rank)
-
-
-def choose(bits: Bits, uniform: Bits) -> Bits:
-    """Square of a set bit drawn by 32 random bits, 0 .. 2^32 - 1; any square where no bit is set.
-
-    Uniform over the n set bits: rank ``n * uniform >> 32``, its bias below n / 2^32.
+    Returns (own, opponent, legal moves) of the side to move next, and whether it is the other side. A side passes only
+    when its opponent can move: after the end of a game the other side is to move. Where ``move`` is zero the position
+    stays as it is.
     """
-    counts = _counts(bits)
-    return _descend(bits, counts, uniform * counts[-1] >> 32) & 63
+    own, opponent = apply_move(move, own, opponent, board)
+    reply, again = legal_moves(opponent, own, board), legal_moves(own, opponent, board)
+    swap = ((reply != 0) | (again == 0)) & (move != 0)
+    return where(swap, opponent, own), where(swap, own, opponent), where(swap, reply, again), swap
+
+
+class Position(NamedTuple):
+    """A batch of positions seen by the side to move: bitboards, whether that side is black, its legal moves."""
+
+    own: Bits
+    opponent: Bits
+    black: Bool[Tensor, " *batch"]
+    legal: Bits
+
+
+def start_position(board: Board, n: int, device: torch.device | str = "cpu") -> Position:
+    """The start position, n times: black to move."""
+    black, white = (torch.full((n,), bits, dtype=torch.int64, device=device) for bits in board.start)
+    return Position(black, white, torch.ones(n, dtype=torch.bool, device=device), legal_moves(black, white, board))
+
+
+def advance(position: Position, move: Bits, board: Board) -> Position:
+    """The positions after single-bit bitboards are played; see :func:`next_turn`."""
+    own, opponent, legal, swap = next_turn(move, position.own, position.opponent, board)
+    return Position(own, opponent, position.black ^ swap, legal)

@@ -1,18 +1,19 @@
-"""The eight symmetries of the square, and the four of them that leave the coloured start position unchanged.
+"""The eight symmetries of the square, and the four of them that leave the colored start position unchanged.
 
-Random play commutes with those four, so languages with disjoint vocabularies are identifiable only up to
-them: the reason why every alignment number here is also reported under each map. No torch here.
+Random play commutes with those four, so text alone identifies languages with disjoint vocabularies only up to them:
+every alignment number is therefore also reported under each of these maps. No torch here.
 """
 
 from functools import cache
 
+from mothello.errors import UserError
 from mothello.othello.board import Board
 
 OPENING_MAPS = ("identity", "rot180", "main", "anti")
-"""Maps that fix the coloured start position; "main" and "anti" are the reflections in the two diagonals."""
+"""Maps that fix the colored start position; "main" and "anti" are the reflections in the two diagonals."""
 
 OTHER_MAPS = ("rot90", "rot270", "columns", "rows")
-"""Maps that exchange the colours of the start position: negative controls ("columns" mirrors a <-> h)."""
+"""Maps that exchange the colors of the start position: negative controls ("columns" mirrors a <-> h)."""
 
 ALL_MAPS = OPENING_MAPS + OTHER_MAPS
 
@@ -34,7 +35,7 @@ def _image(name: str, row: int, column: int, last: int) -> tuple[int, int]:
 def square_map(board: Board, name: str) -> tuple[int, ...]:
     """g(square) for every cell of the board, in cell order."""
     if name not in ALL_MAPS:
-        raise ValueError(f"symmetry: {name!r} is not one of {', '.join(ALL_MAPS)}")
+        raise UserError(f"symmetry: {name!r} is not one of {', '.join(ALL_MAPS)}")
     images = (_image(name, square // 8, square % 8, board.size - 1) for square in board.squares)
     return tuple(8 * row + column for row, column in images)
 
@@ -51,3 +52,11 @@ def move_map(board: Board, name: str) -> tuple[int, ...]:
     """g(move) for every move; the four start squares are mapped among themselves by all eight maps."""
     image = dict(zip(board.squares, square_map(board, name), strict=True))
     return tuple(board.move_of_square[image[square]] for square in board.moves)
+
+
+@cache
+def compose(g: str, h: str) -> str:
+    """Name of the map that applies h, then g."""
+    first, second = (cell_map(Board.of(8), name) for name in (h, g))
+    both = tuple(second[cell] for cell in first)
+    return next(name for name in ALL_MAPS if cell_map(Board.of(8), name) == both)

@@ -11,8 +11,9 @@ from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.measures.legality.exact import legal_mass, next_moves
 from mothello.measures.legality.greedy import first_logits, greedy_moves
 from mothello.model.transformer import GPT
+from mothello.othello.bits import popcount
 from mothello.othello.replay import replay, squares_to_moves
-from mothello.othello.rules import legal_moves, popcount
+from mothello.othello.rules import legal_moves
 
 
 class Rules(NamedTuple):

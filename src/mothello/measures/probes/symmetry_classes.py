@@ -9,11 +9,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mothello.othello.symmetry import OPENING_MAPS
+from mothello.othello.symmetry import OPENING_MAPS, compose
 
-PRODUCT = ((0, 1, 2, 3), (1, 0, 3, 2), (2, 3, 0, 1), (3, 2, 1, 0))
-"""PRODUCT[g][h]: index in OPENING_MAPS of g after h."""
-assert len(PRODUCT) == len(OPENING_MAPS)
+PRODUCT = [[OPENING_MAPS.index(compose(g, h)) for h in OPENING_MAPS] for g in OPENING_MAPS]
+"""PRODUCT[g][h]: index in OPENING_MAPS of the map that applies h, then g."""
 
 
 class Classes(NamedTuple):
