@@ -7,7 +7,7 @@ results.json   {"version", "kind", ..., "environment"}: the numbers a report rea
 execution.json how it was computed (compiled, threads, versions): a resumed run repeats it
 log.txt        warnings, and where a resumed run went on
 checkpoints/   see training/checkpoint.py
-measures/NAME-HASH/results.json, transfer/...: folders of the same form inside
+measures/NAME-HASH/, finetune/SOURCE-HASH/: folders of the same form inside
 """
 
 import json
@@ -104,10 +104,6 @@ class RunDir:
         """The folder of one measure on this run, named by what determines its result."""
         return RunDir(self.path / "measures" / f"{name}-{fingerprint(identity)}")
 
-    def transfer(self, source: str, identity: Mapping[str, Any]) -> "RunDir":
-        """The folder of the fine-tuning of this run on one language."""
-        return RunDir(self.path / "transfer" / f"{source}-{fingerprint(identity)}")
-
     @property
     def empty(self) -> bool:
         """Nothing is in it but what a kill left of a first write."""
@@ -182,6 +178,10 @@ class RunDir:
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json_text(line) + "\n")
+
+    def log_metrics(self, step: int, numbers: Mapping[str, float]) -> None:
+        """A line of metrics.jsonl."""
+        self.append_metrics({"step": step, **numbers})
 
     def cut_metrics(self, after: int) -> None:
         """Drop lines of steps beyond ``after`` (and a line cut off by a kill): a resumed run writes them again."""

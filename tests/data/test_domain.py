@@ -35,7 +35,7 @@ from mothello.othello.notation import parse_game, parse_move
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.random_play import RandomGames, random_games
 from mothello.othello.replay import replay
-from mothello.stages.load import games_of, weights_of
+from mothello.stages.build import games_of, weights_of
 
 ALPHA = 1e-4
 FOUR, SIX = Board.of(4), Board.of(6)

@@ -9,8 +9,8 @@ from house.commands import MAINS, run
 from mothello.cli.main import SCHEMAS
 from mothello.cli.study_plan import StudyCommand, composed, parts_of
 from mothello.config import plain
+from mothello.stages.build import language_set_of
 from mothello.stages.folders import identity, run_folder
-from mothello.stages.load import language_set_of
 from mothello.stages.pretrain import TrainConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -9,10 +9,10 @@ from mothello.data.batch import Batch
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguagesConfig, build_languages
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.causal_lm import causal_lm
 from mothello.othello.board import Board
-from mothello.stages.stage import build_model
 from mothello.training.device import Precision
 from mothello.training.loop import Plan
 from mothello.training.optimizer import OptimizerConfig, OptimizerName

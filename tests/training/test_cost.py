@@ -17,12 +17,12 @@ from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguagesConfig, OutputVocabulary, build_languages
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT, Activation, ModelConfig, Norm
 from mothello.objectives.causal_lm import causal_lm
 from mothello.othello.board import Board
-from mothello.stages.load import games_of, language_set_of
+from mothello.stages.build import games_of, language_set_of
 from mothello.stages.pretrain import TrainConfig
-from mothello.stages.stage import build_model
 from mothello.training import checkpoint
 from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, tokens_per_game
 from mothello.training.device import Compile, Precision, autocast

@@ -24,9 +24,9 @@ from mothello.data.stream import Stream
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import objective
 from mothello.rundir import RunDir
+from mothello.stages.build import games_of, language_set_of, model_of
 from mothello.stages.finetune import finetune
 from mothello.stages.folders import identity
-from mothello.stages.load import games_of, language_set_of, model_of
 from mothello.stages.pretrain import TrainConfig
 from mothello.training.loop import Plan
 

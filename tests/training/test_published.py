@@ -14,11 +14,11 @@ from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, make_batch
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.causal_lm import causal_lm
 from mothello.othello.board import Board
 from mothello.othello.random_play import random_games
-from mothello.stages.stage import build_model
 from mothello.training.device import Precision
 from mothello.training.loop import Plan, train
 from mothello.training.optimizer import OptimizerConfig, OptimizerName

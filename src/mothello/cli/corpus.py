@@ -24,7 +24,7 @@ from mothello.languages.language_set import LanguagesConfig, LanguageSet
 from mothello.othello.board import BoardConfig
 from mothello.othello.notation import move_name
 from mothello.report.corpus_page import write_corpus_page
-from mothello.stages.load import games_of, language_set_of, weights_of
+from mothello.stages.build import games_of, language_set_of, weights_of
 from mothello.training.device import DeviceConfig
 
 

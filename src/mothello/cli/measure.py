@@ -29,7 +29,8 @@ from mothello.othello.symmetry import OPENING_MAPS, move_map
 from mothello.rows import format_table, write_tidy
 from mothello.seeding import generator
 from mothello.stages.folders import identity
-from mothello.stages.load import LoadedRun, load_run, measured, random_weights_model
+from mothello.stages.load import load_run, measured, random_weights_model
+from mothello.stages.run import Run
 from mothello.stages.running import describe_device, require_single_process, running
 from mothello.training.device import Compile, DeviceConfig, autocast
 from mothello.training.distributed import World
@@ -58,7 +59,7 @@ BY_PLY = ("top1", "mass", "chance")
 """Columns of legality that are also told ply by ply."""
 
 
-def legality_rows(run: LoadedRun, config: MeasureCommand) -> Iterator[Row]:
+def legality_rows(run: Run, config: MeasureCommand) -> Iterator[Row]:
     """Every column of exact legality, with intervals over games, in every language."""
     moves = corpus(run.board, run.config.data.corpus_seed, Split.probe, config.legality_games)
     games = moves.moves(torch.arange(config.legality_games, device=run.model.head.weight.device))
@@ -83,7 +84,7 @@ def legality_rows(run: LoadedRun, config: MeasureCommand) -> Iterator[Row]:
                     yield head | {"ply": ply, "value": value}
 
 
-def _positions(run: LoadedRun, config: MeasureCommand) -> Positions:
+def _positions(run: Run, config: MeasureCommand) -> Positions:
     settings = config.alignment
     half = settings.games // 2
     games = probe_corpus(run.board, run.config.data.corpus_seed, half, settings.games - half)
@@ -151,7 +152,7 @@ def embedding_rows(model: GPT, language_set: LanguageSet, control: str, language
                     }  # fmt: skip
 
 
-def measure_states(run: LoadedRun, config: MeasureCommand) -> list[Row]:
+def measure_states(run: Run, config: MeasureCommand) -> list[Row]:
     """All rows of the table."""
     rows, several = list(legality_rows(run, config)), len(run.language_set.names) > 1
     if not several:

@@ -31,7 +31,8 @@ from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS
 from mothello.rows import write_tidy
 from mothello.seeding import generator
 from mothello.stages.folders import identity
-from mothello.stages.load import LoadedRun, load_run, measured, random_weights_model
+from mothello.stages.load import load_run, measured, random_weights_model
+from mothello.stages.run import Run
 from mothello.stages.running import describe_device, require_single_process, running
 from mothello.tracking import TrackingConfig, start_mirror
 from mothello.training.device import DeviceConfig, Precision
@@ -177,7 +178,7 @@ class Content(NamedTuple):
 
 
 def measure_model(
-    run: LoadedRun, model: GPT, config: ProbeConfig, precision: Precision, causal: CausalConfig | None,
+    run: Run, model: GPT, config: ProbeConfig, precision: Precision, causal: CausalConfig | None,
     title: str = "probes",
 ) -> Content:  # fmt: skip
     """Probe a model of a run (as pretrained, or fine-tuned from it). causal: also make these interventions, and fit

@@ -14,12 +14,13 @@ from hydra.initialize import initialize_config_dir
 from mothello.cli.main import CONFIGS
 from mothello.cli.measure import MeasureCommand
 from mothello.cli.probe import ProbeCommand
+from mothello.cli.transfer import measure_folder
 from mothello.config import plain, typed
 from mothello.errors import UserError
 from mothello.report.results.cells import Expected
 from mothello.rundir import RunDir
 from mothello.stages.finetune import TransferCommand
-from mothello.stages.folders import identity, run_folder, transfer_identity
+from mothello.stages.folders import finetune_folder, identity, run_folder
 from mothello.stages.pretrain import TrainConfig
 
 
@@ -211,7 +212,7 @@ def finished(part: Part) -> dict[str, bool]:
     }
     if part.transfer is not None:
         source = part.transfer.transfer.source or part.train.languages.language_names()[0]
-        done["transfer"] = folder.transfer(source, transfer_identity(part.transfer)).finished
+        done["transfer"] = measure_folder(finetune_folder(folder, part.transfer, source)).finished
     return done
 
 

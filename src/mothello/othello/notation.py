@@ -66,11 +66,12 @@ def svg_board(
     wrong: Sequence[bool] | None = None,
     last: int | None = None,
     cell: int = 26,
+    legal: Sequence[int] = (),
 ) -> str:
     """An inline SVG of a board.
 
-    cells: one class per cell, 0 white, 1 empty, 2 black. wrong: cells to mark as misread. last: square of the last
-    move, marked with a dot. cell: pixels per cell.
+    cells: one class per cell, 0 white, 1 empty, 2 black. wrong: cells to mark as misread. last: square of
+    the last move, marked with a dot. cell: pixels per cell. legal: squares of the legal moves, marked with a ring.
     """
     n, margin = board.size, 16
     side = n * cell + margin + 2
@@ -95,6 +96,9 @@ def svg_board(
                 f'<circle cx="{x + cell / 2}" cy="{y + cell / 2}" r="{cell * 0.38:.1f}" fill="{fill}" '
                 f'stroke="#22262b" stroke-width="0.6"/>'
             )
+        if board.squares[index] in legal:
+            ring = f'r="{cell * 0.14:.1f}" fill="none" stroke="#f7f7f2" stroke-width="1.5"'
+            parts.append(f'<circle cx="{x + cell / 2}" cy="{y + cell / 2}" {ring}/>')
         if last is not None and board.squares[index] == last:
             parts.append(f'<circle cx="{x + cell / 2}" cy="{y + cell / 2}" r="{cell * 0.1:.1f}" fill="#d1495b"/>')
     return "".join(parts) + "</svg>"

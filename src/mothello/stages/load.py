@@ -1,137 +1,133 @@
-"""load_run: a run folder -> model, languages and config, in a script or a notebook."""
+"""load_run: the folder of any stage -> model, languages and config, in a script or a notebook."""
 
 import logging
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import pandas as pd
 import torch
 
 from mothello.config import typed
-from mothello.data.corpus import Corpus
-from mothello.data.domain import mixture
-from mothello.data.split import Split, corpus
-from mothello.data.stream import DataConfig
 from mothello.errors import UserError, keyed
-from mothello.languages.language_set import LanguageSet, build_languages
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.othello.board import Board
-from mothello.othello.notation import parse_move
-from mothello.rows import all_tables
 from mothello.rundir import RunDir
 from mothello.seeding import derive
+from mothello.stages.build import language_set_of
+from mothello.stages.folders import own_settings
 from mothello.stages.pretrain import TrainConfig
-from mothello.stages.stage import build_model
+from mothello.stages.run import Run
 from mothello.training import checkpoint
 
 log = logging.getLogger(__name__)
+TOPS = ("runs", "results")
+"""Where a run is looked for by the beginnings of its folders' names."""
 
 
-class LoadedRun(NamedTuple):
-    """A trained model, ready to measure: eval mode, on the device asked for."""
+def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | None = None) -> Run:
+    """The model of a stage's folder after its newest good checkpoint, or the kept one of that step; eval mode.
 
-    folder: RunDir
-    config: TrainConfig
-    board: Board
-    language_set: LanguageSet
-    model: GPT
-    step: int
-    """Steps that the model was trained for."""
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """Every number measured on the run so far, one a row (columns: mothello.rows); ``folder`` says by
-        which measurement."""
-        return all_tables(self.folder.path)
-
-    @property
-    def reached(self) -> dict[str, int]:
-        """For results.json: the steps the model was trained for, and the steps planned."""
-        return {"step": self.step, "steps": self.config.data.steps}
-
-
-def language_set_of(config: Any) -> LanguageSet:
-    """The languages of a config. UserError names the key that does not fit."""
-    return build_languages(config.languages, Board.of(config.board.size))
-
-
-def model_of(config: TrainConfig, language_set: LanguageSet) -> GPT:
-    """A model of a config, not yet initialised. UserError when the parts do not fit."""
-    return build_model(config.model, language_set)
-
-
-def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: int) -> list[Corpus]:
-    """Games of one split, for each language. UserError names the key that does not fit."""
-    board = language_set.board
-    unknown = set(data.domain_of) - set(language_set.names)
-    if unknown:
-        raise UserError(f"data.domain_of: no language {min(unknown)!r}; there are {', '.join(language_set.names)}")
-    weights_of(data, language_set)
-    with keyed("data.prefix: "):
-        prefix = [parse_move(text, board) for text in data.prefix]
-    with keyed("data."):
-        if not data.domains:
-            return [corpus(board, data.corpus_seed, split, size, prefix)] * len(language_set.names)
-        shared = mixture(board, data.corpus_seed, split, size, data.domains)
-        spoken = {name: data.domains[name] for name in data.domain_of.values()}
-        own = {name: mixture(board, data.corpus_seed, split, size, {name: spoken[name]}) for name in spoken}
-    return [own[data.domain_of[name]] if name in data.domain_of else shared for name in language_set.names]
-
-
-def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:
-    """How often each language is spoken. UserError when shares or epochs do not fit the languages."""
-    data.language_sampling.check_epochs(data.epochs, len(language_set.names))
-    return data.language_sampling.weights(len(language_set.names))
-
-
-def load_run(path: str | Path, device: torch.device | str = "cpu") -> LoadedRun:
-    """Read a run folder, with its newest good checkpoint; a warning names one that is damaged.
-
-    UserError or CheckpointError names the file that is missing, damaged or does not fit.
+    path: the folder, or parts of it that no other run below runs/ or results/ has, such as "naive/seed3". A warning
+    names a damaged checkpoint; UserError names what is missing, damaged, ambiguous or does not fit.
     """
-    folder = RunDir(path)
-    try:
-        content = folder.read_config()
-        content.pop("generator_version", None)
-        config = typed(content, TrainConfig)
-    except ValueError as error:
-        text = str(error)
-        raise UserError(text if text.startswith("run:") else f"run: {folder.path / 'config.yaml'}: {text}") from None
+    folder = RunDir(find_run(path))
+    content = folder.read_config()
+    with keyed(f"run: {folder.path / 'config.yaml'}: "):
+        config = typed(own_settings(content), TrainConfig)
     language_set = language_set_of(config)
-    found, problems = checkpoint.latest(folder.checkpoints)
-    model = model_of(config, language_set)
-    restore(model, found, folder.checkpoints)
+    weights, problems = _checkpoint(folder, step)
+    model = build_model(config.model, language_set)
+    restore(model, weights, folder.checkpoints)
     for line in problems:
-        log.warning("%s; using the one before, step %d of %d", line, found.step, config.data.steps)
-    return LoadedRun(folder, config, Board.of(config.board.size), language_set, model.to(device).eval(), found.step)
+        log.warning("%s; using the one before, step %d of %d", line, weights.step, config.data.steps)
+    parent = folder.path / content["parent"] if "parent" in content else None
+    return Run(
+        folder, config, Board.of(config.board.size), language_set, model.to(device).eval(), weights.step,
+        content.get("stage", "pretrain"), parent and Path(os.path.normpath(parent)),
+    )  # fmt: skip
 
 
-def random_weights_model(run: LoadedRun) -> GPT:
+def _checkpoint(folder: RunDir, step: int | None) -> tuple[checkpoint.Checkpoint, list[str]]:
+    if step is None:
+        return checkpoint.latest(folder.checkpoints)
+    kept = {int(path.name.removeprefix("step-")): path for path in checkpoint.saved(folder.checkpoints)}
+    if step not in kept:
+        raise UserError(f"step: {folder.path} keeps no checkpoint of step {step}; kept: {', '.join(map(str, kept))}")
+    return checkpoint.read(kept[step]), []
+
+
+def _stage_folders() -> Iterator[Path]:
+    """Folders of stages below runs/ and results/, as relative paths."""
+    for top in TOPS:
+        for folder, inside, files in os.walk(top):
+            inside[:] = sorted(name for name in inside if not name.startswith(".") and name not in _WITHIN)
+            if "config.yaml" in files:
+                yield Path(folder)
+
+
+_WITHIN = ("measures", "checkpoints", "wandb")
+
+
+def _matches(asked: tuple[str, ...], path: Path, exact: bool) -> bool:
+    """Whether the parts asked for are parts of the path (or begin them), in order, and the last its last."""
+
+    def same(part: str, word: str) -> bool:
+        return part == word if exact else part.startswith(word)
+
+    parts = iter(path.parts)
+    return all(any(same(part, word) for part in parts) for word in asked) and same(path.parts[-1], asked[-1])
+
+
+def find_run(path: str | Path) -> Path:
+    """The folder of a run, by its path or by parts of it. UserError lists the runs that fit."""
+    if Path(path).exists() or Path(path).is_absolute():
+        return Path(path)
+    folders, asked = list(_stage_folders()), Path(path).parts
+    for exact in (True, False):
+        fitting = [folder for folder in folders if _matches(asked, folder, exact)]
+        trained = [folder for folder in fitting if (folder / "checkpoints").exists()]
+        fitting = trained or fitting
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            listed = ", ".join(map(str, fitting[:8])) + (", ..." if len(fitting) > 8 else "")
+            raise UserError(f"run: {path} fits several runs: {listed}")
+    listed = ", ".join(map(str, folders[:8])) + (", ..." if len(folders) > 8 else "")
+    raise UserError(f"run: {Path(path) / 'config.yaml'} does not exist" + (f"; runs: {listed}" if folders else ""))
+
+
+def random_weights_model(run: Run) -> GPT:
     """A model of the run's shape with random weights: the control of every measure. Its blocks do add something to the
     stream, also where training starts from blocks that add nothing: those would make it a model without layers."""
     model = build_model(replace(run.config.model, zero_init=False), run.language_set)
     model.initialize(derive(run.config.seed, "random weights"))
-    return model.to(run.model.head.weight.device).eval()
+    return model.to(run.device).eval()
 
 
-def measured(folder: RunDir, run: LoadedRun) -> bool:
+def measured(folder: RunDir, run: Run) -> bool:
     """Whether a measure is finished, on a model trained for as many steps or more."""
     return folder.finished and folder.read_json("results.json").get("step", run.step) >= run.step
 
 
-def restore(model: GPT, found: checkpoint.Checkpoint, where: Path) -> None:
-    """Load weights. CheckpointError names the first tensor that does not fit the board and model."""
+def check_fits(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:
+    """CheckpointError names the first tensor that does not fit the board and model."""
     own = model.state_dict()
     for name, tensor in own.items():
-        if name not in found.weights:
+        if name not in saved.weights:
             raise checkpoint.CheckpointError(f"checkpoint: {where} has no {name}; it belongs to another model")
-        if found.weights[name].shape != tensor.shape:
-            shapes = f"{tuple(found.weights[name].shape)} there, {tuple(tensor.shape)} here"
+        if saved.weights[name].shape != tensor.shape:
+            shapes = f"{tuple(saved.weights[name].shape)} there, {tuple(tensor.shape)} here"
             raise checkpoint.CheckpointError(
                 f"checkpoint: {where} does not fit this board, languages and model: {name} is {shapes}"
             )
-    extra = set(found.weights) - set(own)
+    extra = set(saved.weights) - set(own)
     if extra:
         raise checkpoint.CheckpointError(f"checkpoint: {where} has {min(extra)}, which this model has not")
-    model.load_state_dict(found.weights)
+
+
+def restore(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:
+    """Load weights. CheckpointError names the first tensor that does not fit."""
+    check_fits(model, saved, where)
+    model.load_state_dict(saved.weights)

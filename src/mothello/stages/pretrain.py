@@ -1,17 +1,26 @@
-"""Pretraining on the mixture of all languages of a family."""
+"""Pretraining: from random weights, on the games of all languages."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-from mothello.config import NOT_IDENTITY
+import torch
+
+from mothello.config import NOT_IDENTITY, plain, typed
+from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
+from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguagesConfig
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.objective import objective
 from mothello.othello.board import BoardConfig
-from mothello.stages.stage import EvaluationConfig
+from mothello.rundir import RunDir
+from mothello.stages.build import games_of, language_set_of, model_of, weights_of
+from mothello.stages.evaluate import EvaluationConfig
+from mothello.stages.folders import identity, own_settings, run_folder
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig
-from mothello.training.loop import Plan, Progress, train
+from mothello.training.distributed import World
 from mothello.training.optimizer import OptimizerConfig
 
 
@@ -31,7 +40,7 @@ class TrainConfig:
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
     tracking: TrackingConfig = field(default_factory=TrackingConfig, metadata=NOT_IDENTITY)
     seed: int = field(default=0, metadata=NOT_IDENTITY)
-    """Initialisation and data order, nothing else."""
+    """Initialization and data order, nothing else."""
     checkpoint_every: float = field(default=120, metadata=NOT_IDENTITY)
     """Seconds between checkpoints, 0 for the last only."""
     runs: str = field(default="runs", metadata=NOT_IDENTITY)
@@ -41,7 +50,7 @@ class TrainConfig:
     force: bool = field(default=False, metadata=NOT_IDENTITY)
     """Start again even if the run is finished or begun; the old folder's content is replaced."""
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
-    """Say what would be done, and stop."""
+    """Print what would be done and what it would take, and stop."""
 
     def __post_init__(self) -> None:
         objective(self.objective)
@@ -51,6 +60,51 @@ class TrainConfig:
             raise ValueError(f"checkpoint_every: {self.checkpoint_every} is negative")
 
 
-def pretrain(model: GPT, stream: Stream, plan: Plan) -> Progress:
-    """Train on the stream's batches, each game in a language drawn for it."""
-    return train(model, stream.batch, plan)
+class Pretrain:
+    """Training from random weights on a mixture of all languages."""
+
+    Config: Any = TrainConfig
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config, self.language_set = config, language_set_of(config)
+        self.games = games_of(config.data, self.language_set, Split.train, config.data.games)
+        self.floor_weights: list[float] | None = weights_of(config.data, self.language_set)
+        self.identity = identity(config)
+        self.folder = RunDir(run_folder(config, self.identity))
+        self.title = config.name
+
+    def content(self) -> dict[str, Any]:
+        """config.yaml."""
+        return {"stage": "pretrain", **plain(self.config), "generator_version": self.identity["generator_version"]}
+
+    def check(self) -> None:
+        """UserError when another config made the folder: it is never touched, not even with force."""
+        path = self.folder.path
+        if not (path / "config.yaml").exists():
+            if not self.folder.empty and not self.folder.read_status():
+                raise UserError(f"run: {path} is not empty and no run folder")
+            return
+        content = self.folder.read_config()
+        with keyed(f"run: {path} was made by another config; choose another folder: "):
+            stored = typed(own_settings(content), TrainConfig)
+        made = identity(stored) | {"seed": stored.seed, "generator_version": content.get("generator_version")}
+        now = self.identity | {"seed": self.config.seed}
+        for key in sorted({*made, *now}):
+            if made.get(key) != now.get(key):
+                raise UserError(f"run: {path} was made by another config ({key} differs); choose another folder")
+
+    def initial(self) -> GPT:
+        """The model before its first step."""
+        return model_of(self.config, self.language_set).initialize(self.config.seed)
+
+    def stream(self, device: torch.device, world: World) -> Stream:
+        """The games to train on."""
+        data = self.config.data
+        return Stream(
+            self.games, self.language_set, data.batch_size, self.config.seed, device, data.language_sampling,
+            data.corpus_seed, world,
+        )  # fmt: skip
+
+    def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
+        """Numbers logged with every evaluation, besides its own."""
+        return lambda _: {}

@@ -1,102 +1,199 @@
-"""What every stage needs, and evaluation along the way."""
+"""The door of the stages, and the one runner that owns a stage's folder: lock, resume, evaluation, status."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, Protocol
 
 import torch
-from jaxtyping import Int8
-from torch import Tensor
 
-from mothello.data.batch import Batch, make_batch
-from mothello.data.corpus import Corpus
-from mothello.data.floor import Floor, floor
+from mothello.data.split import Split
+from mothello.data.stream import Stream
+from mothello.errors import UserError
+from mothello.files import fingerprint, locked
 from mothello.languages.language_set import LanguageSet
-from mothello.measures.legality.estimate import legality
-from mothello.model.transformer import GPT, ModelConfig
-from mothello.objectives.objective import Objective
-from mothello.training.device import Precision, autocast
+from mothello.model.build import outline
+from mothello.model.transformer import GPT
+from mothello.objectives.objective import Objective, objective
+from mothello.registry import Registry
+from mothello.rundir import RunDir
+from mothello.stages.build import games_of
+from mothello.stages.evaluate import Evaluation, Evaluator, build_evaluator
+from mothello.stages.finetune import Finetune
+from mothello.stages.load import check_fits
+from mothello.stages.pretrain import Pretrain, TrainConfig
+from mothello.stages.running import describe_device, resolve_execution, running
+from mothello.tracking import start_mirror
+from mothello.training import checkpoint
+from mothello.training.distributed import World
+from mothello.training.loop import Plan, Progress, train
 
 
-@dataclass(kw_only=True)
-class EvaluationConfig:
-    """The cheap evaluation along a stage."""
+class Stage(Protocol):
+    """One thing that happens to a model. Made from a typed ``Config``, it says what is trained on what; the runner
+    does the rest."""
 
-    games: int = 128
-    """Fixed validation games, the same in every language unless they have domains of their own."""
-    times: int = 10
-    """Evaluations along the stage, besides the first."""
-    log_every: int = 20
-    """Steps between training losses in the log."""
-
-    def __post_init__(self) -> None:
-        for name, low in (("games", 2), ("times", 1), ("log_every", 1)):
-            if getattr(self, name) < low:
-                raise ValueError(f"evaluation.{name}: {getattr(self, name)} is below {low}")
-
-    def steps(self, total: int) -> frozenset[int]:
-        """Steps after which to evaluate: 0, the last, and evenly between."""
-        return frozenset(round(i * total / self.times) for i in range(self.times + 1))
-
-
-def build_model(config: ModelConfig, language_set: LanguageSet) -> GPT:
-    """A model that fits the languages, not yet initialised."""
-    return GPT(config, language_set.vocabulary_size, language_set.max_tokens, language_set.output_size)
-
-
-@dataclass(frozen=True)
-class Evaluator:
-    """Evaluates a model on fixed games, language by language."""
-
+    Config: Any
+    config: TrainConfig
+    """What the trained model is made from, and how: a stage that follows another takes over what it does not set."""
     language_set: LanguageSet
-    moves: list[Int8[Tensor, "game ply"]]
-    """Per language; the same games in all of them unless they speak of different domains."""
-    batches: list[Batch]
-    floors: list[Floor]
-    objective: Objective
-    precision: Precision
+    folder: RunDir
+    title: str
+    floor_weights: list[float] | None
+    """How often each language occurs in training, for the floors of the evaluation."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What determines the result."""
+        ...
+
+    def content(self) -> dict[str, Any]:
+        """config.yaml: the config, ``stage``, and the ``parent`` where there is one."""
+        ...
+
+    def check(self) -> None:
+        """UserError when the folder holds something else."""
+        ...
+
+    def initial(self) -> GPT:
+        """The model before its first step."""
+        ...
+
+    def stream(self, device: torch.device, world: World) -> Stream:
+        """The games to train on."""
+        ...
+
+    def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
+        """Numbers logged with every evaluation, besides its own."""
+        ...
+
+
+STAGES: Registry[Any] = Registry("stage")
+STAGES.register("pretrain")(Pretrain)
+STAGES.register("finetune")(Finetune)
+
+
+def run_stage(stage: Stage, device: torch.device, world: World | None = None) -> dict[str, Any]:
+    """Train the stage's model, or resume it, or do nothing when it is finished; returns results.json.
+
+    Under torchrun every process calls it.
+    """
+    folder, world = stage.folder, world or World()
+    stage.check()
+    with locked(folder.path) if world.main else nullcontext():
+        if world.broadcast(_prepare(stage) if world.main else None):
+            with running(folder, world):
+                results = _train(stage, device, world)
+                if world.main:
+                    folder.write_results("train", results)
+                    folder.write_status("ok")
+                    print(_summary(results), flush=True)
+        world.wait()
+    return folder.read_results()
+
+
+def _describe(stage: Stage, outlined: GPT) -> str:
+    """One line on what a stage will do."""
+    data, languages = stage.config.data, stage.language_set
+    return (
+        f"{stage.title}: {languages.board.name}, {', '.join(languages.names)}; {outlined.n_parameters / 1e6:.2f} M "
+        f"parameters, {data.steps} steps of {data.batch_size} games ({data.steps * data.batch_size:,} games); "
+        f"folder {stage.folder.path}"
+    )
+
+
+def _prepare(stage: Stage) -> bool:
+    """Make the folder ready to begin or resume; False when its stage is finished."""
+    folder, outlined = stage.folder, outline(stage.config.model, stage.language_set)
+    print(_describe(stage, outlined), flush=True)
+    if stage.config.force:
+        shutil.rmtree(folder.path, ignore_errors=True)
+    if checkpoint.saved(folder.checkpoints):
+        try:
+            newest, problems = checkpoint.latest(folder.checkpoints)
+        except checkpoint.CheckpointError as error:
+            raise checkpoint.CheckpointError(f"{error}; force=true to train it again") from None
+        check_fits(outlined, newest, folder.checkpoints)
+        if folder.finished and newest.step == stage.config.data.steps and not problems:
+            print(f"finished already: {folder.path} (force=true to redo)", flush=True)
+            return False
+        folder.cut_metrics(newest.step)
+    elif folder.finished:
+        raise UserError(f"run: {folder.path} is finished, but its checkpoints are gone; force=true to train it again")
+    else:
+        folder.cut_metrics(-1)
+    folder.write_config(stage.content())
+    return True
+
+
+class _Evaluations:
+    """Evaluates along a stage and keeps the last evaluation."""
+
+    def __init__(self, stage: Stage, loss: Objective, device: torch.device) -> None:
+        config, size = stage.config, stage.config.evaluation.games
+        held_out = games_of(config.data, stage.language_set, Split.validation, size)
+        weights, precision = stage.floor_weights, config.device.precision
+        self.evaluator = build_evaluator(stage.language_set, held_out, size, loss, precision, weights, device)
+        self.watch = stage.watch(device)
+        self.last: Evaluation | None = None
 
     def __call__(self, model: GPT) -> dict[str, float]:
-        """Numbers such as "val/atomic_0/excess_nats" and their means "val/excess_nats", "val/top1"."""
-        numbers: dict[str, float] = {}
-        device = model.head.weight.device
-        with torch.no_grad(), autocast(device, self.precision):
-            for index, name in enumerate(self.language_set.names):
-                scores = legality(model, self.moves[index], self.language_set, index)
-                loss = float(self.objective(model, self.batches[index]))
-                values = {k: v for k, v in scores.items() if isinstance(v, float)}
-                values |= {"loss": loss, "floor": self.floors[index].nats}
-                values["excess_nats"] = loss - self.floors[index].nats
-                numbers |= {f"val/{name}/{key}": value for key, value in values.items()}
-        return numbers | _means(numbers, self.language_set.names)
+        evaluation = self.evaluator(model)
+        self.last = evaluation._replace(numbers=evaluation.numbers | self.watch(model))
+        return self.last.numbers
+
+    def final(self, model: GPT) -> Evaluation:
+        """Of the trained model: the last one of the stage, where this process made it."""
+        return self.last or self.evaluator(model)
 
 
-def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
-    keys = {key.split("/")[2] for key in numbers}
-    shared = [key for key in sorted(keys) if all(f"val/{name}/{key}" in numbers for name in names)]
-    return {f"val/{key}": sum(numbers[f"val/{name}/{key}"] for name in names) / len(names) for key in shared}
+def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
+    config, folder, loss = stage.config, stage.folder, objective(stage.config.objective)
+    model, stream = stage.initial().to(device), stage.stream(device, world)
+    tokens = config.data.steps * config.data.batch_size * stage.language_set.max_tokens
+    compiled = resolve_execution(folder, config.device, device, model, tokens, world)
+    evaluations = _Evaluations(stage, loss, device) if world.main else None
+    if world.main:
+        start_mirror(folder, config.tracking)
+    plan = Plan(
+        steps=config.data.steps, objective=loss, optimizer=config.optimizer, precision=config.device.precision,
+        seed=config.seed, folder=folder.checkpoints, log=folder.log_metrics, evaluate=evaluations or (lambda _: {}),
+        evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
+        checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
+        world=world, title=stage.title,
+    )  # fmt: skip
+    progress = train(model, stream.batch, plan)
+    if evaluations is None:
+        return {}
+    about = {"compiled": compiled} | describe_device(device, world)
+    return _results(stage, evaluations.evaluator, evaluations.final(model), progress, model.n_parameters) | about
 
 
-def build_evaluator(
-    language_set: LanguageSet,
-    games: Sequence[Corpus],
-    size: int,
-    objective: Objective,
-    precision: Precision,
-    weights: Sequence[float] | None = None,
-    device: torch.device | str = "cpu",
-) -> Evaluator:
-    """The first ``size`` games of each language's corpus (or all of a smaller one), written in it, with their floors.
+def _results(
+    stage: Stage, evaluator: Evaluator, final: Evaluation, progress: Progress, parameters: int
+) -> dict[str, Any]:
+    """results.json of a finished stage."""
+    names = stage.language_set.names
+    return {
+        "identity": fingerprint(stage.identity),
+        "final": {key: value for key, value in final.numbers.items() if key.startswith("val/")},
+        "floors": {name: value._asdict() for name, value in zip(names, evaluator.floors, strict=True)},
+        "by_ply": final.by_ply,
+        "languages": [{"name": x.name, "kind": x.kind} for x in stage.language_set.languages],
+        "board": stage.language_set.board.name,
+        "parameters": parameters,
+        "steps": progress.step,
+        "games": progress.step * stage.config.data.batch_size,
+        "tokens": progress.tokens,
+        "seconds": progress.seconds,
+    }
 
-    weights: how often each language is spoken in training; the floor is nan where no predictor is known.
-    """
-    indices = torch.arange(min(size, *(len(corpus) for corpus in games)), device=device)
-    moves = [corpus.moves(indices) for corpus in games]
-    predictors = [corpus.predictor for corpus in games]
-    known = [predictor for predictor in predictors if predictor is not None]
-    batches, floors = [], []
-    for index, corpus in enumerate(games):
-        language = torch.full_like(indices, index)
-        batches.append(make_batch(moves[index], language, language_set, corpus.first_scored(indices)))
-        whole = len(known) == len(games)
-        floors.append(floor(batches[-1], language_set, known, weights) if whole else Floor(float("nan"), float("nan")))
-    return Evaluator(language_set, moves, batches, floors, objective, precision)
+
+def _summary(results: Mapping[str, Any]) -> str:
+    final = results["final"]
+    excess = final["val/excess_nats"]
+    above = "floor unknown" if excess != excess else f"{excess:.3f} nats above the floor"
+    return (
+        f"done: strict top-1 legality {final['val/top1']:.3f}, loss {final['val/loss']:.3f}, {above}; "
+        f"{results['seconds'] / 60:.1f} min"
+    )

@@ -11,11 +11,11 @@ from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.measures.activations import states
 from mothello.measures.parallel import image_states, layer_states, mirrored
 from mothello.measures.positions import draw_positions, prefix_hashes, same_ply, same_square
+from mothello.model.build import build_model
 from mothello.model.transformer import ModelConfig
 from mothello.othello.board import Board
 from mothello.othello.replay import replay
 from mothello.othello.symmetry import OPENING_MAPS
-from mothello.stages.stage import build_model
 from mothello.training.device import Precision
 
 FAMILY = build_languages(LanguagesConfig(kinds=["atomic", "split"]), Board.of(4))

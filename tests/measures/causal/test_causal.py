@@ -19,13 +19,13 @@ from mothello.measures.causal.rows import causal_rows, causal_summary
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.linear import LinearProbes
 from mothello.measures.probes.targets import board_targets
+from mothello.model.build import build_model
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import Edit, ModelConfig, residual_site
 from mothello.othello.board import Board, signed
 from mothello.othello.replay import replay, squares_to_moves
 from mothello.othello.rules import legal_moves
 from mothello.othello.symmetry import cell_map
-from mothello.stages.stage import build_model
 from mothello.training.device import Precision
 
 SIX = Board.of(6)

@@ -11,11 +11,11 @@ from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
 from mothello.measures.legality.estimate import count_legality, legality
 from mothello.measures.legality.exact import legal_mass, move_probabilities, next_moves
+from mothello.model.build import build_model
 from mothello.model.edited import Edited
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig, on_residual
 from mothello.othello.board import Board
-from mothello.stages.stage import build_model
 
 
 def built(

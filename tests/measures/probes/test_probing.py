@@ -28,11 +28,11 @@ from mothello.measures.probes.fit import SHUFFLED, FittedProbes, fit_probes
 from mothello.measures.probes.other_maps import outside_maps
 from mothello.measures.probes.score import CrossLingual, Games, accuracy, evaluate_probes, standard_error
 from mothello.measures.probes.targets import TARGETS, board_targets, of_another_game
+from mothello.model.build import build_model
 from mothello.model.transformer import ModelConfig
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, cell_map
-from mothello.stages.stage import build_model
 from mothello.training.device import Precision
 from mothello.training.muon import orthogonalize
 

@@ -17,10 +17,10 @@ from mothello.cli.timing.steps import PROFILED, ROUNDS, SHAPES, WARM, WAYS
 from mothello.data.split import Split, corpus
 from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.measures.legality.estimate import count_legality
+from mothello.model.build import build_model
 from mothello.othello.board import Board
 from mothello.othello.lazy_compile import COMPILE_SECONDS, Engine, using
 from mothello.othello.random_play import RandomGames
-from mothello.stages.stage import build_model
 from mothello.training.budget import flops_per_token
 from mothello.training.device import Precision, is_bf16
 from mothello.training.rate import Clock, pace

@@ -18,7 +18,7 @@ from mothello.measures.positions import draw_positions
 from mothello.othello.lazy_compile import Engine, using
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.seeding import generator
-from mothello.stages.load import LoadedRun
+from mothello.stages.run import Run
 from mothello.training.rate import Clock, pace
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ BUDGET = 8.0
 """Seconds for measuring."""
 
 
-def measure_costs(run: LoadedRun, config: MeasureCommand, budget: float = BUDGET, clock: Clock = perf_counter) -> Costs:
+def measure_costs(run: Run, config: MeasureCommand, budget: float = BUDGET, clock: Clock = perf_counter) -> Costs:
     """Everything but the folder."""
     model, language_set, device = run.model, run.language_set, run.model.head.weight.device
     settings, n, layers = config.alignment, len(run.language_set.languages), run.model.config.n_layer + 1

@@ -27,7 +27,7 @@ from mothello.model.transformer import GPT
 from mothello.othello.lazy_compile import Engine, using
 from mothello.seeding import generator
 from mothello.stages.finetune import TransferCommand
-from mothello.stages.load import LoadedRun
+from mothello.stages.run import Run
 from mothello.training.budget import flops_per_token, tokens_per_game
 from mothello.training.device import Precision
 from mothello.training.rate import Clock, Pace, pace
@@ -93,7 +93,7 @@ def _null(moves: Tensor, language_set: LanguageSet, config: ProbeConfig) -> Call
     return work
 
 
-def _interventions(run: LoadedRun, config: CausalConfig, precision: Precision, clock: Clock) -> float:
+def _interventions(run: Run, config: CausalConfig, precision: Precision, clock: Clock) -> float:
     """Seconds of all edits and patches, from answering some cases without one."""
     names, layers = run.language_set.names[: config.languages], run.model.config.n_layer + 1
     games = corpus(run.board, run.config.data.corpus_seed, Split.probe, 64)
@@ -109,7 +109,7 @@ def _interventions(run: LoadedRun, config: CausalConfig, precision: Precision, c
 
 
 def probing_costs(
-    run: LoadedRun, config: ProbeConfig, precision: Precision, causal: CausalConfig | None = None,
+    run: Run, config: ProbeConfig, precision: Precision, causal: CausalConfig | None = None,
     paces: Paces | None = None, clock: Clock = perf_counter,
 ) -> Costs:  # fmt: skip
     """Everything about a measurement with probes, but its folder. causal: as in measure_model, with the controls."""
@@ -157,7 +157,7 @@ def probing_costs(
 
 
 def transfer_costs(
-    config: TransferCommand, run: LoadedRun, source: int, budget: float = BUDGET, paces: Paces | None = None
+    config: TransferCommand, run: Run, source: int, budget: float = BUDGET, paces: Paces | None = None
 ) -> Costs:
     """Fine-tuning, and the alignment before and after it. paces: of the probes, where they are known."""
     costs = training_costs(finetuning(config, run, source), budget)

@@ -16,9 +16,10 @@ from mothello.cli.study_plan import Part, finished
 from mothello.data.split import Split
 from mothello.files import fingerprint
 from mothello.rundir import RunDir
+from mothello.stages.build import games_of, language_set_of
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import identity, run_folder
-from mothello.stages.load import LoadedRun, games_of, language_set_of
+from mothello.stages.run import Run
 from mothello.training.device import Compile
 
 _BUDGET = 2.0
@@ -46,7 +47,7 @@ def price_of(planned: Part, device: torch.device, budget: float = _BUDGET) -> Pr
     language_set = language_set_of(config)
     job = pretraining(config, language_set, games_of(config.data, language_set, Split.train, config.data.games), device)
     trained, tokens = training_costs(job, budget).seconds, mean_tokens(job)
-    run = LoadedRun(RunDir(""), config, language_set.board, language_set, job.model.eval(), config.data.steps)
+    run = Run(RunDir(""), config, language_set.board, language_set, job.model.eval(), config.data.steps)
 
     def probed(command: ProbeCommand | TransferCommand) -> Paces:
         precision = command.device.precision

@@ -20,10 +20,11 @@ from mothello.measures.legality.estimate import legality
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import objective
 from mothello.rundir import RunDir
+from mothello.stages.build import games_of, model_of, weights_of
+from mothello.stages.evaluate import EvaluationConfig
 from mothello.stages.finetune import TransferCommand
-from mothello.stages.load import LoadedRun, games_of, model_of, weights_of
 from mothello.stages.pretrain import TrainConfig
-from mothello.stages.stage import EvaluationConfig
+from mothello.stages.run import Run
 from mothello.training.budget import (
     Memory,
     Tokens,
@@ -101,7 +102,7 @@ def pretraining(config: TrainConfig, language_set: LanguageSet, games: list[Corp
     )  # fmt: skip
 
 
-def finetuning(config: TransferCommand, run: LoadedRun, source: int) -> Training:
+def finetuning(config: TransferCommand, run: Run, source: int) -> Training:
     """What scripts/transfer.py would do between its two measurements of alignment."""
     settings, language_set, device = config.transfer, run.language_set, run.model.head.weight.device
     data = replace(settings.data, corpus_seed=run.config.data.corpus_seed)

@@ -1,7 +1,7 @@
 """What was watched along a fine-tuning, as rows of the tidy table."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -32,3 +32,17 @@ def transfer_rows(
                 yield head | row | {"value": value}
             elif aligned and aligned[1] in names:
                 yield head | {"quantity": aligned[2], "language": aligned[1], "value": value}
+
+
+def overview(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
+    """Per language: strict legality before and after, and the numbers of the summary."""
+    table: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row["control"] == "trained" and not row.get("opening"):
+            line = table.setdefault(row["language"], {})
+            if row["quantity"] == "top1":
+                line.setdefault("before", row["value"])
+                line["after"] = row["value"]
+            elif "step" not in row:
+                line[row["quantity"]] = row["value"]
+    return table

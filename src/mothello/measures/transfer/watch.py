@@ -1,6 +1,6 @@
-"""What is watched along a fine-tuning beside legality on all games: openings, and alignment without probes."""
+"""What is watched along a fine-tuning besides legality on all games: openings, and retrieval between languages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Int8
@@ -9,14 +9,13 @@ from torch import Tensor
 from mothello.data.batch import in_language
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.activations import states
+from mothello.measures.alignment.retrieval import cosines, hits
 from mothello.measures.legality.estimate import legality
 from mothello.measures.positions import Pool, same_ply
 from mothello.model.transformer import GPT
 from mothello.training.device import Precision, autocast
 
 Numbers = dict[str, float]
-Retrieval = Callable[[Tensor, Tensor, Tensor], float]
-"""States of the same positions in two languages and which may be confused -> P@1."""
 GAMES = 200
 POOL = 500
 
@@ -27,18 +26,16 @@ class Watch:
 
     language_set: LanguageSet
     source: int
-    evaluate: Callable[[GPT], Numbers]
     openings: Mapping[str, Int8[Tensor, "game ply"]]
     """Held-out games of each opening."""
     parallel: Int8[Tensor, "game ply"] | None
     """Games whose states are compared; None for not at all."""
     pool: Pool | None
     """Their positions."""
-    retrieval: Retrieval
     precision: Precision
 
     def __call__(self, model: GPT) -> Numbers:
-        numbers = dict(self.evaluate(model))
+        numbers: Numbers = {}
         with autocast(model.head.weight.device, self.precision):
             for opening, moves in self.openings.items():
                 for index, name in enumerate(self.language_set.names):
@@ -52,7 +49,9 @@ class Watch:
         layer, allowed = (model.config.n_layer + 1) // 2, same_ply(self.pool)
         rows = [self._rows(model, index, layer) for index in range(len(self.language_set.names))]
         return {
-            f"align/{name}/retrieval_same_ply": self.retrieval(rows[self.source], rows[index], allowed)
+            f"align/{name}/retrieval_same_ply": float(
+                hits(cosines(rows[self.source], rows[index]), allowed).double().mean()
+            )
             for index, name in enumerate(self.language_set.names)
             if index != self.source
         }
@@ -60,8 +59,8 @@ class Watch:
     def _rows(self, model: GPT, language: int, layer: int) -> Tensor:
         assert self.parallel is not None
         assert self.pool is not None
-        found = states(model, in_language(self.parallel, language, self.language_set), self.precision)[layer]
-        return found[self.pool.game, self.pool.ply]
+        layers = states(model, in_language(self.parallel, language, self.language_set), self.precision)
+        return layers[layer][self.pool.game, self.pool.ply]
 
 
 def opening_name(opening: Sequence[str]) -> str:

@@ -1,0 +1,106 @@
+"""Evaluation along a stage: legality, loss and its floor on fixed held-out games, language by language."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int8
+from torch import Tensor
+
+from mothello.config import check, ranged
+from mothello.data.batch import Batch, make_batch
+from mothello.data.corpus import Corpus
+from mothello.data.floor import Floor, floor
+from mothello.languages.language_set import LanguageSet
+from mothello.measures.legality.estimate import legality
+from mothello.model.transformer import GPT
+from mothello.objectives.objective import Objective
+from mothello.training.device import Precision, autocast
+
+
+@dataclass(kw_only=True)
+class EvaluationConfig:
+    """The cheap evaluation along a stage."""
+
+    games: int = ranged(128, low=2)
+    """Fixed validation games, the same in every language unless they have domains of their own."""
+    times: int = ranged(10, low=1)
+    """Evaluations along the stage, besides the first."""
+    log_every: int = ranged(20, low=1)
+    """Steps between training losses in the log."""
+
+    def __post_init__(self) -> None:
+        check(self, "evaluation")
+
+    def steps(self, total: int) -> frozenset[int]:
+        """Steps after which to evaluate: 0, the last, and evenly between."""
+        return frozenset(round(i * total / self.times) for i in range(self.times + 1))
+
+
+class Evaluation(NamedTuple):
+    """What one evaluation measured."""
+
+    numbers: dict[str, float]
+    """Such as "val/atomic_0/excess_nats", and the means over languages, such as "val/top1"."""
+    by_ply: dict[str, list[float | None]]
+    """Language -> strict top-1 legality after every ply, None where nothing is scored."""
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Evaluates a model on fixed games, language by language."""
+
+    language_set: LanguageSet
+    moves: list[Int8[Tensor, "game ply"]]
+    """Per language; the same games in all of them unless they have different domains."""
+    batches: list[Batch]
+    floors: list[Floor]
+    objective: Objective
+    precision: Precision
+
+    def __call__(self, model: GPT) -> Evaluation:
+        """The model is in eval mode."""
+        numbers: dict[str, float] = {}
+        by_ply: dict[str, list[float | None]] = {}
+        with torch.no_grad(), autocast(model.head.weight.device, self.precision):
+            for index, name in enumerate(self.language_set.names):
+                scores = legality(model, self.moves[index], self.language_set, index)
+                loss, lowest = float(self.objective(model, self.batches[index])), self.floors[index].nats
+                values = {key: value for key, value in scores.items() if isinstance(value, float)}
+                values |= {"loss": loss, "floor": lowest, "excess_nats": loss - lowest}
+                numbers |= {f"val/{name}/{key}": value for key, value in values.items()}
+                by_ply[name] = scores["top1_by_ply"]
+        return Evaluation(numbers | _means(numbers, self.language_set.names), by_ply)
+
+
+def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
+    keys = {key.split("/")[2] for key in numbers}
+    shared = [key for key in sorted(keys) if all(f"val/{name}/{key}" in numbers for name in names)]
+    return {f"val/{key}": sum(numbers[f"val/{name}/{key}"] for name in names) / len(names) for key in shared}
+
+
+def build_evaluator(
+    language_set: LanguageSet,
+    games: Sequence[Corpus],
+    size: int,
+    objective: Objective,
+    precision: Precision,
+    weights: Sequence[float] | None = None,
+    device: torch.device | str = "cpu",
+) -> Evaluator:
+    """The first ``size`` games of each language's corpus (or all of a smaller one), written in it, with their floors.
+
+    weights: how often each language occurs in training; the floor is nan where no predictor is known.
+    """
+    indices = torch.arange(min(size, *(len(corpus) for corpus in games)), device=device)
+    moves = [corpus.moves(indices) for corpus in games]
+    predictors = [corpus.predictor for corpus in games]
+    known = [predictor for predictor in predictors if predictor is not None]
+    batches, floors = [], []
+    for index, corpus in enumerate(games):
+        language = torch.full_like(indices, index)
+        batches.append(make_batch(moves[index], language, language_set, corpus.first_scored(indices)))
+        whole = len(known) == len(games)
+        floors.append(floor(batches[-1], language_set, known, weights) if whole else Floor(float("nan"), float("nan")))
+    return Evaluator(language_set, moves, batches, floors, objective, precision)
