@@ -40,6 +40,19 @@ def measured(pattern: str) -> tuple[int, int]:
     return results["step"], results["steps"]
 
 
+def begun_from() -> tuple[int, int]:
+    """The state of the run that its fine-tuning began from."""
+    begun = RunDir(child()).read_config()["from"]
+    return begun["step"], begun["steps"]
+
+
+def child() -> Path:
+    (folder,) = (
+        path for path in Path("run/finetune").iterdir() if path.is_dir() and not path.name.endswith("-scratch")
+    )
+    return folder
+
+
 def page(monkeypatch: pytest.MonkeyPatch) -> str:
     assert run(monkeypatch, "report", "runs=[run]", "out=report") == 0
     return Path("report/index.html").read_text()
@@ -75,16 +88,15 @@ def test_a_fine_tuning_goes_on_from_where_it_began(
     damaged: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, *TRANSFER) == 0
-    assert measured("transfer/*") == (7, 8)
+    assert begun_from() == (7, 8)
     assert run(monkeypatch, "train", *CALL, "run=run") == 0
-    (folder,) = Path("run").glob("transfer/*")
-    RunDir(folder).write_status("failed")  # as if it had been killed
+    RunDir(child()).write_status("failed")  # as if it had been killed
     capsys.readouterr()
     assert run(monkeypatch, *TRANSFER) == 2
     assert "began from step 7 of the run, whose newest good checkpoint is step 8" in capsys.readouterr().err
-    RunDir(folder).write_status("ok")  # finished, but on an older state: made again
+    RunDir(child()).write_status("ok")  # finished, but on an older state: made again
     assert run(monkeypatch, *TRANSFER) == 0
-    assert measured("transfer/*") == (8, 8)
+    assert begun_from() == (8, 8)
 
 
 def test_without_a_good_one_it_is_refused(

@@ -50,19 +50,24 @@ def test_train_probe_transfer(
     assert run(monkeypatch, "probe", "run=run", *TINY_PROBE, *TINY_CAUSAL) == 0
     assert run(monkeypatch, "measure", "run=run", *TINY_MEASURE) == 0
     assert capsys.readouterr().out.count("finished already") == 3
-    stored = json.loads(next(Path("run/transfer").glob("*/results.json")).read_text())
-    assert stored["source"] == source
-    assert set(stored["summary"]) == set(loaded.language_set.names)
+    measures = {"probe", "causal", "patching", "legality", "alignment", "embedding", "training"}
     table = load_run("run").table
-    assert set(table.measure) == {"probe", "causal", "patching", "legality", "alignment", "embedding", "transfer",
-                                  "training"}  # fmt: skip
+    assert set(table.measure) == measures
+    (child,) = (path for path in Path("run/finetune").iterdir() if path.is_dir() and not path.name.endswith("-scratch"))
+    tuned = load_run(child)
+    assert (tuned.stage, tuned.parent) == ("finetune", Path("run"))
+    table = tuned.table
+    assert set(table.measure) == {"training", "transfer", "probe"}
     assert set(table.quantity) <= set(QUANTITIES)
     assert table.value.notna().all()
     watched = table[table.measure == "transfer"]
     assert set(watched.opening) == ({"", "".join(loaded.config.data.prefix)} if experiment == "prefix" else {""})
     assert set(watched.control) == {"trained", "scratch", "chance"}
     assert "retrieval_same_ply" in set(watched.quantity)
-    assert len(stored["curves"]["step"]) == len(stored["curves"][source]) > 2
+    assert watched[watched.quantity == "top1"].step.nunique() > 2
+    assert set(watched[watched.quantity == "peak"].language) == set(loaded.languages)
+    assert run(monkeypatch, "measure", f"run={child}", *TINY_MEASURE) == 0
+    assert run(monkeypatch, "report", f"runs=[{child}]") == 0
 
 
 def listed(key: str, overrides: list[str]) -> str:

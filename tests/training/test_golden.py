@@ -17,7 +17,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mothello.cli.train import train
+from mothello.cli.train import train as pretrain
 from mothello.config import plain, typed
 from mothello.data.split import Split
 from mothello.data.stream import Stream
@@ -25,10 +25,9 @@ from mothello.model.transformer import GPT
 from mothello.objectives.objective import objective
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of, language_set_of, model_of
-from mothello.stages.finetune import finetune
 from mothello.stages.folders import identity
 from mothello.stages.pretrain import TrainConfig
-from mothello.training.loop import Plan
+from mothello.training.loop import Plan, train
 
 FOLDER = Path(__file__).parents[1] / "golden"
 TOLERANCE = 1e-3
@@ -92,7 +91,7 @@ def config_of(settings: Settings, folder: Path) -> TrainConfig:
 
 def pretrained(settings: Settings, folder: Path) -> list[float]:
     """Losses of scripts/train.py."""
-    train(config_of(settings, folder))
+    pretrain(config_of(settings, folder))
     return [line["train/loss"] for line in RunDir(folder / "run").read_metrics() if "train/loss" in line]
 
 
@@ -109,7 +108,7 @@ def fine_tuned(settings: Settings, folder: Path) -> list[float]:
     )  # fmt: skip
     games = games_of(config.data, language_set, Split.transfer, config.data.games)
     stream = Stream(games, language_set, config.data.batch_size, config.seed)
-    finetune(model, stream, len(language_set.names) - 1, plan)
+    train(model, stream.speaking(len(language_set.names) - 1).batch, plan)
     return losses
 
 

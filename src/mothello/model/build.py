@@ -13,5 +13,6 @@ def build_model(config: ModelConfig, language_set: LanguageSet) -> GPT:
 
 def outline(config: ModelConfig, language_set: LanguageSet) -> GPT:
     """The shapes of that model without memory for its weights."""
+    sizes = language_set.vocabulary_size, language_set.max_tokens, language_set.output_size
     with torch.device("meta"):
-        return build_model(config, language_set)
+        return GPT(config, *sizes)
