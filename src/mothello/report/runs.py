@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mothello.report.finetuned import finetunings
 from mothello.rows import COLUMNS, WORDS, read_tidy, training_rows
 from mothello.rundir import RESULTS_VERSION, RunDir
 
@@ -18,7 +19,6 @@ _REQUIRED = {
     "train": ("final", "languages", "board", "steps", "games"),
     "probe": ("axes", "constant", "headline"),
     "states": ("legality", "states"),
-    "transfer": ("source", "languages", "curves", "summary"),
 }
 
 
@@ -148,7 +148,8 @@ def _read_run(path: Path) -> Run | None:
         return None
     probes = _inside(path, "measures/probe-*", "probe")
     states = _inside(path, "measures/states-*", "states")
-    return Run(path, config, results, _read_metrics(folder), probes, _inside(path, "transfer/*", "transfer"), states)
+    tuned = finetunings(path, probes, _read_results, lambda child: _inside(child, "measures/probe-*", "probe"))
+    return Run(path, config, results, _read_metrics(folder), probes, tuned, states)
 
 
 def _inside(run: Path, pattern: str, kind: str) -> list[dict[str, Any]]:
@@ -161,14 +162,10 @@ def _inside(run: Path, pattern: str, kind: str) -> list[dict[str, Any]]:
             continue
         content |= {"folder": str(path.relative_to(run)), "written": str(folder.read_status().get("written", ""))}
         content["config"] = _read_config(folder) if (path / "config.yaml").exists() else content.get("config") or {}
-        if kind == "transfer":
-            content["metrics"] = _read_metrics(folder)
         try:
             content["table"] = read_tidy(path)
         except ValueError as error:
-            if kind != "transfer":
-                log.warning("%s; skipped", error)
-                continue
-            content["table"] = pd.DataFrame(columns=list(COLUMNS))
+            log.warning("%s; skipped", error)
+            continue
         found.append(content)
     return found

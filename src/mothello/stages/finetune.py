@@ -100,12 +100,11 @@ class Finetune:
 
     def content(self) -> dict[str, Any]:
         """config.yaml: of the form of a pretraining's, with the parent and the state that training goes on from."""
-        own: dict[str, Any] = {"source": self.source, "openings": self.settings.openings}
-        own["track_retrieval"] = self.settings.track_retrieval
         begun = {} if self.scratch else {"from": self.run.reached}
         return {
             "stage": "finetune", "parent": os.path.relpath(self.run.folder.path, self.folder.path), **begun,
-            "finetune": own, **plain(self.config), "generator_version": self.identity["generator_version"],
+            "finetune": plain(self.settings), **plain(self.config),
+            "generator_version": self.identity["generator_version"],
         }  # fmt: skip
 
     def check(self) -> None:

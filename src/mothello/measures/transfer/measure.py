@@ -47,7 +47,8 @@ def rows_of(path: Path, names: list[str]) -> Iterator[Row]:
     settings = folder.read_config().get("finetune")
     if settings is None:
         raise UserError(f"measures: transfer is measured on a fine-tuned model; {path} is none")
-    source, lines, of_control = settings["source"], folder.read_metrics(), control.read_metrics()
+    source, lines = settings["source"] or names[0], folder.read_metrics()
+    of_control = control.read_metrics() if control.finished else []
     yield from transfer_rows(lines, names, source, "trained")
     yield from transfer_rows(of_control, names, source, "scratch")
     scratch = curves(of_control, names) if of_control else None
