@@ -9,8 +9,8 @@
 # # Games and languages: what is in a corpus?
 #
 # A corpus is a function of a seed: `moves(indices)` gives any game of it, in any order, and nothing is stored.
-# This notebook looks at random play, at play that likes corners, and at how one game is written in several languages.
-# The same numbers and more, as a page: `python scripts/corpus.py domain=[corners]`.
+# This notebook shows random play, play that prefers corners, and one game written in several languages. The numbers of
+# any training corpus: `python scripts/corpus.py domain=[corners]`.
 
 # %%
 import pandas as pd
@@ -19,15 +19,15 @@ from IPython.display import HTML, display
 from matplotlib import rc_context
 
 from mothello.data.corpus import RandomPlay
-from mothello.data.example_game import written
 from mothello.data.orbit import overlap
 from mothello.data.split import Split, corpus
 from mothello.data.survey import count_corpus, divergence, opening_tree, ply_floor
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.othello.board import Board
-from mothello.othello.notation import game_text, svg_board
+from mothello.othello.notation import game_text, move_name, svg_board
 from mothello.othello.policy import PolicyConfig
+from mothello.othello.replay import replay, squares_to_cells
 from mothello.report.style import LANGUAGE_COLOURS, RC
 
 torch.set_num_threads(1)
@@ -38,8 +38,8 @@ game_text(random.moves(torch.tensor([19_999_999]))[0].tolist(), board)
 
 # %% [markdown]
 # ## Length, choice and floor
-# The floor is what even a perfect predictor cannot know of the next move. The policy of a biased corpus is known, so
-# its floor is too.
+# The floor is the entropy of the true distribution of the next move. The policy of a biased corpus is known, so its
+# floor is too.
 
 # %%
 corpora = {"random": random, "corners": corners}
@@ -63,7 +63,7 @@ with rc_context(RC):
 
 # %% [markdown]
 # ## How different are they?
-# Jensen-Shannon divergence of moves and of boards, beside what two halves of the same corpus give by chance.
+# Jensen-Shannon divergence of moves and of boards, compared with that of two halves of one corpus.
 
 # %%
 rows = {
@@ -83,18 +83,21 @@ display(pd.Series(overlap(random, corpus(board, 0, Split.validation, 5000), n)._
 
 # %% [markdown]
 # ## One game, its boards, and its words
-# Two anchors: moves that all languages write with the same tokens (bold).
+# Two anchors (bold): moves that all languages write with the same tokens.
 
 # %%
 kinds = ["atomic*2", "split", "compositional"]
 language_set = build_languages(LanguagesConfig(kinds=kinds, anchors=AnchorConfig(count=2)), board)
-game = written(random.moves(torch.tensor([0]))[0], language_set)
-plies_shown = (1, 8, 16, 24, len(game.moves))
-display(HTML("&emsp;".join(svg_board(game.boards[ply], board, cell=18) for ply in plies_shown)))
+moves = random.moves(torch.tensor([0]))
+states = replay(moves, board)
+boards = (1 + squares_to_cells(states.black, board).long() - squares_to_cells(states.white, board).long())[0].tolist()
+display(HTML("&emsp;".join(svg_board(boards[ply], board, cell=18) for ply in (1, 8, 16, 24, int(states.lengths)))))
 
 # %%
-marked = {
-    name: [" ".join(f"<b>{t}</b>" if t in game.shared else str(t) for t in word) for word in words]
-    for name, words in game.words.items()
+played = [move for move in moves[0].tolist() if move >= 0]
+anchors = {move for link in language_set.links for _, move in link}
+words = {
+    language.name: [" ".join(map(str, language.words[move])) for move in played] for language in language_set.languages
 }
-HTML(pd.DataFrame(marked, index=game.moves).T.to_html(escape=False))
+table = pd.DataFrame(words, index=[move_name(board, move) for move in played])
+table.T.style.apply(lambda row: ["font-weight: bold" if move in anchors else "" for move in played], axis=1)

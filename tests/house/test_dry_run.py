@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.cli import bench, corpus, results, study
+from mothello.cli import bench, results, study
 from mothello.cli.main import SCHEMAS
 from mothello.rundir import RunDir
 
@@ -36,7 +36,7 @@ WORDS = {
     "generate": ["games", "disk", "rate", "minutes"],
     "import_games": ["games", "disk", "rate", "minutes"],
     "export_games": ["games", "disk", "rate", "minutes"],
-    "corpus": ["games", "rate", "minutes"],
+    "corpus": ["games", "folder", "minutes"],
     "report": ["runs", "disk", "minutes"],
     "results": ["runs", "disk", "minutes"],
     "bench": ["target", "timed", "rate", "minutes"],
@@ -68,8 +68,7 @@ def here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise RuntimeError("nothing is compiled here")
 
     monkeypatch.setattr("torch.compile", broken)
-    monkeypatch.setitem(bench.TARGETS, "engine", lambda *_: {})  # what follows takes long in a real run, and is
-    monkeypatch.setattr(corpus, "write_corpus_page", lambda _, out: out / "index.html")  # proved elsewhere
+    monkeypatch.setitem(bench.TARGETS, "engine", lambda *_: {})  # it takes long, and is proved elsewhere
     monkeypatch.setattr(results, "STUDIES", ("mirror_anchors",))
     monkeypatch.setattr(study, "write_report", lambda _, out, *__: out / "index.html")
     return tmp_path

@@ -212,9 +212,7 @@ def test_a_corpus_is_drawn(call: list[str], tmp_path: Path, monkeypatch: pytest.
             ("atomic_1", "probe"),
         }
     assert abs(sum(numbers["languages"].values()) - 1) < 1e-9
-    page = Path("corpus/index.html").read_text()
-    assert page.count("<figure") > 8
-    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert {path.name for path in Path("corpus").iterdir()} == {"numbers.json", "by_ply.png", "lengths.png"}
 
 
 def test_the_bench_ends_with_one_json_object(

@@ -1,193 +1,191 @@
-"""scripts/corpus.py: pictures and numbers of what a training run would read."""
+"""scripts/corpus.py: numbers and figures of the games that a training run would read."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from time import perf_counter
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from mothello.cli.cost.games import surveying_costs
 from mothello.cli.main import command, folder_for
-from mothello.cli.train import resolve_device
+from mothello.config import NOT_IDENTITY, check, ranged
 from mothello.data.corpus import Corpus
 from mothello.data.domain import mixture
-from mothello.data.example_game import written
 from mothello.data.orbit import overlap
 from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig
 from mothello.data.survey import Counts, count_corpus, divergence, opening_tree, ply_floor
 from mothello.errors import UserError
-from mothello.files import json_text
+from mothello.files import json_text, write_whole
 from mothello.languages.language_set import LanguagesConfig, LanguageSet
 from mothello.othello.board import BoardConfig
-from mothello.othello.notation import move_name
-from mothello.report.corpus_page import write_corpus_page
+from mothello.othello.notation import game_text
+from mothello.report import corpus_figures
+from mothello.rows import format_table
 from mothello.stages.build import games_of, language_set_of, weights_of
-from mothello.training.device import DeviceConfig
-
-
-def _positive(name: str, value: int, low: int = 1) -> None:
-    if value < low:
-        raise UserError(f"{name}: {value} is below {low}")
+from mothello.training.device import DeviceConfig, resolve
 
 
 @dataclass(kw_only=True)
 class CorpusCommand:
-    """scripts/corpus.py: pictures and numbers of what a training run would read."""
+    """scripts/corpus.py: numbers and figures of the games that a training run would read."""
 
     board: BoardConfig = field(default_factory=BoardConfig)
     data: DataConfig = field(default_factory=DataConfig)
     languages: LanguagesConfig = field(default_factory=LanguagesConfig)
-    sample: int = 10_000
+    sample: int = ranged(10_000, low=100)
     """Games to look at."""
+    overlap: int = ranged(20_000, low=4)
+    """Games of each split to compare."""
     against: str = "uniform"
-    """The corpus is held against uniform random play, or against one of its domains by name."""
+    """The corpus is compared with uniform random play, or with one of its domains by name."""
     out: str = "corpus"
-    """Folder of index.html, figures and numbers.json."""
-    device: DeviceConfig = field(default_factory=DeviceConfig)
+    """Folder of numbers.json and the figures."""
+    device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        _positive("sample", self.sample, 100)
+        check(self, "")
 
 
-_OVERLAP_GAMES = 20_000
-_DEPTH = 3
+AGAINST = "compared with"
+"""Name of the corpus that the others are compared with."""
 
 
-def _numbers(games: Corpus, sample: int) -> dict[str, Any]:
-    """Everything that is counted of one corpus; its halves held against each other are the noise of a divergence."""
+def _count(games: Corpus, sample: int) -> dict[str, Any]:
+    """The numbers of one corpus. The divergence between its halves is the noise of a divergence."""
     n = min(sample, len(games))
     halves = [count_corpus(games, 0, n // 2), count_corpus(games, n // 2, n)]
     counts = Counts(*(a + b for a, b in zip(*halves, strict=True)))
     floor = ply_floor(games, min(n, 4096))
-    board, have = games.board, counts.played.sum(1)
-    lengths = counts.lengths.double()
-    mean = float((lengths * torch.arange(len(lengths))).sum() / lengths.sum())
-    tree = opening_tree(games.moves(torch.arange(n)), _DEPTH)
+    alive, lengths = counts.played.sum(1), counts.lengths.double()
+    openings = opening_tree(games.moves(torch.arange(n)), depth=3)
     return {
         "games": n,
         "size": len(games),
-        "mean_length": mean,
+        "mean_length": float((lengths * torch.arange(len(lengths))).sum() / lengths.sum()),
         "lengths": counts.lengths.tolist(),
         "passes": counts.passes.tolist(),
-        "alive": (have / n).tolist(),
-        "legal": (counts.legal / have.clamp(min=1)).tolist(),
-        "passed": (counts.passed / have.clamp(min=1)).tolist(),
+        "alive": (alive / n).tolist(),
+        "legal": (counts.legal / alive.clamp(min=1)).tolist(),
+        "passed": (counts.passed / alive.clamp(min=1)).tolist(),
         "floor": {
             "nats": floor.nats.tolist(),
             "standard_error": floor.standard_error.tolist(),
             "kind": floor.kind,
-            "mean": float((floor.nats.nan_to_num() * have).sum() / have.sum()),
+            "mean": float((floor.nats.nan_to_num() * alive).sum() / alive.sum()),
         },
-        "occupied": (counts.discs.sum(-1).double() / have.clamp(min=1).view(-1, 1)).tolist(),
-        "openings": [{"moves": [move_name(board, m) for m in node["moves"]], "games": node["games"]} for node in tree],
+        "occupied": (counts.discs.sum(-1).double() / alive.clamp(min=1).view(-1, 1)).tolist(),
+        "openings": [node | {"moves": game_text(node["moves"], games.board).split()} for node in openings],
         "halves": divergence(*halves)[:2],
         "counts": counts,
     }
 
 
-def _distance(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    found = divergence(one["counts"], other["counts"])
-    shared = (one["counts"].played.sum(1) > 0) & (other["counts"].played.sum(1) > 0)
-    found = found._replace(
-        moves_by_ply=found.moves_by_ply.where(shared, torch.nan),
-        boards_by_ply=found.boards_by_ply.where(shared, torch.nan),
-    )
-    by_ply = {"moves_by_ply": found.moves_by_ply.tolist(), "boards_by_ply": found.boards_by_ply.tolist()}
-    return {"moves": found.moves, "boards": found.boards, "common": found.common, **by_ply}
+def _distance(one: Counts, other: Counts) -> dict[str, Any]:
+    """Divergence between two corpora; by ply it is nan where one of them has no game."""
+    result = divergence(one, other)
+    common = (one.played.sum(1) > 0) & (other.played.sum(1) > 0)
+    by_ply = {name: getattr(result, name).where(common, torch.nan).tolist() for name in result._fields[3:]}
+    return {"moves": result.moves, "boards": result.boards, "common": result.common, **by_ply}
 
 
 def _overlaps(
-    config: CorpusCommand, language_set: LanguageSet, trained: list[tuple[str, Corpus, int]], against: Corpus
-) -> list[Any]:
-    """What training corpora share with each other, with ``against``, and with the splits that something is measured on.
+    config: CorpusCommand, language_set: LanguageSet, trained: Mapping[str, tuple[Corpus, int]], against: Corpus
+) -> list[dict[str, Any]]:
+    """Games that training corpora share with each other, with ``against``, and with the splits of measures.
 
-    trained: (title, corpus, a language that draws from it).
+    trained: corpora by title, each with a language that draws from it.
     """
-    named = [*((title, games) for title, games, _ in trained), (f"{config.against} (held against)", against)]
-    pairs = [(a, b) for a, b in combinations(named, 2)]
+    named = [(title, games) for title, (games, _) in trained.items()] + [(AGAINST, against)]
+    pairs = list(combinations(named, 2))
     for split in (Split.validation, Split.probe, Split.transfer):
         try:
-            held_out = games_of(config.data, language_set, split, _OVERLAP_GAMES // 4)
-        except UserError:  # a stored split may hold none
+            held_out = games_of(config.data, language_set, split, config.overlap // 4)
+        except UserError:  # a stored split may be empty
             continue
-        pairs += [((title, games), (split.value, held_out[language])) for title, games, language in trained]
-    return [{"one": a, "other": b, **overlap(one, two, _OVERLAP_GAMES)._asdict()} for (a, one), (b, two) in pairs]
+        pairs += [((title, games), (split.value, held_out[k])) for title, (games, k) in trained.items()]
+    return [{"one": a, "other": b, **overlap(one, two, config.overlap)._asdict()} for (a, one), (b, two) in pairs]
 
 
 def _against(config: CorpusCommand, language_set: LanguageSet) -> Corpus:
-    data, board = config.data, language_set.board
-    if config.against == "uniform":
+    data, board, name = config.data, language_set.board, config.against
+    if name == "uniform":
         return corpus(board, data.corpus_seed, Split.validation, config.sample)
-    if config.against not in data.domains:
-        known = ", ".join(["uniform", *data.domains])
-        raise UserError(f"against: {config.against!r} is not one of {known}")
-    name = config.against
+    if name not in data.domains:
+        raise UserError(f"against: {name!r} is not one of {', '.join(['uniform', *data.domains])}")
     return mixture(board, data.corpus_seed, Split.validation, config.sample, {name: data.domains[name]})
 
 
-def _dry(config: CorpusCommand, distinct: list[Corpus], other: Corpus) -> dict[str, Any]:
-    n = len(distinct)
-    costs = surveying_costs(
-        [*distinct, other], config.sample, (n + 1) * n // 2 + 3 * n, _OVERLAP_GAMES, _numbers,
-        lambda games: overlap(distinct[0], other, games),
-    )  # fmt: skip
-    print(costs.table(folder=config.out), flush=True)
-    return {}
-
-
-def survey(config: CorpusCommand) -> dict[str, Any]:
-    """Write OUT/numbers.json and OUT/index.html; returns the numbers."""
-    out = folder_for(config.out)
-    resolve_device(config)
+def _survey(config: CorpusCommand) -> dict[str, Any]:
+    """All numbers of the corpora of a config."""
     language_set = language_set_of(config)
     weights = weights_of(config.data, language_set)
     per_language = games_of(config.data, language_set, Split.train, config.data.games)
-    other = _against(config, language_set)
-    names: dict[int, list[str]] = defaultdict(list)
+    against = _against(config, language_set)
+    speakers: dict[Corpus, list[str]] = defaultdict(list)
     for name, games in zip(language_set.names, per_language, strict=True):
-        names[id(games)].append(name)
-    distinct = list(dict.fromkeys(per_language))
-    titles = ["all languages" if len(distinct) == 1 else ", ".join(names[id(games)]) for games in distinct]
-    trained = [(title, games, per_language.index(games)) for title, games in zip(titles, distinct, strict=True)]
-    if config.dry_run:
-        return _dry(config, distinct, other)
-    found = {}
-    for title, games in tqdm([*zip(titles, distinct, strict=True), ("against", other)], desc="count", unit="corpus"):
-        found[title] = _numbers(games, config.sample)
-    numbers = {
+        speakers[games].append(name)
+    titles = ["all languages"] if len(speakers) == 1 else [", ".join(names) for names in speakers.values()]
+    trained = {title: (games, per_language.index(games)) for title, games in zip(titles, speakers, strict=True)}
+    distinct = {title: games for title, (games, _) in trained.items()} | {AGAINST: against}
+    corpora = {
+        title: _count(games, config.sample) for title, games in tqdm(distinct.items(), desc="count", unit="corpus")
+    }
+    counts = {title: row.pop("counts") for title, row in corpora.items()}
+    game = [move for move in per_language[0].moves(torch.zeros(1, dtype=torch.int64))[0].tolist() if move >= 0]
+    return {
         "board": language_set.board.name,
         "languages": dict(zip(language_set.names, weights, strict=True)),
         "pairing": config.data.language_sampling.pairing.value,
         "against": config.against,
-        "divergence": {title: _distance(found[title], found["against"]) for title in titles},
-        "overlap": _overlaps(config, language_set, trained, other),
-        "game": written(per_language[0].moves(torch.zeros(1, dtype=torch.int64))[0], language_set)._asdict(),
-        "corpora": {title: {k: v for k, v in row.items() if k != "counts"} for title, row in found.items()},
+        "divergence": {title: _distance(counts[title], counts[AGAINST]) for title in trained},
+        "overlap": _overlaps(config, language_set, trained, against),
+        "game": {
+            "moves": game_text(game, language_set.board),
+            "words": {language.name: [language.words[move] for move in game] for language in language_set.languages},
+        },
+        "corpora": corpora,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "numbers.json").write_text(json_text(numbers))
-    page = write_corpus_page(numbers, out)
-    for title in titles:
-        print(f"{title}: {_line(numbers, title)}", flush=True)
-    print(f"corpus: {page.resolve()}", flush=True)
-    return numbers
 
 
-def _line(numbers: dict[str, Any], title: str) -> str:
-    row, away = numbers["corpora"][title], numbers["divergence"][title]
-    said = (
-        f"mean length {row['mean_length']:.2f}, floor {row['floor']['mean']:.3f} nats a move ({row['floor']['kind']}); "
-    )
-    if not away["common"]:
-        return f"{said}no ply that carries loss in common with {numbers['against']}"
+def _table(numbers: Mapping[str, Any]) -> str:
+    rows: dict[str, dict[str, object]] = {}
+    for title, row in numbers["corpora"].items():
+        floor, away = row["floor"], numbers["divergence"].get(title, {})
+        nats = {"moves": away.get("moves"), "boards": away.get("boards")}
+        nats |= dict(zip(("moves, halves", "boards, halves"), row["halves"], strict=True))
+        rows[f"{title} {numbers['against']}" if title == AGAINST else title] = {
+            "mean plies": row["mean_length"], "floor, nats per move": floor["mean"], "": floor["kind"],
+            "common plies": away.get("common"),
+        } | {name: None if value is None else f"{value:.4f}" for name, value in nats.items()}  # fmt: skip
     return (
-        f"{said}from {numbers['against']}, on {away['common']:.0%} of their plies: moves {away['moves']:.4f}, "
-        f"boards {away['boards']:.4f} nats (its own halves: {row['halves'][0]:.4f}, {row['halves'][1]:.4f})"
+        f"{format_table(rows)}\nmoves, boards: Jensen-Shannon divergence from {numbers['against']} in nats, over the "
+        "plies that both have; halves: between the halves of one corpus, by chance"
     )
+
+
+def survey(config: CorpusCommand) -> dict[str, Any]:
+    """Write OUT/numbers.json and the figures, and print a table; returns the numbers."""
+    out = folder_for(config.out)
+    resolve(config.device)
+    if config.dry_run:
+        start, share = perf_counter(), 16
+        small = {"sample": max(100, config.sample // share), "overlap": max(4, config.overlap // share)}
+        numbers = _survey(replace(config, **small))  # type: ignore[arg-type]
+        minutes = (perf_counter() - start) * config.sample / small["sample"] / 60
+        print(f"games    {config.sample:,} of each of {len(numbers['corpora'])} corpora\nfolder   {out}")
+        print(f"minutes  {minutes:.2f}, measured on a {share}th of the games", flush=True)
+        return {}
+    numbers = _survey(config)
+    write_whole(out / "numbers.json", json_text(numbers).encode())
+    corpus_figures.by_ply(numbers).savefig(out / "by_ply.png", dpi=150)
+    corpus_figures.lengths_and_passes(numbers).savefig(out / "lengths.png", dpi=150)
+    print(f"{_table(numbers)}\ncorpus: {out.resolve()}", flush=True)
+    return numbers
 
 
 main = command("corpus", CorpusCommand, survey)
