@@ -7,7 +7,6 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from mothello.cli import (
-    bench,
     corpus,
     export_games,
     generate,
@@ -33,7 +32,6 @@ MAINS: dict[str, Callable[[], None]] = {
     "import_games": import_games.main,
     "export_games": export_games.main,
     "corpus": corpus.main,
-    "bench": bench.main,
 }
 
 TINY = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.cli import bench, results, study
+from mothello.cli import results, study
 from mothello.cli.main import SCHEMAS
 from mothello.rundir import RunDir
 
@@ -26,7 +26,6 @@ CALLS = {
     "import_games": ["files=[games.txt]", "board=4x4", "out=human"],
     "export_games": ["folder=games", "out=again.txt"],
     "corpus": ["board=4x4", "sample=100", "data.games=200", "device.threads=1"],
-    "bench": ["seconds=0.05", "boards=[4]", "peers=false", "device=cpu", "out=speed"],
 }
 WORDS = {
     "train": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "minutes"],
@@ -39,7 +38,6 @@ WORDS = {
     "corpus": ["games", "folder", "minutes"],
     "report": ["runs", "disk", "minutes"],
     "results": ["runs", "disk", "minutes"],
-    "bench": ["target", "timed", "rate", "minutes"],
 }
 
 
@@ -68,7 +66,6 @@ def here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise RuntimeError("nothing is compiled here")
 
     monkeypatch.setattr("torch.compile", broken)
-    monkeypatch.setitem(bench.TARGETS, "engine", lambda *_: {})  # it takes long, and is proved elsewhere
     monkeypatch.setattr(results, "STUDIES", ("mirror_anchors",))
     monkeypatch.setattr(study, "write_report", lambda _, out, *__: out / "index.html")
     return tmp_path

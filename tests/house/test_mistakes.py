@@ -72,7 +72,6 @@ MISTAKES = [
     ("corpus", ["data.domains=3"], ["data.domains"]),
     ("import_games", ["out=x", "files=g.txt"], ["files: is a list; write files=[...]"]),
     ("train", ["domain=[flips]", "data.domain_of.atomic_0=flips"], ["write +data.domain_of.atomic_0="]),
-    ("bench", ["target=nope"], ["target", "nope", "engine"]),
     ("study", ["+study=nope"], ["study", "nope", "demo"]),
     ("study", [], ["experiments"]),
 ]  # fmt: skip

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from house.commands import MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.cli.timing import engine as bench_engine
 from mothello.rows import QUANTITIES
 from mothello.rundir import RunDir
 from mothello.stages.load import load_run
@@ -213,30 +212,6 @@ def test_a_corpus_is_drawn(call: list[str], tmp_path: Path, monkeypatch: pytest.
         }
     assert abs(sum(numbers["languages"].values()) - 1) < 1e-9
     assert {path.name for path in Path("corpus").iterdir()} == {"numbers.json", "by_ply.png", "lengths.png"}
-
-
-def test_the_bench_ends_with_one_json_object(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Without a compiler: that path is quick, and must say so."""
-    monkeypatch.chdir(tmp_path)
-
-    def broken(*_: object, **__: object) -> object:
-        def fail(*_: object) -> object:
-            raise RuntimeError("no C++ compiler")
-
-        return fail
-
-    monkeypatch.setattr("torch.compile", broken)
-    monkeypatch.setitem(bench_engine.CHUNK, "cpu", (1024, 1024))  # a user's are larger, and slow without a compiler
-    monkeypatch.setattr(bench_engine, "COUNTED", 8192)
-    assert run(monkeypatch, "bench", "seconds=0.05", "boards=[4,8]", "peers=false", "device=cpu") == 0
-    numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert numbers["engine.8x8.eager_games_per_s"] > 0
-    assert numbers["engine.8x8.eager_mean_length"] == pytest.approx(59.97, abs=0.03)
-    assert numbers["engine.8x8.compiled_games_per_s"] is None
-    assert numbers["engine.8x8.compile_s"] is None
-    assert numbers["engine.8x8.ratio_pgx"] is None
 
 
 def test_a_multirun_makes_one_folder_per_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from mothello.data.batch import IGNORE, Batch, make_batch
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.model.build import build_model
+from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.causal_lm import causal_lm
 from mothello.othello.board import Board
@@ -94,7 +95,7 @@ def test_logits_and_loss_are_ours(pair: Corpus) -> None:
     y = batch.targets[:, :-1]
     with torch.no_grad():
         logits, loss = theirs(x, torch.where(y == IGNORE, 0, y))
-        torch.testing.assert_close(logits, ours(x).logits, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(logits, ours(Inputs(x)).logits, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(loss, causal_lm(ours, batch), atol=1e-5, rtol=1e-5)
         swapped = published.load_from(ours).eval()
         for module in swapped.modules():

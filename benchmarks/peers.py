@@ -1,15 +1,15 @@
-"""Other engines, timed in the same run: pgx under JAX, open_spiel, and a plain Python loop."""
+"""Random games per second of other engines: pgx under JAX, open_spiel, and a plain Python loop."""
 
 import random
 from collections.abc import Callable
 from importlib.util import find_spec
-from time import perf_counter
 
+from benchmarks.common import best_seconds
 from mothello.othello.board import Board
 
 
 def pgx(board: Board, seconds: float) -> float | None:
-    """Random games a second of pgx's vectorised Othello under jit, best batch of three; None where it is not there."""
+    """pgx's vectorized Othello under jit, at the best of three batch sizes; None where it is not installed."""
     if board.size != 8 or find_spec("pgx") is None or find_spec("jax") is None:
         return None
     import jax
@@ -27,40 +27,27 @@ def pgx(board: Board, seconds: float) -> float | None:
         state = jax.vmap(env.init)(jax.random.split(key, n))
         return jax.lax.while_loop(lambda c: ~c[0].terminated.all(), step, (state, key))[0].rewards
 
-    best = 0.0
-    for n in (128, 1024, 4096):
+    def rate(n: int) -> float:
         played = jax.jit(games, static_argnums=1)
-        played(jax.random.PRNGKey(0), n).block_until_ready()
-        done, start = 0, perf_counter()
-        while perf_counter() - start < seconds or not done:
-            played(jax.random.PRNGKey(done + 1), n).block_until_ready()
-            done += n
-        best = max(best, done / (perf_counter() - start))
-    return best
+        return n / best_seconds(lambda: played(jax.random.PRNGKey(0), n).block_until_ready(), seconds)
 
-
-def _rate(game: Callable[[], object], seconds: float) -> float:
-    done, start = 0, perf_counter()
-    while perf_counter() - start < seconds:
-        game()
-        done += 1
-    return done / (perf_counter() - start)
+    return max(map(rate, (128, 1024, 4096)))
 
 
 def open_spiel(board: Board, seconds: float) -> float | None:
-    """Random games a second of open_spiel's Othello, driven from Python; None where it is not installed."""
+    """open_spiel's Othello, driven from Python; None where it is not installed."""
     if board.size != 8 or find_spec("pyspiel") is None:
         return None
     import pyspiel
 
-    othello = pyspiel.load_game("othello")
+    rules = pyspiel.load_game("othello")
 
     def game() -> None:
-        state = othello.new_initial_state()
+        state = rules.new_initial_state()
         while not state.is_terminal():
             state.apply_action(random.choice(state.legal_actions()))
 
-    return _rate(game, seconds)
+    return 1 / best_seconds(game, seconds)
 
 
 def plain_python(board: Board, seconds: float) -> float:
@@ -69,15 +56,15 @@ def plain_python(board: Board, seconds: float) -> float:
     squares = [(r, c) for r in range(board.size) for c in range(board.size)]
 
     def turned(discs: dict[tuple[int, int], int], square: tuple[int, int], colour: int) -> list[tuple[int, int]]:
-        found: list[tuple[int, int]] = []
+        flips: list[tuple[int, int]] = []
         for down, right in steps:
             line, at = [], (square[0] + down, square[1] + right)
             while discs.get(at) == -colour:
                 line.append(at)
                 at = (at[0] + down, at[1] + right)
             if discs.get(at) == colour:
-                found += line
-        return found
+                flips += line
+        return flips
 
     def game() -> None:
         high = board.size // 2
@@ -91,7 +78,7 @@ def plain_python(board: Board, seconds: float) -> float:
             passes = 0 if legal else passes + 1
             colour = -colour
 
-    return _rate(game, seconds)
+    return 1 / best_seconds(game, seconds)
 
 
 PEERS: dict[str, Callable[[Board, float], float | None]] = {

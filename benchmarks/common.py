@@ -1,0 +1,94 @@
+"""What the benchmarks share: settings, a timer, the machine's best rate, and one line of JSON at the end."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
+
+from mothello.cli.main import fail
+from mothello.config import check, ranged, typed
+from mothello.errors import UserError
+from mothello.othello.board import Board
+from mothello.training.device import DeviceConfig, resolve
+
+Numbers = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class BenchConfig:
+    """The keys of every benchmark: python -m benchmarks.engine seconds=1 boards=[8] device.name=cpu."""
+
+    seconds: float = ranged(2.0, low=0.05, high=60)
+    """Time per measurement; the best of three counts."""
+    boards: list[int] = field(default_factory=lambda: [4, 6, 8])
+    peers: bool = True
+    """Also time other engines and the slow references."""
+    out: str = ""
+    """Folder for the numbers as JSON and for the figure; by default nothing is written."""
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+
+    def __post_init__(self) -> None:
+        check(self, "")
+        for size in self.boards:
+            Board.of(size)
+
+
+def best_seconds(work: Callable[[], object], least: float = 0.0, rounds: int = 3) -> float:
+    """Seconds per call in the fastest round, after one call that does not count; a round takes ``least`` seconds."""
+    work()
+    start = perf_counter()
+    work()
+    calls = max(1, round(least / max(1e-9, perf_counter() - start)))
+    seconds = []
+    for _ in range(rounds):
+        start = perf_counter()
+        for _ in range(calls):
+            work()
+        seconds.append((perf_counter() - start) / calls)
+    return min(seconds)
+
+
+def product_rate(device: torch.device, dtype: torch.dtype, *sizes: int) -> float:
+    """Gflop/s of square matrix products, at the best of the sizes."""
+
+    def rate(size: int) -> float:
+        a, b = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
+        return 2e-9 * size**3 / best_seconds(lambda: float((a @ b)[0, 0]), 0.3)  # float() waits for the device
+
+    return max(map(rate, sizes))
+
+
+def main(name: str, benchmark: Callable[[BenchConfig, torch.device], Numbers],
+         draw: Callable[[Numbers], Figure] | None = None) -> None:  # fmt: skip
+    """The ``main`` of a benchmark: settings from the command line, numbers printed and written."""
+    try:
+        config = typed(OmegaConf.from_cli(sys.argv[1:]), BenchConfig)
+        device = resolve(config.device)
+    except UserError as error:
+        fail(str(error))
+    with tempfile.TemporaryDirectory() as cache:  # an empty compiler cache: the first use is what is timed
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+        chip = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+        numbers: Numbers = {
+            "device": f"{device.type}, {chip}",
+            "load_before": round(os.getloadavg()[0], 2),
+            "matmul_gflops": round(product_rate(device, torch.float32, 1024), 1),
+        }
+        print(f"{numbers['device']}; load {numbers['load_before']}; fp32 products {numbers['matmul_gflops']} Gflop/s")
+        numbers |= benchmark(config, device)
+    if config.out:
+        out = Path(config.out)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{name}.json").write_text(json.dumps(numbers, indent=1) + "\n")
+        if draw:
+            draw(numbers).savefig(out / f"{name}.png", dpi=130)
+    print(json.dumps(numbers), flush=True)

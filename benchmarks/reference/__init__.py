@@ -1,0 +1,1 @@
+"""Slow and obvious code that benchmarks and tests compare the real code with."""
