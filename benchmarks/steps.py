@@ -16,12 +16,12 @@ from mothello.config import typed
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.languages.language_set import build_languages
+from mothello.model.transformer import GPT
 from mothello.objectives.causal_lm import CausalLM
 from mothello.othello.board import Board
 from mothello.stages.pretrain import TrainConfig
 from mothello.stages.stage import build_model
 from mothello.training.budget import flops_per_token
-from mothello.training.distributed import World
 from mothello.training.loop import train
 from mothello.training.plan import Plan
 
@@ -135,22 +135,31 @@ def _time_shares(profiler: Any, device: torch.device) -> dict[str, float]:
     return {name: time / total for name, time in (spent | {"of_it_update": sum(update.values())}).items()}
 
 
-def time_ours(shape: Shape, execution: Execution, device: torch.device, between: Callable[[], None]) -> dict[str, Any]:
-    """The loop of scripts/train.py. Tokens are positions that carry loss; playing and encoding games is included."""
-    config, games = shape.config, shape.games[device.type]
+def prepared(shape: Shape, device: torch.device) -> tuple[TrainConfig, Stream, GPT]:
+    """A training of the shape: its config, its games, and a model with fresh weights."""
+    config = shape.config
     board = Board.of(config.board.size)
     language_set = build_languages(config.languages, board)
-    stream = Stream(corpus(board, 0, Split.train, 10**8), language_set, games, 0, device)
-    timing = Timing(stream, shape.steps[device.type], between)
+    stream = Stream(corpus(board, 0, Split.train, 10**8), language_set, shape.games[device.type], 0, device)
+    return config, stream, build_model(config.model, language_set).initialize(0).to(device)
+
+
+def plan_of(config: TrainConfig, steps: int, execution: Execution) -> Plan:
+    """The plan of scripts/train.py, without checkpoints and evaluation."""
+    return Plan(
+        steps=steps, objective=CausalLM(), optimizer=config.optimizer, precision=config.device.precision, seed=0,
+        compiled=execution.compiled, cuda_graphs=execution.cuda_graphs,
+    )  # fmt: skip
+
+
+def time_ours(shape: Shape, execution: Execution, device: torch.device, between: Callable[[], None]) -> dict[str, Any]:
+    """The loop of scripts/train.py. Tokens are positions that carry loss; playing and encoding games is included."""
+    config, stream, model = prepared(shape, device)
+    timing, games = Timing(stream, shape.steps[device.type], between), stream.batch_size
     played = min(_play(stream, chunk) for chunk in (1, 2, 3, 0))
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     timing.profiler = profile(activities=activities)
-    model = build_model(config.model, language_set).initialize(0).to(device)
-    plan = Plan(
-        steps=timing.total, objective=CausalLM(), optimizer=config.optimizer, precision=config.device.precision, seed=0,
-        compiled=execution.compiled, cuda_graphs=execution.cuda_graphs, world=World(rank=1, size=1),
-    )  # fmt: skip
-    train(model, timing.batch, plan)
+    train(model, timing.batch, plan_of(config, timing.total, execution))
     scored = int((CausalLM().batch(stream, 0).targets >= 0).sum())
     seconds = min(timing.rounds) + played * games
     places = stream.width - 1  # the last one is computed and never scored: no useful work

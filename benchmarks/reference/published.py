@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from mothello.languages.language_set import LanguageSet
-from reference.published_model import PAD, CausalSelfAttention, PublishedConfig, PublishedGPT, load_from
+from benchmarks.reference.published_model import PAD, CausalSelfAttention, PublishedConfig, PublishedGPT, load_from
 
 __all__ = [
     "CausalSelfAttention", "GameDataset", "PublishedConfig", "PublishedGPT", "encode", "load_from", "summary",

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from mothello.model.inputs import Inputs
-from reference import othello
+from benchmarks.reference import othello
 
 Word = Sequence[int]
 Square = othello.Square

@@ -12,7 +12,7 @@ from math import exp
 import numpy as np
 import pytest
 import torch
-from reference import othello as slow
+from benchmarks.reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 

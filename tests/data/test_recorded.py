@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference import othello as slow
+from benchmarks.reference import othello as slow
 
 from mothello.data.game_import import Imported, import_records
 from mothello.data.stored import StoredGames

@@ -9,7 +9,7 @@ from math import log
 
 import pytest
 import torch
-from reference import othello as slow
+from benchmarks.reference import othello as slow
 from torch import Tensor
 
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, Window

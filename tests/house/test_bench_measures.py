@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from house.commands import run
-from reference import published_measures
+from benchmarks.reference import published_measures
 
 from mothello.cli.timing import measures as bench_measures
 from mothello.cli.timing.measures import Sizes

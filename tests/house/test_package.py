@@ -1,63 +1,50 @@
-"""Importing the package settles how long OpenMP's idle threads spin, and leaves a user's own choice alone."""
+"""Proves: importing mothello changes nothing in the process; the command line sets OpenMP's spins before torch is imported,
+and leaves a user's own choice alone."""
 
-import itertools
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
-import mothello
+ROOT = Path(__file__).parents[2]
+OWN = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 
 
-class Load:
-    """A /proc/loadavg that tells one number of running threads after the other."""
-
-    def __init__(self, running: Iterable[int | None]) -> None:
-        self.running = itertools.cycle(running)
-
-    def __call__(self, path: str) -> "Load":
-        assert path == "/proc/loadavg"
-        return self
-
-    def read_text(self) -> str:
-        number = next(self.running)
-        if number is None:
-            raise FileNotFoundError
-        return f"1.50 1.20 1.00 {number}/812 4711\n"
+def imported(module: str, **own: str) -> tuple[dict[str, str], bool]:
+    """What importing a module changes in a fresh process's environment, and whether it imports torch."""
+    code = (
+        f"import json, os, sys; before = dict(os.environ); import {module}; changed = dict(os.environ.items() - before.items());"
+        "print(json.dumps([changed, 'torch' in sys.modules]))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in OWN} | own
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    changed, torch = json.loads(done.stdout)
+    return changed, torch
 
 
-@pytest.mark.parametrize(
-    ("running", "spins"),
-    [([1], "100000"), ([0], "1000"), ([2], "1000"), ([3, 2, 5], "1000"), ([3, 1, 2], "100000"), ([None], "1000")],
-)
-def test_threads_spin_long_where_nothing_else_runs(
-    running: list[int | None], spins: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mothello, "Path", Load(running))
-    assert mothello._spins() == spins
+@pytest.mark.parametrize("module", ["mothello", "mothello.stages.load"])
+def test_importing_the_package_has_no_side_effect(module: str) -> None:
+    assert not {name for name in imported(module)[0] if name.startswith(("GOMP", "OMP", "KMP", "MOTHELLO"))}
 
 
-@pytest.mark.parametrize("own", [{"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "passive"}, {}])
-def test_the_users_own_setting_wins(own: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mothello, "Path", Load([1]))
-    environment = dict(own)
-    mothello._settle_spins(environment)
-    assert environment == (own or {"GOMP_SPINCOUNT": "100000", "MOTHELLO_SPINS": "100000"})
+def test_the_command_line_settles_the_spins_before_torch_is_imported() -> None:
+    changed, torch = imported("mothello.cli")
+    assert set(changed) == {"GOMP_SPINCOUNT"}
+    assert not torch
+    assert imported("benchmarks")[0] == changed
 
 
-def test_a_child_has_company(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It inherits what its parent chose, which is not the user's choice; several may run at once."""
-    monkeypatch.setattr(mothello, "Path", Load([1]))
-    environment: dict[str, str] = {}
-    for expected in ("100000", "1000", "1000"):
-        mothello._settle_spins(environment)
-        assert environment["GOMP_SPINCOUNT"] == expected
+@pytest.mark.parametrize("own", [{"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "passive"}])
+def test_a_users_own_setting_wins(own: dict[str, str]) -> None:
+    assert imported("mothello.cli", **own)[0] == {}
 
 
-def test_it_is_settled_by_the_import() -> None:
-    environment = {name: x for name, x in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
-    code = "import mothello, os; print(os.environ['GOMP_SPINCOUNT'])"
-    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() in ("1000", "100000")
+def test_every_script_imports_the_command_line_before_torch() -> None:
+    for script in (ROOT / "scripts").glob("*.py"):
+        imports = [line for line in script.read_text().splitlines() if line.startswith(("import", "from"))]
+        assert script.name == "has_torch.py" or imports[0].startswith("from mothello.cli"), script.name

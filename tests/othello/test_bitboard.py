@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from reference import othello as slow
+from benchmarks.reference import othello as slow
 from torch import Tensor
 
 from mothello.othello.bits import popcount, select

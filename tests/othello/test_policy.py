@@ -19,7 +19,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import othello as slow
+from benchmarks.reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 

@@ -20,7 +20,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from reference import mailbox
-from reference import othello as slow
+from benchmarks.reference import othello as slow
 from scipy.stats import chi2_contingency, chisquare
 from torch import Tensor
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reference import published
+from benchmarks.reference import published
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, make_batch

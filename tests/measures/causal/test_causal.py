@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from reference import othello as slow
+from benchmarks.reference import othello as slow
 from torch import Tensor, nn
 
 from mothello.data.split import Split, corpus

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from reference import othello as slow
+from benchmarks.reference import othello as slow
 from torch import Tensor, nn
 
 from mothello.data.batch import Batch, in_language

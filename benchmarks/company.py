@@ -1,0 +1,121 @@
+"""Training next to a busy process: steps per second alone, and with one busy single-thread process that starts later, or
+earlier. Targets: with company at least half of the rate alone; alone at least 85% of the rate with long spins.
+
+    python -m benchmarks.company seconds=2
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+from time import perf_counter, sleep
+from typing import Any
+
+import torch
+
+from benchmarks.common import BenchConfig, Numbers, main
+from benchmarks.steps import SHAPES, Execution, plan_of, prepared
+from mothello.cli import SPINS
+from mothello.objectives.causal_lm import CausalLM
+from mothello.training.loop import train
+
+LONG = "100000"
+"""The setting that is fastest on an idle machine."""
+ROUNDS = 5
+
+
+class Worker:
+    """A training in a process of its own, which runs while it is asked for a rate."""
+
+    def __init__(self, spins: str, compiled: bool, threads: int) -> None:
+        environment = os.environ | {"GOMP_SPINCOUNT": spins}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", __name__, "worker", str(int(compiled)), str(threads)], env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        self.rate(0.1)  # after the first steps, compiling included
+
+    def rate(self, seconds: float) -> float:
+        """Steps per second."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        print(seconds, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def serve(compiled: bool, threads: int) -> None:
+    """The worker's process: train for as many seconds as each line of standard input says, and print the rate."""
+    torch.set_num_threads(threads)
+    config, stream, model = prepared(SHAPES["small"], torch.device("cpu"))
+    batches = [CausalLM().batch(stream, step) for step in range(8)]
+    asked, start, first = 0.0, perf_counter(), 0
+
+    def batch(step: int) -> Any:
+        nonlocal asked, start, first
+        seconds = perf_counter() - start
+        if step == 4 or (step > 4 and seconds >= asked):
+            if step > 4:
+                print((step - first) / seconds, flush=True)
+            line = sys.stdin.readline()
+            if not line:
+                raise SystemExit
+            asked, start, first = float(line), perf_counter(), step
+        return batches[step % len(batches)]
+
+    train(model, batch, plan_of(config, 10**9, Execution("", compiled)))
+
+
+@contextmanager
+def _busy() -> Iterator[None]:
+    process = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+    try:
+        sleep(0.2)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _rates(spins: str, compiled: bool, seconds: float) -> dict[str, float]:
+    """Steps per second: alone, with a busy process that starts later, and with one that is there before."""
+    later = Worker(spins, compiled, torch.get_num_threads())
+    alone = later.rate(seconds)
+    with _busy():
+        after = later.rate(seconds)
+        later.end()
+        early = Worker(spins, compiled, torch.get_num_threads())
+        before = early.rate(seconds)
+    early.end()
+    return {"alone": alone, "after": after, "before": before}
+
+
+def company(config: BenchConfig, device: torch.device) -> Numbers:
+    """Medians over alternating rounds of ours and of long spins, and the two ratios of the targets, eager and compiled."""
+    numbers: Numbers = {}
+    print("step      spins    alone   company later, earlier   share with company   share of long spins alone")
+    for name, compiled in (("eager", False), ("compiled", True)):
+        rounds = {spins: [] for spins in (SPINS, LONG)}  # type: dict[str, list[dict[str, float]]]
+        for _ in range(ROUNDS):
+            for spins, rows in rounds.items():
+                rows.append(_rates(spins, compiled, config.seconds))
+        medians = {spins: {key: median(row[key] for row in rows) for key in rows[0]} for spins, rows in rounds.items()}
+        for spins, row in medians.items():
+            with_company, share = min(row["after"], row["before"]) / row["alone"], row["alone"] / medians[LONG]["alone"]
+            print(f"{name:8} {spins:>6} {row['alone']:>8.2f} {row['after']:>15.2f} {row['before']:>8.2f} "
+                  f"{with_company:>20.2f} {share:>27.2f}", flush=True)  # fmt: skip
+            numbers |= {f"company.{name}.{spins}.{key}": round(value, 2) for key, value in row.items()}
+            numbers |= {f"company.{name}.{spins}.with_company": round(with_company, 3),
+                        f"company.{name}.{spins}.alone_of_long": round(share, 3)}  # fmt: skip
+    return numbers
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["worker"]:
+        serve(sys.argv[2] == "1", int(sys.argv[3]))
+    else:
+        main("company", company)
