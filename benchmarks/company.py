@@ -1,4 +1,4 @@
-"""Training next to a busy process: steps per second alone, and with one busy single-thread process that starts later, or
+"""Training next to a busy process: steps per second alone, and with a busy single-thread process that starts later, or
 earlier. Targets: with company at least half of the rate alone; alone at least 85% of the rate with long spins.
 
     python -m benchmarks.company seconds=2
@@ -39,7 +39,8 @@ class Worker:
 
     def rate(self, seconds: float) -> float:
         """Steps per second."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin
+        assert self.process.stdout
         print(seconds, file=self.process.stdin, flush=True)
         return float(self.process.stdout.readline())
 
@@ -95,11 +96,11 @@ def _rates(spins: str, compiled: bool, seconds: float) -> dict[str, float]:
 
 
 def company(config: BenchConfig, device: torch.device) -> Numbers:
-    """Medians over alternating rounds of ours and of long spins, and the two ratios of the targets, eager and compiled."""
+    """Medians over alternating rounds of our spins and long ones, and the ratios of the targets, eager and compiled."""
     numbers: Numbers = {}
     print("step      spins    alone   company later, earlier   share with company   share of long spins alone")
     for name, compiled in (("eager", False), ("compiled", True)):
-        rounds = {spins: [] for spins in (SPINS, LONG)}  # type: dict[str, list[dict[str, float]]]
+        rounds: dict[str, list[dict[str, float]]] = {SPINS: [], LONG: []}
         for _ in range(ROUNDS):
             for spins, rows in rounds.items():
                 rows.append(_rates(spins, compiled, config.seconds))

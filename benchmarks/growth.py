@@ -54,7 +54,8 @@ def point(part: str, n: int, size: int, threads: int) -> dict[str, float]:
 
 def _measured(part: str, n: int, size: int) -> dict[str, float]:
     """The point, from a process of its own, so that the peak memory is its own."""
-    code = f"import json; from benchmarks.growth import point; print(json.dumps(point({part!r}, {n}, {size}, {torch.get_num_threads()})))"
+    call = f"point({part!r}, {n}, {size}, {torch.get_num_threads()})"
+    code = f"import json; from benchmarks.growth import point; print(json.dumps({call}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

@@ -83,7 +83,7 @@ def _legal_top1(subject: Subject, model: GPT, moves: Tensor) -> int:
 
 
 def legality(subject: Subject) -> Numbers:
-    """After every ply but the last: milliseconds per game, ours and one position at a time, for all columns of legality;
+    """Milliseconds per game, ours and one position at a time, for all columns of legality after every ply but the last;
     and the ratio where both count strict top-1 and nothing else. AssertionError where the counts differ."""
     model, language_set, board = subject.model, subject.language_set, subject.board
     assert isinstance(model, GPT)
@@ -142,8 +142,8 @@ def _evaluated(subject: Subject, probes: FittedProbes, moves: Tensor) -> float:
 
 
 def alignment(subject: Subject) -> Numbers:
-    """All layers and pairs, MLP and linear probes: milliseconds per game. The slow loop reads absolute colors as they are;
-    ours also reads relative colors, every map, squares, plies, whole boards and the null."""
+    """Milliseconds per game for all layers and pairs, MLP and linear probes. The slow loop reads absolute colors as
+    they are; ours also reads relative colors, every map, squares, plies, whole boards and the null."""
     probes, few = _probes(subject), _moves(subject, SIZES.slow_alignment)
     exact = Subject(subject.model, subject.language_set, precision=Precision.fp32)
     results = evaluate_probes(exact, probes, few, 10, torch.Generator().manual_seed(0))
@@ -196,8 +196,8 @@ def measures(config: BenchConfig, device: torch.device) -> Numbers:
         for measure in (legality, alignment):
             numbers |= measure(subject)
             ours, theirs, ratio = (numbers[f"{measure.__name__}_{key}"] for key in ("ours_ms", "slow_ms", "ratio"))
-            print(f"{measure.__name__}: {ours:.3f} ms per game, one position at a time {theirs:,.0f} ms: {ratio:,.0f} times",
-                  flush=True)  # fmt: skip
+            print(f"{measure.__name__}: {ours:.3f} ms per game; one position at a time {theirs:,.0f} ms, "
+                  f"{ratio:,.0f} times as long", flush=True)  # fmt: skip
     numbers |= growth(device)
     return {f"measures.{key}": round(v, 4) if isinstance(v, float) else v for key, v in numbers.items()}
 

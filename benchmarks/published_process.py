@@ -32,7 +32,8 @@ class Published:
 
     def run(self) -> None:
         """Some steps; the fastest round counts."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin
+        assert self.process.stdout
         print("run", file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:

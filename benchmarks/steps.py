@@ -10,7 +10,6 @@ from hydra import compose, initialize_config_dir
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-import mothello.cli.train  # noqa: F401: registers the schema that configs/train.yaml composes with
 from mothello.cli.main import CONFIGS
 from mothello.config import typed
 from mothello.data.split import Split, corpus

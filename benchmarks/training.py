@@ -55,7 +55,8 @@ def _shape_numbers(
             rows.append({"shape": name, "way": execution.name, **ours})
             print(f"{name:6} {execution.name:20} {ours['tokens_per_s']:>10,} tokens/s, {ours['mfu']:.0%} of products; "
                   f"first step {ours['first_step_s']} s; {ours['minutes_once']:,} min for {shape.once:,} games; "
-                  f"{', '.join(f'{part} {share:.0%}' for part, share in ours['time'].items())}", flush=True)  # fmt: skip
+                  f"{', '.join(f'{part} {share:.0%}' for part, share in ours['time'].items())}",
+                  flush=True)  # fmt: skip
     fastest = max(rows, key=lambda row: row["tokens_per_s"])
     result = {key: value for key, value in fastest.items() if key != "shape"}
     if published:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from mothello.languages.language_set import LanguageSet
 from benchmarks.reference.published_model import PAD, CausalSelfAttention, PublishedConfig, PublishedGPT, load_from
+from mothello.languages.language_set import LanguageSet
 
 __all__ = [
     "CausalSelfAttention", "GameDataset", "PublishedConfig", "PublishedGPT", "encode", "load_from", "summary",

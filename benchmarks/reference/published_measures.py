@@ -1,7 +1,7 @@
-"""Measures as published research code takes them: one game, one position, one layer and one pair of languages at a time.
+"""Measures as published research code takes them: one game, position, layer and pair of languages at a time.
 
-Every position is a forward pass of its own and a replay of the game from the start in plain Python. The numbers are those
-of the project's batched measures; the time is what they are held against.
+Every position is a forward pass of its own and a replay of the game from the start in plain Python. The numbers are
+those of the project's batched measures; benchmarks compare the time.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from mothello.model.inputs import Inputs
 from benchmarks.reference import othello
+from mothello.model.inputs import Inputs
 
 Word = Sequence[int]
 Square = othello.Square
@@ -24,8 +24,8 @@ def squares_of(game: Sequence[int], squares: Sequence[int]) -> list[Square]:
 
 
 def greedy(model: Any, written: Sequence[int], steps: int, own: Sequence[int] | None = None) -> int:
-    """The next token by argmax, among those of ``own`` if given. As in the published evaluation as many tokens are decoded as
-    the longest word has, whatever the language, each by a pass over the whole row; the first word counts."""
+    """The next token by argmax, among those of ``own`` if given. As in the published evaluation as many tokens are
+    decoded as the longest word has, whatever the language, each by a pass over the whole row; the first one counts."""
     row = list(written)
     for _ in range(steps):
         with torch.no_grad():
@@ -53,7 +53,7 @@ def top1(
 def legality(
     model: Any, games: Sequence[Sequence[int]], words: Sequence[Word], squares: Sequence[int], size: int
 ) -> dict[str, float]:
-    """Every column of the project's legality: sums over positions, and their number, of a language with one token a move."""
+    """Every column of the project's legality, as sums over positions, for a language with one token per move."""
     names = ("top1", "top1_restricted", "lenient", "wrong_language", "malformed", "chance", "mass", "positions")
     totals = dict.fromkeys(names, 0.0)
     move_of = {word[0]: move for move, word in enumerate(words)}

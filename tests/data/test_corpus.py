@@ -13,10 +13,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from benchmarks.reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 
+from benchmarks.reference import othello as slow
 from mothello.data.corpus import Corpus, RandomPlay
 from mothello.data.enumerated import EnumeratedPlay, all_games
 from mothello.data.orbit import orbit_hash, overlap

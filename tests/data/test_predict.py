@@ -12,10 +12,10 @@ from math import exp
 import numpy as np
 import pytest
 import torch
-from benchmarks.reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 
+from benchmarks.reference import othello as slow
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, Window
 from mothello.data.enumerated import EnumeratedPlay, all_games, probabilities_of, tree_predictor
 from mothello.data.oracle import Predictor, given_a_move, log_likelihood, mixed, play_predictor

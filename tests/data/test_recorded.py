@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.reference import othello as slow
 
+from benchmarks.reference import othello as slow
 from mothello.data.game_import import Imported, import_records
 from mothello.data.stored import StoredGames
 from mothello.othello.board import Board

@@ -9,9 +9,9 @@ from math import log
 
 import pytest
 import torch
-from benchmarks.reference import othello as slow
 from torch import Tensor
 
+from benchmarks.reference import othello as slow
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, Window
 from mothello.data.enumerated import EnumeratedPlay, all_games, probabilities_of
 from mothello.data.oracle import play_predictor

@@ -10,9 +10,9 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from benchmarks.reference import othello as slow
 from torch import Tensor
 
+from benchmarks.reference import othello as slow
 from mothello.othello.bits import popcount, select
 from mothello.othello.board import SIZES, Board, signed
 from mothello.othello.replay import squares_to_moves

@@ -19,10 +19,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from benchmarks.reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 
+from benchmarks.reference import othello as slow
 from mothello.errors import UserError
 from mothello.othello import random_play
 from mothello.othello.bits import choose, popcount, select

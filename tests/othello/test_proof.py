@@ -20,10 +20,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from reference import mailbox
-from benchmarks.reference import othello as slow
 from scipy.stats import chi2_contingency, chisquare
 from torch import Tensor
 
+from benchmarks.reference import othello as slow
 from mothello.data.enumerated import all_games
 from mothello.othello import counter, policy, random_play
 from mothello.othello.bits import popcount

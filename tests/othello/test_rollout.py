@@ -12,10 +12,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from benchmarks.reference import othello as slow
 from scipy.stats import chisquare
 from torch import Tensor
 
+from benchmarks.reference import othello as slow
 from mothello.othello.bits import popcount
 from mothello.othello.board import SIZES, Board, signed
 from mothello.othello.counter import random_bits

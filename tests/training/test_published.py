@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks.reference import published
 from torch import Tensor
 
+from benchmarks.reference import published
 from mothello.data.batch import IGNORE, Batch, make_batch
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.model.build import build_model

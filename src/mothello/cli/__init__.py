@@ -1,8 +1,8 @@
 """What each script does. Every command imports this room before torch, so it sets how OpenMP's idle threads wait.
 
-OpenMP reads the setting when torch is imported, and never again. With no setting idle threads spin for milliseconds: one
-busy neighbor on their core then slows training several times. Threads that sleep at once are slow when alone. The number
-is a compromise that docs/LOG.md measures (benchmarks/company.py); a user's own setting wins.
+OpenMP reads the setting when torch is imported, and never again. Threads that spin for milliseconds are fastest alone,
+but one busy process on the same cores slows them several times; threads that sleep at once are slow alone. The number
+is a compromise, measured by benchmarks/company.py (docs/LOG.md, 2026-11-25). A user's own setting wins.
 """
 
 import os

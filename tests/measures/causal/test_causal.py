@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from benchmarks.reference import othello as slow
 from torch import Tensor, nn
 
+from benchmarks.reference import othello as slow
 from mothello.data.split import Split, corpus
 from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.measures.causal.cases import EMPTY, MINE, THEIRS, draw_cases, top_n_errors

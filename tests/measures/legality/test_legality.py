@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from benchmarks.reference import othello as slow
 from torch import Tensor, nn
 
+from benchmarks.reference import othello as slow
 from mothello.data.batch import Batch, in_language
 from mothello.languages.anchors import AnchorConfig, Placement, Sharing
 from mothello.languages.language import PAD
