@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 PART = ".part-"
 """How names of files begin that are not whole yet; a kill leaves them behind."""
@@ -32,19 +32,26 @@ def json_text(content: Any, **more: Any) -> str:
     return json.dumps(known(content), allow_nan=False, **more)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """The file, whole or not at all."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of ``path`` at the end, on the disk, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.parent / f"{PART}{path.name}-{os.getpid()}"
     try:
         with part.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """The file, whole or not at all."""
+    with whole_file(path) as file:
+        file.write(content)
 
 
 @contextmanager

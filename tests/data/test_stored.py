@@ -180,7 +180,7 @@ def test_a_killed_shard_is_not_whole_and_is_written_again(
     """Killed right before and right after each of a shard's three files gets its name."""
     place = tmp_path_factory.mktemp("killed")
     moves, about = random_games(0, torch.arange(20), FOUR), {**ABOUT, "count": 20, "first": 0}
-    replace, done = stored.os.replace, []
+    replace, done = Path.replace, []
 
     def killed(source: Path, target: Path) -> None:
         if len(done) < number or renamed:
@@ -190,7 +190,7 @@ def test_a_killed_shard_is_not_whole_and_is_written_again(
             raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(stored.os, "replace", killed)
+        patched.setattr(Path, "replace", killed)
         with pytest.raises(Killed):
             write_shard(place, 0, 0, cut(moves, [7]), FOUR, ABOUT)
     assert [file.exists() for file in shard_names(place, 0)] == [k < number + renamed for k in range(3)]

@@ -1,6 +1,5 @@
 """scripts/export_games.py: a folder of shards as text, one game a line."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,9 @@ from tqdm import tqdm
 
 from mothello.cli.cost.games import exporting_costs
 from mothello.cli.main import command, folder_for
-from mothello.data.stored import StoredError, StoredGames
+from mothello.data.stored import StoredGames
 from mothello.errors import UserError
+from mothello.files import whole_file
 from mothello.othello.notation import move_name
 
 
@@ -32,10 +32,7 @@ def export_games(config: ExportCommand) -> Path:
     folder_for(str(out.parent))
     if out.exists():
         raise UserError(f"out: {out} exists; choose another file")
-    try:
-        games = StoredGames(config.folder, verify=not config.dry_run)
-    except StoredError as error:
-        raise UserError(str(error)) from None
+    games = StoredGames(config.folder, verify=not config.dry_run)
     names = [move_name(games.board, move) for move in range(games.board.n_moves)] + [""]
 
     def lines(indices: Tensor) -> list[str]:
@@ -45,13 +42,10 @@ def export_games(config: ExportCommand) -> Path:
         costs = exporting_costs(games, lambda n: lines(torch.arange(n)))
         print(costs.table(file=str(out)), flush=True)
         return out
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    with part.open("w") as file, tqdm(total=len(games), unit="game", unit_scale=True, desc="export") as bar:
+    with whole_file(out) as file, tqdm(total=len(games), unit="game", unit_scale=True, desc="export") as bar:
         for indices in torch.arange(len(games)).split(65_536):
-            file.writelines(lines(indices))
+            file.writelines(line.encode() for line in lines(indices))
             bar.update(len(indices))
-    os.replace(part, out)
     print(f"{len(games):,} games: {out}", flush=True)
     return out
 

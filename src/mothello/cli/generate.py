@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from mothello.cli.cost.games import generating_costs
 from mothello.cli.main import command, folder_for
-from mothello.data.stored import FORMAT_VERSION, StoredError, read_index, whole_shard, write_index, write_shard
+from mothello.data.stored import FORMAT_VERSION, read_index, whole_shard, write_index, write_shard
 from mothello.errors import UserError, keyed
 from mothello.othello.board import Board, BoardConfig
 from mothello.othello.lazy_compile import Engine, using
@@ -124,10 +124,8 @@ def _check_folder(config: GenerateCommand, board: Board) -> bool:
         if any(folder.iterdir()) and not list(folder.glob("shard-*")) and not list(folder.glob(".shard-*")):
             raise UserError(f"out: {folder} is not empty and holds no shards; choose another folder")
         return False
-    try:
+    with keyed("out: "):
         index = read_index(folder)
-    except StoredError as error:
-        raise UserError(f"out: {error}") from None
     if (index["board"], index["source"]) != (board.name, source(config)):
         raise UserError(f"out: {folder} holds other games; choose another folder")
     if index["count"] > config.games:

@@ -73,10 +73,7 @@ def _describe(seen: Imported, n_files: int, folder: Path) -> str:
 def _dry(
     files: list[Path], readers: list[Callable[[Path, Board], Iterator[Record]]], board: Board, folder: Path
 ) -> Path:
-    try:
-        costs = importing_costs(files, lambda number: readers[number](files[number], board), board)
-    except RecordError as error:
-        raise UserError(str(error)) from None
+    costs = importing_costs(files, lambda number: readers[number](files[number], board), board)
     print(costs.table(folder=str(folder)), flush=True)
     return folder
 
@@ -89,10 +86,7 @@ def import_games(config: ImportCommand) -> Path:
     if folder.exists() and not (folder / "corpus.json").exists() and any(folder.iterdir()):
         raise UserError(f"out: {folder} holds no corpus; it is not replaced")
     files = listed(config)
-    try:
-        readers = [reader(path, config.format) for path in files]
-    except RecordError as error:
-        raise UserError(str(error)) from None
+    readers = [reader(path, config.format) for path in files]
     if config.dry_run:
         return _dry(files, readers, board, folder)
     part = folder.with_name(f".{folder.name}.part")
@@ -106,9 +100,9 @@ def import_games(config: ImportCommand) -> Path:
             each = ((str(path), read(path, board)) for path, read in zip(files, readers, strict=True))
             source = {"kind": "recorded", "files": [path.name for path in files]}
             seen = import_records(each, board, part, config.shard_games, source, rejected, bar.update)
-    except RecordError as error:
+    except RecordError:
         shutil.rmtree(part)
-        raise UserError(str(error)) from None
+        raise
     if not seen.kept:
         reason = f"the first problem: {seen.first_problem}" if seen.first_problem else "they hold none"
         shutil.rmtree(part)

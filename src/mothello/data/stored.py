@@ -11,10 +11,9 @@ workers writes identical files.
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -26,6 +25,7 @@ from mothello.data.corpus import WholeGames
 from mothello.data.oracle import Predictor
 from mothello.data.orbit import orbit_hash
 from mothello.errors import UserError
+from mothello.files import whole_file, write_whole
 from mothello.othello.board import SIZES, Board
 
 FORMAT_VERSION = 1
@@ -43,18 +43,9 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def _atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Whole or not at all."""
-    _atomically(path, lambda file: file.write((json.dumps(content, indent=1) + "\n").encode()))
+    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def shard_names(folder: Path, number: int) -> tuple[Path, Path, Path]:
@@ -78,7 +69,8 @@ def write_shard(
         orbits.append(orbit_hash(moves, board).numpy().astype(np.uint32))
     file, orbit_file, described = shard_names(folder, number)
     for path, arrays in ((file, games), (orbit_file, orbits)):
-        _atomically(path, lambda out, arrays=arrays: np.save(out, np.concatenate(arrays)))  # type: ignore[misc]
+        with whole_file(path) as out:
+            np.save(out, np.concatenate(arrays))
     count = sum(map(len, games))
     sums = {"checksum": checksum(file), "orbit_checksum": checksum(orbit_file)}
     content = {"file": file.name, "first": first, "count": count, **sums, **about}
