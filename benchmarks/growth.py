@@ -10,7 +10,8 @@ import torch
 from benchmarks.common import BenchConfig, Numbers, main
 from benchmarks.figures import growth_figure
 from mothello.data.corpus import RandomPlay
-from mothello.data.stream import Stream
+from mothello.data.sources import Sources
+from mothello.data.stream import DataConfig, Stream
 from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.othello.board import Board
 from mothello.othello.random_play import RandomGames
@@ -37,7 +38,8 @@ def _play(n: int, board: Board) -> tuple[float, float]:
 
 def _stream(n: int, board: Board) -> tuple[float, float]:
     """(seconds, tokens) of 64 batches of the training stream in n languages."""
-    stream = Stream(RandomPlay(board, 0, 10**8), build_languages(LanguagesConfig(kinds=[f"atomic*{n}"]), board), 128, 0)
+    language_set = build_languages(LanguagesConfig(kinds=[f"atomic*{n}"]), board)
+    stream = Stream(Sources.shared(RandomPlay(board, 0, 10**8), n), language_set, DataConfig(batch_size=128), 0)
     stream.batch(0)
     start = perf_counter()
     tokens = sum(int((stream.batch(step).tokens > 0).sum()) for step in range(1, 65))

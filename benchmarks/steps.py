@@ -12,8 +12,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from mothello.cli.main import CONFIGS
 from mothello.config import typed
+from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
-from mothello.data.stream import Stream
+from mothello.data.stream import DataConfig, Stream
 from mothello.languages.language_set import build_languages
 from mothello.model.transformer import GPT
 from mothello.objectives.causal_lm import CausalLM
@@ -139,7 +140,8 @@ def prepared(shape: Shape, device: torch.device) -> tuple[TrainConfig, Stream, G
     config = shape.config
     board = Board.of(config.board.size)
     language_set = build_languages(config.languages, board)
-    stream = Stream(corpus(board, 0, Split.train, 10**8), language_set, shape.games[device.type], 0, device)
+    sources = Sources.shared(corpus(board, 0, Split.train, 10**8), len(language_set.languages))
+    stream = Stream(sources, language_set, DataConfig(batch_size=shape.games[device.type]), 0, device)
     return config, stream, build_model(config.model, language_set).initialize(0).to(device)
 
 

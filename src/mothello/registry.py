@@ -1,17 +1,34 @@
 """Registries: name -> class with a Config dataclass of its own. The only plug-in mechanism of the house."""
 
 import importlib
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from mothello.config import typed
+from mothello.config import check, typed
 from mothello.errors import UserError
 
 Entry = TypeVar("Entry", bound=type)
 E = TypeVar("E")
+
+log = logging.getLogger(__name__)
+_LENIENT = ContextVar("lenient", default=False)
+
+
+@contextmanager
+def lenient() -> Iterator[None]:
+    """Within: settings of an unknown entry stay a dict, and a plugin that cannot be imported is logged. This is how a
+    run is read that was made with a plugin which is not here."""
+    token = _LENIENT.set(True)
+    try:
+        yield
+    finally:
+        _LENIENT.reset(token)
 
 
 class Registry(Generic[E]):
@@ -45,13 +62,22 @@ class Registry(Generic[E]):
             raise UserError(f"{key or self.noun}: {name!r} is not one of {', '.join(self._entries)}")
         return self._entries[name]
 
-    def typed(self, settings: Any, key: str) -> Any:
-        """Settings such as ``{"name": "causal_lm"}`` -> the entry's Config. A Config is returned as it is."""
+    def typed(self, settings: Any, key: str, schema: Callable[[type], type] = lambda config: config) -> Any:
+        """Settings such as ``{"name": "causal_lm"}`` -> the entry's Config. A Config is returned as it is.
+
+        schema: from the entry's Config to the one to use, which may have more fields.
+        """
         if is_dataclass(settings):
             return settings
-        if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+        if isinstance(settings, str):
+            settings = {"name": settings}
+        if not isinstance(settings, Mapping) or not isinstance(name := settings.get("name"), str):
             raise UserError(f"{key}: write {key}=NAME; choices: {', '.join(self._entries)}")
-        return typed(settings, self.get(settings["name"], f"{key}.name").Config, key)  # type: ignore[attr-defined]
+        if name not in self and _LENIENT.get():
+            return dict(settings)
+        config: Any = typed(settings, schema(self.get(name, f"{key}.name").Config), key)  # type: ignore[attr-defined]
+        check(config, key)
+        return config
 
     def build(self, config: Any) -> E:
         """The entry that a Config belongs to, made from it."""
@@ -69,4 +95,6 @@ def load_plugins(modules: Iterable[str]) -> None:
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise UserError(f"plugins: {module} cannot be imported ({error})") from error
+            if not _LENIENT.get():
+                raise UserError(f"plugins: {module} cannot be imported ({error})") from error
+            log.warning("plugins: %s cannot be imported (%s)", module, error)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from data.streams import stream_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -25,11 +26,12 @@ from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.language_sampling import LanguageSampling, Pairing
 from mothello.data.split import PARTS, Split, corpus
 from mothello.data.stored import StoredError, StoredGames, write_index, write_shard
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import DataConfig
 from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.objectives.causal_lm import label
 from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import parse_game, parse_move
 from mothello.othello.policy import PolicyConfig
@@ -248,12 +250,12 @@ def test_only_tokens_of_scored_plies_have_targets(
     games = [[move for move in game if move >= 0] for game in moves.tolist()]
     width = batch.tokens.shape[1]
     expected = [slow_targets(made, g, k, width, f) for g, k, f in zip(games, language.tolist(), first, strict=True)]
-    assert batch.targets.tolist() == expected
+    targets = label(batch, made).targets
+    assert targets.tolist() == expected
     whole = make_batch(moves, language, made)
-    assert all(torch.equal(a, b) for a, b in zip(batch[2:], whole[2:], strict=True))
-    assert torch.equal(batch.tokens, whole.tokens)  # they are written all the same
+    assert all(torch.equal(a, b) for a, b in zip(batch[:-1], whole[:-1], strict=True))  # they are written all the same
     untouched = make_batch(moves, language, made, torch.zeros(n, dtype=torch.int64))
-    assert torch.equal(untouched.targets, whole.targets)
+    assert torch.equal(label(untouched, made).targets, label(whole, made).targets)
 
 
 @pytest.mark.parametrize("output", OutputVocabulary)
@@ -264,8 +266,8 @@ def test_a_windowed_batch_is_not_that_of_whole_games(output: OutputVocabulary, f
     games = Window(RandomPlay(SIX, 0, 12), first, 32)
     for language in range(3):
         spoken = torch.full((12,), language)
-        part = make_batch(games.moves(index), spoken, made, games.first_scored(index)).targets
-        whole = make_batch(games.moves(index), spoken, made).targets
+        part = label(make_batch(games.moves(index), spoken, made, games.first_scored(index)), made).targets
+        whole = label(make_batch(games.moves(index), spoken, made), made).targets
         longer = output is OutputVocabulary.own and made.languages[language].max_word > 1
         assert torch.equal(part, whole) == (first == 1 and not longer)
 
@@ -392,7 +394,7 @@ def test_a_folder_without_games_of_a_split_is_refused(domain: str, tmp_path: Pat
 def test_every_row_comes_from_the_corpus_of_its_language():
     made = language_set()
     each = [*sources(500)[:2], Window(sources(500)[2], 3, 9)]
-    stream = Stream(each, made, 50, 3)
+    stream = stream_of(each, made, 50, 3)
     stream.steps_at_once = 6
     seen = set()
     for step in range(12):
@@ -406,14 +408,14 @@ def test_every_row_comes_from_the_corpus_of_its_language():
             assert (batch.moves[here][:, 0] == parse_move(OPENINGS[language], SIX)).all()
             seen.add((language, bool(here.any())))
         windowed = batch.language == 2
-        scored = ((batch.targets != IGNORE) & (batch.tokens != PAD)).sum(1)
+        scored = ((label(batch, made).targets != IGNORE) & (batch.tokens != PAD)).sum(1)
         assert (scored[windowed] < scored[~windowed].min()).all()
     assert {(language, True) for language in range(3)} <= seen
 
 
 def test_the_shortest_corpus_decides_an_epoch():
     each = [RandomPlay(SIX, k, n) for k, n in enumerate([500, 300, 400])]
-    stream = Stream(each, language_set(), 50, 3)
+    stream = stream_of(each, language_set(), 50, 3)
     rows = torch.arange(600)
     assert stream.size == 300
     assert [sorted(part.tolist()) for part in stream.indices(rows).split(300)] == [list(range(300))] * 2
@@ -433,7 +435,7 @@ def test_languages_speak_their_domains_and_others_the_mixture():
     a, b = (parse_move(text, SIX) for text in OPENINGS[:2])
     assert first == [{a}, {b}, {a, b}]
     assert isinstance(each[2], Mixture)
-    batch = Stream(each, made, 200, 0).batch(0)
+    batch = stream_of(each, made, 200, 0).batch(0)
     assert set(batch.moves[batch.language == 0][:, 0].tolist()) == {a}
     assert set(batch.moves[batch.language == 1][:, 0].tolist()) == {b}
 

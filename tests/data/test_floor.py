@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mothello.data.batch import IGNORE, Batch, in_language, make_batch
+from mothello.data.batch import IGNORE, LabeledBatch, in_language, make_batch
 from mothello.data.corpus import RandomPlay
 from mothello.data.enumerated import all_games
 from mothello.data.floor import entropies, floor
@@ -20,6 +20,7 @@ from mothello.data.oracle import play_predictor
 from mothello.languages.anchors import AnchorConfig, Placement, Sharing
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.objectives.causal_lm import label
 from mothello.othello.board import Board
 from mothello.othello.notation import move_name
 from mothello.othello.replay import replay
@@ -75,8 +76,8 @@ def brute_force(language_set: LanguageSet, moves: Tensor, weight: Tensor, langua
     return entropy / scored
 
 
-def batches(language_set: LanguageSet, moves: Tensor, language: int) -> list[Batch]:
-    return [in_language(piece, language, language_set) for piece in moves.split(2048)]
+def batches(language_set: LanguageSet, moves: Tensor, language: int) -> list[LabeledBatch]:
+    return [label(in_language(piece, language, language_set), language_set) for piece in moves.split(2048)]
 
 
 def weighted_floor(language_set: LanguageSet, moves: Tensor, weight: Tensor, languages: list[int]) -> float:
@@ -133,7 +134,8 @@ KINDS = {
 def test_anchors_hide_the_language_by_exactly_as_much_as_counting_says(
     kinds: str, count: int, output: OutputVocabulary
 ):
-    made = language_set(KINDS[kinds], output, count=count, placement=Placement.any)
+    places = {"placement": Placement.any} if count else {}
+    made = language_set(KINDS[kinds], output, count=count, **places)
     floored, counted = both(made, 5)
     assert floored == pytest.approx(counted, abs=CLOSE)
 
@@ -175,15 +177,15 @@ def test_a_language_whose_game_is_over_cannot_be_the_one_that_goes_on():
 def test_the_floor_of_a_cut_batch_ignores_padding():
     made = language_set(["atomic", "compositional"], count=2)
     moves, _ = tree(4)
-    short, long = (in_language(moves[:50], k, made) for k in (0, 1))
-    mixed = make_batch(moves[:50].repeat(2, 1), torch.arange(100) // 50, made)
+    short, long = (label(in_language(moves[:50], k, made), made) for k in (0, 1))
+    mixed = label(make_batch(moves[:50].repeat(2, 1), torch.arange(100) // 50, made), made)
     entropy = entropies(mixed, made, UNIFORM)
-    assert entropy.shape == mixed.tokens.shape
+    assert entropy.shape == mixed.targets.shape
     assert (entropy[mixed.targets == IGNORE] == 0).all()
     assert not entropy.isnan().any()
-    torch.testing.assert_close(entropy[:50, : short.tokens.shape[1]], entropies(short, made, UNIFORM))
+    torch.testing.assert_close(entropy[:50, : short.targets.shape[1]], entropies(short, made, UNIFORM))
     torch.testing.assert_close(entropy[50:], entropies(long, made, UNIFORM))
-    assert (mixed.tokens[:50, 12:] == PAD).all()
+    assert (mixed.text.tokens[:50, 12:] == PAD).all()
 
 
 @pytest.mark.parametrize("output", OutputVocabulary)
@@ -194,8 +196,10 @@ def test_a_language_with_words_of_its_own_has_the_entropy_of_the_rules(output: O
     legal = replay(moves, FOUR).legal[:, 1:-1]
     n_legal = torch.tensor([[bin(bits & FOUR.full).count("1") for bits in row] for row in legal.tolist()])
     expected = torch.where(moves[:, 1:] >= 0, n_legal.clamp(min=1).double().log(), 0)
-    torch.testing.assert_close(entropies(in_language(moves, 0, made), made, UNIFORM)[:, :11].double(), expected)
-    batch = in_language(moves, 1, made)
+    torch.testing.assert_close(
+        entropies(label(in_language(moves, 0, made), made), made, UNIFORM)[:, :11].double(), expected
+    )
+    batch = label(in_language(moves, 1, made), made)
     nats = entropies(batch, made, UNIFORM).sum(1)
     torch.testing.assert_close(nats.double(), expected.sum(1))  # the first token of a split word tells the move
 
@@ -219,7 +223,7 @@ def test_the_estimate_and_its_standard_error_are_honest(output: OutputVocabulary
         moves = RandomPlay(FOUR, seed, 100).moves(torch.arange(100))
         moves[:, 7:] = -1
         language = torch.randint(2, (100,), generator=torch.Generator().manual_seed(seed))
-        estimate = floor(make_batch(moves, language, made), made, UNIFORM)
+        estimate = floor(label(make_batch(moves, language, made), made), made, UNIFORM)
         z.append((estimate.nats - exact) / estimate.standard_error)
     spread = torch.tensor(z, dtype=torch.float64)
     assert 0.5 < float(spread.std()) < 1.6
@@ -229,8 +233,8 @@ def test_the_estimate_and_its_standard_error_are_honest(output: OutputVocabulary
 def test_the_floor_is_the_mean_over_scored_positions():
     made = language_set(["atomic", "split"], count=2)
     moves = RandomPlay(FOUR, 0, 300).moves(torch.arange(300))
-    batch = make_batch(moves, torch.arange(300) % 2, made)
-    before = [field.clone() for field in batch]
+    batch = label(make_batch(moves, torch.arange(300) % 2, made), made)
+    before = [field.clone() for field in (*batch.text, batch.targets)]
     mean = float(entropies(batch, made, UNIFORM).double().sum() / (batch.targets != IGNORE).sum())
     assert floor(batch, made, UNIFORM).nats == pytest.approx(mean, rel=1e-6)
-    assert all(torch.equal(a, b) for a, b in zip(batch, before, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip((*batch.text, batch.targets), before, strict=True))

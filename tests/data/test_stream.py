@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from data.streams import stream_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
@@ -20,6 +21,7 @@ from mothello.data.stream import DataConfig, Stream, permute
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.objectives.causal_lm import label
 from mothello.othello.board import Board
 from mothello.othello.random_play import random_games
 
@@ -71,7 +73,7 @@ def same(one: Batch, other: Batch) -> bool:
 @given(st.integers(0, 99), st.integers(1, 60), st.lists(st.integers(0, 300), min_size=1, max_size=3))
 def test_a_batch_is_a_function_of_seed_and_step(seed: int, batch_size: int, steps: list[int]):
     def stream(chunk: int | None = None) -> Stream:
-        made = Stream(GAMES, FAMILY, batch_size, seed)
+        made = stream_of(GAMES, FAMILY, batch_size, seed)
         made.steps_at_once = made.steps_at_once if chunk is None else chunk
         return made
 
@@ -84,7 +86,7 @@ def test_a_batch_is_a_function_of_seed_and_step(seed: int, batch_size: int, step
 
 
 def test_batch_size_does_not_move_the_order_of_games_or_languages():
-    small, large = (Stream(Numbered(1000), language_set(), n, 5) for n in (10, 50))
+    small, large = (stream_of(Numbered(1000), language_set(), n, 5) for n in (10, 50))
     for step in range(4):
         parts = [small.batch(5 * step + k) for k in range(5)]
         whole = large.batch(step)
@@ -124,7 +126,7 @@ def test_permute_sends_a_place_anywhere_and_neighbours_apart(size: int):
 
 @pytest.mark.parametrize(("size", "batch_size"), [(100, 10), (101, 10), (7, 16), (1, 3), (5000, 64)])
 def test_every_epoch_visits_every_game_once(size: int, batch_size: int):
-    stream = Stream(Numbered(size), language_set(), batch_size, 0)
+    stream = stream_of(Numbered(size), language_set(), batch_size, 0)
     stream.steps_at_once = 5
     n_epochs = 3
     steps = -(-n_epochs * size // batch_size)
@@ -139,7 +141,7 @@ def test_every_epoch_visits_every_game_once(size: int, batch_size: int):
 
 def test_seeds_order_games_differently_and_never_change_them():
     games = corpus(Board.of(4), 3, Split.train, 600)
-    streams = [Stream(games, language_set(), 60, seed) for seed in (0, 1)]
+    streams = [stream_of(games, language_set(), 60, seed) for seed in (0, 1)]
     batches = [[stream.batch(step) for step in range(10)] for stream in streams]
     moves = [torch.cat([batch.moves for batch in run]).tolist() for run in batches]
     assert moves[0] != moves[1]
@@ -149,7 +151,7 @@ def test_seeds_order_games_differently_and_never_change_them():
 
 def test_bulk_play_asks_for_each_game_once():
     games = Numbered(8192)
-    stream = Stream(games, language_set(), 128, 0)
+    stream = stream_of(games, language_set(), 128, 0)
     for step in range(64):
         stream.batch(step)
     assert games.asked == 8192
@@ -158,7 +160,7 @@ def test_bulk_play_asks_for_each_game_once():
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_languages_are_uniform_and_drawn_anew_at_every_visit(n: int):
     size = 6000
-    stream = Stream(Numbered(size), language_set([f"atomic*{n}"]), 100, 0)
+    stream = stream_of(Numbered(size), language_set([f"atomic*{n}"]), 100, 0)
     visits: list[dict[int, int]] = [{}, {}]
     for epoch in range(2):
         for step in range(size // 100):
@@ -202,12 +204,13 @@ def test_targets_are_the_next_token_or_the_next_move(size: int, output: OutputVo
     games = [[move for move in game if move >= 0] for game in moves.tolist()]
     width = batch.tokens.shape[1]
     expected = [slow_targets(made, game, k, width) for game, k in zip(games, languages.tolist(), strict=True)]
-    assert batch.targets.tolist() == expected
-    scored = (batch.targets != IGNORE).sum(1)
+    targets = label(batch, made).targets
+    assert targets.tolist() == expected
+    scored = (targets != IGNORE).sum(1)
     text_lengths = (batch.tokens != PAD).sum(1)
     lengths = torch.tensor([len(game) for game in games])
     assert torch.equal(scored, (lengths if output is OutputVocabulary.unified else text_lengths) - 1)
-    assert int(batch.targets.max()) < made.output_size
+    assert int(targets.max()) < made.output_size
 
 
 @pytest.mark.parametrize("output", OutputVocabulary)
@@ -220,7 +223,7 @@ def test_nothing_is_predicted_across_the_end_of_a_full_row(output: OutputVocabul
     for language in range(2):
         batch = in_language(full, language, made)
         assert (batch.tokens[:, -1] != PAD).all()
-        assert (batch.targets[:, -1] == IGNORE).all()
+        assert (label(batch, made).targets[:, -1] == IGNORE).all()
 
 
 def test_the_same_games_in_two_languages_are_parallel():

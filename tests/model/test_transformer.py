@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from mothello.model.edited import Edited
-from mothello.model.inputs import Inputs
+from mothello.model.inputs import AttentionMask, Inputs
+from mothello.model.layers import HEAD_MULTIPLE, RMS_EPS, Head, build_norm
 from mothello.model.transformer import (
     GPT,
     SITES,
@@ -18,7 +19,6 @@ from mothello.model.transformer import (
     Norm,
     dropout,
     on_residual,
-    padded_linear,
     residual_site,
 )
 
@@ -143,15 +143,17 @@ def test_heads_and_sizes() -> None:
         GPT(ModelConfig(tied=True), 20, 16, 60)
 
 
-def test_a_padded_head_is_the_head() -> None:
+def test_a_padded_head_is_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = torch.Generator().manual_seed(0)
     x, weight = torch.randn(2, 5, 8, generator=draw), torch.randn(21, 8, generator=draw)
     results = []
     for multiple in (1, 16, 7):
-        a, w = x.clone().requires_grad_(), weight.clone().requires_grad_()
-        out = padded_linear(a, w, multiple)
+        monkeypatch.setitem(HEAD_MULTIPLE, "cpu", multiple)
+        a, head = x.clone().requires_grad_(), Head(8, 21)
+        head.weight.data = weight.clone()
+        out = head(a)
         out.logsumexp(-1).sum().backward()
-        results.append((out.detach(), a.grad, w.grad))
+        results.append((out.detach(), a.grad, head.weight.grad))
     torch.testing.assert_close(results[0][0], x @ weight.T)
     for other in results[1:]:
         for one, two in zip(results[0], other, strict=True):
@@ -168,7 +170,7 @@ def test_the_plain_block() -> None:
     x = torch.randn(1, 5, 8, generator=torch.Generator().manual_seed(2))
 
     def unit(v: torch.Tensor) -> torch.Tensor:
-        return v / (v.square().mean(-1, keepdim=True) + torch.finfo(v.dtype).eps).sqrt()
+        return v / (v.square().mean(-1, keepdim=True) + RMS_EPS).sqrt()
 
     q, k, v = (block.qkv.weight @ (unit(x[0]) * block.norm_1.weight).T).T.split(8, -1)
     parts = []
@@ -279,3 +281,62 @@ def test_an_edited_model_is_a_model_and_edits_add_up() -> None:
     found = Edited(Edited(model, once), once)(inputs, hidden=True)
     torch.testing.assert_close(found.hidden[1], model(inputs, hidden=True, edit=twice).hidden[1])
     torch.testing.assert_close(found.hidden, Edited(model, once)(inputs, hidden=True, edit=once).hidden)
+
+
+def test_hooks_on_the_head_fire() -> None:
+    model, seen = gpt(), []
+    model.head.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    logits = model(Inputs(tokens())).logits
+    assert len(seen) == 1
+    assert torch.equal(seen[0], logits)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_norm_does_not_depend_on_the_dtype(dtype: torch.dtype) -> None:
+    x = (1e-4 * torch.randn(5, 64, generator=torch.Generator().manual_seed(0))).bfloat16()
+    norm = build_norm(ModelConfig(norm=Norm.rms, d_model=64, n_head=4))
+    torch.testing.assert_close(norm.to(dtype)(x.to(dtype)).float(), norm.float()(x.float()), rtol=0.01, atol=0.01)
+    default = torch.nn.RMSNorm(64)  # control: torch's default epsilon is the dtype's, where it computes in it
+    assert not torch.allclose(default.double()(x.double()).float(), default.float()(x.float()), rtol=0.01, atol=0.01)
+
+
+def test_queries_and_keys_are_normed_alike_in_every_dtype() -> None:
+    config = ModelConfig(n_layer=1, n_head=2, d_model=32, qk_norm=True)
+    block = gpt(config).blocks[0]
+    with torch.no_grad():
+        block.qkv.weight.mul_(0.02)  # small queries and keys: only their direction counts
+        block.qkv.bias.zero_()
+    seen: list[torch.Tensor] = []
+
+    def record(site: str, x: torch.Tensor) -> torch.Tensor:
+        if site == "pattern":
+            seen.append(x.detach().float())
+        return x
+
+    x = torch.randn(2, 7, 32, generator=torch.Generator().manual_seed(1))
+    block(x, None, record)
+    with torch.autocast("cpu", torch.bfloat16):
+        block(x, None, record)
+    torch.testing.assert_close(seen[1], seen[0], rtol=0.05, atol=0.02)
+
+
+FULL = ModelConfig(n_layer=2, n_head=2, d_model=32, mask=AttentionMask.full)
+
+
+@pytest.mark.parametrize("kernel", [Attention.explicit, Attention.fused])
+def test_full_attention_sees_everything_but_padding(kernel: Attention) -> None:
+    model = gpt(ModelConfig(**vars(FULL) | {"attention": kernel}))
+    x = tokens()
+    x[0, 7:] = 0
+    x[2] = 0  # a row without a single token
+    logits = model(Inputs(x)).logits
+    assert not logits.isnan().any()
+    later = x.clone()
+    later[1, 9] = 1 + x[1, 9] % 19
+    assert (model(Inputs(later)).logits[1, :9] != logits[1, :9]).any()  # the future is seen
+    alone = model(Inputs(x[:1, :7])).logits
+    torch.testing.assert_close(alone, logits[:1, :7], rtol=1e-4, atol=1e-5)  # padding is not
+    causal = gpt(ModelConfig(n_layer=2, n_head=2, d_model=32))
+    assert not torch.allclose(causal(Inputs(x)).logits[:1, :7], logits[:1, :7], atol=1e-3)
+    given = torch.ones(3, 11, 11, dtype=torch.bool).tril()
+    torch.testing.assert_close(model(Inputs(x, mask=given)).logits, causal(Inputs(x)).logits, rtol=1e-4, atol=1e-5)

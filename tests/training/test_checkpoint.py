@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from house.commands import TINY, run
-from training.loops import EVERY_STEP, Killed, before, kill, plan, same, small_model
+from training.loops import EVERY_STEP, Killed, batches, before, kill, plan, same, small_model
 
 from mothello.rundir import RunDir
 from mothello.stages.load import load_run
@@ -181,16 +181,16 @@ def test_a_run_killed_at_any_operation_ends_with_the_same_weights(
 ) -> None:
     """Weights, optimizer and token count; a checkpoint after every step, the kill while the fourth is written."""
     whole, stream = small_model()
-    tokens = train(whole, stream.batch, plan(tmp_path / "whole", 6, name)).tokens
+    tokens = train(whole, batches(stream), plan(tmp_path / "whole", 6, name)).tokens
     folder = tmp_path / "cut"
     first, stream = small_model()
     with monkeypatch.context() as patch:
-        batches = before(3, lambda: interrupted(patch, at, kill), stream)
+        batch_of = before(3, lambda: interrupted(patch, at, kill), stream)
         with pytest.raises(Killed):
-            train(first, batches, plan(folder, 6, name, checkpoint_every=EVERY_STEP))
+            train(first, batch_of, plan(folder, 6, name, checkpoint_every=EVERY_STEP))
     assert checkpoint.latest(folder)[0].step in (3, 4)
     second, stream = small_model()
-    assert train(second, stream.batch, plan(folder, 6, name)).tokens == tokens
+    assert train(second, batches(stream), plan(folder, 6, name)).tokens == tokens
     assert same(whole, second)
     states = [checkpoint.latest(x)[0].state["optimizer"] for x in (tmp_path / "whole", folder)]
     torch.testing.assert_close(*states, rtol=0, atol=0)

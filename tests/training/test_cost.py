@@ -6,20 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from data.streams import stream_of
 from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils.flop_counter import FlopCounterMode
+from training.loops import mean_loss
 
 from mothello.cli.cost.table import minutes, short, size
 from mothello.cli.cost.training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
 from mothello.cli.study_plan import composed
-from mothello.data.batch import IGNORE, Batch, make_batch
+from mothello.data.batch import IGNORE, LabeledBatch, make_batch
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguagesConfig, OutputVocabulary, build_languages
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT, Activation, ModelConfig, Norm
-from mothello.objectives.causal_lm import causal_lm
+from mothello.objectives.causal_lm import CausalLM, label
 from mothello.othello.board import Board
 from mothello.stages.build import games_of, language_set_of
 from mothello.stages.pretrain import TrainConfig
@@ -39,13 +41,13 @@ SHAPES = {
 def made(name: str, kinds: str = "split", games: int = 8) -> tuple[GPT, Stream]:
     language_set = build_languages(LanguagesConfig(kinds=["atomic", kinds]), Board.of(6))
     model = build_model(SHAPES[name], language_set).initialize(0)
-    return model, Stream(corpus(Board.of(6), 0, Split.train, 500), language_set, games, seed=0)
+    return model, stream_of(corpus(Board.of(6), 0, Split.train, 500), language_set, games, seed=0)
 
 
-def counted(model: GPT, batch: Batch, backward: bool) -> int:
+def counted(model: GPT, batch: LabeledBatch, backward: bool) -> int:
     counter = FlopCounterMode(display=False)
     with counter:
-        loss = causal_lm(model, batch)
+        loss = CausalLM().loss(model, batch).sum
         if backward:
             loss.backward()
     return counter.get_total_flops()
@@ -67,9 +69,9 @@ def test_parameters_by_hand(name: str) -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_flops_are_what_torch_counts(name: str) -> None:
     model, stream = made(name)
-    batch = stream.batch(0)
-    places = batch.tokens.numel()
-    context = places // len(batch.tokens)
+    batch = CausalLM().batch(stream, 0)
+    places = batch.targets.numel()
+    context = places // len(batch.targets)
     assert places * flops_per_token(model, context) == counted(model, batch, True)
     assert places * flops_per_token(model, context, training=False) == counted(model, batch, False)
     assert places * flops_per_token(model, context + 1) != counted(model, batch, True)
@@ -92,7 +94,7 @@ def test_tokens_are_those_of_the_words(output: OutputVocabulary) -> None:
     for index, language in enumerate(language_set.languages):
         games = [[move for move in game if move >= 0] for game in moves.tolist()]
         words = sum(len(language.words[move]) for game in games for move in game)
-        found = tokens_per_game(make_batch(moves, torch.full((50,), index), language_set))
+        found = tokens_per_game(label(make_batch(moves, torch.full((50,), index), language_set), language_set))
         assert found.read == words / 50
         followed = words - 50 if output is OutputVocabulary.own else sum(map(len, games)) - 50
         assert found.scored == followed / 50
@@ -105,7 +107,7 @@ def test_weights_and_optimizer_to_the_byte(name: str, optimizer: OptimizerName, 
     model, stream = made(name)
     config = OptimizerConfig(name=optimizer)
     made_by = build_optimizer(model, config)
-    causal_lm(model, stream.batch(0)).backward()
+    mean_loss(model, CausalLM().batch(stream, 0)).backward()
     gradients = sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
     made_by.step(1.0)
     states = [x for part in made_by.parts for state in part.state.values() for x in state.values()]
@@ -122,12 +124,12 @@ def test_weights_and_optimizer_to_the_byte(name: str, optimizer: OptimizerName, 
 @pytest.mark.parametrize("name", ["gpt2", "modern"])
 def test_the_peak_of_a_step_is_found(name: str, precision: Precision) -> None:
     model, stream = made(name, games=64)
-    batch, config = stream.batch(0), OptimizerConfig()
+    batch, config = CausalLM().batch(stream, 0), OptimizerConfig()
     optimizer = build_optimizer(model, config)
 
     def step() -> None:
         with autocast(torch.device("cpu"), precision):
-            loss = causal_lm(model.train(), batch)
+            loss = mean_loss(model.train(), batch)
         loss.backward()
         optimizer.step(1.0)
 
@@ -137,17 +139,17 @@ def test_the_peak_of_a_step_is_found(name: str, precision: Precision) -> None:
     with tracker:
         step()
     peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
-    held = memory(model, config, activation_bytes(model, causal_lm, batch, precision, 64))
+    held = memory(model, config, activation_bytes(model, CausalLM(), batch, precision, 64))
     assert held.peak == pytest.approx(peak, rel=0.06)
-    half = memory(model, config, activation_bytes(model, causal_lm, batch, precision, 32))
+    half = memory(model, config, activation_bytes(model, CausalLM(), batch, precision, 32))
     assert half.peak < 0.6 * held.peak
 
 
 def test_activations_grow_by_the_game_and_leave_the_model_alone() -> None:
     model, stream = made("gpt2")
-    batch = stream.batch(0)
+    batch = CausalLM().batch(stream, 0)
     before = [p.clone() for p in model.eval().parameters()]
-    found = {n: activation_bytes(model, causal_lm, batch, Precision.fp32, n) for n in (4, 8, 12, 1000)}
+    found = {n: activation_bytes(model, CausalLM(), batch, Precision.fp32, n) for n in (4, 8, 12, 1000)}
     assert found[12] - found[8] == found[8] - found[4] == (found[1000] - found[4]) / 249
     assert not model.training
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, model.parameters(), strict=True))
@@ -174,7 +176,7 @@ def test_pace_grows_until_it_can_tell() -> None:
     assert pace(asked.append, 3, 4.0, Ticks(0.1)).each == pytest.approx(0.1 / 3)
 
 
-STEP = Step(objective=causal_lm, optimizer=OptimizerConfig(), precision=Precision.fp32)
+STEP = Step(objective=CausalLM(), optimizer=OptimizerConfig(), precision=Precision.fp32)
 
 
 def test_slow_steps_are_tried_with_fewer_games() -> None:
@@ -231,9 +233,9 @@ def test_minutes_are_tokens_over_the_rate(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_mean_tokens_are_those_that_the_stream_gives() -> None:
     work = job("data.games=64000", "languages=atomic_split", "data.language_sampling.shares=[1,3]")
-    batches = [work.stream.batch(step) for step in range(200)]
+    batches = [work.objective.batch(work.stream, step) for step in range(200)]
     found = mean_tokens(work)
-    assert found.read == pytest.approx(sum(int((b.tokens > 0).sum()) for b in batches) / 6400, rel=0.03)
+    assert found.read == pytest.approx(sum(int((b.text.tokens > 0).sum()) for b in batches) / 6400, rel=0.03)
     assert found.scored == pytest.approx(sum(int((b.targets != IGNORE).sum()) for b in batches) / 6400, rel=0.03)
     even = mean_tokens(job("data.games=64000", "languages=atomic_split"))
     assert found.read > 1.1 * even.read  # split languages are wordier

@@ -17,18 +17,16 @@ from typing import Any
 
 import pytest
 import torch
+from data.streams import stream_of
 from house.commands import TINY, run
 from torch import Tensor
-from training.loops import before, plan, small_model
+from training.loops import Changed, batches, before, plan, small_model
 from training.processes import Command, group, script, until
 
-from mothello.data.batch import Batch
 from mothello.data.language_sampling import LanguageSampling, Pairing
 from mothello.data.split import Split, corpus
-from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.model.transformer import GPT
-from mothello.objectives.causal_lm import causal_lm
 from mothello.othello.board import Board
 from mothello.rundir import RunDir
 from mothello.training import checkpoint
@@ -47,8 +45,8 @@ def test_processes_share_the_games_of_one(size: int, pairing: Pairing) -> None:
     language_set = build_languages(LanguagesConfig(kinds=["atomic*2", "split"]), Board.of(4))
     how = LanguageSampling(pairing=pairing)
     games = corpus(Board.of(4), 0, Split.train, 100)
-    whole = Stream(games, language_set, 12, seed=3, how=how)
-    parts = [Stream(games, language_set, 12, seed=3, how=how, share=(rank, size)) for rank in range(size)]
+    whole = stream_of(games, language_set, 12, seed=3, how=how)
+    parts = [stream_of(games, language_set, 12, seed=3, how=how, share=(rank, size)) for rank in range(size)]
     for step in (0, 1, 7, 8, 9, 23):  # within an epoch, across its end, out of order of what is played at once
         for rank, part in enumerate(parts):
             for ours, theirs in zip(part.batch(step), whole.batch(step), strict=True):
@@ -68,12 +66,12 @@ def go(folder: Path, name: str, world: World, until_step: int = STEPS, seed: int
     def log(step: int, values: Any) -> None:
         losses[step] = values["train/loss"]
 
-    batches: Any = stream.batch
+    batch_of: Any = batches(stream)
     if until_step < STEPS and world.rank == world.size - 1:
-        batches = before(until_step - 1, partial(signal.raise_signal, signal.SIGTERM), stream)
+        batch_of = before(until_step - 1, partial(signal.raise_signal, signal.SIGTERM), stream)
     ended = ""
     try:
-        done = train(model, batches, plan(folder, STEPS, name, log=log, world=world, seed=seed, **more))
+        done = train(model, batch_of, plan(folder, STEPS, name, log=log, world=world, seed=seed, **more))
         ended = f"{done.tokens} tokens"
     except (Stopped, FloatingPointError) as error:
         ended = f"{type(error).__name__}: {error}"
@@ -84,11 +82,11 @@ def spoiled(world: World) -> Any:
     """A loss that is not finite at the eighth step, in the second process only."""
     calls: list[int] = []
 
-    def objective(model: GPT, batch: Batch) -> Tensor:
+    def spoil(_: GPT, loss: Tensor) -> Tensor:
         calls.append(1)
-        return causal_lm(model, batch) * (float("nan") if world.rank == 1 and len(calls) == 8 else 1)
+        return loss * (float("nan") if world.rank == 1 and len(calls) == 8 else 1)
 
-    return objective
+    return Changed(spoil)
 
 
 def pair(folder: Path) -> None:
@@ -147,7 +145,7 @@ def test_other_data_would_be_seen(tmp_path: Path, seen: dict[str, Any]) -> None:
         require_single_process = plan(
             tmp_path / name, STEPS, name, log=lambda s, v, losses=losses: losses.update({s: v["train/loss"]})
         )
-        train(model, stream.batch, require_single_process)
+        train(model, batches(stream), require_single_process)
         assert distance(losses, seen["curves"][f"{name}, one"]["losses"]) > 10 * tolerance
 
 
@@ -173,7 +171,7 @@ def test_processes_that_see_other_checkpoints_are_refused(tmp_path: Path) -> Non
 
     model, stream = small_model()
     with pytest.raises(checkpoint.CheckpointError, match="step 0 here, 5 in the first process"):
-        train(model, stream.batch, plan(tmp_path, world=Elsewhere()))
+        train(model, batches(stream), plan(tmp_path, world=Elsewhere()))
 
 
 CALL = [

@@ -10,6 +10,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from mothello.config import plain, typed
 from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import objective
+from mothello.objectives.combined import build_objective
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of, language_set_of, model_of
 from mothello.stages.folders import identity
 from mothello.stages.pretrain import TrainConfig
-from mothello.training.loop import Plan, train
+from mothello.training.loop import train
+from mothello.training.plan import Plan
 
 FOLDER = Path(__file__).parents[1] / "golden"
 TOLERANCE = 1e-3
@@ -101,14 +103,13 @@ def fine_tuned(settings: Settings, folder: Path) -> list[float]:
     language_set, losses = language_set_of(config), []
     model = model_of(config, language_set).initialize(1)
     plan = Plan(
-        steps=config.data.steps, objective=objective(config.objective), optimizer=config.optimizer,
+        steps=config.data.steps, objective=build_objective(config.objective), optimizer=config.optimizer,
         precision=config.device.precision, seed=config.seed, folder=folder / "checkpoints",
-        log=lambda _, values: losses.append(values["train/loss"]), evaluate=lambda _: {}, evaluate_at=frozenset(),
-        log_every=1, checkpoint_every=0,
+        log=lambda _, values: losses.append(values["train/loss"]), log_every=1, checkpoint_every=0,
     )  # fmt: skip
     games = games_of(config.data, language_set, Split.transfer, config.data.games)
-    stream = Stream(games, language_set, config.data.batch_size, config.seed)
-    train(model, stream.speaking(len(language_set.names) - 1).batch, plan)
+    stream = Stream(games, language_set, config.data, config.seed)
+    train(model, partial(plan.objective.batch, stream.speaking(len(language_set.names) - 1)), plan)
     return losses
 
 

@@ -10,19 +10,21 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from training.loops import mean_loss
 
 from benchmarks.reference import published
-from mothello.data.batch import IGNORE, Batch, make_batch
+from mothello.data.batch import IGNORE, LabeledBatch, make_batch
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.model.build import build_model
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig
-from mothello.objectives.causal_lm import causal_lm
+from mothello.objectives.causal_lm import CausalLM, label
 from mothello.othello.board import Board
 from mothello.othello.random_play import random_games
 from mothello.training.device import Precision
-from mothello.training.loop import Plan, train
+from mothello.training.loop import train
 from mothello.training.optimizer import OptimizerConfig, OptimizerName
+from mothello.training.plan import Plan
 
 STEPS, BATCH = 20, 8
 RECIPE = OptimizerConfig(
@@ -41,9 +43,9 @@ class Corpus:
         self.games = [[move for move in game if move >= 0] for game in self.moves.tolist()]
         self.words = published.words_of(self.language_set)
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> LabeledBatch:
         here = slice(step * BATCH, (step + 1) * BATCH)
-        return make_batch(self.moves[here], self.language[here], self.language_set)
+        return label(make_batch(self.moves[here], self.language[here], self.language_set), self.language_set)
 
     def config(self, **more: float) -> published.PublishedConfig:
         sizes = {"vocabulary_size": self.language_set.vocabulary_size, "n_positions": self.language_set.max_tokens}
@@ -72,9 +74,9 @@ def test_python_encodes_as_the_family_does(kinds: list[str]) -> None:
     corpus = Corpus(kinds)
     rows = published.GameDataset(corpus.games, corpus.words, 0, corpus.language.tolist())
     tokens, targets = (torch.stack(rows_of) for rows_of in zip(*(rows[i] for i in range(len(rows))), strict=True))
-    ours = make_batch(corpus.moves, corpus.language, corpus.language_set)
+    ours, targets_of_ours = label(make_batch(corpus.moves, corpus.language, corpus.language_set), corpus.language_set)
     assert torch.equal(tokens, ours.tokens[:, :-1])
-    assert torch.equal(torch.where(targets == 0, IGNORE, targets), ours.targets[:, :-1])
+    assert torch.equal(torch.where(targets == 0, IGNORE, targets), targets_of_ours[:, :-1])
     for game, language, row in zip(corpus.games, corpus.language.tolist(), ours.tokens.tolist(), strict=True):
         assert published.encode(game, corpus.words[language]) == [token for token in row if token]
 
@@ -91,12 +93,12 @@ def test_a_language_is_drawn_at_every_visit(pair: Corpus) -> None:
 def test_logits_and_loss_are_ours(pair: Corpus) -> None:
     ours, batch = model_for(pair).eval(), pair.batch(0)
     theirs = published.load_from(ours).eval()
-    x = batch.tokens[:, :-1]
+    x = batch.text.tokens[:, :-1]
     y = batch.targets[:, :-1]
     with torch.no_grad():
         logits, loss = theirs(x, torch.where(y == IGNORE, 0, y))
         torch.testing.assert_close(logits, ours(Inputs(x)).logits, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(loss, causal_lm(ours, batch), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(loss, mean_loss(ours, batch), atol=1e-5, rtol=1e-5)
         swapped = published.load_from(ours).eval()
         for module in swapped.modules():
             if isinstance(module, published.CausalSelfAttention):
@@ -128,8 +130,8 @@ def our_curve(corpus: Corpus, model: GPT, folder: Path) -> Tensor:
         losses.append(values["train/loss"])
 
     plan = Plan(
-        steps=STEPS, objective=causal_lm, optimizer=RECIPE, precision=Precision.fp32, seed=0, folder=folder, log=log,
-        evaluate=lambda _: {}, evaluate_at=frozenset(), log_every=1, checkpoint_every=0,
+        steps=STEPS, objective=CausalLM(), optimizer=RECIPE, precision=Precision.fp32, seed=0, folder=folder, log=log,
+        log_every=1, checkpoint_every=0,
     )  # fmt: skip
     train(model, corpus.batch, plan)
     return torch.tensor(losses)

@@ -10,11 +10,12 @@ import pytest
 import torch
 from house.commands import TINY, run
 from torch import Tensor
-from training.loops import EVERY_STEP, before, plan, same, small_model
+from training.loops import EVERY_STEP, Changed, batches, before, plan, same, small_model
 
-from mothello.data.batch import Batch
+from mothello.data.batch import LabeledBatch
 from mothello.model.transformer import GPT
-from mothello.objectives.causal_lm import causal_lm
+from mothello.objectives.causal_lm import CausalLM
+from mothello.objectives.objective import Loss
 from mothello.rundir import RunDir
 from mothello.training import checkpoint
 from mothello.training.loop import Progress, train
@@ -34,7 +35,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[GPT, Progress, list
     losses: list[float] = []
     model, stream = small_model()
     folder = tmp_path_factory.mktemp("whole")
-    done = train(model, stream.batch, plan(folder, log=lambda _, values: losses.append(values["train/loss"])))
+    done = train(model, batches(stream), plan(folder, log=lambda _, values: losses.append(values["train/loss"])))
     return model, done, losses
 
 
@@ -46,7 +47,7 @@ def goes_on(folder: Path, whole: tuple[GPT, Progress, list[float]]) -> None:
         losses[step] = values["train/loss"]
 
     model, stream = small_model()
-    done = train(model, stream.batch, plan(folder, log=log))
+    done = train(model, batches(stream), plan(folder, log=log))
     assert same(model, whole[0])
     assert (done.step, done.tokens) == (whole[1].step, whole[1].tokens)
     assert list(losses.values()) == whole[2][min(losses, default=13) - 1 :]
@@ -69,13 +70,13 @@ def test_a_signal_is_obeyed_after_the_step(
 
 def test_a_signal_in_the_last_step_or_evaluation_counts(tmp_path: Path) -> None:
     model, stream = small_model()
-    for name, batches, evaluate in (
+    for name, batch_of, evaluate in (
         ("step", before(11, lambda: signal.raise_signal(signal.SIGTERM), stream), lambda _: {}),
-        ("evaluation", stream.batch, lambda _: signal.raise_signal(signal.SIGTERM) or {}),
+        ("evaluation", batches(stream), lambda _: signal.raise_signal(signal.SIGTERM) or {}),
     ):
         evaluated = plan(tmp_path / name, evaluate=evaluate, evaluate_at=frozenset([12]))
         with pytest.raises(Stopped, match="after step 12"):
-            train(model, batches, evaluated)
+            train(model, batch_of, evaluated)
         assert checkpoint.latest(tmp_path / name)[0].step == 12
 
 
@@ -137,14 +138,14 @@ def test_a_handler_that_python_did_not_set_is_no_hindrance(monkeypatch: pytest.M
             signal.signal(number, handler)
 
 
-def bad_loss(value: float) -> Callable[[GPT, Batch], Tensor]:
-    return lambda model, batch: causal_lm(model, batch) * value
+def bad_loss(value: float) -> Callable[[GPT, Tensor], Tensor]:
+    return lambda model, loss: loss * value
 
 
-def bad_gradient(model: GPT, batch: Batch) -> Tensor:
+def bad_gradient(model: GPT, loss: Tensor) -> Tensor:
     """The loss is as it should be, but not its slope: that of a square root at zero."""
     weight = model.head.weight
-    return causal_lm(model, batch) + (weight - weight.detach()).sum().sqrt()
+    return loss + (weight - weight.detach()).sum().sqrt()
 
 
 BAD = {
@@ -164,14 +165,16 @@ def test_numbers_that_are_not_finite_stop_at_once(
     calls: list[int] = []
     logged: list[int] = []
 
-    def objective(model: GPT, batch: Batch) -> Tensor:
+    def change(model: GPT, loss: Tensor) -> Tensor:
         calls.append(1)
-        return (bad if len(calls) == 8 else causal_lm)(model, batch)
+        return bad(model, loss) if len(calls) == 8 else loss
 
     model, stream = small_model()
-    harmed = plan(tmp_path, objective=objective, checkpoint_every=every, log=lambda step, values: logged.append(step))
+    harmed = plan(
+        tmp_path, objective=Changed(change), checkpoint_every=every, log=lambda step, values: logged.append(step)
+    )
     with pytest.raises(FloatingPointError, match=f"{message}; the last good checkpoint is kept"):
-        train(model, stream.batch, harmed)
+        train(model, batches(stream), harmed)
     assert len(calls) == 8
     assert logged == list(range(1, 8))
     found, _ = checkpoint.latest(tmp_path)
@@ -187,13 +190,16 @@ def test_the_command_says_so_in_one_line(
     assert run(monkeypatch, "train", *call, f"run={tmp_path / 'whole'}") == 0
     calls: list[int] = []
 
-    def objective(model: GPT, batch: Batch) -> Tensor:
+    right = CausalLM.loss
+
+    def loss(objective: CausalLM, model: GPT, batch: LabeledBatch) -> Loss:
         calls.append(model.training)
-        return causal_lm(model, batch) * (float("nan") if sum(calls) == 6 else 1)
+        found = right(objective, model, batch)
+        return found._replace(sum=found.sum * (float("nan") if sum(calls) == 6 else 1))
 
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr("mothello.cli.train.objective", lambda _: objective)
+        patch.setattr(CausalLM, "loss", loss)
         assert run(patch, "train", *call, f"run={tmp_path / 'run'}") == 1
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert errors == ["error: the loss is nan at step 5; the last good checkpoint is kept"]
@@ -232,7 +238,7 @@ def test_an_update_that_breaks_the_weights_is_not_saved(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Optimizers, "step", broken)
     with pytest.raises(FloatingPointError, match="a weight is not finite after step 3; the last good"):
-        train(model, stream.batch, plan(tmp_path, checkpoint_every=EVERY_STEP))
+        train(model, batches(stream), plan(tmp_path, checkpoint_every=EVERY_STEP))
     assert [path.name for path in checkpoint.saved(tmp_path)] == ["step-000000001", "step-000000002"]
 
 
@@ -242,10 +248,6 @@ class Late(AsyncScalars):
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
         self.lag = 1
-
-    def push(self, step: int, numbers: Tensor) -> StepStats | None:
-        self._sent.append((step, numbers, None))
-        return self._read(*self._sent.popleft()) if len(self._sent) > self.lag else None
 
 
 def test_a_gpu_that_is_a_step_ahead_loses_no_line_and_saves_nothing_bad(
@@ -262,7 +264,7 @@ def test_a_gpu_that_is_a_step_ahead_loses_no_line_and_saves_nothing_bad(
     with pytest.raises(Stopped):
         train(model, before(5, lambda: signal.raise_signal(signal.SIGINT), stream), plan(tmp_path, log=log))
     model, stream = small_model()
-    train(model, stream.batch, plan(tmp_path, log=log))
+    train(model, batches(stream), plan(tmp_path, log=log))
     assert same(model, whole[0])
     assert [logged[step][0] for step in range(1, 13)] == whole[2]
     assert logged[1][1] == 1.0
@@ -270,13 +272,13 @@ def test_a_gpu_that_is_a_step_ahead_loses_no_line_and_saves_nothing_bad(
 
     calls: list[int] = []
 
-    def objective(model: GPT, batch: Batch) -> Tensor:
+    def change(_: GPT, loss: Tensor) -> Tensor:
         calls.append(1)
-        return causal_lm(model, batch) * (float("nan") if len(calls) == 8 else 1)
+        return loss * (float("nan") if len(calls) == 8 else 1)
 
     model, stream = small_model()
     with pytest.raises(FloatingPointError, match="step 7"):
-        train(model, stream.batch, plan(tmp_path / "bad", objective=objective, checkpoint_every=EVERY_STEP))
+        train(model, batches(stream), plan(tmp_path / "bad", objective=Changed(change), checkpoint_every=EVERY_STEP))
     assert checkpoint.latest(tmp_path / "bad")[0].step == 7
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from training.loops import EVERY_STEP, Killed, before, kill, plan, same, small_model
+from training.loops import EVERY_STEP, Changed, Killed, batches, before, kill, mean_loss, plan, same, small_model
 
-from mothello.data.batch import Batch
 from mothello.model.transformer import GPT
-from mothello.objectives.causal_lm import causal_lm
 from mothello.training.device import DeviceConfig, resolve
 from mothello.training.distributed import World
 from mothello.training.loop import train
@@ -30,7 +28,7 @@ def test_adamw_is_torchs_adamw() -> None:
     theirs = torch.optim.AdamW(groups, lr=5e-4, betas=(0.9, 0.95))
     for step in range(5):
         for m in (model, other):
-            causal_lm(m, stream.batch(step)).backward()
+            mean_loss(m, batches(stream)(step)).backward()
         ours.step(0.5)
         theirs.step()
         theirs.zero_grad()
@@ -63,12 +61,12 @@ def test_the_schedule() -> None:
 @pytest.mark.parametrize("killed_at", [1, 7])
 def test_a_killed_run_ends_with_the_same_weights(name: str, killed_at: int, tmp_path: Path) -> None:
     whole, stream = small_model()
-    train(whole, stream.batch, plan(tmp_path / "whole", name=name))
+    train(whole, batches(stream), plan(tmp_path / "whole", name=name))
     first, stream = small_model()
     with pytest.raises(Killed):
         train(first, before(killed_at, kill, stream), plan(tmp_path / "cut", name=name, checkpoint_every=EVERY_STEP))
     second, stream = small_model()
-    train(second, stream.batch, plan(tmp_path / "cut", name=name))
+    train(second, batches(stream), plan(tmp_path / "cut", name=name))
     assert same(whole, second)
     third, stream = small_model()
     train(third, before(0, kill, stream), plan(tmp_path / "cut", name=name))  # finished: no batch is asked for
@@ -82,10 +80,10 @@ def test_training_lowers_the_loss_and_another_seed_differs(tmp_path: Path) -> No
         losses.append(values["train/loss"])
 
     model, stream = small_model()
-    train(model, stream.batch, plan(tmp_path / "a", steps=60, log=log))
+    train(model, batches(stream), plan(tmp_path / "a", steps=60, log=log))
     assert losses[-1] < 0.75 * losses[0]
     other, stream = small_model()
-    train(other, stream.batch, plan(tmp_path / "b", steps=60, seed=1))
+    train(other, batches(stream), plan(tmp_path / "b", steps=60, seed=1))
     assert not torch.equal(model.head.weight, other.head.weight)
 
 
@@ -95,12 +93,11 @@ def test_dropout_is_drawn_for_every_step_and_process(tmp_path: Path) -> None:
         model, stream = small_model()
         seen = drawn[rank] = []
 
-        def objective(model: GPT, batch: Batch, seen: list[float] = seen) -> Tensor:
-            loss = causal_lm(model, batch)
+        def draw(_: GPT, loss: Tensor, seen: list[float] = seen) -> Tensor:
             seen.append(float(torch.rand(1)))
             return loss
 
-        train(model, stream.batch, plan(tmp_path / str(rank), 5, objective=objective, world=World(rank, 1)))
+        train(model, batches(stream), plan(tmp_path / str(rank), 5, objective=Changed(draw), world=World(rank, 1)))
     assert len({*drawn[0], *drawn[1]}) == 10
 
 

@@ -1,6 +1,5 @@
 """scripts/corpus.py: numbers and figures of the games that a training run would read."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -124,19 +123,19 @@ def _survey(config: CorpusCommand) -> dict[str, Any]:
     """All numbers of the corpora of a config."""
     language_set = language_set_of(config)
     weights = weights_of(config.data, language_set)
-    per_language = games_of(config.data, language_set, Split.train, config.data.games)
+    sources = games_of(config.data, language_set, Split.train, config.data.games)
     against = _against(config, language_set)
-    speakers: dict[Corpus, list[str]] = defaultdict(list)
-    for name, games in zip(language_set.names, per_language, strict=True):
-        speakers[games].append(name)
-    titles = ["all languages"] if len(speakers) == 1 else [", ".join(names) for names in speakers.values()]
-    trained = {title: (games, per_language.index(games)) for title, games in zip(titles, speakers, strict=True)}
+    trained = {}
+    for source, games in enumerate(sources.corpora):
+        speakers = [index for index in range(len(sources)) if sources.of_language[index] == source]
+        title = ", ".join(language_set.names[index] for index in speakers)
+        trained[title if len(sources.corpora) > 1 else "all languages"] = games, speakers[0]
     distinct = {title: games for title, (games, _) in trained.items()} | {AGAINST: against}
     corpora = {
         title: _count(games, config.sample) for title, games in tqdm(distinct.items(), desc="count", unit="corpus")
     }
     counts = {title: row.pop("counts") for title, row in corpora.items()}
-    game = [move for move in per_language[0].moves(torch.zeros(1, dtype=torch.int64))[0].tolist() if move >= 0]
+    game = [move for move in sources[0].moves(torch.zeros(1, dtype=torch.int64))[0].tolist() if move >= 0]
     return {
         "board": language_set.board.name,
         "languages": dict(zip(language_set.names, weights, strict=True)),

@@ -5,13 +5,14 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mothello.cli import sweep
@@ -68,11 +69,20 @@ def folder_for(path: str, key: str = "out") -> Path:
     return folder
 
 
+def _node(schema: type) -> DictConfig:
+    """A schema as Hydra merges it. Settings of plug-ins (fields of any type) take keys that it does not know."""
+    node = OmegaConf.structured(schema)
+    for spec in fields(schema):
+        if spec.type is Any or spec.type == dict[str, Any]:
+            OmegaConf.set_struct(node[spec.name], False)
+    return node
+
+
 def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[[], None]:
     """The ``main`` of a script: compose configs/NAME.yaml with the command line, check it, call ``action``."""
 
     SCHEMAS[name] = schema
-    ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    ConfigStore.instance().store(name=f"{name}_schema", node=_node(schema))
 
     def job(content: DictConfig) -> Any:
         try:

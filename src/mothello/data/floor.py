@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mothello.data.batch import IGNORE, Batch
+from mothello.data.batch import IGNORE, LabeledBatch, rows
 from mothello.data.oracle import Predictor
 from mothello.languages.language import PAD, ROOT, decode
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
@@ -88,7 +88,7 @@ def _possible(language: Int64[Tensor, " game"], language_set: LanguageSet) -> li
 
 
 def entropies(
-    batch: Batch,
+    batch: LabeledBatch,
     language_set: LanguageSet,
     predictors: Predictor | Sequence[Predictor],
     weights: Sequence[float] | None = None,
@@ -99,7 +99,7 @@ def entropies(
     is the mixture's entropy, and on the games of one language it is what that language costs.
     predictors: what is known of the moves, for all languages or for each. weights: how often each language is spoken.
     """
-    tokens, language = batch.tokens.cpu(), batch.language.cpu()
+    tokens, language = batch.text.tokens.cpu(), batch.text.language.cpu()
     known, speakers = _each(predictors, language_set), _possible(language, language_set)
     ids = language_set.own_table[speakers].any(0)
     columns = torch.where(ids, ids.cumsum(0), 0)  # 0: whatever these languages never write, such as PAD
@@ -119,14 +119,14 @@ def entropies(
 
 
 def floor(
-    batch: Batch,
+    batch: LabeledBatch,
     language_set: LanguageSet,
     predictors: Predictor | Sequence[Predictor],
     weights: Sequence[float] | None = None,
 ) -> Floor:
     """The floor of a batch's loss. Exact given the games; the standard error is over games."""
-    assert bool((batch.tokens != PAD).any()), "no games"
-    pieces = [Batch(*(f[i : i + 128] for f in batch)) for i in range(0, len(batch.tokens), 128)]
+    assert bool((batch.text.tokens != PAD).any()), "no games"
+    pieces = [rows(batch, slice(i, i + 128)) for i in range(0, len(batch.targets), 128)]
     entropy = torch.cat([entropies(piece, language_set, predictors, weights) for piece in pieces]).double()
     scored = (batch.targets.cpu() != IGNORE).sum(1).double()
     mean = float(entropy.sum() / scored.sum())

@@ -1,6 +1,5 @@
 """The training stream: batch = f(seed, step), so resuming is arithmetic and workers are a stride."""
 
-from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -10,10 +9,11 @@ from jaxtyping import Int8, Int64
 from torch import Tensor
 
 from mothello.data.batch import Batch, make_batch
-from mothello.data.corpus import Corpus
+from mothello.data.batch import rows as rows_of
 from mothello.data.domain import DomainConfig
 from mothello.data.language_sampling import LanguageSampling, Pairing, languages_of
 from mothello.data.orbit import orbit_code
+from mothello.data.sources import Sources
 from mothello.languages.language_set import LanguageSet
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
@@ -90,33 +90,30 @@ class Games(NamedTuple):
 
 
 class Stream:
-    """Batches of a corpus in a family's languages.
+    """Batches of the games of corpora, each written in a language.
 
-    Games are drawn without replacement within an epoch, in an order that depends on the seed; ``how`` gives them to
-    languages. corpora: one for all languages, or one per language (domains). share: (rank, processes): this process's
-    rows of every batch, each ``processes``-th; together the processes see what one would.
+    Games are drawn without replacement within an epoch, in an order that depends on the seed. data: the batch size,
+    and how games are given to languages. share: (rank, processes): this process's rows of every batch, each
+    ``processes``-th; together the processes see what one would.
     """
 
     def __init__(
         self,
-        corpora: Corpus | Sequence[Corpus],
+        sources: Sources,
         language_set: LanguageSet,
-        batch_size: int,
+        data: DataConfig,
         seed: int,
         device: torch.device | str = "cpu",
-        how: LanguageSampling | None = None,
-        corpus_seed: int = 0,
         share: tuple[int, int] = (0, 1),
     ) -> None:
-        assert batch_size % share[1] == 0, "processes must divide the batch"
+        assert data.batch_size % share[1] == 0, "processes must divide the batch"
+        assert len(sources) == len(language_set.languages), "a corpus for every language"
         self.rank, self.processes = share
         self.only: int | None = None
-        self.corpora = list(corpora) if isinstance(corpora, Sequence) else [corpora] * len(language_set.languages)
-        assert len(self.corpora) == len(language_set.languages), "one corpus, or one per language"
-        self.language_set, self.batch_size, self.device = language_set, batch_size, torch.device(device)
-        self.seed, self.corpus_seed, self.how = seed, corpus_seed, how or LanguageSampling()
-        self.size = min(len(games) for games in self.corpora)
-        self.steps_at_once = max(1, min(AT_ONCE[self.device.type], self.size) // batch_size)
+        self.sources, self.language_set, self.data, self.seed = sources, language_set, data, seed
+        self.batch_size, self.device = data.batch_size, torch.device(device)
+        self.size = sources.games
+        self.steps_at_once = max(1, min(AT_ONCE[self.device.type], self.size) // self.batch_size)
         self._played: tuple[int, Games] | None = None
         self._written: tuple[int, Batch] | None = None
 
@@ -147,12 +144,12 @@ class Stream:
         """Language of each row."""
         if self.only is not None:
             return torch.full_like(rows, self.only)
-        n, games = len(self.language_set.languages), indices
-        if self.how.pairing is Pairing.disjoint and len(set(map(id, self.corpora))) == 1:
-            games = orbit_code(
-                self.corpora[0].moves(indices), self.language_set.board
-            )  # a game may have several indices
-        return languages_of(rows, games, rows // self.size, self.how, n, self.seed, self.corpus_seed)
+        games, sampling = indices, self.data.language_sampling
+        if sampling.pairing is Pairing.disjoint and len(self.sources.corpora) == 1:
+            moves = self.sources[0].moves(indices)
+            games = orbit_code(moves, self.language_set.board)  # a game may have several indices
+        n, epochs = len(self.sources), rows // self.size
+        return languages_of(rows, games, epochs, sampling, n, self.seed, self.data.corpus_seed)
 
     def _games(self, step: int, n_steps: int) -> Games:
         rows = self._rows(step, n_steps)
@@ -160,9 +157,9 @@ class Stream:
         language = self.languages(rows, indices)
         moves = torch.empty(len(rows), self.language_set.board.n_moves, dtype=torch.int8, device=self.device)
         first_scored = torch.zeros_like(rows)
-        for games in dict.fromkeys(self.corpora):
-            speakers = torch.tensor([corpus is games for corpus in self.corpora], device=self.device)
-            here = speakers[language]
+        source = torch.tensor(self.sources.of_language, device=self.device)[language]
+        for index, games in enumerate(self.sources.corpora):
+            here = source == index
             moves[here] = games.moves(indices[here])
             first_scored[here] = games.first_scored(indices[here])
         return Games(moves, language, first_scored)
@@ -174,27 +171,27 @@ class Stream:
 
     def games(self, step: int) -> Games:
         """The games of that step, before they are written."""
-        first, rows = self._chunk(step)
+        first, part = self._chunk(step)
         if self._played is None or self._played[0] != first:
             self._played = first, self._games(first, self.steps_at_once)
-        return Games(*(field[rows] for field in self._played[1]))
+        return rows_of(self._played[1], part)
 
     def batch(self, step: int) -> Batch:
         """The batch of that step; the same whatever was asked before. Written in bulk: a step costs a slice."""
-        first, rows = self._chunk(step)
+        first, part = self._chunk(step)
         if self._written is None or self._written[0] != first:
             self.games(step)
             assert self._played is not None
             games = self._played[1]
             written = make_batch(games.moves, games.language, self.language_set, games.first_scored, self.width)
             self._written = first, written
-        return Batch(*(field[rows] for field in self._written[1]))
+        return rows_of(self._written[1], part)
 
     def pairs(self, step: int, one: int, other: int) -> tuple[Batch, Batch]:
         """The games of that step in two languages, row by row translations of each other: for measures, and for
         objectives that need parallel text. Both languages must draw from the same corpus."""
-        games = self.corpora[one]
-        assert games is self.corpora[other], "languages with domains of their own share no games"
+        games, source = self.sources[one], self.sources.of_language
+        assert source[one] == source[other], "languages with domains of their own share no games"
         indices = self.indices(self._rows(step))
         moves, first_scored = games.moves(indices), games.first_scored(indices)
         both = [torch.full_like(indices, language) for language in (one, other)]

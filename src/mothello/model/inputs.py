@@ -1,11 +1,19 @@
 """The only way into a model."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from mothello.data.batch import Batch
+
+
+class AttentionMask(StrEnum):
+    """What a position may attend to unless the inputs say: those before it and itself, or all that are not padding."""
+
+    causal = "causal"
+    full = "full"
 
 
 class Inputs(NamedTuple):

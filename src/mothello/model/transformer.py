@@ -5,8 +5,6 @@ Shapes: B games, T tokens, D = d_model, V output classes, L layers.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import NamedTuple
 
 import torch
@@ -14,64 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mothello.config import NOT_IDENTITY
 from mothello.errors import UserError
-from mothello.model.inputs import Inputs
+from mothello.model.config import Activation, Attention, ModelConfig
+from mothello.model.config import Norm as Norm
+from mothello.model.inputs import AttentionMask, Inputs
+from mothello.model.layers import RMS_EPS, Head, build_norm, dropout, without_padding
 from mothello.seeding import derive
-
-
-class Attention(StrEnum):
-    """The kernel. Explicit scores are faster on a CPU (the fused backward pass took 1.8 times as long a step at 32
-    positions, docs/LOG.md); torch's fused kernel on a GPU. ``auto`` chooses by device."""
-
-    auto = "auto"
-    explicit = "explicit"
-    fused = "fused"
-
-
-class Norm(StrEnum):
-    """Before attention and MLP: GPT-2's layer norm, or root mean square alone (Zhang and Sennrich 2019)."""
-
-    layer = "layer"
-    rms = "rms"
-
-
-class Activation(StrEnum):
-    """Of the MLP: GPT-2's GELU, or the squared ReLU (So et al. 2021)."""
-
-    gelu = "gelu"
-    relu2 = "relu2"
-
-
-@dataclass(kw_only=True)
-class ModelConfig:
-    """Size and shape; the defaults are GPT-2's. The vocabulary and the number of positions come from the languages."""
-
-    n_layer: int = 4
-    n_head: int = 4
-    d_model: int = 128
-    dropout: float = 0.0
-    tied: bool = False
-    """Share the token embedding with the output head (not with a unified output vocabulary)."""
-    norm: Norm = Norm.layer
-    activation: Activation = Activation.gelu
-    bias: bool = True
-    """Biases in the linear layers."""
-    qk_norm: bool = False
-    """Queries and keys have unit root mean square in every head (Henry et al. 2020)."""
-    zero_init: bool = False
-    """What blocks add to the residual stream, and the head, start at zero."""
-    attention: Attention = field(default=Attention.auto, metadata=NOT_IDENTITY)
-
-    def __post_init__(self) -> None:
-        for name, low, high in (("n_layer", 1, 64), ("n_head", 1, 64), ("d_model", 8, 8192)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"model.{name}: {value} is outside {low}..{high}")
-        if self.d_model % self.n_head:
-            raise ValueError(f"model.n_head: {self.n_head} does not divide d_model={self.d_model}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"model.dropout: {self.dropout} is outside 0..1")
 
 
 class ModelOutput(NamedTuple):
@@ -119,34 +65,6 @@ def _unedited(site: str, x: Tensor) -> Tensor:
     return x
 
 
-HEAD_MULTIPLE = {"cpu": 1, "cuda": 64}
-"""The head is multiplied as a matrix of a multiple of this many rows: tensor cores want it, a CPU does not mind."""
-
-
-def padded_linear(x: Float[Tensor, "*rows D"], weight: Float[Tensor, "V D"], multiple: int) -> Float[Tensor, "*rows V"]:
-    """x @ weight.T, computed with zero rows added to the weight up to a multiple and left out of the result."""
-    spare = -len(weight) % multiple
-    return F.linear(x, F.pad(weight, (0, 0, 0, spare)))[..., : len(weight)] if spare else F.linear(x, weight)
-
-
-_LANE = 1 << 15
-
-
-def dropout(x: Float[Tensor, "*shape"], p: float, training: bool) -> Float[Tensor, "*shape"]:
-    """Zeros with probability p, the rest scaled up. On a CPU p is rounded to 1/32768 and 60 random bits decide on four
-    values: torch draws a number for each, one after the other, a fifth of the paper model's step (docs/LOG.md)."""
-    if x.device.type != "cpu" or not (training and p):
-        return F.dropout(x, p, training)
-    n, dropped = x.numel(), min(round(p * _LANE), _LANE - 1)
-    bits = torch.ops.aten.random(torch.empty(-(-n // 4), dtype=torch.int64, device=x.device))  # random_ is not traced
-    drop = ((bits.view(torch.int16)[:n] & (_LANE - 1)) < dropped).view(x.shape)  # no sign: the topmost bit is always 0
-    return x.masked_fill(drop, 0.0) * (_LANE / (_LANE - dropped))
-
-
-def build_norm(config: ModelConfig) -> nn.Module:
-    return nn.LayerNorm(config.d_model) if config.norm is Norm.layer else nn.RMSNorm(config.d_model)
-
-
 def _in_block(edit: Edit, index: int) -> Edit:
     """The edit of one block's sites, by their short names."""
     return lambda site, x: edit(f"blocks.{index}.{site}", x)
@@ -170,7 +88,7 @@ class Block(nn.Module):
         b, t, d = x.shape
         q, k, v = self.qkv(x).view(b, t, 3, self.n_head, d // self.n_head).permute(2, 0, 3, 1, 4)
         if self.qk_norm:
-            q, k = (F.rms_norm(x, x.shape[-1:]).to(v.dtype) for x in (q, k))
+            q, k = (F.rms_norm(x, x.shape[-1:], eps=RMS_EPS).to(v.dtype) for x in (q, k))
         drop = self.dropout if self.training else 0.0
         fused = self.attention is Attention.fused or (self.attention is Attention.auto and x.is_cuda)
         fused = fused and edit is _unedited  # the fused kernel has no weights to edit
@@ -213,7 +131,7 @@ class GPT(nn.Module):
         self.position_embedding = nn.Embedding(n_positions, config.d_model)
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
         self.norm = build_norm(config)
-        self.head = nn.Linear(config.d_model, output_size, bias=False)
+        self.head = Head(config.d_model, output_size)
         if config.tied:
             self.head.weight = self.token_embedding.weight
 
@@ -244,6 +162,8 @@ class GPT(nn.Module):
         tokens, positions, mask = inputs.tokens, inputs.positions, inputs.mask
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)
+        if mask is None and self.config.mask is AttentionMask.full:
+            mask = without_padding(tokens)
         x = self.token_embedding(tokens) + self.position_embedding(positions)
         x = dropout(x, self.config.dropout, self.training)
         x = x if edit is None else edit("embedding", x)
@@ -252,8 +172,7 @@ class GPT(nn.Module):
             x = block(x, mask) if edit is None else block(x, mask, _in_block(edit, index))
             if hidden:
                 states.append(x)
-        logits = padded_linear(self.norm(x), self.head.weight, HEAD_MULTIPLE[x.device.type])
-        return ModelOutput(logits, torch.stack(states) if hidden else None)
+        return ModelOutput(self.head(self.norm(x)), torch.stack(states) if hidden else None)
 
     @property
     def n_positions(self) -> int:

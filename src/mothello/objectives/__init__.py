@@ -1,1 +1,3 @@
-"""Main losses."""
+"""Objectives, one file each. Importing the room registers them."""
+
+from mothello.objectives import causal_lm as causal_lm

@@ -1,16 +1,92 @@
-"""Cross-entropy of the next token, or of the next move under a unified output vocabulary: the targets decide."""
+"""Causal language modeling: predict the next token, or the next move where the output vocabulary is unified."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Int8, Int64
 from torch import Tensor
 
-from mothello.data.batch import IGNORE, Batch
-from mothello.model.inputs import Inputs
+from mothello.data.batch import IGNORE, Batch, LabeledBatch
+from mothello.data.floor import Floor, floor
+from mothello.data.oracle import Predictor
+from mothello.data.stream import Stream
+from mothello.languages.language import PAD
+from mothello.languages.language_set import LanguageSet, OutputVocabulary
+from mothello.model.inputs import AttentionMask, Inputs
 from mothello.model.transformer import GPT
+from mothello.objectives.objective import OBJECTIVES, Loss
 
 
-def causal_lm(model: GPT, batch: Batch) -> Float[Tensor, ""]:
-    """Mean cross-entropy in nats over the positions that have a target. The last place of a row never has one; it is
-    computed all the same: rows of 32 take a CPU a tenth less time than rows of 31."""
-    logits = model(Inputs.of(batch)).logits
-    return F.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
+def next_token_targets(tokens: Int64[Tensor, "game token"]) -> Int64[Tensor, "game token"]:
+    """The token that follows; no end of sequence is predicted."""
+    following = torch.cat([tokens[:, 1:], torch.full_like(tokens[:, :1], PAD)], 1)
+    return torch.where(following == PAD, IGNORE, following)
+
+
+def next_move_targets(
+    moves: Int8[Tensor, "game ply"], move_ends: Int64[Tensor, "game ply"], width: int
+) -> Int64[Tensor, "game token"]:
+    """The next move's index at the last token of each move (unified output); nothing elsewhere."""
+    following = torch.cat([moves[:, 1:], torch.full_like(moves[:, :1], -1)], 1).long()
+    scored = (move_ends >= 0) & (following >= 0)
+    targets = torch.full((len(moves), width + 1), IGNORE, device=moves.device)
+    targets.scatter_(1, torch.where(scored, move_ends, width), torch.where(scored, following, IGNORE))
+    return targets[:, :-1]
+
+
+def _from_ply(
+    targets: Int64[Tensor, "game token"], move_ends: Int64[Tensor, "game ply"], first_scored: Int64[Tensor, " game"]
+) -> Int64[Tensor, "game token"]:
+    """Drop the targets of plies before the first scored one: they stand before the end of the ply that precedes it."""
+    width = targets.shape[1]
+    end = move_ends.gather(1, (first_scored - 1).clamp(min=0).unsqueeze(1))
+    start = torch.where(first_scored.unsqueeze(1) > 0, torch.where(end < 0, width, end), 0)
+    return torch.where(torch.arange(width, device=targets.device) < start, IGNORE, targets)
+
+
+def label(batch: Batch, language_set: LanguageSet) -> LabeledBatch:
+    """The batch with what to predict after every token."""
+    if language_set.output is OutputVocabulary.unified:
+        targets = next_move_targets(batch.moves, batch.move_ends, batch.tokens.shape[1])
+    else:
+        targets = next_token_targets(batch.tokens)
+    return LabeledBatch(batch, _from_ply(targets, batch.move_ends, batch.first_scored))
+
+
+@OBJECTIVES.register("causal_lm")
+class CausalLM:
+    """Cross-entropy of what follows."""
+
+    @dataclass(kw_only=True)
+    class Config:
+        """No settings: what follows is decided by the languages' output vocabulary."""
+
+        name: str = "causal_lm"
+
+    attention = AttentionMask.causal
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or self.Config()
+
+    def batch(self, stream: Stream, step: int) -> LabeledBatch:
+        """The stream's games."""
+        return label(stream.batch(step), stream.language_set)
+
+    def loss(self, model: GPT, batch: LabeledBatch) -> Loss:
+        """In nats, over the places that have a target. The last place of a row never has one; it is computed all the
+        same: rows of 32 take a CPU a tenth less time than rows of 31."""
+        logits = model(Inputs.of(batch.text)).logits.float().flatten(0, 1)
+        total = F.cross_entropy(logits, batch.targets.flatten(), ignore_index=IGNORE, reduction="sum")
+        return Loss(total, (batch.targets != IGNORE).sum())
+
+    def floor(
+        self,
+        batch: LabeledBatch,
+        language_set: LanguageSet,
+        oracles: Sequence[Predictor],
+        weights: Sequence[float] | None = None,
+    ) -> Floor:
+        """The entropy of what a perfect predictor still cannot know."""
+        return floor(batch, language_set, oracles, weights)

@@ -1,21 +1,81 @@
-"""What an objective is: batch -> mean loss over the scored positions. One file and one registry line each."""
+"""What a model is trained to do: an objective makes batches and says how well a model does on them.
 
-from collections.abc import Callable
+An objective is one file with a class in OBJECTIVES, one file in configs/objective/ and one test. A training has one
+main objective; auxiliary ones are added to it with weights (mothello.objectives.combined).
+"""
 
-from jaxtyping import Float
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mothello.data.batch import Batch
+from mothello.data.floor import Floor
+from mothello.data.oracle import Predictor
+from mothello.data.stream import Stream
+from mothello.languages.language_set import LanguageSet
+from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
-from mothello.objectives.causal_lm import causal_lm
-
-Objective = Callable[[GPT, Batch], Float[Tensor, ""]]
-
-OBJECTIVES: dict[str, Objective] = {"causal_lm": causal_lm}
+from mothello.registry import Registry
 
 
-def objective(name: str) -> Objective:
-    """The objective of that name. ValueError lists the names."""
-    if name not in OBJECTIVES:
-        raise ValueError(f"objective: {name!r} is not one of {', '.join(OBJECTIVES)}")
-    return OBJECTIVES[name]
+class Part(NamedTuple):
+    """A number of a step, as a sum and a count. Its mean is trained on with a weight; of weight 0 it is only logged."""
+
+    sum: Float[Tensor, ""]
+    count: Int64[Tensor, ""]  # type: ignore[assignment]
+    weight: float = 0.0
+
+
+class Loss(NamedTuple):
+    """The loss of a batch. What is trained on is the mean, sum / count, plus weight * mean of every part.
+
+    Sum and count travel separately: the mean over several processes is the sum of their sums over that of their
+    counts. A process whose batch has nothing to score returns zeros; all of them return the same parts.
+    """
+
+    sum: Float[Tensor, ""]
+    count: Int64[Tensor, ""]  # type: ignore[assignment]
+    parts: Mapping[str, Part] = {}
+    """Logged by name."""
+
+    @property
+    def terms(self) -> list[Part]:
+        """The main part, of weight 1, and the others."""
+        return [Part(self.sum, self.count, 1.0), *(Part(*part) for part in self.parts.values())]
+
+    def total(self, sums: Iterable[Tensor], counts: Iterable[Tensor]) -> Float[Tensor, ""]:
+        """The loss from the sum and the count of every term: this batch's, or those of all processes."""
+        terms = zip(self.terms, sums, counts, strict=True)
+        return torch.stack([term.weight * total / count.to(total.dtype) for term, total, count in terms]).sum()
+
+
+class Objective(Protocol):
+    """A pure function of batch and model; all randomness of a batch comes from the stream's seed and the step.
+
+    The class has a dataclass ``Config`` whose field ``name`` defaults to its name in the registry.
+    """
+
+    attention: AttentionMask
+    """The model is built with it, so that measures need not know the objective."""
+
+    def __init__(self, config: Any) -> None: ...
+
+    def batch(self, stream: Stream, step: int) -> Any:
+        """Tensors with one row per game, in tuples or dicts: what :meth:`loss` and :meth:`floor` are given."""
+        ...
+
+    def loss(self, model: GPT, batch: Any) -> Loss:
+        """In nats, differentiable. It may be compiled."""
+        ...
+
+    def floor(
+        self, batch: Any, language_set: LanguageSet, oracles: Sequence[Predictor], weights: Sequence[float] | None
+    ) -> Floor | None:
+        """The loss that no model can go below, None where nobody knows it. oracles: per language. weights: how often
+        each language is trained on."""
+        ...
+
+
+OBJECTIVES: Registry[Objective] = Registry("objective")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mothello.data.corpus import Corpus
 from mothello.data.domain import mixture
+from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig
 from mothello.errors import UserError, keyed
@@ -24,7 +24,7 @@ def model_of(config: Any, language_set: LanguageSet) -> GPT:
     return build_model(config.model, language_set)
 
 
-def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: int) -> list[Corpus]:
+def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: int) -> Sources:
     """Games of one split, for each language. UserError names the key that does not fit."""
     board = language_set.board
     unknown = set(data.domain_of) - set(language_set.names)
@@ -35,11 +35,11 @@ def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: in
         prefix = [parse_move(text, board) for text in data.prefix]
     with keyed("data."):
         if not data.domains:
-            return [corpus(board, data.corpus_seed, split, size, prefix)] * len(language_set.names)
-        shared = mixture(board, data.corpus_seed, split, size, data.domains)
-        used = {name: data.domains[name] for name in data.domain_of.values()}
-        own = {name: mixture(board, data.corpus_seed, split, size, {name: used[name]}) for name in used}
-    return [own[data.domain_of[name]] if name in data.domain_of else shared for name in language_set.names]
+            return Sources.shared(corpus(board, data.corpus_seed, split, size, prefix), len(language_set.names))
+        domains = [data.domain_of.get(name, "") for name in language_set.names]  # "": the mixture of all
+        parts = {name: {name: data.domains[name]} if name else data.domains for name in domains}
+        corpora = {name: mixture(board, data.corpus_seed, split, size, part) for name, part in parts.items()}
+    return Sources(list(corpora.values()), [list(corpora).index(name) for name in domains])
 
 
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Int8
 from torch import Tensor
 
 from mothello.config import check, ranged
-from mothello.data.batch import Batch, make_batch
-from mothello.data.corpus import Corpus
-from mothello.data.floor import Floor, floor
+from mothello.data.floor import Floor
+from mothello.data.sources import Sources
+from mothello.data.stream import DataConfig, Stream
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.legality.estimate import legality
 from mothello.model.transformer import GPT
@@ -54,7 +54,8 @@ class Evaluator:
     language_set: LanguageSet
     moves: list[Int8[Tensor, "game ply"]]
     """Per language; the same games in all of them unless they have different domains."""
-    batches: list[Batch]
+    batches: list[Any]
+    """The objective's."""
     floors: list[Floor]
     objective: Objective
     precision: Precision
@@ -66,7 +67,8 @@ class Evaluator:
         with torch.no_grad(), autocast(model.head.weight.device, self.precision):
             for index, name in enumerate(self.language_set.names):
                 scores = legality(model, self.moves[index], self.language_set, index)
-                loss, lowest = float(self.objective(model, self.batches[index])), self.floors[index].nats
+                total, count, _ = self.objective.loss(model, self.batches[index])
+                loss, lowest = float(total / count), self.floors[index].nats
                 values = {key: value for key, value in scores.items() if isinstance(value, float)}
                 values |= {"loss": loss, "floor": lowest, "excess_nats": loss - lowest}
                 numbers |= {f"val/{name}/{key}": value for key, value in values.items()}
@@ -82,7 +84,7 @@ def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
 
 def build_evaluator(
     language_set: LanguageSet,
-    games: Sequence[Corpus],
+    games: Sources,
     size: int,
     objective: Objective,
     precision: Precision,
@@ -93,14 +95,13 @@ def build_evaluator(
 
     weights: how often each language occurs in training; the floor is nan where no predictor is known.
     """
-    indices = torch.arange(min(size, *(len(corpus) for corpus in games)), device=device)
-    moves = [corpus.moves(indices) for corpus in games]
-    predictors = [corpus.predictor for corpus in games]
-    known = [predictor for predictor in predictors if predictor is not None]
-    batches, floors = [], []
-    for index, corpus in enumerate(games):
-        language = torch.full_like(indices, index)
-        batches.append(make_batch(moves[index], language, language_set, corpus.first_scored(indices)))
-        whole = len(known) == len(games)
-        floors.append(floor(batches[-1], language_set, known, weights) if whole else Floor(float("nan"), float("nan")))
+    size = min(size, games.games)
+    moves = [corpus.moves(torch.arange(size, device=device)) for corpus in games]
+    oracles = [oracle for corpus in games if (oracle := corpus.predictor) is not None]
+    stream = Stream(games, language_set, DataConfig(games=size, batch_size=size), 0, device)
+    batches = [objective.batch(stream.speaking(language), 0) for language in range(len(games))]
+    floors = []
+    for batch in batches:
+        lowest = objective.floor(batch, language_set, oracles, weights) if len(oracles) == len(games) else None
+        floors.append(lowest or Floor(float("nan"), float("nan")))
     return Evaluator(language_set, moves, batches, floors, objective, precision)

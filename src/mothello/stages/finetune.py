@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mothello.config import NOT_IDENTITY, plain
 from mothello.data.language_sampling import LanguageSampling
+from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
@@ -81,9 +82,10 @@ class Finetune:
         with keyed("transfer.source: "):
             self.language = run.language_set.index(self.source)
         self.config = replace(
-            run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), optimizer=own.optimizer,
-            evaluation=own.evaluation, device=command.device, tracking=command.tracking, seed=command.seed, run="",
-            checkpoint_every=command.checkpoint_every, force=command.force, dry_run=command.dry_run,
+            run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), auxiliary={},
+            optimizer=own.optimizer, evaluation=own.evaluation, device=command.device, tracking=command.tracking,
+            seed=command.seed, run="", checkpoint_every=command.checkpoint_every, force=command.force,
+            dry_run=command.dry_run,
         )  # fmt: skip
         self.openings = self._openings()
         self.games = games_of(self.config.data, self.language_set, Split.transfer, self.config.data.games)
@@ -122,8 +124,8 @@ class Finetune:
 
     def stream(self, device: torch.device, world: World) -> Stream:
         """The games to train on."""
-        games, seed = self.games[self.language], self.config.seed
-        stream = Stream(games, self.language_set, self.config.data.batch_size, seed, device, share=world)
+        games = Sources.shared(self.games[self.language], len(self.games))
+        stream = Stream(games, self.language_set, self.config.data, self.config.seed, device, world)
         return stream.speaking(self.language)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:

@@ -13,6 +13,7 @@ from mothello.errors import UserError, keyed
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.othello.board import Board
+from mothello.registry import lenient
 from mothello.rundir import RunDir
 from mothello.seeding import derive
 from mothello.stages.build import language_set_of
@@ -34,7 +35,7 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     """
     folder = RunDir(find_run(path))
     content = folder.read_config()
-    with keyed(f"run: {folder.path / 'config.yaml'}: "):
+    with keyed(f"run: {folder.path / 'config.yaml'}: "), lenient():
         config = typed(own_settings(content), TrainConfig)
     language_set = language_set_of(config)
     weights, problems = _checkpoint(folder, step)

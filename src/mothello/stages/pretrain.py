@@ -1,7 +1,7 @@
 """Pretraining: from random weights, on the games of all languages."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 import torch
@@ -12,8 +12,10 @@ from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguagesConfig
 from mothello.model.transformer import GPT, ModelConfig
-from mothello.objectives.objective import objective
+from mothello.objectives.combined import typed_auxiliary
+from mothello.objectives.objective import OBJECTIVES
 from mothello.othello.board import BoardConfig
+from mothello.registry import load_plugins
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of, language_set_of, model_of, weights_of
 from mothello.stages.evaluate import EvaluationConfig
@@ -34,7 +36,12 @@ class TrainConfig:
     languages: LanguagesConfig = field(default_factory=LanguagesConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    objective: str = "causal_lm"
+    objective: Any = field(default_factory=lambda: {"name": "causal_lm"})
+    """What the model is trained to do: a name in OBJECTIVES with its settings."""
+    auxiliary: dict[str, Any] = field(default_factory=dict)
+    """Objectives that are added to it, each with a weight."""
+    plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
+    """Your own modules, imported first: they register objectives, kinds of languages and so on."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig, metadata=NOT_IDENTITY)
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
@@ -53,7 +60,11 @@ class TrainConfig:
     """Print what would be done and what it would take, and stop."""
 
     def __post_init__(self) -> None:
-        objective(self.objective)
+        load_plugins(self.plugins)
+        self.objective = OBJECTIVES.typed(self.objective, "objective")
+        self.auxiliary = typed_auxiliary(self.auxiliary, self.objective)
+        if is_dataclass(self.objective):  # else it was made with a plugin that is not here
+            self.model.take_mask(OBJECTIVES.build(self.objective).attention)
         if self.seed < 0:
             raise ValueError(f"seed: {self.seed} is negative")
         if self.checkpoint_every < 0:
@@ -99,11 +110,7 @@ class Pretrain:
 
     def stream(self, device: torch.device, world: World) -> Stream:
         """The games to train on."""
-        data = self.config.data
-        return Stream(
-            self.games, self.language_set, data.batch_size, self.config.seed, device, data.language_sampling,
-            data.corpus_seed, world,
-        )  # fmt: skip
+        return Stream(self.games, self.language_set, self.config.data, self.config.seed, device, world)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Numbers logged with every evaluation, besides its own."""

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -14,7 +15,8 @@ from mothello.files import fingerprint, locked
 from mothello.languages.language_set import LanguageSet
 from mothello.model.build import outline
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import Objective, objective
+from mothello.objectives.combined import build_objective
+from mothello.objectives.objective import OBJECTIVES, Objective
 from mothello.registry import Registry
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of
@@ -26,7 +28,8 @@ from mothello.stages.running import describe_device, resolve_execution, running
 from mothello.tracking import start_mirror
 from mothello.training import checkpoint
 from mothello.training.distributed import World
-from mothello.training.loop import Plan, Progress, train
+from mothello.training.loop import train
+from mothello.training.plan import Plan, Progress
 
 
 class Stage(Protocol):
@@ -129,11 +132,11 @@ def _prepare(stage: Stage) -> bool:
 class _Evaluations:
     """Evaluates along a stage and keeps the last evaluation."""
 
-    def __init__(self, stage: Stage, loss: Objective, device: torch.device) -> None:
+    def __init__(self, stage: Stage, objective: Objective, device: torch.device) -> None:
         config, size = stage.config, stage.config.evaluation.games
         held_out = games_of(config.data, stage.language_set, Split.validation, size)
         weights, precision = stage.floor_weights, config.device.precision
-        self.evaluator = build_evaluator(stage.language_set, held_out, size, loss, precision, weights, device)
+        self.evaluator = build_evaluator(stage.language_set, held_out, size, objective, precision, weights, device)
         self.watch = stage.watch(device)
         self.last: Evaluation | None = None
 
@@ -148,21 +151,22 @@ class _Evaluations:
 
 
 def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
-    config, folder, loss = stage.config, stage.folder, objective(stage.config.objective)
+    config, folder, main = stage.config, stage.folder, OBJECTIVES.build(stage.config.objective)
     model, stream = stage.initial().to(device), stage.stream(device, world)
     tokens = config.data.steps * config.data.batch_size * stage.language_set.max_tokens
     compiled = resolve_execution(folder, config.device, device, model, tokens, world)
-    evaluations = _Evaluations(stage, loss, device) if world.main else None
+    evaluations = _Evaluations(stage, main, device) if world.main else None
     if world.main:
         start_mirror(folder, config.tracking)
     plan = Plan(
-        steps=config.data.steps, objective=loss, optimizer=config.optimizer, precision=config.device.precision,
-        seed=config.seed, folder=folder.checkpoints, log=folder.log_metrics, evaluate=evaluations or (lambda _: {}),
+        steps=config.data.steps, objective=build_objective(config.objective, config.auxiliary),
+        optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
+        folder=folder.checkpoints, log=folder.log_metrics, evaluate=evaluations or (lambda _: {}),
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
         checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
         world=world, title=stage.title,
     )  # fmt: skip
-    progress = train(model, stream.batch, plan)
+    progress = train(model, partial(plan.objective.batch, stream), plan)
     if evaluations is None:
         return {}
     about = {"compiled": compiled} | describe_device(device, world)

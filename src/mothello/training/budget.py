@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mothello.data.batch import IGNORE, Batch
+from mothello.data.batch import IGNORE, LabeledBatch, rows
 from mothello.languages.language import PAD
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Objective
@@ -54,10 +54,10 @@ class Tokens(NamedTuple):
     """Places of the row that the model reads, padding included: what FLOPs are spent on."""
 
 
-def tokens_per_game(batch: Batch) -> Tokens:
+def tokens_per_game(batch: LabeledBatch) -> Tokens:
     """Exact means over the games of a batch."""
-    n, width = batch.tokens.shape
-    return Tokens(int((batch.tokens != PAD).sum()) / n, int((batch.targets != IGNORE).sum()) / n, width)
+    n, width = batch.text.tokens.shape
+    return Tokens(int((batch.text.tokens != PAD).sum()) / n, int((batch.targets != IGNORE).sum()) / n, width)
 
 
 class Memory(NamedTuple):
@@ -92,9 +92,9 @@ def optimizer_bytes(model: nn.Module, config: OptimizerConfig) -> int:
     return total
 
 
-def _kept(model: GPT, objective: Objective, batch: Batch, precision: Precision) -> int:
+def _kept(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision) -> int:
     """Bytes that the backward pass of one batch needs, weights and batch not counted."""
-    own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *batch)}
+    own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *batch.text, batch.targets)}
     kept: dict[int, int] = {}
 
     def pack(x: Tensor) -> Tensor:
@@ -103,13 +103,13 @@ def _kept(model: GPT, objective: Objective, batch: Batch, precision: Precision) 
             kept[storage.data_ptr()] = storage.nbytes()
         return x
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x), autocast(batch.tokens.device, precision):
-        loss = objective(model, batch)  # lives until the count is done: no storage is used twice
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x), autocast(batch.targets.device, precision):
+        loss = objective.loss(model, batch)  # lives until the count is done: no storage is used twice
     del loss
     return sum(kept.values())
 
 
-def activation_bytes(model: GPT, objective: Objective, batch: Batch, precision: Precision, games: int) -> int:
+def activation_bytes(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision, games: int) -> int:
     """What an eager step on ``games`` games keeps for its backward pass, from forward passes on two and four of them,
     and the two copies of the float logits that the loss makes on top.
 
@@ -118,15 +118,11 @@ def activation_bytes(model: GPT, objective: Objective, batch: Batch, precision: 
     1.1 to 1.7 times that, by its allocator and libraries; a compiled step keeps less.
     """
 
-    def few(n: int) -> Batch:
-        rows = torch.arange(n, device=batch.tokens.device) % len(batch.tokens)
-        return Batch(*(field[rows] for field in batch))
-
-    was = model.training
+    was, index = model.training, torch.arange(4, device=batch.targets.device) % len(batch.targets)
     model.train()
-    two, four = (_kept(model, objective, few(n), precision) for n in (2, 4))
+    two, four = (_kept(model, objective, rows(batch, index[:n]), precision) for n in (2, 4))
     model.train(was)
-    logits = 4 * batch.tokens.shape[1] * model.head.weight.shape[0]
+    logits = 4 * batch.targets.shape[1] * model.head.weight.shape[0]
     return round(two + (four - two) / 2 * (games - 2)) + 2 * games * logits
 
 

@@ -111,7 +111,7 @@ def cpu_has_bf16() -> bool:
 
 def is_bf16(device: torch.device, precision: Precision) -> bool:
     """Whether matrices are multiplied in bf16."""
-    hardware = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    hardware = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else cpu_has_bf16()
     return precision is Precision.bf16 or (precision is Precision.auto and hardware)
 
 

@@ -8,27 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
 
-from mothello.data.batch import Batch
+from mothello.data.batch import rows
 from mothello.data.stream import Stream
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Objective
 from mothello.othello.lazy_compile import Engine, using
 from mothello.training.device import Precision
-from mothello.training.distributed import World
-from mothello.training.loop import Plan, train
+from mothello.training.loop import train
 from mothello.training.optimizer import OptimizerConfig, OptimizerName
+from mothello.training.plan import Plan
 
 Clock = Callable[[], float]
 
-_SILENT = World(rank=1, size=1)
-"""A process that is not the first writes nothing and shows nothing."""
 _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
@@ -90,7 +87,7 @@ class Rate(NamedTuple):
         return games * (self.step_seconds / self.games + self.game_seconds)
 
 
-def _timed(model: GPT, batch_of: Callable[[int], Batch], step: Step, steps: int, clock: Clock) -> tuple[float, float]:
+def _timed(model: GPT, batch_of: Callable[[int], Any], step: Step, steps: int, clock: Clock) -> tuple[float, float]:
     """Seconds of the first step, and of each of ``steps`` more when all is warm, by the loop that trains."""
     device = model.head.weight.device
     warm = 3 if device.type == "cuda" else 1
@@ -101,7 +98,7 @@ def _timed(model: GPT, batch_of: Callable[[int], Batch], step: Step, steps: int,
             torch.cuda.synchronize(device)
         ticks.append(clock())
 
-    def next_batch(at: int) -> Batch:
+    def next_batch(at: int) -> Any:
         if at in (0, 1, warm):
             tick()
         return batch_of(at)
@@ -110,8 +107,7 @@ def _timed(model: GPT, batch_of: Callable[[int], Batch], step: Step, steps: int,
     still = replace(step.optimizer, **rates)  # no slower, and nothing can diverge
     plan = Plan(
         steps=warm + steps, objective=step.objective, optimizer=still, precision=step.precision, seed=0,
-        folder=Path(os.devnull), log=lambda *_: None, evaluate=lambda _: {}, evaluate_at=frozenset(),
-        checkpoint_every=0, compiled=step.compiled, cuda_graphs=step.cuda_graphs, world=_SILENT,
+        compiled=step.compiled, cuda_graphs=step.cuda_graphs,
     )  # fmt: skip
     train(model, next_batch, plan)
     tick()
@@ -154,8 +150,8 @@ def measure(
     device, at_once = model.head.weight.device, stream.steps_at_once
     eager = replace(step, compiled=False)
 
-    def batches(n: int) -> Callable[[int], Batch]:
-        return lambda at: Batch(*(field[:n] for field in stream.batch(at_once + at % at_once)))
+    def batches(n: int) -> Callable[[int], Any]:
+        return lambda at: rows(step.objective.batch(stream, at_once + at % at_once), slice(n))
 
     def trial(n: int) -> float:
         return _timed(deepcopy(model), batches(n), eager, 1, clock)[1]

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -58,6 +58,10 @@ class StepStats(NamedTuple):
     """Of the gradient, before clipping."""
     stop: float
     """Sum over processes of the signals that asked for a stop, 0 for none."""
+    scored: float = 0
+    """Number that the main objective's loss is a mean of."""
+    parts: Mapping[str, float] = {}
+    """Means by name."""
 
 
 class AsyncScalars:
@@ -65,29 +69,30 @@ class AsyncScalars:
 
     def __init__(self, device: torch.device) -> None:
         self.lag = int(device.type == "cuda")
-        self._sent: deque[tuple[int, Tensor, torch.cuda.Event | None]] = deque()
+        self._sent: deque[tuple[int, list[str], Tensor, torch.cuda.Event | None]] = deque()
 
-    def push(self, step: int, numbers: Tensor) -> StepStats | None:
-        """Send ``numbers`` [loss, norm, stop] off; the step that can be read by now."""
-        if self.lag:
+    def push(self, step: int, numbers: Sequence[Tensor], parts: Iterable[str] = ()) -> StepStats | None:
+        """Send scalars off: loss, norm, stop, scored, and the named parts. Returns the step that can be read by now."""
+        self._send(step, list(parts), torch.stack(list(numbers)))
+        return self._read(*self._sent.popleft()) if len(self._sent) > self.lag else None
+
+    def _send(self, step: int, parts: list[str], numbers: Tensor) -> None:
+        event = None
+        if numbers.is_cuda:
             host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
             event = torch.cuda.Event()
-            host.copy_(numbers, non_blocking=True)
+            numbers = host.copy_(numbers, non_blocking=True)
             event.record()
-            self._sent.append((step, host, event))
-        else:
-            self._sent.append((step, numbers, None))
-        if len(self._sent) <= self.lag:
-            return None
-        return self._read(*self._sent.popleft())
+        self._sent.append((step, parts, numbers, event))
 
-    def _read(self, step: int, numbers: Tensor, event: torch.cuda.Event | None) -> StepStats:
+    def _read(self, step: int, parts: list[str], numbers: Tensor, event: torch.cuda.Event | None) -> StepStats:
         if event is not None:
             event.synchronize()
-        return StepStats(step, *numbers.tolist())
+        loss, norm, stop, scored, *means = numbers.tolist()
+        return StepStats(step, loss, norm, stop, scored, dict(zip(parts, means, strict=True)))
 
     def waiting(self) -> list[StepStats]:
-        """What was sent and is still to come from ``send``; here the host waits for it."""
+        """What was sent and is still to come from ``push``; the host waits for it."""
         return [self._read(*sent) for sent in self._sent]
 
 

@@ -24,6 +24,7 @@ from mothello.measures.probes.score import CrossLingual, evaluate_probes
 from mothello.measures.probes.symmetry_null import NULL_GAMES, NullOfMaximum
 from mothello.measures.probes.targets import TARGETS, board_targets
 from mothello.model.transformer import GPT
+from mothello.objectives.causal_lm import label
 from mothello.othello.lazy_compile import Engine, using
 from mothello.seeding import generator
 from mothello.stages.finetune import TransferCommand
@@ -78,7 +79,8 @@ def measure_probes(
         scores = pace(score, config.test_games, budget / 4, clock, start=2)
         null = pace(_null(moves[: min(NULL_GAMES, config.test_games)], language_set, config), 1, budget / 4, clock)
     some = moves[:NULL_GAMES]
-    tokens = sum(tokens_per_game(in_language(some, k, language_set)).read for k in range(len(language_set.languages)))
+    each = [label(in_language(some, k, language_set), language_set) for k in range(len(language_set.languages))]
+    tokens = sum(tokens_per_game(batch).read for batch in each)
     return Paces(fits, scores, null, fitted[-1], float((moves >= 0).sum(1).double().mean()), tokens)
 
 

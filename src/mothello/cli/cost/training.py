@@ -10,15 +10,16 @@ from torch import Tensor
 
 from mothello.cli.cost.table import Costs, free_bytes, languages, short, size, threads, where
 from mothello.data.batch import in_language, make_batch
-from mothello.data.corpus import Corpus
-from mothello.data.floor import floor
+from mothello.data.sources import Sources
 from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.legality.estimate import legality
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import objective
+from mothello.objectives.causal_lm import label
+from mothello.objectives.combined import build_objective
+from mothello.objectives.objective import Objective
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of, model_of, weights_of
 from mothello.stages.evaluate import EvaluationConfig
@@ -53,18 +54,18 @@ class Training:
     model: GPT
     language_set: LanguageSet
     stream: Stream
-    corpora: Sequence[Corpus]
+    corpora: Sources
     """Per language."""
     weights: Sequence[float]
     """How often each language is spoken in the games trained on."""
     floor_weights: Sequence[float] | None
-    held_out: Sequence[Corpus]
+    held_out: Sources
     data: DataConfig
     evaluation: EvaluationConfig
     evaluations: int
     """Along the stage and after it."""
     optimizer: OptimizerConfig
-    objective: str
+    objective: Objective
     device: DeviceConfig
 
     @property
@@ -88,17 +89,16 @@ class Training:
         return self.compiled and self.device.compile is Compile.always
 
 
-def pretraining(config: TrainConfig, language_set: LanguageSet, games: list[Corpus], device: torch.device) -> Training:
+def pretraining(config: TrainConfig, language_set: LanguageSet, games: Sources, device: torch.device) -> Training:
     """What scripts/train.py would do."""
     data, weights = config.data, weights_of(config.data, language_set)
     return Training(
         model=model_of(config, language_set).initialize(config.seed).to(device), language_set=language_set,
-        stream=Stream(games, language_set, data.batch_size, config.seed, device,
-            data.language_sampling, data.corpus_seed),
+        stream=Stream(games, language_set, data, config.seed, device),
         corpora=games, weights=weights, floor_weights=weights,
         held_out=games_of(data, language_set, Split.validation, config.evaluation.games), data=data,
         evaluation=config.evaluation, evaluations=len(config.evaluation.steps(data.steps)) + 1,  # by ply, at the end
-        optimizer=config.optimizer, objective=config.objective, device=config.device,
+        optimizer=config.optimizer, objective=build_objective(config.objective), device=config.device,
     )  # fmt: skip
 
 
@@ -107,13 +107,13 @@ def finetuning(config: TransferCommand, run: Run, source: int) -> Training:
     settings, language_set, device = config.transfer, run.language_set, run.model.head.weight.device
     data = replace(settings.data, corpus_seed=run.config.data.corpus_seed)
     games = games_of(data, language_set, Split.transfer, data.games)
-    stream = Stream(games[source], language_set, data.batch_size, config.seed, device)
+    stream = Stream(Sources.shared(games[source], len(games)), language_set, data, config.seed, device)
     return Training(
         model=run.model, language_set=language_set, stream=stream.speaking(source), corpora=games,
         weights=[float(k == source) for k in range(len(games))], floor_weights=None,
         held_out=games_of(data, language_set, Split.validation, settings.evaluation.games), data=data,
         evaluation=settings.evaluation, evaluations=len(settings.evaluation.steps(data.steps)),
-        optimizer=settings.optimizer, objective=run.config.objective, device=config.device,
+        optimizer=settings.optimizer, objective=build_objective(run.config.objective), device=config.device,
     )  # fmt: skip
 
 
@@ -126,7 +126,10 @@ def mean_tokens(job: Training) -> Tokens:
             indices = torch.arange(min(_SAMPLE, len(games)))
             spoken = torch.full_like(indices, language)
             each = tokens_per_game(
-                make_batch(games.moves(indices), spoken, job.language_set, games.first_scored(indices))
+                label(
+                    make_batch(games.moves(indices), spoken, job.language_set, games.first_scored(indices)),
+                    job.language_set,
+                )
             )
             read, scored = read + weight * each.read, scored + weight * each.scored
     return Tokens(read, scored, computed)
@@ -150,12 +153,12 @@ def _per_language(job: Training, work: Callable[[Tensor, int], object], budget: 
 
 def evaluation_seconds(job: Training, budget: float, clock: Clock = perf_counter) -> float:
     """One evaluation in every language."""
-    loss_of, model = objective(job.objective), job.model.eval()
+    model = job.model.eval()
 
     def work(moves: Tensor, language: int) -> None:
         with torch.no_grad(), autocast(job.board, job.device.precision):
             legality(model, moves, job.language_set, language)
-            loss_of(model, in_language(moves, language, job.language_set))
+            job.objective.loss(model, label(in_language(moves, language, job.language_set), job.language_set))
 
     return _per_language(job, work, budget, clock)
 
@@ -167,7 +170,8 @@ def floor_seconds(job: Training, budget: float, clock: Clock = perf_counter) -> 
         return 0.0
 
     def work(moves: Tensor, language: int) -> None:
-        floor(in_language(moves, language, job.language_set), job.language_set, known, job.floor_weights)
+        batch = label(in_language(moves, language, job.language_set), job.language_set)
+        job.objective.floor(batch, job.language_set, known, job.floor_weights)
 
     return _per_language(job, work, budget, clock)
 
@@ -219,14 +223,14 @@ def priced(job: Training, tokens: Tokens, held: Memory, rate: Rate, evaluation: 
 
 def training_costs(job: Training, budget: float = BUDGET, clock: Clock = perf_counter) -> Costs:
     """Everything about a stage that trains, but its folder. Takes about twice ``budget`` seconds."""
-    batch, loss_of, precision = job.stream.batch(0), objective(job.objective), job.device.precision
-    kept = activation_bytes(job.model, loss_of, batch, precision, job.data.batch_size)
+    batch, precision = job.objective.batch(job.stream, 0), job.device.precision
+    kept = activation_bytes(job.model, job.objective, batch, precision, job.data.batch_size)
     held = memory(job.model, job.optimizer, kept)
     room = _ROOM * free_bytes(job.board) - 2 * (
         held.stored + held.gradients
     )  # the model that is copied stays beside it
     step = Step(
-        objective=loss_of, optimizer=job.optimizer, precision=precision, compiled=job.tried_compiled,
+        objective=job.objective, optimizer=job.optimizer, precision=precision, compiled=job.tried_compiled,
         cuda_graphs=job.device.cuda_graphs,
     )  # fmt: skip
     rate = measure(job.model, job.stream, step, int(room * job.data.batch_size / kept), budget, clock)
@@ -235,7 +239,7 @@ def training_costs(job: Training, budget: float = BUDGET, clock: Clock = perf_co
 
 
 def dry_train(
-    config: TrainConfig, language_set: LanguageSet, games: list[Corpus], device: torch.device, folder: RunDir
+    config: TrainConfig, language_set: LanguageSet, games: Sources, device: torch.device, folder: RunDir
 ) -> None:
     """Print what a pretraining would cost. UserError under torchrun: the processes would disturb one another."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -1,0 +1,70 @@
+"""Size and shape of a model."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mothello.config import NOT_IDENTITY
+from mothello.errors import UserError
+from mothello.model.inputs import AttentionMask
+
+
+class Attention(StrEnum):
+    """The kernel. Explicit scores are faster on a CPU (the fused backward pass took 1.8 times as long a step at 32
+    positions, docs/LOG.md); torch's fused kernel on a GPU. ``auto`` chooses by device."""
+
+    auto = "auto"
+    explicit = "explicit"
+    fused = "fused"
+
+
+class Norm(StrEnum):
+    """Before attention and MLP: GPT-2's layer norm, or root mean square alone (Zhang and Sennrich 2019)."""
+
+    layer = "layer"
+    rms = "rms"
+
+
+class Activation(StrEnum):
+    """Of the MLP: GPT-2's GELU, or the squared ReLU (So et al. 2021)."""
+
+    gelu = "gelu"
+    relu2 = "relu2"
+
+
+@dataclass(kw_only=True)
+class ModelConfig:
+    """Size and shape; the defaults are GPT-2's. The vocabulary and the number of positions come from the languages."""
+
+    n_layer: int = 4
+    n_head: int = 4
+    d_model: int = 128
+    dropout: float = 0.0
+    tied: bool = False
+    """Share the token embedding with the output head (not with a unified output vocabulary)."""
+    norm: Norm = Norm.layer
+    activation: Activation = Activation.gelu
+    bias: bool = True
+    """Biases in the linear layers."""
+    qk_norm: bool = False
+    """Queries and keys have unit root mean square in every head (Henry et al. 2020)."""
+    zero_init: bool = False
+    """What blocks add to the residual stream, and the head, start at zero."""
+    attention: Attention = field(default=Attention.auto, metadata=NOT_IDENTITY)
+    mask: AttentionMask = field(default=AttentionMask.causal, metadata=NOT_IDENTITY)
+    """Not to be set: a training takes it from its objective, and a loaded run from its config."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("n_layer", 1, 64), ("n_head", 1, 64), ("d_model", 8, 8192)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"model.{name}: {value} is outside {low}..{high}")
+        if self.d_model % self.n_head:
+            raise ValueError(f"model.n_head: {self.n_head} does not divide d_model={self.d_model}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.dropout: {self.dropout} is outside 0..1")
+
+    def take_mask(self, mask: AttentionMask) -> None:
+        """Take the objective's mask. UserError where another one was asked for."""
+        if self.mask not in (mask, AttentionMask.causal):
+            raise UserError(f"model.mask: {self.mask} does not fit the objective, which gives {mask}; leave it out")
+        self.mask = mask

@@ -1,0 +1,54 @@
+"""Layers that torch does not have, or has slower."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from mothello.languages.language import PAD
+from mothello.model.config import ModelConfig, Norm
+
+HEAD_MULTIPLE = {"cpu": 1, "cuda": 64}
+"""The head is multiplied as a matrix of a multiple of this many rows: tensor cores want it, a CPU does not mind."""
+
+
+class Head(nn.Linear):
+    """A linear layer without bias, computed with zero rows added to the weight up to a multiple by device."""
+
+    def __init__(self, d_model: int, output_size: int) -> None:
+        super().__init__(d_model, output_size, bias=False)
+
+    def forward(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows V"]:
+        """x @ weight.T"""
+        size = len(self.weight)
+        spare = -size % HEAD_MULTIPLE[x.device.type]
+        return F.linear(x, F.pad(self.weight, (0, 0, 0, spare)))[..., :size] if spare else F.linear(x, self.weight)
+
+
+def without_padding(tokens: Int64[Tensor, "B T"]) -> Bool[Tensor, "B T T"]:
+    """The mask of full attention: every place may attend to every token; padding sees itself as well, or a row without
+    tokens would have nothing to average."""
+    own = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+    return (tokens != PAD).unsqueeze(1) | own
+
+
+_LANE = 1 << 15
+
+
+def dropout(x: Float[Tensor, "*shape"], p: float, training: bool) -> Float[Tensor, "*shape"]:
+    """Zeros with probability p, the rest scaled up. On a CPU p is rounded to 1/32768 and 60 random bits decide on four
+    values: torch draws a number for each, one after the other, a fifth of the paper model's step (docs/LOG.md)."""
+    if x.device.type != "cpu" or not (training and p):
+        return F.dropout(x, p, training)
+    n, dropped = x.numel(), min(round(p * _LANE), _LANE - 1)
+    bits = torch.ops.aten.random(torch.empty(-(-n // 4), dtype=torch.int64, device=x.device))  # random_ is not traced
+    drop = ((bits.view(torch.int16)[:n] & (_LANE - 1)) < dropped).view(x.shape)  # no sign: the topmost bit is always 0
+    return x.masked_fill(drop, 0.0) * (_LANE / (_LANE - dropped))
+
+
+RMS_EPS = 1e-6
+"""Fixed: torch's default depends on the dtype, 0.008 in bf16."""
+
+
+def build_norm(config: ModelConfig) -> nn.Module:
+    return nn.LayerNorm(config.d_model) if config.norm is Norm.layer else nn.RMSNorm(config.d_model, RMS_EPS)

@@ -1,0 +1,78 @@
+"""A main objective with auxiliary ones, added up with weights: an objective again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import make_dataclass
+from functools import cache
+from typing import Any
+
+from mothello.config import ranged
+from mothello.data.floor import Floor
+from mothello.data.oracle import Predictor
+from mothello.data.stream import Stream
+from mothello.errors import UserError
+from mothello.languages.language_set import LanguageSet
+from mothello.model.transformer import GPT
+from mothello.objectives.objective import OBJECTIVES, Loss, Objective, Part
+
+
+class Combined:
+    """The main objective's mean plus weight * mean of each auxiliary one. Each draws its own batches, and all are
+    logged by name; what the model can be and what the loss floor is, the main one decides."""
+
+    def __init__(self, main: Objective, name: str, auxiliary: Mapping[str, tuple[Objective, float]]) -> None:
+        self.main, self.name, self.auxiliary = main, name, dict(auxiliary)
+        self.attention = main.attention
+
+    def batch(self, stream: Stream, step: int) -> dict[str, Any]:
+        """A batch per objective; the main one's has the empty name."""
+        batches = {name: objective.batch(stream, step) for name, (objective, _) in self.auxiliary.items()}
+        return {"": self.main.batch(stream, step)} | batches
+
+    def loss(self, model: GPT, batch: Mapping[str, Any]) -> Loss:
+        """The main objective's sum and count; its parts hold every objective's."""
+        main = self.main.loss(model, batch[""])
+        parts = {self.name: Part(main.sum, main.count), **main.parts}
+        for name, (objective, weight) in self.auxiliary.items():
+            loss = objective.loss(model, batch[name])
+            inner = {f"{name}/{key}": part._replace(weight=weight * part.weight) for key, part in loss.parts.items()}
+            parts |= {name: Part(loss.sum, loss.count, weight)} | inner
+        return Loss(main.sum, main.count, parts)
+
+    def floor(
+        self,
+        batch: Mapping[str, Any],
+        language_set: LanguageSet,
+        oracles: Sequence[Predictor],
+        weights: Sequence[float] | None = None,
+    ) -> Floor | None:
+        """The main objective's."""
+        return self.main.floor(batch[""], language_set, oracles, weights)
+
+
+@cache
+def weighted(config: type) -> type:
+    """The Config of an objective that is added to another: with a weight."""
+    return make_dataclass(config.__name__, [("weight", float, ranged(1.0, above=0))], bases=(config,), kw_only=True)
+
+
+def typed_auxiliary(settings: Mapping[str, Any], main: Any) -> dict[str, Any]:
+    """Settings of auxiliary objectives -> their Configs. An entry's key is its objective's name, unless it has one.
+
+    main: the main objective's Config, whose name is taken in the log.
+    """
+    result = {}
+    for key, entry in settings.items():
+        if key == getattr(main, "name", None):
+            raise UserError(f"auxiliary.{key}: is the name of the main objective; choose another key")
+        named = {"name": key} | dict(entry) if isinstance(entry, Mapping) else entry
+        result[key] = OBJECTIVES.typed(named, f"auxiliary.{key}", weighted)
+    return result
+
+
+def build_objective(main: Any, auxiliary: Mapping[str, Any] | None = None) -> Objective:
+    """The objective of a training from its settings. UserError when one is not known here."""
+    config = OBJECTIVES.typed(main, "objective")
+    objective = OBJECTIVES.build(config)
+    entries = typed_auxiliary(auxiliary or {}, config)
+    added = {key: (OBJECTIVES.build(entry), entry.weight) for key, entry in entries.items()}
+    return Combined(objective, config.name, added) if added else objective

@@ -1,0 +1,49 @@
+"""What a training is besides its model and its batches."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from mothello.model.transformer import GPT
+from mothello.objectives.objective import Objective
+from mothello.training.device import Precision
+from mothello.training.distributed import World
+from mothello.training.optimizer import OptimizerConfig
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """Settings and callbacks of a training. Without a folder it keeps nothing, without callbacks it is silent."""
+
+    steps: int
+    objective: Objective
+    optimizer: OptimizerConfig
+    precision: Precision
+    seed: int
+    """Dropout; batches bring their own."""
+    folder: Path | None = None
+    """Checkpoints."""
+    log: Callable[[int, Mapping[str, float]], object] = lambda step, values: None
+    evaluate: Callable[[GPT], Mapping[str, float]] = lambda model: {}
+    """Numbers to log, in eval mode and without gradients; called in the first process only, as ``log`` is."""
+    evaluate_at: frozenset[int] = frozenset()
+    """Steps done when it is called; 0 is before the first."""
+    log_every: int = 20
+    checkpoint_every: float = 120
+    """Seconds between checkpoints; 0 for the last only."""
+    compiled: bool = False
+    cuda_graphs: bool = False
+    world: World = field(default_factory=World)
+    """Batches are this process's share; the loss is the mean over all of them."""
+    title: str = ""
+    """Of the progress bar; none without a title."""
+
+
+class Progress(NamedTuple):
+    """Where a run stands."""
+
+    step: int
+    tokens: int
+    """Scored by the main objective so far, in all processes."""
+    seconds: float
