@@ -15,17 +15,25 @@
 
 # %%
 # %matplotlib inline
+import sys
+from pathlib import Path
+
 from IPython.display import Markdown, display
 
-from mothello.cli.results import study_runs
+import mothello
 from mothello.report.board_figure import boards_figure, reading_boards
-from mothello.report.results import figures, symmetry
-from mothello.report.results.cells import cell_table
-from mothello.report.results.page import image_agreement
+
+sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
+
+from studies import figures, tables
+from studies.data import cell_table, image_agreement
+from studies.gather import study_runs
+from studies.numbers import pipe_table
+from studies.outcomes import true_anchors
 
 runs = study_runs("mirror_anchors")
 cells = cell_table(runs)
-columns = ["cell", "seed", "own", "raw", "best", "winner", "constant", "random_weights"]
+columns = ["cell", "seed", "own", "raw", "best", "winner", "constant", "random_own"]
 display(cells[cells.raw.notna()][columns].round(3))
 
 # %% [markdown]
@@ -34,14 +42,15 @@ display(cells[cells.raw.notna()][columns].round(3))
 # the pair would pass for unaligned.
 
 # %%
+COLUMNS = "link | seed | strict=legal | identity | rot180 | main | anti | own | constant | winner | linked_map"
 images = image_agreement(runs)
-display(figures.map_figure(cells, symmetry.MIRROR_NAMES, images))
+display(figures.map_figure(cells, figures.MIRROR_PANELS, images))
 
 # %%
-display(Markdown(symmetry.mirror_table(cells, images)))
+display(Markdown(pipe_table(tables.mirrors(cells, images, true_anchors(cells)), COLUMNS)))
 
 # %%
-display(Markdown(symmetry.control_table(cells, cell_table(study_runs("table1")))))
+display(Markdown(pipe_table(tables.controls(cells), COLUMNS)))
 
 # %% [markdown]
 # ## What such a probe reads

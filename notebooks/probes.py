@@ -15,17 +15,26 @@
 
 # %%
 # %matplotlib inline
+import sys
+from pathlib import Path
+
 from IPython.display import Markdown, display
 from matplotlib import rc_context
 
-from mothello.cli.results import study_runs
+import mothello
 from mothello.report.board_figure import Drawn, boards_figure
 from mothello.report.material import gather
-from mothello.report.results import figures, probes
 from mothello.report.style import RC, ROLE_COLOURS
 
+sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
+
+from studies import figures, tables
+from studies.data import probe_errors
+from studies.gather import study_runs
+from studies.numbers import pipe_table
+
 runs = study_runs("probes")
-rows = probes.probe_rows(runs)
+rows = probe_errors(runs)
 display(figures.probe_figure(rows, "single"))
 
 # %% [markdown]
@@ -33,7 +42,7 @@ display(figures.probe_figure(rows, "single"))
 # In brackets: random weights. Published numbers are those of a larger model on 8x8.
 
 # %%
-display(Markdown(probes.probe_table(rows, "single")))
+display(Markdown(pipe_table(tables.probe_errors(rows, "single"))))
 
 # %% [markdown]
 # ## Which cells are hard?

@@ -14,12 +14,19 @@
 
 # %%
 # %matplotlib inline
+import sys
+from pathlib import Path
+
 from IPython.display import display
 
-from mothello.cli.results import study_runs
+import mothello
 from mothello.report import figures
 from mothello.report.material import gather
-from mothello.report.results.cells import cell_table
+
+sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
+
+from studies.data import cell_table
+from studies.gather import study_runs
 
 runs = [run for run in study_runs("table1") if run.name in ("naive", "anchor_4", "unified")]
 material = gather(runs)
@@ -51,4 +58,4 @@ display(figures.ply_curves(material.plies))
 # `legal` is measured on held-out games of the training distribution; below .97 a run counts as not having learned.
 
 # %%
-display(cell_table(runs)[["cell", "seed", "games", "legal", "reached", "strict", "lenient"]].round(3))
+display(cell_table(runs)[["cell", "seed", "games", "legal", "learned", "strict", "lenient"]].round(3))

@@ -13,13 +13,22 @@
 
 # %%
 # %matplotlib inline
+import sys
+from pathlib import Path
+
 from IPython.display import Markdown, display
 
-from mothello.cli.results import study_runs
+import mothello
 from mothello.report import figures
 from mothello.report.material import gather
-from mothello.report.results import figures as study_figures
-from mothello.report.results import transfer
+
+sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
+
+from studies import figures as study_figures
+from studies.data import finetuned
+from studies.gather import study_runs
+from studies.numbers import pipe_table
+from studies.tables import finetunings
 
 runs = study_runs("finetune")
 material = gather(runs)
@@ -31,7 +40,7 @@ display(figures.transfer_curves(material.transfer, float(material.legality.chanc
 # wrong. Choosing among the language's own tokens shows what is left of the skill.
 
 # %%
-rows = transfer.transfer_rows(runs)
+rows = finetuned(runs)
 columns = [
     "cell",
     "seed",
@@ -53,4 +62,4 @@ display(study_figures.change_figure(rows))
 # ## Beside the published curves
 
 # %%
-display(Markdown(transfer.transfer_table(rows)))
+display(Markdown(pipe_table(finetunings(rows, {}))))

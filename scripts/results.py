@@ -1,6 +1,11 @@
-"""See src/mothello/commands/results.py; every key of the command line: configs/results.yaml."""
+"""See studies/gather.py; every key of the command line: configs/results.yaml."""
 
-from mothello.cli.results import main
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from studies.gather import main
 
 if __name__ == "__main__":
     main()

@@ -14,11 +14,11 @@ from mothello.cli import (
     measure,
     probe,
     report,
-    results,
     study,
     train,
     transfer,
 )
+from studies import gather
 
 MAINS: dict[str, Callable[[], None]] = {
     "train": train.main,
@@ -26,7 +26,7 @@ MAINS: dict[str, Callable[[], None]] = {
     "measure": measure.main,
     "transfer": transfer.main,
     "report": report.main,
-    "results": results.main,
+    "results": gather.main,
     "study": study.main,
     "generate": generate.main,
     "import_games": import_games.main,

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.cli import results, study
+from mothello.cli import study
 from mothello.cli.main import SCHEMAS
 from mothello.rundir import RunDir
+from studies import gather
 
 TUNING = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
 CALLS = {
@@ -66,7 +67,7 @@ def here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise RuntimeError("nothing is compiled here")
 
     monkeypatch.setattr("torch.compile", broken)
-    monkeypatch.setattr(results, "STUDIES", ("mirror_anchors",))
+    monkeypatch.setattr(gather, "STUDIES", ("mirror_anchors",))
     monkeypatch.setattr(study, "write_report", lambda _, out, *__: out / "index.html")
     return tmp_path
 

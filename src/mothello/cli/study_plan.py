@@ -1,6 +1,6 @@
 """A study as a list of parts: cells x seeds, each with the typed configs of its run and of what is measured on it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
@@ -17,7 +17,6 @@ from mothello.cli.probe import ProbeCommand
 from mothello.cli.transfer import measure_folder
 from mothello.config import plain, typed
 from mothello.errors import UserError
-from mothello.report.results.cells import Expected
 from mothello.rundir import RunDir
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import finetune_folder, identity, run_folder
@@ -92,6 +91,20 @@ class StudyCommand(Overrides):
     minutes: float = 0.0
     """Measured time on 2 cores per seed, printed first."""
     dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a study asks of a cell, as the names of the folders that hold it."""
+
+    train: str
+    """Hash of the run."""
+    probe: str
+    """measures/probe-HASH."""
+    states: str
+    """measures/states-HASH."""
+    transfer: Mapping[str, Any] | None = None
+    """Settings of the fine-tuning."""
 
 
 T = TypeVar("T")

@@ -6,7 +6,6 @@ from mothello.report.alignment_sections import board_section, map_section, probe
 from mothello.report.html import Markup, page
 from mothello.report.material import Material, gather, write_tables
 from mothello.report.measure_sections import causal_section, exact_section, state_section
-from mothello.report.published import published_section
 from mothello.report.reference import definition_section, repeat_section
 from mothello.report.runs import Run
 from mothello.report.sections import headline_section, legality_section, training_section, what_happened
@@ -27,7 +26,6 @@ def page_of(material: Material, title: str, question: str, files: list[str]) -> 
         ("Interventions", causal_section(material)),
         ("Example boards", board_section(material)),
         ("Transfer", transfer_section(material)),
-        ("Beside the published numbers", published_section(material)),
         ("How to repeat", repeat_section(material, files)),
         ("What the quantities mean", definition_section()),
     ]

@@ -9,9 +9,11 @@ from mothello.cli.cost.table import size, table
 from mothello.cli.main import command, folder_for
 from mothello.cli.study_plan import StudyCommand, cells_of, composed, expected, names_of
 from mothello.errors import UserError
-from mothello.report.results.page import RESULTS, SCALES, Study, runs_of, write_results
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
+from studies import RESULTS
+from studies.data import Study, runs_of
+from studies.page import SCALES, write_results
 
 
 @dataclass(kw_only=True)
@@ -33,16 +35,15 @@ STUDIES = ("table1", "mirror_anchors", "anchor_placement", "many_languages", "em
 def gather(folder: Path, out: Path) -> int:
     """Copy every finished run below runs/SCALE to OUT/SCALE, without its weights; returns how many. A copy is whole or
     not there."""
-    count = 0
-    for run in find_runs([str(folder)]):
+    runs = find_runs([str(folder)])
+    for run in runs:
         target = out / folder.name / run.path.relative_to(folder.resolve())
         part = target.with_name(f".part-{target.name}")
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(run.path, part, ignore=_left_out)
         shutil.rmtree(target, ignore_errors=True)
         part.rename(target)
-        count += 1
-    return count
+    return len(runs)
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
@@ -68,12 +69,12 @@ def study_runs(name: str, scale: str = "mini", out: Path = RESULTS) -> list[Run]
 
 def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
     """Runs below OUT that no study asks for, such as those of another budget: they are not on the page."""
-    found = []
-    for scale, of in studies.items():
-        wanted: set[tuple[str, str]] = {(name, cell.train) for study in of for name, cell in study.cells.items()}
+    paths = []
+    for scale, asked in studies.items():
+        wanted = {(name, cell.train) for study in asked for name, cell in study.cells.items()}
         runs = find_runs([str(out / scale)])
-        found += [run.path for run in runs if (run.name, run.path.parent.name) not in wanted]
-    return found
+        paths += [run.path for run in runs if (run.name, run.path.parent.name) not in wanted]
+    return paths
 
 
 def results(config: ResultsCommand) -> Path:

@@ -1,4 +1,5 @@
-"""Proves: results.py copies finished runs whole and without weights, says what it leaves out, and never touches its source."""
+"""Proves: results.py copies finished runs whole and without weights, names what it leaves out, never touches its source,
+and the committed page says what the committed runs say."""
 
 import json
 import shutil
@@ -8,11 +9,12 @@ from pathlib import Path
 import pytest
 from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 
-from mothello.cli import results
-from mothello.cli.results import STUDIES, study_of
-from mothello.report.results.page import RESULTS, runs_of, write_results
 from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
+from studies import RESULTS, gather
+from studies.data import runs_of
+from studies.gather import STUDIES, study_of
+from studies.page import write_results
 
 OTHER = ["+experiment=naive", *TINY, "runs=runs/mini"]
 
@@ -44,7 +46,7 @@ def gathered(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """The finished run. One study is enough: composing all of them takes long."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(results, "STUDIES", ("mirror_anchors",))
+    monkeypatch.setattr(gather, "STUDIES", ("mirror_anchors",))
     (folder,) = Path("runs/mini/naive").glob("*/seed0")
     return folder
 

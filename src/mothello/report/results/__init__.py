@@ -1,1 +1,0 @@
-"""results/README.md: the published numbers beside ours."""

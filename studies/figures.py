@@ -1,0 +1,164 @@
+"""Figures of the results page, from the tables of data.py."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mothello.report.style import INK, LANGUAGE_COLOURS, MUTED, ROLE_COLOURS, canvas, legend_below, title
+from studies.data import MAPS
+from studies.tables import SHARING
+
+RAW, BEST, IMAGE = "#2a6f97", "#c8553d", "#d69a1e"
+MAP_COLOURS = dict(zip(MAPS, LANGUAGE_COLOURS, strict=False)) | {"mixed": LANGUAGE_COLOURS[4], "none": MUTED}
+MIRROR_PANELS = {
+    "anchor_4": "true anchors", "mirror_rot180": "rot180", "mirror_main": "main", "mirror_anti": "anti",
+    "mirror_columns": "columns",
+}  # fmt: skip
+PLACEMENT_PANELS = {
+    "anchor_1": "1, off", "anchor_1_main": "1, main", "anchor_1_anti": "1, anti", "anchor_2": "2, off",
+    "anchor_2_main": "2, main", "anchor_2_each": "2, each",
+}  # fmt: skip
+"""The cells of two studies, in the words of a narrow panel."""
+
+
+def _spread(x: float, count: int) -> list[float]:
+    """Places of the seeds at x, side by side."""
+    return [x + 0.05 * (i - (count - 1) / 2) for i in range(count)]
+
+
+def _points(axis: Axes, x: float, values: pd.Series, colour: str, label: str, hollow: bool = False) -> None:
+    """Every seed a point; their mean a bar."""
+    face = "none" if hollow else colour
+    places = _spread(x, len(values))
+    axis.scatter(places, values, s=26, facecolors=face, edgecolors=colour, zorder=3, label=label)
+    _bar(axis, x, values.mean(), colour, 0.16, 1.4, zorder=2)
+
+
+def _bar(axis: Axes, x: float, value: float, colour: str, half: float, width: float = 1, **more: Any) -> None:
+    axis.plot([x - half, x + half], [value] * 2, color=colour, linewidth=width, **more)
+
+
+def _level(axis: Axes, value: float, label: str, dashes: object = (0, (4, 3))) -> None:
+    axis.axhline(value, color=MUTED, linewidth=1.1, linestyle=dashes, zorder=1, label=label)
+
+
+def anchor_figure(cells: pd.DataFrame) -> Figure:
+    """Table 1: raw and best-map accuracy of every seed by number of anchors, a panel per pair of kinds."""
+    rows = cells[cells.raw.notna() & cells.sharing.isin(list(SHARING))]
+    pairs = [
+        name for name in ("atomic + atomic", "atomic + split", "atomic + compositional") if (rows.pair == name).any()
+    ]
+    figure, axes = canvas(max(1, len(pairs)), 3.6, sharey=True)
+    ticks = {0: "0", 1: "1", 2: "2", 3: "4", 4: "unified"}
+    for axis, pair in zip(axes, pairs, strict=False):
+        same = rows[rows.pair == pair]
+        places = same.anchors.map({0: 0, 1: 1, 2: 2, 4: 3}).where(same.sharing != "unified", 4)
+        for x, group in same.groupby(places):
+            _points(axis, x - 0.14, group.raw, RAW, "raw")
+            _points(axis, x + 0.14, group.best, BEST, "best map", hollow=True)
+            _bar(axis, x, group.own.mean(), INK, 0.34, label="own language")
+        _level(axis, same.constant.mean(), "best constant")
+        _level(axis, same.random_own.mean(), "random weights, own language", ":")
+        shown = sorted(places.dropna().unique())
+        axis.set_xticks(shown, [ticks[int(x)] for x in shown])
+        axis.set(xlabel="anchors")
+        title(axis, pair)
+    axes[0].set_ylabel("cells read right across languages")
+    legend_below(figure, axes)
+    return figure
+
+
+def _between(name: str, winners: pd.Series) -> str:
+    """The map that lies between this one and the one that all pairs are aligned through (the identity where they are
+    not, or differ): what an aligned probe reads under this map is the agreement of boards with their image under it."""
+    same = winners.nunique() == 1 and winners.iloc[0] in MAPS
+    return MAPS[MAPS.index(name) ^ (MAPS.index(winners.iloc[0]) if same else 0)]  # the group's product, as indices
+
+
+def map_figure(cells: pd.DataFrame, panels: Mapping[str, str], images: Mapping[str, float]) -> Figure:
+    """Accuracy across languages under each of the four maps, a panel per cell. panels: cell -> title."""
+    shown = [name for name in panels if (cells.cell == name).any()]
+    figure, axes = canvas(max(1, len(shown)), 3.1, sharey=True)
+    for axis, name in zip(axes, shown, strict=False):
+        rows = cells[(cells.cell == name) & cells.raw.notna()]
+        for x, g in enumerate(MAPS):
+            won = rows.winner == g
+            _points(axis, x, rows[g][won], BEST, "best map, aligned")
+            _points(axis, x, rows[g][~won], RAW, "other maps")
+            level = images.get(_between(g, rows.winner)) if (rows.winner != "none").all() else None
+            if level is not None:
+                _bar(axis, x, level, IMAGE, 0.3, 1.2, label="boards and their image")
+        linked, ticks = rows.linked_map.dropna(), ["id", "rot", "main", "anti"]
+        if len(linked):
+            _points(axis, len(MAPS), linked, BEST, "the map linked", hollow=True)
+            ticks.append("linked")
+        middle = (len(ticks) - 1) / 2
+        _bar(axis, middle, rows.own.mean(), INK, middle + 0.4, label="own language")
+        _level(axis, rows.constant.mean(), "best constant")
+        axis.set_xticks(range(len(ticks)), ticks)
+        title(axis, panels[name])
+    axes[0].set_ylabel("cells read right\nacross languages")
+    legend_below(figure, axes)
+    return figure
+
+
+def emergence_figure(naive: pd.DataFrame) -> Figure:
+    """Best-map accuracy of naive languages by games, a panel per number of languages and width."""
+    panels = list(naive.groupby(["pairs", -naive.width]))
+    widths = [max(1.5, rows.games.nunique()) for _, rows in panels]
+    figure, axes = canvas(len(panels), 3.2, sharey=True, width_ratios=widths)
+    words = {"none": "not aligned", "mixed": "aligned, several maps"}
+    for axis, (_, rows) in zip(axes, panels, strict=True):
+        for x, (_, group) in enumerate(rows.sort_values("seed").groupby("games")):
+            for place, (_, row) in zip(_spread(x, len(group)), group.iterrows(), strict=True):
+                label = words.get(row.winner, f"aligned: {row.winner}")
+                axis.scatter(place, row.best, s=30, color=MAP_COLOURS[row.winner], zorder=3, label=label)
+            _bar(axis, x, group.own.mean(), INK, 0.34, label="own language")
+        _level(axis, rows.constant.mean(), "best constant")
+        games = sorted(rows.games.unique())
+        axis.set_xticks(range(len(games)), [f"{count / 1e6:.3g} M" for count in games])
+        axis.set(xlabel="games", xlim=(-0.5, len(games) - 0.5))
+        title(axis, f"{rows.pair.iloc[0]}\nwidth {rows.width.iloc[0]}")
+    axes[0].set_ylabel("cells read right\nunder the best map")
+    legend_below(figure, axes)
+    return figure
+
+
+def probe_figure(errors: pd.DataFrame, cell: str) -> Figure:
+    """Own-language accuracy by layer: MLP and linear, absolute and relative colours, with random weights."""
+    figure, axes = canvas(2, 3.2, sharey=True)
+    for axis, target in zip(axes, ("absolute", "relative"), strict=True):
+        for colour, probe in zip(LANGUAGE_COLOURS, ("mlp", "linear"), strict=False):
+            same = errors[(errors.cell == cell) & (errors.target == target) & (errors.probe == probe)]
+            for control, style in (("trained", "-"), ("random_weights", ":"), ("shuffled", "--")):
+                curve = 1 - same[same.control == control].groupby("layer").error.mean()
+                if len(curve):
+                    label = probe if control == "trained" else f"{probe}, {control.replace('_', ' ')}"
+                    axis.plot(curve.index, curve, style, color=colour, marker="o", markersize=3.5, label=label)
+        title(axis, f"{target} colours" if target == "absolute" else "mine / theirs / empty")
+        axis.set(xlabel="layer")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes[0].set_ylabel("cells read right")
+    legend_below(figure, axes)
+    return figure
+
+
+def change_figure(tuned: pd.DataFrame) -> Figure:
+    """Fine-tuning: the course of source and target, every seed a line, a panel per kind of sharing."""
+    shown = [name for name in SHARING if (tuned.sharing == name).any()]
+    figure, axes = canvas(max(1, len(shown)), 3.2, sharey=True)
+    for axis, sharing in zip(axes, shown, strict=False):
+        for part, colour in (("source", ROLE_COLOURS["unified"]), ("target", ROLE_COLOURS["naive"])):
+            for _, row in tuned[(tuned.sharing == sharing) & (tuned.part == part)].iterrows():
+                axis.plot(row.steps, row.curve, color=colour, marker="o", markersize=3, label=part)
+                label = f"{part}, own tokens only"
+                axis.plot(row.steps, row.own_curve, color=colour, linewidth=1, linestyle=":", label=label)
+        axis.set(xlabel="fine-tuning step")
+        title(axis, SHARING[sharing])
+    axes[0].set_ylabel("strict top-1 legality")
+    legend_below(figure, axes)
+    return figure
