@@ -7,12 +7,14 @@ TORCH ?= torch>=2.11,<2.14
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo results paper test slow lint clean
+.PHONY: help setup demo results paper notebooks docs test slow lint clean
 
 help:
 	@echo "make demo   the main job: three regimes, probes, transfer, report (about 7 minutes on two cores)"
 	@echo "make results  results/README.md and its figures from the committed runs"
-	@echo "make paper  every study at the published scale, for a GPU; say it again and it goes on (docs/paper.md)"
+	@echo "make paper  every study at the published scale, for a GPU; rerun it to resume (docs/paper.md)"
+	@echo "make notebooks  runs/notebooks/*.ipynb, opened in Jupyter Lab where it is installed (docs/notebooks.md)"
+	@echo "make docs   the tree of docs/architecture.md and the picture of the README"
 	@echo "make test   ruff, mypy, pytest"
 	@echo "make slow   the long proofs"
 	@echo "make clean  remove the virtual environment and caches; runs/ stays"
@@ -49,6 +51,16 @@ paper: setup
 	study +study=many_languages; \
 	study +study=emergence; \
 	$(BIN)/python scripts/results.py 'gather=[runs/paper]' && exit $$failed
+
+notebooks: setup
+	@mkdir -p runs/notebooks
+	@for book in notebooks/*.py; do \
+		$(BIN)/jupytext --quiet --to ipynb --output runs/notebooks/$$(basename $$book .py).ipynb $$book || exit 1; done
+	@if test -x $(BIN)/jupyter-lab; then $(BIN)/jupyter-lab runs/notebooks; \
+	else echo "runs/notebooks/*.ipynb are ready; $(BIN)/pip install jupyterlab, then make notebooks opens them"; fi
+
+docs: setup
+	@$(BIN)/python docs/architecture.py && $(BIN)/python docs/idea.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
