@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mothello.measures.transfer.curve import curves, summary
-from mothello.rows import read_tidy
+from mothello.rows import COLUMNS, read_tidy
 from mothello.rundir import RunDir
 
 SCRATCH = "-scratch"
@@ -31,8 +33,9 @@ def _content(
     folder, control = RunDir(path), RunDir(path.with_name(path.name + SCRATCH))
     results = read(folder, "train")
     measures = sorted(path.glob("measures/transfer-*/table.csv.gz"))
-    if results is None or not measures:
+    if results is None:
         return None
+    table = read_tidy(measures[0].parent) if measures else pd.DataFrame(columns=list(COLUMNS))
     config, names = folder.read_config(), [language["name"] for language in results["languages"]]
     settings, lines = config["finetune"], folder.read_metrics()
     source = settings["source"] or names[0]
@@ -44,7 +47,7 @@ def _content(
     own |= alignment["after"]["config"] if alignment else {}
     return results | {
         "source": source, "languages": names, "curves": curve, "scratch": scratch,
-        "summary": summary(curve, source, names, scratch), "metrics": lines, "table": read_tidy(measures[0].parent),
+        "summary": summary(curve, source, names, scratch), "metrics": lines, "table": table,
         "alignment": alignment, "config": own, "folder": str(path.relative_to(run)),
         "written": str(folder.read_status().get("written", "")), "step": config["from"]["step"],
         "seconds_all": sum(float(x.get("seconds") or 0) for x in parts),
