@@ -71,7 +71,7 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(tmp_path: Path) -> No
     page = _page(tmp_path)
     reader = _read(page)
     outside = [link for link in reader.links if not link.startswith(("#", "data:"))]
-    assert outside == ["https://arxiv.org/abs/2404.12444"]
+    assert not outside
     assert len(set(reader.ids)) == len(reader.ids)
     assert all(link[1:] in reader.ids for link in reader.links if link.startswith("#"))
     assert not re.search(r"<script|@import|url\(", page)
