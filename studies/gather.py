@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mothello.cli.compose import composed
 from mothello.cli.cost.table import size, table
 from mothello.cli.main import command, folder_for
-from mothello.cli.study_plan import StudyCommand, cells_of, composed, expected, names_of
+from mothello.cli.study_plan import StudyCommand, cells_of, expected, names_of
 from mothello.errors import UserError
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir

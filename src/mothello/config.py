@@ -156,3 +156,22 @@ def _whole(value: Any) -> Any:
     found = _difference(value, type(value)())
     named = {"name": value.name} if hasattr(value, "name") else {}
     return named if found is _SAME else named | found
+
+
+def quoted(value: Any) -> str:
+    """A plain value as the right-hand side of an override: Hydra reads the same value back."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{name}:{quoted(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(quoted(inner) for inner in value) + "]"
+    if value is None or isinstance(value, bool | int | float):
+        return "null" if value is None else str(value).lower()
+    text = str(value)
+    if re.fullmatch(r"([A-Za-z_/]|\.+/)[\w./-]*", text, re.ASCII) and text.lower() not in _WORDS:
+        return text
+    ends = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text)
+    return f"'{ends}'"
+
+
+_WORDS = ("null", "true", "false", "nan", "inf")
+"""Texts that Hydra would read as another value."""

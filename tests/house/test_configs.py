@@ -6,8 +6,9 @@ import pytest
 import torch
 from house.commands import MAINS, run
 
+from mothello.cli.compose import composed
 from mothello.cli.main import SCHEMAS
-from mothello.cli.study_plan import StudyCommand, composed, parts_of
+from mothello.cli.study_plan import StudyCommand, parts_of
 from mothello.config import plain
 from mothello.stages.build import language_set_of
 from mothello.stages.folders import identity, run_folder

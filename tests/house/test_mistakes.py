@@ -13,8 +13,8 @@ TRAIN = ["+experiment=naive", *TINY]
 PAIR = "languages.anchors.groups=[[atomic_0,atomic_1],[atomic_1]]"
 
 MISTAKES = [
-    ("train", ["experiment=naive"], ["experiment: say +experiment=NAME"]),
-    ("study", ["study=table1"], ["study: say +study=NAME"]),
+    ("train", ["experiment=naive"], ["experiment: is not set by default; use +experiment=NAME"]),
+    ("study", ["study=table1"], ["study: is not set by default; use +study=NAME"]),
     ("train", ["typo=1"], ["typo: unknown key", "choices", "languages"]),
     ("train", ["+typo=1"], ["typo: unknown key"]),
     ("train", ["+model.typo=1"], ["model.typo: unknown key", "n_layer"]),
@@ -74,6 +74,18 @@ MISTAKES = [
     ("train", ["domain=[flips]", "data.domain_of.atomic_0=flips"], ["write +data.domain_of.atomic_0="]),
     ("study", ["+study=nope"], ["study", "nope", "demo"]),
     ("study", [], ["experiments"]),
+    ("train", ["name=a,b=c"], ["name=a,b=c: cannot be read; quote the value: 'name=\"a,b=c\"'"]),
+    ("train", ["seed=0,1"], ["seed=0,1: several values; add -m", "'seed=\"0,1\"'"]),
+    ("train", ["-m", "seed=0,"], ["seed=0,: cannot be read"]),
+    ("train", ["-m", "hydra/sweeper=nope"], ["hydra/sweeper: has no effect"]),
+    ("train", ["hydra/launcher=joblib"], ["hydra/launcher", "-m"]),
+    ("train", ["-m", "seed=0,1", "hydra/launcher=joblib", "hydra.launcher.jobs=2"], ["hydra.launcher", "n_jobs"]),
+    ("train", ["optimizer.lr=nan"], ["optimizer.lr", "nan"]),
+    ("train", ["data.epochs=inf"], ["data.epochs", "inf"]),
+    ("train", ["checkpoint_every=nan"], ["checkpoint_every", "nan"]),
+    ("study", ["experiments=[naive]", "train.data.gmaes=1"], ["train.data.gmaes: unknown key"]),
+    ("study", ["experiments=[naive]", "train.choose.model=tyni"], ["model: unknown 'tyni'; choices: paper"]),
+    ("study", ["+cells={a/b: {}}"], ["cells.a/b", "path"]),
 ]  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
 from house.test_smoke import listed
 
 from mothello.cli import sweep
+from mothello.cli.compose import composed
 from mothello.cli.study import as_sweep
-from mothello.cli.study_plan import StudyCommand, composed, names_of, part_of
+from mothello.cli.study_plan import StudyCommand, names_of, part_of
 from mothello.errors import UserError
 from mothello.rundir import RunDir
 

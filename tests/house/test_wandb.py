@@ -16,8 +16,9 @@ import yaml
 from house.commands import TINY, TINY_CAUSAL, TINY_PROBE, run
 
 from mothello import tracking
+from mothello.cli.compose import composed
 from mothello.cli.main import SCHEMAS
-from mothello.cli.study_plan import composed, part_of
+from mothello.cli.study_plan import part_of
 from mothello.report import wandb_mirror
 from mothello.rundir import RunDir
 from mothello.stages.pretrain import TrainConfig

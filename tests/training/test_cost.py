@@ -11,9 +11,10 @@ from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils.flop_counter import FlopCounterMode
 from training.loops import mean_loss
 
+from mothello.cli.compose import composed
 from mothello.cli.cost.table import minutes, short, size
 from mothello.cli.cost.training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
-from mothello.cli.study_plan import composed
+from mothello.cli.compose import composed
 from mothello.data.batch import IGNORE, LabeledBatch, make_batch
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.split import Split, corpus

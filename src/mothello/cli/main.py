@@ -1,22 +1,24 @@
-"""From a command line to a typed config: every mistake of a user ends as one line and exit code 2."""
+"""From a command line to a typed config and its action: every mistake of a user ends as one line and exit code 2."""
 
+import logging
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mothello.cli import sweep
-from mothello.config import one_line, typed
+from mothello.cli.compose import CONFIGS, command_line, composed, schema_node
+from mothello.cli.jobs import run_all, sweep_jobs
+from mothello.cli.launchers import launcher_of
+from mothello.config import one_line
 from mothello.errors import UserError
 from mothello.training.checkpoint import CheckpointError
 from mothello.training.stopping import Stopped
@@ -25,7 +27,6 @@ T = TypeVar("T")
 
 SCHEMAS: dict[str, type] = {}
 """The schema of every command, by the name of its root in configs/; Hydra finds it as NAME_schema."""
-CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 def _line(error: BaseException, schema: type) -> str:
@@ -35,14 +36,12 @@ def _line(error: BaseException, schema: type) -> str:
     missing = re.search(r"Could not (?:find|load) '(.*?)'", text)
     if missing:
         group, _, name = missing[1].rpartition("/")
-        if group == "hydra/launcher":
-            return f"{group}: {name!r} is not installed; pip install -e '.[launchers]' adds joblib and submitit"
         choices = sorted(p.stem for p in (CONFIGS / group).glob("*.yaml")) if group else []
         listed = ", ".join(choices or (options[2].split() if options else []))
         return f"{group or 'config'}: unknown {name!r}" + (f"; choices: {listed}" if listed else "")
     added = re.search(r"Could not override '(experiment|study)'", text)
     if added:
-        return f"{added[1]}: say +{added[1]}=NAME, it is added to the config"
+        return f"{added[1]}: is not set by default; use +{added[1]}=NAME"
     return one_line(error, schema)
 
 
@@ -56,8 +55,21 @@ def _ended(error: BaseException) -> NoReturn:
     """One line on what ended a command before its time, exit code 128 + N for signal N, else 1."""
     code = 128 + getattr(error, "number", signal.SIGINT) if isinstance(error, KeyboardInterrupt) else 1
     if isinstance(error, Stopped | FloatingPointError) and os.environ.get("RANK", "0") != "0":
-        raise SystemExit(code)  # torchrun: the same in every process, and the first one speaks
+        raise SystemExit(code)  # torchrun: the same in every process, and the first one reports it
     fail(str(error) or "interrupted", code)
+
+
+@contextmanager
+def one_line_errors(schema: type) -> Iterator[None]:
+    """Within: what a user can mend, and what ends a command from outside, ends the process with one line."""
+    try:
+        yield
+    except (UserError, CheckpointError) as error:
+        fail(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        fail(_line(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error, schema))
+    except (KeyboardInterrupt, FloatingPointError, OSError) as error:
+        _ended(error)
 
 
 def folder_for(path: str, key: str = "out") -> Path:
@@ -69,41 +81,34 @@ def folder_for(path: str, key: str = "out") -> Path:
     return folder
 
 
-def _node(schema: type) -> DictConfig:
-    """A schema as Hydra merges it. Settings of plug-ins (fields of any type) take keys that it does not know."""
-    node = OmegaConf.structured(schema)
-    for spec in fields(schema):
-        if spec.type is Any or spec.type == dict[str, Any]:
-            OmegaConf.set_struct(node[spec.name], False)
-    return node
+def log_to_console() -> None:
+    """Warnings of the house, with time and room, among what a command prints."""
+    form = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=form, force=True)
 
 
 def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[[], None]:
-    """The ``main`` of a script: compose configs/NAME.yaml with the command line, check it, call ``action``."""
+    """The ``main`` of a script: compose configs/NAME.yaml with the command line, check it, call ``action``; with -m a
+    job for every combination of values."""
 
     SCHEMAS[name] = schema
-    ConfigStore.instance().store(name=f"{name}_schema", node=_node(schema))
-
-    def job(content: DictConfig) -> Any:
-        try:
-            return action(typed(content, schema))
-        except (UserError, CheckpointError) as error:
-            fail(str(error))  # SystemExit passes through Hydra without its own lines
-        except (KeyboardInterrupt, FloatingPointError, OSError) as error:
-            _ended(error)
-
-    def start(task: Callable[[DictConfig], Any]) -> None:
-        hydra.main(config_path=str(CONFIGS), config_name=name, version_base="1.3")(task)()
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema_node(schema))
 
     def main() -> None:
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
         if not CONFIGS.is_dir():
             fail(f"configs: {CONFIGS} does not exist; run from a checkout (pip install -e .)")
-        try:
-            if sweep.asked_for(sys.argv[1:]):
-                raise SystemExit(sweep.sweep(start, schema, action))
-            start(job)
-        except (HydraException, OmegaConfBaseException) as error:
-            fail(_line(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error, schema))
+        with one_line_errors(schema):
+            line = command_line(sys.argv[1:])
+            if line.for_hydra:
+                hydra.main(config_path=str(CONFIGS), config_name=name, version_base="1.3")(lambda _: None)()
+                return
+            log_to_console()
+            if line.sweep:
+                jobs = sweep_jobs(name, schema, action, line.overrides)
+                raise SystemExit(run_all(jobs, launcher_of(line.launcher)))
+            if line.launcher:
+                raise UserError("hydra/launcher: runs the jobs of a sweep or a study; add -m")
+            action(composed(name, schema, line.overrides))
 
     return main

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
+from mothello.config import check, ranged
 from mothello.data.batch import Batch, make_batch
 from mothello.data.batch import rows as rows_of
 from mothello.data.domain import DomainConfig
@@ -23,11 +24,11 @@ from mothello.seeding import derive
 class DataConfig:
     """What a model is trained on."""
 
-    games: int = 400_000
+    games: int = ranged(400_000, low=1)
     """Games in the training corpus."""
-    epochs: float = 1.0
+    epochs: float = ranged(1.0, above=0)
     """Visits of each game."""
-    batch_size: int = 128
+    batch_size: int = ranged(128, low=1)
     """Games per step."""
     corpus_seed: int = 0
     """Decides the games; the training seed never does."""
@@ -41,11 +42,7 @@ class DataConfig:
     """How games are given to languages."""
 
     def __post_init__(self) -> None:
-        for name, value, low in (("games", self.games, 1), ("batch_size", self.batch_size, 1)):
-            if value < low:
-                raise ValueError(f"data.{name}: {value} is below {low}")
-        if self.epochs <= 0:
-            raise ValueError(f"data.epochs: {self.epochs} is not positive")
+        check(self, "data")
         if self.prefix and self.domains:
             raise ValueError("data.prefix: with domains, give the opening to each of them (data.domains.NAME.prefix)")
         for language, domain in self.domain_of.items():

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mothello.config import without_effect
+from mothello.config import check, ranged, without_effect
 from mothello.training.muon import Muon
 
 
@@ -22,31 +22,23 @@ class OptimizerConfig:
     """Learning rates and the rest. ``muon`` uses ``muon_lr`` on block matrices (Jordan et al. 2024)."""
 
     name: OptimizerName = OptimizerName.muon
-    lr: float = 1e-2
-    muon_lr: float = 0.01
-    beta_1: float = 0.9
-    beta_2: float = 0.99
-    weight_decay: float = 0.1
+    lr: float = ranged(1e-2, above=0)
+    muon_lr: float = ranged(0.01, above=0)
+    beta_1: float = ranged(0.9, low=0, high=1)
+    beta_2: float = ranged(0.99, low=0, high=1)
+    weight_decay: float = ranged(0.1, low=0)
     """On matrices only; biases, norms and positions are not decayed."""
-    max_grad_norm: float = 1.0
+    max_grad_norm: float = ranged(1.0, low=0)
     """Largest gradient norm, 0 for no limit."""
-    warmup_fraction: float = 0.02
+    warmup_fraction: float = ranged(0.02, low=0, high=1)
     """Share of the steps over which the learning rate rises linearly."""
-    final_lr_fraction: float = 0.0
+    final_lr_fraction: float = ranged(0.0, low=0, high=1)
     """Learning rate at the end, as a share of the peak."""
     decay: str = "linear"
     """Decay after the warm-up: linear, cosine or constant."""
 
     def __post_init__(self) -> None:
-        for name in ("lr", "muon_lr"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"optimizer.{name}: {getattr(self, name)} is not positive")
-        for name in ("beta_1", "beta_2", "warmup_fraction", "final_lr_fraction"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"optimizer.{name}: {getattr(self, name)} is outside 0..1")
-        for name in ("weight_decay", "max_grad_norm"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"optimizer.{name}: {getattr(self, name)} is negative")
+        check(self, "optimizer")
         if self.name is not OptimizerName.muon:
             without_effect(self, "optimizer", f"with optimizer.name={self.name}", "muon_lr")
         if self.decay not in ("linear", "cosine", "constant"):

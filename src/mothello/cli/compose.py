@@ -1,0 +1,146 @@
+"""From override strings and config fragments to a typed config. Hydra composes; nothing is run here."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from hydra import compose
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.initialize import initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mothello.config import one_line, quoted, typed
+from mothello.errors import UserError
+from mothello.registry import load_plugins
+
+T = TypeVar("T")
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+CHOOSE = "choose"
+"""The key of a fragment that names options of config groups, such as {choose: {languages: atomic_split}}."""
+
+
+def schema_node(schema: type) -> DictConfig:
+    """A schema as Hydra merges it. Settings of plug-ins (fields of any type) take keys that it does not know."""
+    node = OmegaConf.structured(schema)
+    for spec in fields(schema):
+        if spec.type is Any or spec.type == dict[str, Any]:
+            OmegaConf.set_struct(node[spec.name], False)
+    return node
+
+
+def content(name: str, schema: type, overrides: list[str]) -> DictConfig:
+    """What Hydra makes of configs/NAME.yaml and the overrides, with the types of the schema."""
+    ConfigStore.instance().store(name=f"{name}_schema", node=schema_node(schema))
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
+            return compose(name, overrides)
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def built(schema: type[T], settings: DictConfig) -> T:
+    """The typed config, after the plugins that it names are imported. UserError names the key of a mistake."""
+    load_plugins(settings.get("plugins", None) or [])
+    return typed(settings, schema)
+
+
+def composed(name: str, schema: type[T], overrides: list[str]) -> T:
+    """The typed config that a command would get from these overrides."""
+    return built(schema, content(name, schema, overrides))
+
+
+def choices(fragments: list[Mapping[str, Any]]) -> list[str]:
+    """The overrides for the group options that fragments choose, the last choice for each group."""
+    chosen = {group: option for fragment in fragments for group, option in fragment.get(CHOOSE, {}).items()}
+    return [f"{'+' * (group == 'experiment')}{group}={quoted(option)}" for group, option in chosen.items()]
+
+
+def merged(base: DictConfig, fragments: list[Mapping[str, Any]], key: str) -> DictConfig:
+    """A composed config with fragments merged over it, the last one wins. key: what messages call the fragments."""
+    values = [{name: value for name, value in fragment.items() if name != CHOOSE} for fragment in fragments]
+    try:
+        return OmegaConf.merge(base, *values)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise UserError(f"{key}.{one_line(error)}") from None
+
+
+class CommandLine(NamedTuple):
+    """What stands after a command's name."""
+
+    overrides: list[str]
+    launcher: list[str]
+    """hydra/launcher=NAME and hydra.launcher.KEY=VALUE."""
+    sweep: bool
+    """-m: every combination of the values is a job."""
+    for_hydra: bool
+    """--help, --cfg and the like, which Hydra answers by itself."""
+
+
+def command_line(arguments: list[str]) -> CommandLine:
+    """Read a command line. UserError names the argument that cannot be read."""
+    flags = get_args_parser().parse_intermixed_args(arguments)
+    asks = flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion
+    if asks:
+        return CommandLine([], [], sweep=False, for_hydra=True)
+    overrides, launcher, sweep = [], [], bool(flags.multirun)
+    if flags.config_dir:
+        overrides.append(f"hydra.searchpath={quoted([f'file://{Path(flags.config_dir).resolve()}'])}")
+    for text in flags.overrides:
+        override = parsed(text)
+        if text.startswith(("hydra/launcher=", "hydra.launcher.", "+hydra.launcher.")):
+            launcher.append(text)
+        elif text == "hydra.mode=MULTIRUN":
+            sweep = True
+        elif text.startswith("hydra") and not text.startswith("hydra.searchpath="):
+            key = override.key_or_group
+            raise UserError(
+                f"{key}: has no effect; of Hydra's keys, hydra/launcher, hydra.launcher and hydra.searchpath have"
+            )
+        else:
+            overrides.append(text)
+    for text in overrides if not sweep else []:
+        if parsed(text).is_sweep_override():
+            key, _, value = text.partition("=")
+            raise UserError(
+                f"{text}: several values; add -m to run each; a list is {key}=[{value}], a text {hint(text)}"
+            )
+    return CommandLine(overrides, launcher, sweep, for_hydra=False)
+
+
+def hint(text: str) -> str:
+    """An override with its value quoted, as it would be typed into a shell."""
+    key, _, value = text.partition("=")
+    return f"""'{key}="{value}"'"""
+
+
+def parsed(text: str) -> Override:
+    """One override. UserError names it and says how to quote its value."""
+    try:
+        return OverridesParser.create().parse_override(text)
+    except HydraException:
+        key = text.partition("=")[0]
+        how = f"quote the value: {hint(text)}" if "=" in text else f"write {key}=VALUE"
+        raise UserError(f"{text}: cannot be read; {how}") from None
+
+
+def grid(overrides: list[str]) -> list[list[str]]:
+    """The overrides of every job of a sweep: all combinations of the values."""
+    with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # glob(...) lists a group's options
+        axes = []
+        for override in parser.parse_overrides(overrides):
+            key, several = override.get_key_element(), override.is_sweep_override()
+            values = override.sweep_string_iterator() if several else ()
+            axes.append([f"{key}={value}" for value in values] if several else [str(override.input_line)])
+    return [list(job) for job in product(*axes)]
