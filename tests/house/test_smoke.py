@@ -69,9 +69,14 @@ def test_train_probe_transfer(
     assert run(monkeypatch, "report", f"runs=[{child}]") == 0
 
 
-def listed(key: str, overrides: list[str]) -> str:
-    """KEY=["a=1","b=2"], quoted as a list of overrides must be."""
-    return f"{key}=[{','.join(repr(text) for text in overrides)}]"
+def fragment(command: str, overrides: list[str]) -> list[str]:
+    """Overrides of a command as a study takes them: group options are chosen."""
+    return [
+        f"{command}.{text}"
+        if "." in text.partition("=")[0] or text.partition("=")[0] in ("legality_games",)
+        else f"{command}.choose.{text}"
+        for text in overrides
+    ]
 
 
 def test_a_study_with_its_report(
@@ -81,10 +86,10 @@ def test_a_study_with_its_report(
     short = ["tracking=jsonl", "transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8"]
     call = [
         "+study=demo",
-        listed("train", TINY),
-        listed("probe", [*TINY_PROBE, *TINY_CAUSAL]),
-        listed("measure", TINY_MEASURE),
-        listed("transfer", [*TINY_PROBE, *short]),
+        *fragment("train", TINY),
+        *fragment("probe", [*TINY_PROBE, *TINY_CAUSAL]),
+        *fragment("measure", TINY_MEASURE),
+        *fragment("transfer", [*TINY_PROBE, *short]),
     ]
     assert run(monkeypatch, "study", *call, "seeds=[0,1]", "dry_run=true") == 0
     assert not list(tmp_path.iterdir())

@@ -13,24 +13,23 @@ from pathlib import Path
 
 import pytest
 from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
-from house.test_smoke import listed
+from house.test_smoke import fragment
 
-from mothello.cli import sweep
 from mothello.cli.compose import composed
-from mothello.cli.study import as_sweep
+from mothello.cli.study import free
 from mothello.cli.study_plan import StudyCommand, names_of, part_of
 from mothello.errors import UserError
 from mothello.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
 CALL = [
-    "+study=demo", listed("train", TINY), listed("probe", [*TINY_PROBE, *TINY_CAUSAL]), listed("measure", TINY_MEASURE),
+    "+study=demo", *fragment("train", TINY), *fragment("probe", [*TINY_PROBE, *TINY_CAUSAL]), *fragment("measure", TINY_MEASURE),
     "transfer_from=[]", "experiments=[naive,unified]",
 ]  # fmt: skip
 
 
 def study(*overrides: str) -> StudyCommand:
-    return composed("study", StudyCommand, list(overrides))
+    return composed("study", StudyCommand, free(overrides))
 
 
 def test_the_parts_of_table_1() -> None:
@@ -50,12 +49,15 @@ def test_overrides_are_taken_in_order() -> None:
     """Of the scale, the study, the study at that scale, the cell: the last one wins."""
     train = part_of(study("+study=many_languages"), "naive_8", 0).train
     assert (train.model.n_layer, train.data.games) == (3, 3_000_000)  # the scale's model, this study's games
-    train = part_of(study("+study=table1", listed("train", ["data.games=64", "model.n_layer=2"])), "naive", 0).train
+    train = part_of(study("+study=table1", "train.data.games=64", "train.model.n_layer=2"), "naive", 0).train
     assert (train.model.n_layer, train.data.games, train.board.size) == (2, 64, 6)
     narrow = part_of(study("+study=emergence"), "naive_narrow", 1).train
     assert (narrow.model.d_model, narrow.seed) == (64, 1)
-    told = listed("train", ["data.games=128", "data.batch_size=32"])
-    assert part_of(study("+study=many_languages", told), "naive_8", 0).train.data.games == 128  # the command line's
+    own = ["train.data.games=128", "train.data.batch_size=32"]
+    assert part_of(study("+study=many_languages", *own), "naive_8", 0).train.data.games == 128  # the command line's
+    chosen = study("+study=table1", "train.choose.model=tiny", "train.choose.languages=mix")
+    assert part_of(chosen, "split_naive", 0).train.languages.kinds == ["atomic*2", "split", "compositional"]
+    assert part_of(chosen, "split_naive", 0).train.model.d_model == 32
     assert part_of(study("+study=finetune", "scale=paper"), "prefix_naive", 0).train.data.epochs == 40
 
 
@@ -79,7 +81,7 @@ def test_a_study_for_a_gpu_stops_at_once_without_one(
         assert run(monkeypatch, "study", "+study=mirror_anchors", "scale=paper", *more) == 2
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: device: cuda was asked for, but no CUDA device is present")
-        assert """'train=["device=cpu"]' 'probe=["device=cpu"]'""" in line
+        assert "train.choose.device=cpu probe.choose.device=cpu" in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -113,25 +115,6 @@ def test_a_mistake_in_the_last_part_is_told_before_the_first_runs(
         assert not Path("runs").exists()
         (line,) = capsys.readouterr().err.splitlines()
         assert line == "error: seed: -1 is negative"
-
-
-def test_the_parts_of_a_study_are_the_jobs_of_a_sweep() -> None:
-    assert as_sweep(["+study=table1", "parts=[naive/0]"]) is None
-    assert as_sweep(["--help"]) is None
-    here = as_sweep(["+study=table1", "seeds=[0]"])
-    assert here is not None
-    assert len(sweep.planned(here)) == 13
-    assert as_sweep(["-m", "+study=table1", "hydra/launcher=joblib"]) is None
-    assert as_sweep(["+study=table1", "hydra/launcher=joblib", "dry_run=true"]) is None
-    told = as_sweep(["+study=mirror_anchors", "seeds=[0]", "hydra/launcher=joblib", "hydra.launcher.n_jobs=64"])
-    assert told is not None
-    assert sweep.asked_for(told)
-    assert [job[-2] for job in sweep.planned(told)][:2] == ["parts=[anchor_4/0]", "parts=[mirror_rot180/0]"]
-    assert {job[-1] for job in sweep.planned(told)} == {"threads=1"}
-    assert all("report=" in job for job in sweep.planned(told))
-    on_slurm = as_sweep(["+study=table1", "hydra/launcher=submitit_slurm"])
-    assert on_slurm is not None
-    assert not any(text.startswith("threads=") for text in on_slurm)
 
 
 def test_a_study_through_a_launcher(

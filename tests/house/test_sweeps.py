@@ -1,8 +1,8 @@
 """Proves: in a sweep every job ends by itself, in its own folder and in the table, whatever happens to the others and
 whichever launcher runs it; the exit code tells; nothing passes from one job to the next."""
 
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,10 +19,11 @@ from house.jobs import job as fake_job
 from house.test_mistakes import assert_one_line, snapshot
 from hydra.core.global_hydra import GlobalHydra
 
-from mothello.cli import sweep
+from mothello.cli import jobs
+from mothello.cli.compose import command_line
+from mothello.cli.jobs import Outcome, isolated
 from mothello.cli.main import command
 from mothello.cli.report import ReportCommand
-from mothello.cli.sweep_job import Record, isolated
 from mothello.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
@@ -34,16 +35,11 @@ def ended(out: str) -> dict[str, str]:
     """Label -> status, as the table says."""
     lines = out[out.rindex("\njob ") + 1 :].splitlines()
     start = lines[0].index("status")
-    table = [line for line in lines[1:] if not line.startswith("sweep:")]
+    table = lines[1 : next(i for i, line in enumerate(lines) if re.match(r"\d+ jobs? in ", line))]
     return {line[:start].strip(): line[start:].split("  ")[0] for line in table}
 
 
-def records(folder: Path) -> list[dict[str, object]]:
-    found = [json.loads(path.read_text()) for path in folder.glob("runs/.sweep/*/*.json")]
-    return sorted(found, key=lambda record: record["number"])
-
-
-def command_line(folder: Path, script: Path, *arguments: str, code: int) -> str:
+def typed_by_a_user(folder: Path, script: Path, *arguments: str, code: int) -> str:
     """What it prints when a user types it in ``folder``."""
     done = subprocess.run(
         [sys.executable, str(script), *arguments], cwd=folder, capture_output=True, text=True, timeout=120
@@ -67,20 +63,16 @@ def test_every_job_ends_by_itself(
         "optimizer.lr=0.01 seed=-1": "failed",
         "optimizer.lr=0.01 seed=1": "ok",
     }
-    assert "sweep: 6 jobs in" in out
+    assert "6 jobs in" in out
     assert "1 ok, 1 skipped, 4 failed" in out
-    assert "; records in runs/.sweep/" in out
-    assert "job #0 failed: FloatingPointError" in err
-    first, mistake, *_, last = records(tmp_path)
-    status = RunDir(str(first["folder"])).read_status()
-    assert status["status"] == "failed"
-    assert "FloatingPointError" in status["error"]
-    assert "Traceback" in status["traceback"]
-    assert "train.py" in status["traceback"]
-    assert (mistake["folder"], mistake["error"]) == ("", "seed: -1 is negative")
-    assert "UserError" in str(mistake["traceback"])
-    final = RunDir(str(last["folder"])).read_results()["final"]
-    assert last["numbers"] == {"top-1": final["val/top1"], "loss": final["val/loss"]}
+    assert "optimizer.lr=1e+30 seed=0 failed: FloatingPointError" in err
+    assert "seed: -1 is negative" in out
+    statuses = [RunDir(path.parent).read_status() for path in Path("runs/naive").rglob("seed*/status.json")]
+    bad = [status for status in statuses if status["status"] == "failed"]
+    assert len(bad) == 2
+    assert all("FloatingPointError" in status["error"] and "train.py" in status["traceback"] for status in bad)
+    final = next(Path("runs/naive").rglob("seed1/results.json")).parent
+    final = RunDir(final).read_results()["final"]
     assert f"{final['val/top1']:.3f}  {final['val/loss']:.3f}" in out
     assert run(monkeypatch, "train", *SWEEP, "optimizer.lr=0.01", "seed=0,1") == 0
     assert set(ended(capsys.readouterr().out).values()) == {"skipped"}
@@ -105,8 +97,9 @@ def test_every_way_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         (["seed=0,1", "model=tiny,nope"], ["model", "nope", "tiny"]),
         (["seed=0,abc"], ["seed", "abc"]),
         (["seed=0,1", "typo=1"], ["typo: unknown key"]),
-        (["seed=0,1", "hydra/launcher=ray"], ["hydra/launcher", "ray", ".[launchers]"]),
+        (["seed=0,1", "hydra/launcher=ray"], ["hydra/launcher", "ray", "joblib"]),
         (["seed=0,1", "hydra/launcher=submitit_slurm"], ["hydra/launcher", "srun"]),
+        (["seed=0,1", "hydra/launcher=submitit_local", "hydra.launcher.jobs=3"], ["hydra/launcher", "jobs"]),
     ],
 )
 def test_what_cannot_be_composed_is_one_line_and_leaves_nothing(
@@ -123,7 +116,7 @@ def test_what_cannot_be_composed_is_one_line_and_leaves_nothing(
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
     assert all(text in err for text in expected)
-    assert [path for path in snapshot(tmp_path) if ".submitit" not in path] == []
+    assert snapshot(tmp_path) == {}
 
 
 def test_a_dry_run_leaves_nothing(
@@ -133,7 +126,6 @@ def test_a_dry_run_leaves_nothing(
     assert run(monkeypatch, "train", *SWEEP, "seed=0,1", "dry_run=true") == 0
     told = capsys.readouterr().out
     assert set(ended(told).values()) == {"dry run"}
-    assert "records in" not in told
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,11 +155,7 @@ def test_a_failing_job_touches_no_folder_that_is_not_its_own(tmp_path: Path, mon
     assert run(monkeypatch, "train", "+experiment=naive", *TINY, "run=one") == 0
     before = snapshot(tmp_path)
     assert run(monkeypatch, "train", *SWEEP, "run=one,thesis", "optimizer.lr=0.5", "force=true") == 1
-    assert all(
-        "choose another folder" in str(x["error"]) or "no run folder" in str(x["error"]) for x in records(tmp_path)
-    )
-    after = snapshot(tmp_path)
-    assert {path: content for path, content in after.items() if not path.startswith("runs/.sweep")} == before
+    assert snapshot(tmp_path) == before
     assert run(monkeypatch, "train", *SWEEP, "languages.anchors.count=99", "run=two") == 1  # no folder yet: it gets one
     assert "languages.anchors.count" in RunDir("two").read_status()["error"]
     assert run(monkeypatch, "train", *SWEEP, "languages.anchors.count=2", "run=two") == 0
@@ -181,7 +169,11 @@ def test_a_job_does_not_notice_the_one_before_it(tmp_path: Path, monkeypatch: py
     assert set(os.environ) - before[2] <= {"HYDRA_FULL_ERROR", "CUBLAS_WORKSPACE_CONFIG", "PYTEST_CURRENT_TEST"}
     assert not GlobalHydra.instance().is_initialized()
     assert run(monkeypatch, "train", "+experiment=naive", *TINY, "seed=1", "model.n_layer=3", "run=alone") == 0
-    last = RunDir(str(records(tmp_path)[-1]["folder"]))
+    (last,) = (
+        RunDir(path.parent)
+        for path in Path("runs").rglob("config.yaml")
+        if RunDir(path.parent).read_config()["model"]["n_layer"] == 3
+    )
 
     def numbers(run: RunDir) -> list[dict[str, float]]:
         return [{key: x for key, x in line.items() if "seconds" not in key} for line in run.read_metrics()]
@@ -196,7 +188,6 @@ def test_isolation_gives_back_what_a_job_changes() -> None:
         torch.set_num_threads(threads + 1)
         torch.set_float32_matmul_precision("medium")
         warnings.simplefilter("error")
-        GlobalHydra.instance().clear()
     assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == (threads, "highest")
     assert list(warnings.filters) == filters
 
@@ -226,27 +217,25 @@ def test_a_later_model_of_a_sweep_is_still_compiled(apart: bool, compiled: int) 
 def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:
     more = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
     call = [*SWEEP, f"hydra/launcher={launcher}", *more, "seed=0,-1"]
-    out = command_line(tmp_path, ROOT / "scripts" / "train.py", *call, code=1)
+    out = typed_by_a_user(tmp_path, ROOT / "scripts" / "train.py", *call, code=1)
     assert ended(out) == {"seed=0": "ok", "seed=-1": "failed"}
-    done, mistake = records(tmp_path)
-    assert "UserError" in str(mistake["traceback"])
-    assert (tmp_path / str(done["folder"]) / "results.json").exists()
+    assert "seed: -1 is negative" in out
+    assert len(list(tmp_path.rglob("results.json"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
 def test_a_killed_job_and_one_that_is_put_back_into_the_queue(tmp_path: Path) -> None:
     call = ["-m", "hydra/launcher=submitit_local", "title=kill,requeue"]
-    out = command_line(tmp_path, JOBS, *call, code=1)
+    out = typed_by_a_user(tmp_path, JOBS, *call, code=1)
     assert ended(out) == {"title=kill": "killed", "title=requeue": "ok"}
-    logs = "".join(path.read_text() for path in tmp_path.glob("runs/.sweep/.submitit/*/*.out"))
+    logs = "".join(path.read_text() for path in tmp_path.glob("runs/.submitit/*/*.out"))
     assert "Requeued job" in logs
 
 
-def test_a_killed_worker_of_joblib_leaves_the_jobs_that_had_not_begun(tmp_path: Path) -> None:
-    call = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "title=kill,sleep9,ok"]
-    states = ended(command_line(tmp_path, JOBS, *call, code=1))
-    assert states.pop("title=sleep9") in ("killed", "ok")  # with the other worker, unless that had not begun either
-    assert states == {"title=kill": "killed", "title=ok": "ok"}
+def test_a_killed_worker_of_joblib_leaves_the_others(tmp_path: Path) -> None:
+    call = ["-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "title=kill,sleep1,ok"]
+    states = ended(typed_by_a_user(tmp_path, JOBS, *call, code=1))
+    assert states == {"title=kill": "killed", "title=sleep1": "ok", "title=ok": "ok"}
 
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
@@ -268,23 +257,22 @@ def test_ctrl_c_stops_a_sweep(launcher: str, tmp_path: Path) -> None:
         assert ended(out) == {"title=ok": "ok", "title=sleep30": "interrupted", "title=sleep31": "not begun"}
     else:
         assert list(ended(out).values()) in (["interrupted"], ["killed"])
-    alive = [
-        x for x in records(tmp_path) if x["status"] == "running" and Path(f"/proc/{x['process']}/cmdline").exists()
+    children = subprocess.run(["pgrep", "-g", str(sweeping.pid)], capture_output=True, text=True).stdout
+    assert children == ""
+
+
+def test_the_table() -> None:
+    outcomes = [
+        Outcome("a=1", "ok", "x", numbers={"loss": 1.0}),
+        Outcome("a=2", "killed", "y", "the process is gone"),
+        Outcome("a=3"),
     ]
-    assert alive == []
-
-
-def test_the_table_of_jobs_that_cannot_be_asked(tmp_path: Path) -> None:
-    Record(number=0, overrides=["a=1", "b=1"], status="ok", numbers={"loss": 1.0}, folder="x").write(tmp_path)
-    Record(number=1, overrides=["a=2", "b=1"], machine="elsewhere").write(tmp_path)
-    Record(number=2, overrides=["a=3", "b=1"], process=2**22 + 1).write(tmp_path)
-    jobs = sweep.ended(tmp_path, sweep.planned(["-m", "a=1,2,3,4", "b=1", "hydra/launcher=joblib"]))
-    assert [job.status for job in jobs] == ["ok", "unknown", "killed", "not begun"]
-    assert sweep.labels(jobs) == ["a=1", "a=2", "a=3", "a=4"]
-    lines = sweep.table(jobs).splitlines()
-    assert lines[1] == "a=1  ok         1.000      0.0  x"
-    assert lines[2].endswith("no word from elsewhere")
-    assert sweep.summary(jobs, 2).startswith("sweep: 4 jobs in 2.0 min: 1 ok, 1 unknown, 1 killed, 1 not begun")
+    lines = jobs.table(outcomes).splitlines()
+    assert [line.split() for line in lines[:2]] == [
+        ["job", "status", "loss", "minutes", "folder", "or", "error"], ["a=1", "ok", "1.000", "0.0", "x"],
+    ]  # fmt: skip
+    assert lines[2].endswith("the process is gone (y)")
+    assert jobs.summary(outcomes, 2) == "3 jobs in 2.0 min: 1 ok, 1 killed, 1 not begun"
 
 
 @pytest.mark.parametrize(
@@ -293,12 +281,11 @@ def test_the_table_of_jobs_that_cannot_be_asked(tmp_path: Path) -> None:
         (["-m"], True),
         (["--multirun", "a=1"], True),
         (["hydra.mode=MULTIRUN"], True),
-        (["a=1,2"], False),
         (["-m", "--help"], False),
     ],
 )
 def test_what_is_a_sweep(arguments: list[str], asked: bool) -> None:
-    assert sweep.asked_for(arguments) is asked
+    assert command_line(arguments).sweep is asked
 
 
 def test_a_mistake_outside_a_sweep_is_one_line(
