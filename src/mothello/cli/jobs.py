@@ -161,15 +161,12 @@ def headline(results: Any) -> dict[str, float | None]:
     """The few numbers of a results.json that stand in a table of jobs."""
     if not isinstance(results, Mapping):
         return {}
-    if results.get("kind") == "train":
+    if "final" in results:
         return {"top-1": results["final"].get("val/top1"), "loss": results["final"].get("val/loss")}
-    if results.get("kind") == "probe":
+    if "headline" in results:
         rows = results["headline"]
         row = rows.get("mlp/absolute") or next(iter(rows.values()))
         return {key: row.get(key) for key in ("own", "cross")}
-    if results.get("kind") == "transfer":
-        own = results["summary"][results["source"]]
-        return {"source before": own["before"], "source after": own["after"]}
     return {}
 
 
