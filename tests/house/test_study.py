@@ -16,7 +16,6 @@ from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
 from house.test_smoke import fragment
 
 from mothello.cli.compose import composed
-from mothello.cli.study import free
 from mothello.cli.study_plan import StudyCommand, names_of, part_of
 from mothello.errors import UserError
 from mothello.rundir import RunDir
@@ -29,7 +28,7 @@ CALL = [
 
 
 def study(*overrides: str) -> StudyCommand:
-    return composed("study", StudyCommand, free(overrides))
+    return composed("study", StudyCommand, list(overrides))
 
 
 def test_the_parts_of_table_1() -> None:

@@ -14,7 +14,6 @@ from training.loops import mean_loss
 from mothello.cli.compose import composed
 from mothello.cli.cost.table import minutes, short, size
 from mothello.cli.cost.training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
-from mothello.cli.compose import composed
 from mothello.data.batch import IGNORE, LabeledBatch, make_batch
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.split import Split, corpus

@@ -4,7 +4,6 @@ The parts are jobs: one after the other in this process, or through the launcher
 submitit_slurm). One that fails does not stop the others.
 """
 
-import re
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -93,19 +92,13 @@ def page_of(config: StudyCommand, parts: Sequence[Part]) -> Path | None:
     return page
 
 
-def free(arguments: Sequence[str]) -> list[str]:
-    """Arguments as Hydra wants them: the keys of a fragment, such as train.data.games, may be new ones."""
-    return [f"++{text}" if re.match(rf"({'|'.join(STEPS)})\.", text) else text for text in arguments]
-
-
 _main = command("study", StudyCommand, study)
 
 
 def main() -> None:
     """The command: its parts as jobs, then the page."""
     with one_line_errors(StudyCommand):
-        arguments = free(sys.argv[1:])
-        line = command_line(arguments)
+        line = command_line(sys.argv[1:])
         if not line.sweep and not line.for_hydra:
             log_to_console()
             study(composed("study", StudyCommand, line.overrides), launcher_of(line.launcher))
