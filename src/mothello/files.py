@@ -54,6 +54,12 @@ def write_whole(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def checksum(path: Path) -> str:
+    """BLAKE2b of a file, 32 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Within: no other process works in the folder, on whatever machine, where the file system knows locks. OSError in

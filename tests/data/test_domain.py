@@ -67,7 +67,7 @@ def write(folder: Path, board: Board, n: int, source: dict[str, Any] | None = No
     [
         ({"weight": 0.0}, r"^domain\.weight: 0\.0 is not positive$"),
         ({"weight": -1.0}, r"^domain\.weight: -1\.0 is not positive$"),
-        ({"weight": float("nan")}, r"^domain\.weight: nan is not positive$"),
+        ({"weight": float("nan")}, r"^domain\.weight: nan is not a finite number$"),
         ({"plies": [3]}, r"^domain\.plies: \[3\] is not \[first, last\]$"),
         ({"plies": [0, 1, 2]}, r"^domain\.plies: \[0, 1, 2\] is not"),
         ({"folder": "games", "prefix": ["c2"]}, r"^domain\.folder: games holds finished games; policy and prefix"),
@@ -212,7 +212,7 @@ def test_a_window_of_a_window_keeps_the_narrower_bounds():
 @pytest.mark.parametrize(("first", "last"), [(-1, 5), (5, 5), (6, 5), (0, 33), (32, 33), (0, 0)])
 def test_a_window_must_hold_a_ply_of_the_board(first: int, last: int):
     Window(RandomPlay(SIX, 0, 1), 31, 32)  # control
-    with pytest.raises(ValueError, match=rf"^plies: \[{first}, {last}\] is no range within 0\.\.32$"):
+    with pytest.raises(ValueError, match=rf"^plies: \[{first}, {last}\] is not a range within 0\.\.32$"):
         Window(RandomPlay(SIX, 0, 1), first, last)
 
 
@@ -368,7 +368,7 @@ def test_a_stored_domain_alone_must_hold_the_training_games_that_are_asked_for(t
     train, probe = (StoredGames(tmp_path, PARTS[split]).available for split in (Split.train, Split.probe))
     assert len(mixture(SIX, 5, Split.train, train, {"only": domain})) == train
     with pytest.raises(
-        ValueError, match=rf"^domains\.only\.folder: .* has {train} games .*, {train + 1} were asked for$"
+        ValueError, match=rf"^domains\.only\.folder: .* has {train} games .*, not {train + 1}$"
     ):
         mixture(SIX, 5, Split.train, train + 1, {"only": domain})
     assert len(mixture(SIX, 5, Split.train, train + 1, {"only": domain, "more": DomainConfig()})) == train + 1
@@ -487,7 +487,7 @@ GOOD = {"a": DomainConfig(), "b": DomainConfig(prefix=["c2"])}
         ),
         pytest.param(
             lambda: settings_of(domains={**GOOD, "odd": DomainConfig(plies=[5, 40])}),
-            r"^data\.domains\.odd\.plies: \[5, 40\] is no range within 0\.\.32$",
+            r"^data\.domains\.odd\.plies: \[5, 40\] is not a range within 0\.\.32$",
             id="plies",
         ),
         pytest.param(
@@ -525,7 +525,7 @@ def test_a_folder_of_another_board_is_refused(tmp_path: Path):
 
 def test_a_folder_with_too_few_games_is_refused(tmp_path: Path):
     domain = DomainConfig(folder=str(write(tmp_path, SIX, 100)))
-    with pytest.raises(StoredError, match=r"^folder: .* were asked for$"):
+    with pytest.raises(StoredError, match=r"^folder: .* games in this split, not [\d,]+$"):
         domain_corpus(SIX, 0, Split.train, 101, domain)
 
 

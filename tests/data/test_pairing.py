@@ -190,7 +190,7 @@ def test_parallel_corpora_need_whole_turns():
     for epochs, n in ((2, 2), (4.0, 2), (3, 3), (20, 20), (1, 1)):
         parallel.check_epochs(epochs, n)
     for epochs, n in ((1, 2), (2.5, 2), (3, 2), (4, 3), (0.5, 1)):
-        with pytest.raises(ValueError, match=rf"^data\.epochs: {epochs:g} is no multiple of {n}; "):
+        with pytest.raises(ValueError, match=rf"^data\.epochs: {epochs:g} is not a multiple of {n}; "):
             parallel.check_epochs(epochs, n)
         for other in (Pairing.drawn, Pairing.disjoint):
             LanguageSampling(pairing=other).check_epochs(epochs, n)

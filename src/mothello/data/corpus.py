@@ -1,4 +1,4 @@
-"""Corpora: anything that has a length and gives the moves of any of its games."""
+"""Corpora: games by index."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -17,14 +17,14 @@ from mothello.othello.random_play import RandomGames
 
 
 class Corpus(Protocol):
-    """Games by index. Everything is a pure function of the indices."""
+    """Games by index. All methods are pure functions of the indices."""
 
     board: Board
 
     def __len__(self) -> int: ...
 
     def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
-        """Move indices; negative ones follow the end of a game."""
+        """Move indices, negative after the end of a game."""
         ...
 
     def first_scored(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
@@ -38,14 +38,14 @@ class Corpus(Protocol):
 
 
 class WholeGames:
-    """What most corpora share: every ply carries loss."""
+    """Base of corpora all of whose plies carry loss."""
 
     def first_scored(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
         return torch.zeros_like(indices)
 
 
 class RandomPlay(WholeGames):
-    """Random legal games, uniform or under a policy; a seed, a first index and a size. Nothing is stored."""
+    """Random legal games, uniform or under a policy, from a seed and a first index. Nothing is stored."""
 
     def __init__(
         self,
@@ -73,14 +73,13 @@ class RandomPlay(WholeGames):
 class Window:
     """The early or late plies of another corpus' games.
 
-    Games end before ply ``last``; plies before ``first`` are written but carry no loss, since without them nobody
-    could know the board.
+    Games end before ply ``last``. Plies before ``first`` carry no loss; they are written because they decide the board.
     """
 
     def __init__(self, games: Corpus, first: int, last: int) -> None:
         self.games, self.board, self.first, self.last = games, games.board, first, last
         if not 0 <= first < last <= self.board.n_moves:
-            raise UserError(f"plies: [{first}, {last}] is no range within 0..{self.board.n_moves}")
+            raise UserError(f"plies: [{first}, {last}] is not a range within 0..{self.board.n_moves}")
 
     def __len__(self) -> int:
         return len(self.games)
@@ -108,8 +107,8 @@ class Window:
 
 
 class Mixture:
-    """Several corpora in given proportions. Game ``index`` comes from the source that its own random number names,
-    as that source's game ``index`` (counted around where the source is shorter, so that games repeat)."""
+    """Several corpora in given proportions. A random number per index decides the source; the game is the source's game
+    of that index (modulo its size: games of a short source repeat)."""
 
     def __init__(self, sources: Sequence[Corpus], weights: Sequence[float], seed: int, size: int) -> None:
         assert len(sources) == len(weights) > 0
@@ -120,7 +119,7 @@ class Mixture:
         return self.size
 
     def source(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
-        """Which source each game comes from."""
+        """Index of each game's source."""
         return draw(random_bits(self.seed, indices, 0), self.weights)
 
     def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
@@ -144,15 +143,15 @@ class Mixture:
 
 
 def draw(bits: Int64[Tensor, " *batch"], weights: Sequence[float]) -> Int64[Tensor, " *batch"]:
-    """Index drawn in proportion to the weights by 32 random bits; the same on every device."""
+    """Index drawn in proportion to the weights by 32 random bits, equal on every device."""
     total = sum(weights)
-    # rounded up; a trifle less first, because equal shares do not add up exactly
+    # rounded up, less a little because equal shares do not add up exactly
     bounds = [ceil(sum(weights[:k]) / total * 2**32 - 1e-4) for k in range(1, len(weights))]
     return torch.bucketize(bits, torch.tensor(bounds, dtype=torch.int64, device=bits.device), right=True)
 
 
 class Consecutive(WholeGames):
-    """Corpora one behind the other."""
+    """Corpora one after the other."""
 
     def __init__(self, parts: Sequence[Corpus]) -> None:
         self.board, self.parts = parts[0].board, list(parts)
@@ -164,10 +163,10 @@ class Consecutive(WholeGames):
         result, first = None, 0
         for part in self.parts:
             inside = ((indices >= first) & (indices < first + len(part))).nonzero().flatten()
-            found = part.moves(indices[inside] - first)
+            moves = part.moves(indices[inside] - first)
             if result is None:
-                result = found.new_full((len(indices), found.shape[1]), -1)
-            result[inside] = found
+                result = moves.new_full((len(indices), moves.shape[1]), -1)
+            result[inside] = moves
             first += len(part)
         assert result is not None
         return result

@@ -1,7 +1,7 @@
-"""Domains: where the games of a language, or of a part of the mixture, come from.
+"""Domains: sources of games, of a language or of a part of the mixture.
 
 A domain is random play under a policy, after an opening, within a range of plies, or a folder of stored games. Corpora
-of different domains are the testbed's counterpart of monolingual corpora about different things.
+of different domains correspond to monolingual corpora about different subjects.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mothello.config import check, ranged
 from mothello.data.corpus import Corpus, Mixture, Window
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.oracle import Predictor, play_predictor
@@ -23,32 +24,31 @@ from mothello.seeding import derive
 
 
 def _content(folder: str) -> str:
-    """What stored games are, instead of where they lie: a hash of their index, where there is one."""
+    """Identity of stored games: the hash of their index, if there is one, instead of their folder."""
     path = Path(folder)
     return fingerprint(read_index(path)) if (path / "corpus.json").exists() else folder
 
 
 @dataclass(kw_only=True)
 class DomainConfig:
-    """One source of games; the defaults are uniform random play."""
+    """One source of games; by default uniform random play."""
 
-    weight: float = 1.0
+    weight: float = ranged(1.0, above=0)
     """Share of a mixture, relative to the other domains."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     prefix: list[str] = field(default_factory=list)
-    """Opening moves every game starts with, such as [c2, b2, a2]."""
+    """Opening of every game, such as [c2, b2, a2]."""
     plies: list[int] = field(default_factory=list)
-    """[first, last]: games end before ply last, plies before first carry no loss. All plies by default."""
+    """[first, last]: games end before ply last, plies before first carry no loss; by default all plies."""
     folder: str = field(default="", metadata={"identity": _content})
     """Stored games (scripts/generate.py, scripts/import_games.py) instead of random play."""
 
     def __post_init__(self) -> None:
-        if not self.weight > 0:
-            raise UserError(f"domain.weight: {self.weight} is not positive")
+        check(self, "domain")
         if len(self.plies) not in (0, 2):
             raise UserError(f"domain.plies: {self.plies} is not [first, last]")
         if self.folder and (self.prefix or not self.policy.uniform):
-            raise UserError(f"domain.folder: {self.folder} holds finished games; policy and prefix cannot change them")
+            raise UserError(f"domain.folder: {self.folder} holds finished games; leave policy and prefix out")
 
     @property
     def plain(self) -> bool:
@@ -57,7 +57,7 @@ class DomainConfig:
 
 
 def _seed(domain: DomainConfig, prefix: list[int], seed: int) -> int:
-    """Games of different domains share no random number; uniform play of whole games keeps the corpus' seed."""
+    """Seed of a domain: different domains share no random number; the default domain has the corpus' seed."""
     if domain.plain:
         return seed
     return derive(seed, "domain", *domain.policy.units, "prefix", *prefix, "plies", *domain.plies)
@@ -82,9 +82,9 @@ def _opening(domain: DomainConfig, board: Board) -> list[int]:
 def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: DomainConfig) -> Corpus:
     """Games of one domain and split. UserError names what does not fit: prefix, plies, folder."""
     if domain.folder:
-        holds = read_index(Path(domain.folder))["board"]
-        if holds != board.name:
-            raise UserError(f"folder: {domain.folder} holds {holds} games, the board is {board.name}")
+        name = read_index(Path(domain.folder))["board"]
+        if name != board.name:
+            raise UserError(f"folder: {domain.folder} holds {name} games, the board is {board.name}")
         stored = StoredGames(domain.folder, PARTS[split], size)
         games: Corpus = stored.known(source_predictor(board, stored.index["source"], split))
     else:
@@ -96,16 +96,16 @@ def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: Doma
 def mixture(board: Board, seed: int, split: Split, size: int, domains: Mapping[str, DomainConfig]) -> Corpus:
     """Games of several domains in proportion to their weights. UserError names the domain.
 
-    A folder alone must hold the training games that are asked for; beside other domains its games repeat, and of a
-    split that is measured on there may be fewer.
+    A folder that is the only domain must hold ``size`` training games. Among other domains its games repeat, and of
+    another split it may hold fewer.
     """
     sources = []
     for name, domain in domains.items():
         with keyed(f"domains.{name}."):
-            wanted = size
+            available = size
             if domain.folder and (len(domains) > 1 or split is not Split.train):
-                wanted = max(1, min(size, StoredGames(domain.folder, PARTS[split]).available))
-            sources.append(domain_corpus(board, seed, split, wanted, domain))
+                available = max(1, min(size, StoredGames(domain.folder, PARTS[split]).available))
+            sources.append(domain_corpus(board, seed, split, available, domain))
     if len(sources) == 1:
         return sources[0]
     return Mixture(sources, [d.weight for d in domains.values()], derive(seed, "mixture", split.value), size)

@@ -1,4 +1,4 @@
-"""The 4x4 board: all of its games, with their exact probabilities."""
+"""The 4x4 board: all its games with their exact probabilities."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mothello.data.corpus import WholeGames
 from mothello.data.oracle import Moves, Predictor, log_likelihood, play_predictor
-from mothello.data.orbit import orbit_hash
+from mothello.data.orbit import orbit_hash, prefix_codes
 from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
@@ -19,7 +19,7 @@ from mothello.othello.rules import Position, advance, start_position
 
 @lru_cache(maxsize=1)
 def all_games(board: Board) -> tuple[Int8[Tensor, "game ply"], Float[Tensor, " game"]]:
-    """Every complete game of the 4x4 board, with its exact probability under uniform random play (float64)."""
+    """Every complete game of the 4x4 board, and its exact probability under uniform random play (float64)."""
     if board.size != 4:
         raise UserError(f"board: only the 4x4 board can be enumerated, not {board.name}")
     position = start_position(board, 1)
@@ -46,18 +46,14 @@ def probabilities_of(moves: Moves, predictor: Predictor) -> Float[Tensor, " game
     return torch.cat(parts).exp()
 
 
-def _codes(moves: Moves) -> Int64[Tensor, "game ply"]:
-    """A number for the opening that ends with each ply, different for different openings of a length."""
-    code, codes = torch.zeros(len(moves), dtype=torch.int64), []
-    for ply in range(moves.shape[1]):
-        code = code * 13 + moves[:, ply].long() + 2
-        codes.append(code)
-    return torch.stack(codes, 1)
+def _openings(moves: Moves) -> Int64[Tensor, "game state"]:
+    """A number for the moves before each state."""
+    return torch.cat([torch.zeros(len(moves), 1, dtype=torch.int64), prefix_codes(moves)], 1)
 
 
 def tree_predictor(games: Moves, probability: Float[Tensor, " game"], n_moves: int) -> Predictor:
-    """What a listed distribution over 4x4 games says about the next move: the share of its games that go on so."""
-    codes = torch.cat([torch.zeros(len(games), 1, dtype=torch.int64), _codes(games)], 1)
+    """The distribution of the next move under a listed distribution over 4x4 games."""
+    codes = _openings(games)
     levels = []
     for state in range(games.shape[1]):
         opening, row = codes[:, state].unique(return_inverse=True)
@@ -68,21 +64,21 @@ def tree_predictor(games: Moves, probability: Float[Tensor, " game"], n_moves: i
 
     def predict(moves: Moves) -> Float[Tensor, "game state move"]:
         moves = moves.cpu()
-        asked = torch.cat([torch.zeros(len(moves), 1, dtype=torch.int64), _codes(moves)], 1)
+        codes = _openings(moves)
         result = torch.zeros(len(moves), moves.shape[1] + 1, n_moves, dtype=torch.float64)
         for state, (opening, share) in enumerate(levels[: moves.shape[1] + 1]):
-            row = torch.searchsorted(opening, asked[:, state].contiguous()).clamp(max=len(opening) - 1)
-            result[:, state] = torch.where((opening[row] == asked[:, state]).unsqueeze(1), share[row], 0.0)
+            row = torch.searchsorted(opening, codes[:, state].contiguous()).clamp(max=len(opening) - 1)
+            result[:, state] = torch.where((opening[row] == codes[:, state]).unsqueeze(1), share[row], 0.0)
         return result
 
     return predict
 
 
 class EnumeratedPlay(WholeGames):
-    """Random play on the 4x4 board, conditioned on the game lying in one part of a hash split.
+    """Random play on the 4x4 board, restricted to the games of one part of a split.
 
-    Game ``index`` is drawn from the exact distribution by its own random number, so repeats occur as in random play.
-    part: (low, high) in 0..1, the slice of hash values that this corpus owns.
+    Each index draws a game from the exact distribution by a random number of its own, so games repeat as in random
+    play. part: (low, high) in 0..1, the hash values of orbits that belong to the part.
     """
 
     def __init__(
@@ -104,7 +100,7 @@ class EnumeratedPlay(WholeGames):
             keep &= moves[:, ply] == move
         keep &= probability > 0
         if not bool(keep.any()):
-            raise UserError("prefix: not legal; no game of the 4x4 board starts like this")
+            raise UserError("prefix: not legal; no game of the 4x4 board begins so")
         self.games = moves[keep]
         self.probability = probability[keep] / probability[keep].sum()
         self.cumulative = probability[keep].cumsum(0) / probability[keep].sum()

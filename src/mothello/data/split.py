@@ -1,9 +1,9 @@
 """Train, validation, probe and transfer games, disjoint by construction.
 
-On 6x6 and 8x8 the splits of random play are disjoint ranges of indices of one virtual corpus; two ranges may still hold
-the same short game by chance (``overlap`` counts how often). The 4x4 board has only 60,060 games, and stored corpora
-hold what they hold: there a game belongs to a split by a hash of its orbit under the symmetries of the opening, so no
-game and no mirror image is in two splits.
+On 6x6 and 8x8 the splits of random play are disjoint ranges of indices of one virtual corpus; by chance two ranges may
+contain the same short game (``overlap`` counts how often). The 4x4 board has only 60,060 games, and stored corpora are
+finite, too: there the hash of a game's orbit under the symmetries of the opening decides its split, so that no game and
+no mirror image of it is in two splits.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Split(StrEnum):
 
 
 SPAN = 1 << 40
-"""Indices per split: more games than anyone will draw."""
+"""Indices per split, more than any run draws."""
 
 PARTS = {
     Split.train: (0.0, 0.7),
@@ -32,13 +32,13 @@ PARTS = {
     Split.probe: (0.8, 0.9),
     Split.transfer: (0.9, 1.0),
 }
-"""Slice of the hash values that each split owns."""
+"""Hash values of each split, low to high."""
 
 
 def corpus(
     board: Board, seed: int, split: Split, size: int, prefix: Sequence[int] = (), policy: PolicyConfig | None = None
 ) -> Corpus:
-    """Random play of one split. UserError when the size is not in 1 .. 2^40 or the prefix is not legal."""
+    """Random play of one split. UserError for a size outside 1 .. 2^40 or an illegal prefix."""
     if not 0 < size <= SPAN:
         raise UserError(f"games: {size} is outside 1..2^40")
     if board.size == 4:
@@ -47,10 +47,10 @@ def corpus(
 
 
 def probe_corpus(board: Board, seed: int, *sizes: int) -> Corpus:
-    """Games of the probe split for several purposes, one behind the other: to fit on, held out, to score on.
+    """Games of the probe split for several purposes, one after the other: to fit on, held out, to score on.
 
-    On 4x4, where games drawn from one part repeat, the first purpose has eight tenths of the part and the others share
-    the rest, so that no game (or mirror image) serves two.
+    On 4x4, where games repeat, the first purpose has eight tenths of the split and the others share the rest, so that
+    no game and no mirror image of it serves two purposes.
     """
     if board.size != 4 or len(sizes) == 1:
         return corpus(board, seed, Split.probe, sum(sizes))

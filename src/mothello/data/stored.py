@@ -1,15 +1,14 @@
-"""Games on disk: a folder of memory-mapped shards, for recorded games and for whoever wants files.
+"""Games on disk: a folder of memory-mapped shards, for recorded games and for use by other programs.
 
-    corpus.json         what it is: {"version", "board", "count", "source", "shards": [{"file", "count", "checksum"}]}
+    corpus.json         {"version", "board", "count", "source", "shards": [{"file", "count", "checksum"}]}
     shard-00000.npy     uint8 [game, ply], move indices, 255 after the end
     shard-00000.orbit.npy   uint32 [game], the hash of the game's orbit, which decides its split
     shard-00000.json    {"first", "count", "checksum", ...}: written last, so a shard with it is whole
 
-A shard's content depends on the source and its place alone: a killed job goes on where it stopped, and any number of
-workers writes identical files.
+The content of a shard depends only on the source and the shard's place: a killed job continues where it stopped, and
+any number of workers write identical files.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from mothello.data.corpus import WholeGames
 from mothello.data.oracle import Predictor
 from mothello.data.orbit import orbit_hash
 from mothello.errors import UserError
-from mothello.files import whole_file, write_whole
+from mothello.files import checksum, whole_file, write_whole
 from mothello.othello.board import SIZES, Board
 
 FORMAT_VERSION = 1
@@ -34,17 +33,10 @@ _BOARDS = {Board.of(size).name: Board.of(size) for size in SIZES}
 
 
 class StoredError(UserError):
-    """A folder of games that is missing, incomplete or damaged: one line that names the file."""
+    """A folder of games that is missing, incomplete or damaged. The message is one line that names the file."""
 
 
-def checksum(path: Path) -> str:
-    """BLAKE2b of a file, 32 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Whole or not at all."""
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
@@ -62,7 +54,7 @@ def write_shard(
     board: Board,
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write one shard; returns what its JSON says. parts: its games, in order."""
+    """Write one shard; returns the content of its JSON. parts: its games, in order."""
     games, orbits = [], []
     for moves in parts:
         games.append(np.where(moves.numpy() < 0, np.uint8(END), moves.numpy().astype(np.uint8)))
@@ -74,12 +66,12 @@ def write_shard(
     count = sum(map(len, games))
     sums = {"checksum": checksum(file), "orbit_checksum": checksum(orbit_file)}
     content = {"file": file.name, "first": first, "count": count, **sums, **about}
-    write_json(described, content)
+    _write_json(described, content)
     return content
 
 
 def whole_shard(folder: Path, number: int, about: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a finished shard's JSON says, None when the shard must still be written (or is damaged)."""
+    """Content of a finished shard's JSON; None when the shard is missing, damaged or of another source."""
     file, orbit_file, described = shard_names(folder, number)
     if not (file.exists() and orbit_file.exists() and described.exists()):
         return None
@@ -102,11 +94,11 @@ def write_index(folder: Path, board: Board, source: Mapping[str, Any], shards: S
         "source": dict(source),
         "shards": listed,
     }
-    write_json(folder / "corpus.json", content)
+    _write_json(folder / "corpus.json", content)
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """What corpus.json says. StoredError names the file that is missing, foreign or cut short."""
+    """Content of corpus.json. StoredError names the file that is missing, damaged or of another version."""
     path = folder / "corpus.json"
     if not path.exists():
         raise StoredError(
@@ -125,9 +117,10 @@ def read_index(folder: Path) -> dict[str, Any]:
 
 
 class StoredGames(WholeGames):
-    """The games of a folder, memory-mapped, or those of them whose orbit's hash lies in one part of a split.
+    """The games of a folder, memory-mapped, or the games of one part of a split.
 
-    part: (low, high) in 0..1. StoredError names the file that is missing or damaged; ``verify`` reads all of them.
+    part: (low, high) in 0..1, the hash values of orbits that belong to the part. verify: read all files and compare
+    checksums. StoredError names the file that is missing or damaged.
     """
 
     def __init__(
@@ -156,9 +149,7 @@ class StoredGames(WholeGames):
             self.rows = np.flatnonzero((hashed >= part[0]) & (hashed < part[1]))
         self.available = int(self.starts[-1]) if self.rows is None else len(self.rows)
         if size is not None and size > self.available:
-            raise StoredError(
-                f"folder: {self.folder} has {self.available:,} games in this split, {size:,} were asked for"
-            )
+            raise StoredError(f"folder: {self.folder} has {self.available:,} games in this split, not {size:,}")
         self.size = self.available if size is None else size
         self._predictor: Predictor | None = None
 
@@ -182,14 +173,14 @@ class StoredGames(WholeGames):
         return self.size
 
     def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
-        asked = indices.cpu().numpy()
-        assert not len(asked) or (asked.min() >= 0 and asked.max() < self.size), "no such game"
-        rows = asked if self.rows is None else self.rows[asked]
+        wanted = indices.cpu().numpy()
+        assert not len(wanted) or (wanted.min() >= 0 and wanted.max() < self.size), "no such game"
+        rows = wanted if self.rows is None else self.rows[wanted]
         shard = np.searchsorted(self.starts, rows, side="right") - 1
         result = np.empty((len(rows), self.board.n_moves), dtype=np.uint8)
         for number in np.unique(shard):
-            here = shard == number
-            result[here] = self.shards[number][rows[here] - self.starts[number]]
+            inside = shard == number
+            result[inside] = self.shards[number][rows[inside] - self.starts[number]]
         return torch.from_numpy(result.view(np.int8)).to(indices.device)  # 255 is -1
 
     @property

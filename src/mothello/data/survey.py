@@ -1,4 +1,4 @@
-"""What a corpus is, in numbers: lengths, passes, legal moves and floor by ply, openings, and how two corpora differ."""
+"""Statistics of a corpus: lengths, passes, legal moves and floor by ply, openings, and divergence of two corpora."""
 
 from typing import Any, NamedTuple
 
@@ -23,8 +23,8 @@ class PlyFloor(NamedTuple):
     standard_error: Float[Tensor, " ply"]
     """Over games; zero where the floor is exact."""
     kind: str
-    """exact (4x4, all games enumerated), sampled, or bound: nobody knows how recorded games were chosen, and the
-    logarithm of the number of legal moves is all that can be said (the entropy is at most that)."""
+    """exact (4x4, all games enumerated), sampled, or bound: the distribution of recorded games is unknown, so nats is
+    the logarithm of the number of legal moves, an upper bound of the entropy."""
 
 
 def _entropy(p: Float[Tensor, "*batch move"]) -> Float[Tensor, " *batch"]:
@@ -32,13 +32,13 @@ def _entropy(p: Float[Tensor, "*batch move"]) -> Float[Tensor, " *batch"]:
 
 
 def _exact(board: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
-    """Over all openings, weighted by their probability. A complete game stands for its share of uniform play."""
+    """Mean over all openings, weighted by their probability."""
     games, _ = all_games(board)
     uniform = play_predictor(board)
     nats, mass = (torch.zeros(board.n_moves, dtype=torch.float64) for _ in range(2))
     for moves in games.split(4096):
         predicted, known = predictor(moves)[:, :-1], uniform(moves)
-        # sum over completions of an opening: their uniform probabilities add up to that of the opening
+        # the uniform probabilities of an opening's completions add up to that of the opening
         share = log_likelihood(moves, known)[:, -1:]
         opening = log_likelihood(moves, predictor(moves))[:, :-1] - log_likelihood(moves, known)[:, :-1]
         weight = (share + opening).exp() * predicted.sum(-1)
@@ -48,7 +48,7 @@ def _exact(board: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
 
 
 def ply_floor(games: Corpus, n: int) -> PlyFloor:
-    """The floor of a corpus by ply, from its first n games where it cannot be enumerated."""
+    """The floor of a corpus by ply; where games cannot be enumerated, an estimate from the first n games."""
     board, predictor = games.board, games.predictor
     if board.size == 4 and predictor is not None:
         exact = _exact(board, predictor)
@@ -58,7 +58,7 @@ def ply_floor(games: Corpus, n: int) -> PlyFloor:
 
 
 def sampled_floor(games: Corpus, known: Predictor, n: int) -> tuple[Float[Tensor, " ply"], Float[Tensor, " ply"]]:
-    """Mean entropy of what is known before each ply of the first n games, and its standard error over games."""
+    """Mean entropy of the next move before each ply of the first n games, and its standard error over games."""
     board = games.board
     total, square, count = (torch.zeros(board.n_moves, dtype=torch.float64) for _ in range(3))
     for indices in torch.arange(min(n, len(games))).split(_AT_ONCE):
@@ -73,40 +73,40 @@ def sampled_floor(games: Corpus, known: Predictor, n: int) -> tuple[Float[Tensor
 
 
 class Counts(NamedTuple):
-    """Counts over a sample of games, which add up over samples."""
+    """Counts over a sample of games; counts of several samples can be added."""
 
     lengths: Tensor
     """[length] games of each number of plies."""
     passes: Tensor
-    """[passes] games with that many passes."""
+    """[passes] games of each number of passes."""
     played: Tensor
-    """[ply, move] how often each move was played at each ply."""
+    """[ply, move] games with each move at each ply."""
     legal: Tensor
-    """[ply] legal moves, summed over the games that have the ply."""
+    """[ply] sum of legal moves over the games that have the ply."""
     passed: Tensor
-    """[ply] how often the side to move had changed by a pass."""
+    """[ply] games with a pass just before the ply."""
     discs: Tensor
-    """[ply, cell, colour] white and black discs on every cell before every ply, over the games that have it."""
+    """[ply, cell, color] games with a white or black disc on each cell before each ply."""
 
 
 def count(moves: Int8[Tensor, "game ply"], board: Board, first_scored: Int64[Tensor, " game"] | None = None) -> Counts:
-    """The counts of some games; what is counted by ply leaves out the plies before the first that carries loss."""
-    games, there = replay(moves, board), moves >= 0
+    """The counts of games; counts by ply leave out plies that carry no loss."""
+    games, written = replay(moves, board), moves >= 0
     black = games.black_to_move[:, :-1]
-    skipped = torch.cat([torch.zeros_like(black[:, :1]), black[:, 1:] == black[:, :-1]], 1) & there
+    skipped = torch.cat([torch.zeros_like(black[:, :1]), black[:, 1:] == black[:, :-1]], 1) & written
     ply = torch.arange(board.n_moves).expand(moves.shape)
-    played = there if first_scored is None else there & (ply >= first_scored.unsqueeze(1))
+    played = written if first_scored is None else written & (ply >= first_scored.unsqueeze(1))
     passed = skipped & played
     table = torch.zeros(board.n_moves, board.n_moves, dtype=torch.int64)
     table.index_put_((ply[played], moves[played].long()), torch.ones(()).long(), accumulate=True)
     discs = [squares_to_cells(c[:, :-1], board) & played.unsqueeze(-1) for c in (games.white, games.black)]
     return Counts(
-        torch.bincount(there.sum(1), minlength=board.n_moves + 1),
+        torch.bincount(written.sum(1), minlength=board.n_moves + 1),
         torch.bincount(skipped.sum(1), minlength=board.n_moves + 1),
         table,
         (popcount(games.legal[:, :-1]) * played).sum(0),
         passed.sum(0),
-        torch.stack([colour.sum(0) for colour in discs], -1),
+        torch.stack([color.sum(0) for color in discs], -1),
     )
 
 
@@ -121,11 +121,11 @@ class Divergence(NamedTuple):
     """Jensen-Shannon divergence between two samples of games, in nats (0 .. log 2 = 0.693)."""
 
     moves: float
-    """Of the move at each ply, averaged over plies, weighted by how many games have them."""
+    """Of the move at each ply: mean over plies, weighted by the share of games that have the ply."""
     boards: float
-    """Of the content of each cell (white, empty, black) before each ply, averaged alike."""
+    """Of the content of each cell (white, empty, black) before each ply: the same mean."""
     common: float
-    """Share of their plies that the two have in common; at 0 there is nothing to compare, and the numbers are nan."""
+    """Share of plies that both samples have; at 0 the divergences are nan."""
     moves_by_ply: Float[Tensor, " ply"]
     boards_by_ply: Float[Tensor, " ply"]
 
@@ -143,20 +143,20 @@ def _contents(counts: Counts) -> Tensor:
 
 
 def divergence(one: Counts, other: Counts) -> Divergence:
-    """How different two samples of games are at the plies that both have."""
+    """Divergence of two samples of games at the plies that both have."""
     plies = [counts.played.sum(1) for counts in (one, other)]
     weight = torch.minimum(*(n.double() / n.sum() for n in plies))
     moves = _js(one.played, other.played)
     boards = _js(_contents(one), _contents(other)).mean(-1)
-    total = weight.sum()  # nan over nothing in common
+    total = weight.sum()  # zero where nothing is common: the means are nan
     means = [float((by_ply * weight).sum() / total) for by_ply in (moves, boards)]
     return Divergence(means[0], means[1], float(total), moves, boards)
 
 
 def opening_tree(moves: Int8[Tensor, "game ply"], depth: int) -> list[dict[str, Any]]:
-    """How often each opening of up to ``depth`` plies was played: [{"moves": [...], "games": n}], in order."""
-    nodes = []
+    """Number of games of each opening of up to ``depth`` plies: [{"moves": [...], "games": n}], in order."""
+    tree = []
     for length in range(1, depth + 1):
         openings, games = moves[moves[:, length - 1] >= 0, :length].unique(dim=0, return_counts=True)
-        nodes += [{"moves": o, "games": n} for o, n in zip(openings.tolist(), games.tolist(), strict=True)]
-    return nodes
+        tree += [{"moves": o, "games": n} for o, n in zip(openings.tolist(), games.tolist(), strict=True)]
+    return tree
