@@ -70,7 +70,10 @@ def write(folder: Path, board: Board, n: int, source: dict[str, Any] | None = No
         ({"weight": float("nan")}, r"^domain\.weight: nan is not a finite number$"),
         ({"plies": [3]}, r"^domain\.plies: \[3\] is not \[first, last\]$"),
         ({"plies": [0, 1, 2]}, r"^domain\.plies: \[0, 1, 2\] is not"),
-        ({"folder": "games", "prefix": ["c2"]}, r"^domain\.folder: games holds finished games; policy and prefix"),
+        (
+            {"folder": "games", "prefix": ["c2"]},
+            r"^domain\.folder: games holds finished games; leave policy and prefix",
+        ),
         ({"folder": "games", "policy": PolicyConfig(flips=1)}, r"^domain\.folder: games holds finished games"),
     ],
 )
@@ -367,9 +370,7 @@ def test_a_stored_domain_alone_must_hold_the_training_games_that_are_asked_for(t
     domain = DomainConfig(folder=str(write(tmp_path, SIX, 100)))
     train, probe = (StoredGames(tmp_path, PARTS[split]).available for split in (Split.train, Split.probe))
     assert len(mixture(SIX, 5, Split.train, train, {"only": domain})) == train
-    with pytest.raises(
-        ValueError, match=rf"^domains\.only\.folder: .* has {train} games .*, not {train + 1}$"
-    ):
+    with pytest.raises(ValueError, match=rf"^domains\.only\.folder: .* has {train} games .*, not {train + 1}$"):
         mixture(SIX, 5, Split.train, train + 1, {"only": domain})
     assert len(mixture(SIX, 5, Split.train, train + 1, {"only": domain, "more": DomainConfig()})) == train + 1
     assert len(mixture(SIX, 5, Split.probe, probe + 30, {"only": domain})) == probe  # what is measured on may be fewer
@@ -504,7 +505,7 @@ GOOD = {"a": DomainConfig(), "b": DomainConfig(prefix=["c2"])}
         ),
         pytest.param(
             lambda: settings_of(language_sampling=LanguageSampling(pairing=Pairing.parallel)),
-            r"^data\.epochs: 1 is no mult",
+            r"^data\.epochs: 1 is not a mult",
             id="epochs",
         ),
     ],
