@@ -1,11 +1,11 @@
 """A run's folder: the interface between what is computed and what is read later. A leaf without torch.
 
-config.yaml    the resolved config, written before anything runs
+config.yaml    the resolved config, written before anything runs; a later stage adds ``stage`` and ``parent``
 status.json    {"status": "running" | "ok" | "failed", "error", "started", "ended"}
-metrics.jsonl  one JSON object a line, with "step"
-results.json   {"version", "kind", ..., "environment"}: the numbers a report reads
-execution.json how it was computed (compiled, threads, versions): a resumed run repeats it
-log.txt        warnings, and where a resumed run went on
+metrics.jsonl  one JSON object per line, with "step"
+results.json   {"version", "kind", ..., "environment"}: how it ended, and where it was computed
+execution.json compiled or not, threads, versions: a resumed run repeats it
+log.txt        warnings, and the steps at which the run was resumed
 checkpoints/   see training/checkpoint.py
 measures/NAME-HASH/, finetune/SOURCE-HASH/: folders of the same form inside
 """
@@ -35,7 +35,7 @@ RESULTS_VERSION = 1
 
 @cache
 def commit() -> str:
-    """Of this checkout when it was first asked for in this process: a later commit is not the code that runs."""
+    """The commit of this checkout, as of the first call in this process: a later commit is not the code that runs."""
     words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         found = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5).stdout
@@ -106,11 +106,11 @@ class RunDir:
 
     @property
     def empty(self) -> bool:
-        """Nothing is in it but what a kill left of a first write."""
+        """Whether it holds nothing but what a kill left of a first write."""
         return not self.path.exists() or all(path.name.startswith(PART) for path in self.path.iterdir())
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """The first thing that a command writes; what a kill left half-written is removed."""
+        """Write config.yaml, a command's first file; half-written files of a killed process are removed."""
         for left in self.path.glob(f"{PART}*"):
             left.unlink(missing_ok=True)
         _write(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
@@ -132,14 +132,14 @@ class RunDir:
         _write(self.path / name, json_text(content, indent=1))
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Empty when there is none, or it was cut off."""
+        """The content of a JSON file; empty if the file is missing or cut off."""
         try:
             return json.loads((self.path / name).read_text())
         except (OSError, ValueError):
             return {}
 
     def write_status(self, status: str, **more: Any) -> None:
-        """running, ok or failed; the start is kept."""
+        """Write status.json: running, ok or failed. The time of the start is kept."""
         self._note(begun=True)
         commit()
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -184,7 +184,7 @@ class RunDir:
         self.append_metrics({"step": step, **numbers})
 
     def cut_metrics(self, after: int) -> None:
-        """Drop lines of steps beyond ``after`` (and a line cut off by a kill): a resumed run writes them again."""
+        """Drop the lines of steps beyond ``after`` and a line cut off by a kill: a resumed run writes them again."""
         path = self.path / "metrics.jsonl"
         if path.exists():
             _write(path, "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after))

@@ -94,7 +94,7 @@ def test_a_change_is_told(
     folder = begun(tmp_path, **{key: kept})
     decide(folder, LITTLE, world, **config)
     (line,) = log(folder).splitlines()
-    assert f"WARNING begun with {key}={kept}, goes on with {key if now is None else now}" in line or now is None
+    assert f"WARNING started with {key}={kept}, resumed with {key if now is None else now}" in line or now is None
     assert folder.read_json("execution.json")[key] != kept
     decide(folder, LITTLE, world, **config)
     assert len(log(folder).splitlines()) == 1  # once: from now on it is kept like that
@@ -105,7 +105,7 @@ def test_a_compiler_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("mothello.stages.running.has_compiler", lambda _: False)
     assert not decide(folder, LITTLE)
     assert "no C++ compiler was found" in log(folder)
-    assert "begun with compiled=True, goes on with False" in log(folder)
+    assert "started with compiled=True, resumed with False" in log(folder)
 
 
 def test_an_error_is_told_in_the_log_and_the_status(tmp_path: Path) -> None:

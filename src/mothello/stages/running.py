@@ -1,4 +1,4 @@
-"""What stages share around their loop: log.txt, status.json, an execution that a resumed run repeats, what they say."""
+"""What commands share around their work: log.txt, status.json, and an execution that a resumed run repeats."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class _LogFile(logging.Handler):
-    """log.txt. On a full disk its lines are on the console alone."""
+    """log.txt. On a full disk its lines appear on the console only."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -39,8 +39,8 @@ class _LogFile(logging.Handler):
 
 @contextmanager
 def running(folder: RunDir, world: World, config: Any = None) -> Iterator[None]:
-    """Within: config.yaml holds the config, where one is given; status.json says running, and everything logged goes to
-    the folder's log.txt as well. An error leaves its traceback in status.json. Only rank 0 writes."""
+    """Within: status.json says running, log.txt receives what is logged, and config.yaml holds the config if one is
+    given. An error leaves its traceback in status.json. Only rank 0 writes."""
     if not world.main:
         yield
         return
@@ -64,17 +64,17 @@ def running(folder: RunDir, world: World, config: Any = None) -> Iterator[None]:
 def _mark_failed(folder: RunDir, text: str) -> None:
     try:
         folder.write_status("failed", error=text, traceback=traceback.format_exc())
-    except OSError as error:  # a full disk: the first error is the one to tell
+    except OSError as error:  # a full disk: the first error is the one to report
         log.warning("status.json cannot be written (%s)", error)
 
 
 def resolve_execution(
     folder: RunDir, config: DeviceConfig, device: torch.device, model: GPT, tokens: int, world: World
 ) -> bool:
-    """Whether to compile, decided from the tokens planned and kept in execution.json with the threads and versions.
+    """Whether to compile: decided by the number of planned tokens, and kept in execution.json with threads, versions.
 
-    A resumed run repeats what its folder says, so that its weights come out the same, bit for bit; where it cannot, or
-    the config says otherwise, the log tells. The thread count is set.
+    A resumed run repeats what execution.json records, so that its weights are the same, bit for bit; a warning names
+    what it cannot or must not repeat. The thread count is set.
     """
     recorded = world.broadcast(folder.read_json("execution.json") if checkpoint.saved(folder.checkpoints) else {})
     flops = flops_per_token(model, model.position_embedding.num_embeddings) * tokens
@@ -97,7 +97,7 @@ def resolve_execution(
     if world.main:
         for key, value in recorded.items():
             if now.get(key) != value:
-                log.warning("begun with %s=%s, goes on with %s: equal up to rounding", key, value, now.get(key))
+                log.warning("started with %s=%s, resumed with %s: equal up to rounding", key, value, now.get(key))
         folder.write_json("execution.json", now)
     return compiled
 
@@ -109,7 +109,7 @@ def require_single_process() -> None:
 
 
 def describe_device(device: torch.device, world: World) -> dict[str, Any]:
-    """Where a stage ran, for results.json."""
+    """Where a command ran, for results.json."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     threads, memory = torch.get_num_threads(), peak_memory(device)
     return {
@@ -122,7 +122,7 @@ def describe_device(device: torch.device, world: World) -> dict[str, Any]:
 
 
 def peak_memory(device: torch.device) -> float:
-    """The most memory held so far, in GB: allocated on a GPU, else resident in this process, whatever else it did."""
+    """The most memory used so far, in GB: allocated on a GPU, else resident in this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
