@@ -33,7 +33,7 @@ class BenchConfig:
     peers: bool = True
     """Also time other engines and the slow references."""
     out: str = ""
-    """Folder for the numbers as JSON and for the figure; by default nothing is written."""
+    """Folder for the numbers as JSON, and for the figure or table; by default nothing is written."""
     device: DeviceConfig = field(default_factory=DeviceConfig)
 
     def __post_init__(self) -> None:
@@ -67,9 +67,12 @@ def product_rate(device: torch.device, dtype: torch.dtype, *sizes: int) -> float
     return max(map(rate, sizes))
 
 
-def main(name: str, benchmark: Callable[[BenchConfig, torch.device], Numbers],
-         draw: Callable[[Numbers], Figure] | None = None) -> None:  # fmt: skip
-    """The ``main`` of a benchmark: settings from the command line, numbers printed and written."""
+Show = Callable[[Numbers], Figure | str]
+"""A figure, or a Markdown table, of a benchmark's numbers."""
+
+
+def main(name: str, benchmark: Callable[[BenchConfig, torch.device], Numbers], show: Show | None = None) -> None:
+    """The ``main`` of a benchmark: settings from the command line; numbers printed, and written where ``out`` says."""
     try:
         config = typed(OmegaConf.from_cli(sys.argv[1:]), BenchConfig)
         device = resolve(config.device)
@@ -89,6 +92,9 @@ def main(name: str, benchmark: Callable[[BenchConfig, torch.device], Numbers],
         out = Path(config.out)
         out.mkdir(parents=True, exist_ok=True)
         (out / f"{name}.json").write_text(json.dumps(numbers, indent=1) + "\n")
-        if draw:
-            draw(numbers).savefig(out / f"{name}.png", dpi=130)
+        shown = show(numbers) if show else None
+        if isinstance(shown, str):
+            (out / f"{name}.md").write_text(shown)
+        elif shown:
+            shown.savefig(out / f"{name}.png", dpi=130)
     print(json.dumps(numbers), flush=True)

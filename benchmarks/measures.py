@@ -22,10 +22,10 @@ from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import FittedProbes, fit_probes
 from mothello.measures.probes.score import Games, accuracy, evaluate_probes
 from mothello.measures.probes.targets import N_CLASSES, TARGETS, board_targets
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_moves
-from mothello.stages.stage import build_model
 from mothello.training.device import Precision, autocast
 
 

@@ -6,21 +6,19 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
-from hydra import compose, initialize_config_dir
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from mothello.cli.main import CONFIGS
-from mothello.config import typed
+from mothello.cli.study_plan import composed
 from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig, Stream
 from mothello.languages.language_set import build_languages
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.objectives.causal_lm import CausalLM
 from mothello.othello.board import Board
 from mothello.stages.pretrain import TrainConfig
-from mothello.stages.stage import build_model
 from mothello.training.budget import flops_per_token
 from mothello.training.loop import train
 from mothello.training.plan import Plan
@@ -42,8 +40,7 @@ class Shape:
 
     @property
     def config(self) -> TrainConfig:
-        with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
-            return typed(compose("train", list(self.overrides)), TrainConfig)
+        return composed("train", TrainConfig, list(self.overrides))
 
 
 SHAPES = {

@@ -72,5 +72,18 @@ def _shape_numbers(
     return result, rows
 
 
+def table(numbers: Numbers) -> str:
+    """The rows of :func:`training` in Markdown."""
+    columns = {"shape": "{}", "way": "{}", "tokens_per_s": "{:,}", "mfu": "{:.1%}", "ratio_reference": "{:.2f}",
+               "first_step_s": "{}", "minutes_once": "{:,}"}  # fmt: skip
+    head = ["shape", "way", "tokens/s", "MFU of products", "times published", "first step, s", "minutes for all games"]
+    lines = [head, ["---"] * len(head)]
+    for row in numbers["train.ways"]:
+        lines.append([form.format(row[key]) if key in row else "" for key, form in columns.items()])
+    products = f"fp32 {numbers['train.fp32_gflops']:,}, best {numbers['train.best_gflops']:,} Gflop/s"
+    title = f"`benchmarks.training` on {numbers['device']}, load {numbers['load_before']} before; products: {products}."
+    return "\n".join([title, "", *(f"| {' | '.join(cells)} |" for cells in lines)]) + "\n"
+
+
 if __name__ == "__main__":
-    main("train", training)
+    main("train", training, table)

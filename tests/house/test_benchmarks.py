@@ -2,6 +2,7 @@
 slow loops give the same counts (the benchmark says so itself, and stops where they differ)."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import common, engine, figures, growth
+from benchmarks import common, company, engine, figures, growth, steps, training
 from mothello.othello.random_play import CHUNK
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(
@@ -19,11 +22,12 @@ def run(
     name: str,
     benchmark: Callable[..., Any],
     *arguments: str,
+    show: Any = None,
 ) -> dict[str, Any]:
     """The numbers of ``python -m benchmarks.NAME ARGUMENTS device.name=cpu out=out``."""
     monkeypatch.setattr(sys, "argv", ["benchmark", *arguments, "device.name=cpu", "device.threads=1", "out=out"])
     monkeypatch.setattr(common, "product_rate", lambda *_: 100.0)
-    common.main(name, benchmark)
+    common.main(name, benchmark, show)
     numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert json.loads(Path(f"out/{name}.json").read_text()) == numbers
     return dict(numbers)
@@ -92,3 +96,44 @@ def test_a_mistake_is_one_line(
     assert line.startswith("error: ")
     assert line.count("\n") == 1
     assert all(word in line for word in words)
+
+
+def test_training_compares_with_the_published_recipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = ("model=tiny", "board=4x4", "languages=atomic_pair")
+    shapes = {name: steps.Shape((*tiny, f"optimizer={optimizer}"), {"cpu": 4}, {"cpu": 2}, 1000)
+              for name, optimizer in (("paper", "published"), ("small", "muon"))}  # fmt: skip
+    monkeypatch.setattr(training, "SHAPES", shapes)
+    monkeypatch.setattr(training, "product_rate", lambda *_: 100.0)
+    monkeypatch.setattr(training, "EXECUTIONS", {"cpu": [steps.Execution("eager", False)]})
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    numbers = run(monkeypatch, capsys, "train", training.training, show=training.table)
+    for name in shapes:
+        rate, theirs = numbers[f"train.{name}.tokens_per_s"], numbers[f"train.{name}.reference_tokens_per_s"]
+        assert numbers[f"train.{name}.ratio_reference"] == pytest.approx(rate / theirs, abs=0.006)
+        time = numbers[f"train.{name}.time"]
+        assert time["products"] + time["fused"] + time["rest"] == pytest.approx(1, abs=0.01)
+        assert 0 < time["of_it_update"] < 1
+    assert numbers["train.mfu"] == numbers["train.paper.mfu"] > 0
+    assert [(row["shape"], row["way"]) for row in numbers["train.ways"]] == [
+        (name, way) for name in shapes for way in ("eager", "published recipe, fp32")
+    ]
+    rows = [line.split("|") for line in Path("out/train.md").read_text().splitlines() if line.startswith("|")]
+    assert {len(row) for row in rows} == {9}
+    assert f" {numbers['train.paper.tokens_per_s']:,} " in rows[2]
+
+
+def test_the_shapes_are_what_a_user_trains() -> None:
+    paper, small = (steps.SHAPES[name].config for name in ("paper", "small"))
+    assert (paper.board.size, paper.model.n_layer, paper.model.d_model, paper.optimizer.name) == (8, 8, 512, "adamw")
+    assert (small.board.size, small.model.n_layer, small.model.d_model, small.optimizer.name) == (6, 4, 128, "muon")
+
+
+def test_a_worker_next_to_a_busy_process_tells_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    worker = company.Worker("1000", False, 1)
+    try:
+        assert worker.rate(0.01) > 0
+    finally:
+        worker.end()
