@@ -9,7 +9,7 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from mothello.cli.study_plan import composed
+from mothello.cli.compose import composed
 from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig, Stream
