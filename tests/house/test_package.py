@@ -46,5 +46,6 @@ def test_a_users_own_setting_wins(own: dict[str, str]) -> None:
 
 def test_every_script_imports_the_command_line_before_torch() -> None:
     for script in (ROOT / "scripts").glob("*.py"):
-        imports = [line for line in script.read_text().splitlines() if line.startswith(("import", "from"))]
-        assert script.name == "has_torch.py" or imports[0].startswith("from mothello.cli"), script.name
+        if script.name not in ("has_torch.py", "results.py"):  # they compute nothing
+            imports = [line for line in script.read_text().splitlines() if line.startswith(("import", "from"))]
+            assert imports[0].startswith("from mothello.cli"), script.name
