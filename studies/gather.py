@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mothello.cli.compose import composed
-from mothello.cli.cost.table import size, table
 from mothello.cli.main import command, folder_for
 from mothello.cli.study_plan import StudyCommand, cells_of, expected, names_of
+from mothello.cli.units import size, table
 from mothello.errors import UserError
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir

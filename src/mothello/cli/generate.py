@@ -1,30 +1,29 @@
-"""scripts/generate.py: write shards of random games, or go on where a killed job stopped."""
+"""scripts/generate.py: write shards of random games, or resume where a killed job stopped."""
 
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import torch
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from mothello.cli.cost.games import generating_costs
+from mothello.cli.dry_run import Estimate, rehearsal
 from mothello.cli.main import command, folder_for
+from mothello.cli.units import short, size
+from mothello.config import check, ranged
 from mothello.data.stored import FORMAT_VERSION, read_index, whole_shard, write_index, write_shard
 from mothello.errors import UserError, keyed
+from mothello.files import locked
 from mothello.othello.board import Board, BoardConfig
 from mothello.othello.lazy_compile import Engine, using
 from mothello.othello.notation import parse_move
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.random_play import GENERATOR_VERSION, RandomGames
 from mothello.training.device import cores
-
-
-def _positive(name: str, value: int, low: int = 1) -> None:
-    if value < low:
-        raise UserError(f"{name}: {value} is below {low}")
 
 
 @dataclass(kw_only=True)
@@ -34,26 +33,26 @@ class GenerateCommand:
     out: str = MISSING
     """Folder of the shards."""
     board: BoardConfig = field(default_factory=lambda: BoardConfig(size=8))
-    games: int = 1_000_000
+    games: int = ranged(1_000_000, low=1)
     seed: int = 0
-    first: int = 0
+    first: int = ranged(0, low=0)
     """Index of the first game."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     prefix: list[str] = field(default_factory=list)
     """Opening moves every game starts with."""
-    shard_games: int = 1_000_000
-    workers: int = 1
+    shard_games: int = ranged(1_000_000, low=1)
+    workers: int = ranged(1, low=1)
     """Processes; the files are the same for any number."""
     engine: Engine = Engine.auto
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("games", "shard_games", "workers"):
-            _positive(name, getattr(self, name))
-        _positive("first", self.first, 0)
+        check(self, "")
 
 
 _AT_ONCE = 131_072
+ORBIT_BYTES = 4
+"""Of the hash that is stored with every game."""
 
 
 def play_of(config: GenerateCommand) -> RandomGames:
@@ -137,15 +136,33 @@ def _check_folder(config: GenerateCommand, board: Board) -> bool:
 
 def generate(config: GenerateCommand) -> Path:
     """Write the shards that are missing; returns the folder."""
-    play = play_of(config)
-    folder, board = Path(config.out), play.board
-    n_shards = -(-config.games // config.shard_games)
+    folder, board = Path(config.out), play_of(config).board
     complete = _check_folder(config, board)
     if config.dry_run:
-        there = sum((folder / f"shard-{number:05d}.json").exists() for number in range(n_shards))
-        shown = f"{folder}{' (finished already)' if complete else ''}"
-        print(generating_costs(config, play, there).table(folder=shown), flush=True)
+        print(_estimate(config, board).text(folder=f"{folder}{' (finished already)' if complete else ''}"), flush=True)
         return folder
+    with locked(folder):
+        return _generate(config, board, complete)
+
+
+def _estimate(config: GenerateCommand, board: Board) -> Estimate:
+    """What is left to do, and how long it takes, by writing a few games elsewhere."""
+    n_shards, few = -(-config.games // config.shard_games), min(config.games, 65_536)
+    there = sum((Path(config.out) / f"shard-{number:05d}.json").exists() for number in range(n_shards))
+    left, begun = max(0, config.games - there * config.shard_games), perf_counter()
+    with rehearsal() as part:
+        generate(replace(config, out=str(part / "games"), games=few, shard_games=few, workers=1, dry_run=False))
+    each = (perf_counter() - begun) / few
+    rows = {
+        "games": f"{config.games:,} of {board.name} in {n_shards:,} shards, {left:,} of them to write",
+        "disk": size(config.games * (board.n_moves + ORBIT_BYTES)),
+        "rate": f"{short(1 / each)} games/s ({few:,} games, one process)",
+    }
+    return Estimate(rows, {"playing and writing": left * each / config.workers})
+
+
+def _generate(config: GenerateCommand, board: Board, complete: bool) -> Path:
+    folder, n_shards = Path(config.out), -(-config.games // config.shard_games)
     print(
         f"{config.games:,} {board.name} games in {n_shards} shards, {config.games * board.n_moves / 1e9:.2f} GB: "
         f"{folder}"

@@ -2,23 +2,26 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import perf_counter
 
 from omegaconf import MISSING
 from tqdm import tqdm
 
-from mothello.cli.cost.games import importing_costs
+from mothello.cli.dry_run import Estimate, rehearsal
 from mothello.cli.main import command, folder_for
+from mothello.cli.units import size
+from mothello.config import check, ranged
 from mothello.data.game_import import Imported, import_records
+from mothello.data.stored import StoredGames
 from mothello.errors import UserError
+from mothello.files import locked
 from mothello.othello.board import Board, BoardConfig
 from mothello.othello.game_files import ENDINGS, Record, RecordError, reader
 
-
-def _positive(name: str, value: int, low: int = 1) -> None:
-    if value < low:
-        raise UserError(f"{name}: {value} is below {low}")
+TRIED = 4_000_000
+"""Bytes of files that a dry run reads."""
 
 
 @dataclass(kw_only=True)
@@ -31,13 +34,13 @@ class ImportCommand:
     """auto (by the file's ending), wthor, text or pickle."""
     out: str = MISSING
     board: BoardConfig = field(default_factory=lambda: BoardConfig(size=8))
-    shard_games: int = 1_000_000
+    shard_games: int = ranged(1_000_000, low=1)
     force: bool = False
     """Replace what an earlier import wrote to the same folder."""
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        _positive("shard_games", self.shard_games)
+        check(self, "")
         if self.format not in ("auto", "wthor", "text", "pickle"):
             raise ValueError(f"format: {self.format!r} is not one of auto, wthor, text, pickle")
 
@@ -70,17 +73,32 @@ def _describe(seen: Imported, n_files: int, folder: Path) -> str:
     return f"{n_files} files: {seen.kept:,} games kept{noted}{aside if seen.set_aside else '; none set aside'}"
 
 
-def _dry(
-    files: list[Path], readers: list[Callable[[Path, Board], Iterator[Record]]], board: Board, folder: Path
-) -> Path:
-    costs = importing_costs(files, lambda number: readers[number](files[number], board), board)
-    print(costs.table(folder=str(folder)), flush=True)
-    return folder
+def _estimate(config: ImportCommand, files: list[Path]) -> Estimate:
+    """How long all files take, by importing the first ones elsewhere."""
+    sizes = [path.stat().st_size for path in files]
+    few = next((n for n in range(1, len(files)) if sum(sizes[:n]) > TRIED), len(files))
+    begun, share = perf_counter(), max(1, sum(sizes)) / max(1, sum(sizes[:few]))
+    with rehearsal() as part:
+        own = {
+            "files": [str(path) for path in files[:few]],
+            "out": str(part / "games"),
+            "force": False,
+            "dry_run": False,
+        }
+        games = len(StoredGames(import_games(replace(config, **own)), verify=False))  # type: ignore[arg-type]
+        stored = sum(path.stat().st_size for path in (part / "games").iterdir())
+    rows = {
+        "files": f"{len(files):,}, {size(sum(sizes))}",
+        "games": f"{games:,} legal in {few:,} of the files; about {share:,.1f} times that in all",
+        "disk": size(share * stored),
+        "rate": f"{games / (perf_counter() - begun):,.0f} games/s, read, replayed and written",
+    }
+    return Estimate(rows, {"reading and replaying": share * (perf_counter() - begun)})
 
 
 def import_games(config: ImportCommand) -> Path:
     """Read the files; returns the folder. Written beside it first, so an older folder is whole until the new one is."""
-    board, folder = Board.of(config.board.size), folder_for(config.out)
+    folder = folder_for(config.out).resolve()
     if folder.exists() and not config.force:
         raise UserError(f"out: {folder} exists; choose another folder, or force=true to replace it")
     if folder.exists() and not (folder / "corpus.json").exists() and any(folder.iterdir()):
@@ -88,7 +106,16 @@ def import_games(config: ImportCommand) -> Path:
     files = listed(config)
     readers = [reader(path, config.format) for path in files]
     if config.dry_run:
-        return _dry(files, readers, board, folder)
+        print(_estimate(config, files).text(folder=config.out), flush=True)
+        return folder
+    with locked(folder):
+        return _import(config, files, readers, folder)
+
+
+def _import(
+    config: ImportCommand, files: list[Path], readers: list[Callable[[Path, Board], Iterator[Record]]], folder: Path
+) -> Path:
+    board = Board.of(config.board.size)
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -111,7 +138,7 @@ def import_games(config: ImportCommand) -> Path:
         (part / "rejected.txt").unlink()
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
-    print(_describe(seen, len(files), folder), flush=True)
+    print(_describe(seen, len(files), Path(config.out)), flush=True)
     return folder
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-from mothello.cli.cost.table import minutes, size, table
 from mothello.cli.main import command
+from mothello.cli.units import minutes, size, table
 from mothello.errors import UserError
 from mothello.report.material import gather
 from mothello.report.report import page_of, write_report

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from mothello.cli.cost.training import dry_train
+from mothello.cli.dry_run import place_of, stage_estimate
 from mothello.cli.main import command
 from mothello.errors import UserError
 from mothello.stages.pretrain import Pretrain, TrainConfig
@@ -19,7 +19,8 @@ def train(config: TrainConfig) -> dict[str, Any]:
     stage = Pretrain(config)
     stage.check()
     if config.dry_run:
-        dry_train(config, stage.language_set, stage.games, device, stage.folder)
+        print(f"{config.name}: {stage.language_set.board.name}, {', '.join(stage.language_set.names)}")
+        print(stage_estimate(stage, device).text(folder=place_of(stage.folder, config.data.steps)), flush=True)
         return {}
     return run_stage(stage, device, joined(device, config.data.batch_size))
 

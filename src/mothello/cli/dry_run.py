@@ -1,0 +1,191 @@
+"""dry_run=true: what a command would do, by arithmetic, and how long, by the real code on a share of the work.
+
+A stage trains for 20 steps; a measure reads a sixteenth of its games. All is written to a temporary folder and removed.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from copy import copy
+from dataclasses import replace
+from io import StringIO
+from math import ceil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+
+from mothello.cli.units import minutes, short, size, table
+from mothello.data.batch import LabeledBatch
+from mothello.errors import UserError
+from mothello.measures.measure import MEASURES, Row, Subject
+from mothello.model.build import outline
+from mothello.objectives.objective import OBJECTIVES
+from mothello.rundir import RunDir
+from mothello.stages.stage import Stage, run_stage
+from mothello.tracking import TrackingConfig
+from mothello.training import checkpoint
+from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, tokens_per_game
+from mothello.training.device import Compile
+from mothello.training.distributed import World
+
+STEPS = 20
+SHARE = 1 / 16
+FLOPS = {"cpu": 4e11, "cuda": 2e15}
+"""Floating-point operations that a dry run spends on the steps of a stage, by type of device: some ten seconds."""
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+
+
+class Estimate(NamedTuple):
+    """Facts, and the seconds of each part of the work."""
+
+    rows: dict[str, str]
+    parts: dict[str, float]
+    tokens: float = 0.0
+    flops: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.parts.values())
+
+    def text(self, **more: str) -> str:
+        """What a dry run prints: the facts, the minutes and what else there is to say."""
+        each = ", ".join(f"{name} {minutes(seconds)}" for name, seconds in self.parts.items())
+        return table(self.rows | {"minutes": f"{minutes(self.seconds)}: {each}"} | more)
+
+
+@contextmanager
+def rehearsal() -> Iterator[Path]:
+    """Within: a folder that does not outlive it, and nothing is printed."""
+    before = os.environ.get(_CACHE)
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        os.environ[_CACHE] = str(Path(folder) / "compiled")
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ[_CACHE]
+            if before is not None:
+                os.environ[_CACHE] = before
+
+
+def place_of(folder: RunDir, steps: int) -> str:
+    """The folder of a stage of that many steps, and how far it is."""
+    saved = checkpoint.saved(folder.checkpoints)
+    step = int(saved[-1].name.removeprefix("step-")) if saved else 0
+    if folder.finished and step == steps:
+        return f"{folder.path} (finished already)"
+    return f"{folder.path} (resumes after step {step:,} of {steps:,})" if step else str(folder.path)
+
+
+def shrunk(stage: Stage, games: int, folder: Path) -> Stage:
+    """The same stage with 20 steps of ``games`` games, evaluated before and after, in another folder."""
+    config, small = stage.config, copy(stage)
+    steps = min(STEPS, config.data.steps)
+    data = replace(config.data, games=ceil(steps * games / config.data.epochs), batch_size=games)
+    device = config.device
+    if device.compile is Compile.auto:
+        device = replace(device, compile=Compile.never)  # compiling takes minutes: only where it is asked for
+    small.config = replace(
+        config, data=data, evaluation=replace(config.evaluation, times=1, log_every=1), device=device,
+        tracking=TrackingConfig(), checkpoint_every=0, force=False,
+    )  # fmt: skip
+    small.folder = RunDir(folder)
+    return small
+
+
+def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
+    """What a stage takes. UserError under torchrun: the processes would disturb one another."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("dry_run: one process is measured; leave torchrun out")
+    config, data, objective = stage.config, stage.config.data, OBJECTIVES.build(stage.config.objective)
+    model, batch = stage.initial().to(device), objective.batch(stage.stream(device, World()), 0)
+    games, free = data.steps * data.batch_size, free_bytes(device)
+    read = scored = width = float(stage.language_set.max_tokens)
+    kept = 0
+    if isinstance(batch, LabeledBatch):
+        read, scored, width = tokens_per_game(batch)
+        kept = activation_bytes(model, objective, batch, config.device.precision, data.batch_size)
+    flops, held = width * flops_per_token(model, int(width)), memory(model, config.optimizer, kept)
+    fitting = (int(free / 2) - held.stored - held.gradients) * data.batch_size // max(1, kept)
+    tried = max(min(8, data.batch_size), min(data.batch_size, int(FLOPS[device.type] / STEPS / flops), fitting))
+    with rehearsal() as folder:
+        parts = _timed(shrunk(stage, tried, folder / "run"), device)
+    step = parts["training"]
+    parts["training"] = step * data.steps * data.batch_size / tried
+    parts["evaluation"] *= len(config.evaluation.steps(data.steps))
+    counts, enough = parameters(outline(config.model, stage.language_set)), held.peak < free
+    fewer = f", not {data.batch_size:,}: more take too long to try" if tried < data.batch_size else ""
+    how = f"{where(device)}, {'compiled' if config.device.compile is Compile.always else 'eager'}"
+    rows = {
+        "parameters": f"{counts.total:,} ({counts.without_embeddings:,} without embeddings)",
+        "games": f"{games:,} in {data.steps:,} steps of {data.batch_size:,}",
+        "tokens": f"{short(games * read)} read, {short(games * scored)} scored",
+        "FLOPs": f"{games * flops:.3g} in training, padding included",
+        "memory": f"{size(held.peak)} at the peak, {'of' if enough else 'MORE THAN the'} {size(free)} free: weights "
+        f"{size(held.weights)}, optimizer {size(held.optimizer)}, activations {size(held.activations)}",
+        "disk": f"{size(checkpoint.KEEP * held.stored)} for {checkpoint.KEEP} checkpoints",
+        "rate": f"{short(read * tried / step)} tokens/s, {short(tried / step)} games/s, {short(flops * tried / step)}"
+        f"FLOP/s ({min(STEPS, data.steps)} steps of {tried:,} games{fewer}; {how})",
+    }  # fmt: skip
+    return Estimate(rows, parts, games * read, games * flops)
+
+
+def _timed(small: Stage, device: torch.device) -> dict[str, float]:
+    """Run a stage; seconds per step and per evaluation, and of all else that happens once."""
+    begun = perf_counter()
+    results = run_stage(small, device)
+    whole, last = perf_counter() - begun, float(results["seconds"])
+    lines = small.folder.read_metrics()
+    at = [float(line["train/seconds"]) for line in lines if "train/loss" in line]  # after each step
+    step = (at[-1] - at[0]) / (len(at) - 1) if len(at) > 1 else at[0]
+    evaluation = last - at[-1]
+    return {
+        "training": step,
+        "evaluation": evaluation,
+        "once": max(0.0, whole - (at[-1] - at[0]) - step - 2 * evaluation),
+    }
+
+
+def measure_estimate(subject: Subject, configs: Sequence[Any]) -> Estimate:
+    """What measures take: the real ones, on a sixteenth of their games."""
+    rows, parts = dict[str, str](), dict[str, float]()
+    for config in configs:
+        begun = perf_counter()
+        with rehearsal() as folder:
+            numbers = list(MEASURES.build(config.shrunk(SHARE))(replace(subject, folder=folder)))
+        parts[config.name] = (perf_counter() - begun) / SHARE
+        rows[config.name] = facts(config, numbers)
+    place = (
+        f"{where(subject.device)}, a sixteenth of the games; what takes the same time for any number counts too much"
+    )
+    return Estimate(rows | {"rate": f"measured on {place}"}, parts)
+
+
+def facts(config: Any, rows: Sequence[Row]) -> str:
+    """What a measure did, counted in its rows: layers, languages, and the probes that were fitted."""
+    counted = {"layers": "layer", "languages": "language", "targets": "target", "probes": "probe", "maps": "map"}
+    values = {noun: {row[key] for row in rows if row.get(key) is not None} for noun, key in counted.items()}
+    return ", ".join([f"{games_of(config):,} games", *(f"{len(v)} {noun}" for noun, v in values.items() if len(v) > 1)])
+
+
+def games_of(config: Any) -> int:
+    """Games, or cases, that a measure reads."""
+    return int(getattr(config, "games", getattr(config, "cases", 0)))
+
+
+def where(device: torch.device) -> str:
+    """The device, as a reader wants it named."""
+    n = torch.get_num_threads()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {n} thread{'s' * (n != 1)}"
+
+
+def free_bytes(device: torch.device) -> float:
+    """Memory that is free on the device."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    meminfo = Path("/proc/meminfo")
+    lines = meminfo.read_text().splitlines() if meminfo.exists() else []
+    available = [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
+    return available[0] if available else float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
