@@ -1,9 +1,13 @@
 """Run folders of earlier versions -> today's keys and folder names: python results/migrate.py FOLDER [FOLDER ...].
 
-Run folders are named by the hash of what differs from the defaults; before, the hash covered every key. Folders that
-are in today's form already are left as they are, so the script may be run twice.
+Run folders are named by the hash of what differs from the defaults; before, the hash covered every key. Every measure
+has a folder of its own, and its numbers are rows; before, probe-HASH and states-HASH held two measures each, and
+results.json
+a second copy of some numbers. Folders that are in today's form already are left as they are, so the script may be run
+twice.
 """
 
+import gzip
 import shutil
 import sys
 from pathlib import Path
@@ -11,9 +15,8 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from measures import migrate_measures
 
-from mothello.cli.measure import MeasureCommand
-from mothello.cli.probe import ProbeCommand
 from mothello.config import plain, typed
 from mothello.files import fingerprint
 from mothello.measures.measure import folder_name
@@ -50,8 +53,23 @@ def renamed(content: dict[str, Any]) -> dict[str, Any]:
 def rewrite(folder: RunDir) -> dict[str, Any]:
     """Give config.yaml today's keys; returns it."""
     content = renamed(folder.read_config())
+    if "transfer" in content and "probe" in content:
+        content = {{"probe": "probes"}.get(key, key): value for key, value in content.items()}
     (folder.path / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     return content
+
+
+def rename_masses(folder: Path) -> None:
+    """Today's names of columns in metrics.jsonl and results.json of a stage, and in the table of a measure."""
+    for name in ("metrics.jsonl", "results.json"):
+        path = folder / name
+        text = path.read_text() if path.exists() else ""
+        if "first_token_mass" in text:
+            path.write_text(text.replace("first_token_mass", "mass_first_token"))
+    path = folder / FILE
+    text = gzip.decompress(path.read_bytes()).decode() if path.exists() else ""
+    if ",first_token_mass," in text:
+        path.write_bytes(gzip.compress(text.replace(",first_token_mass,", ",mass_first_token,").encode(), mtime=0))
 
 
 def settings(content: dict[str, Any], schema: type) -> Any:
@@ -61,10 +79,11 @@ def settings(content: dict[str, Any], schema: type) -> Any:
 
 def migrate_inside(run: Path) -> None:
     """The measures of one run or fine-tuning."""
-    for kind, schema in (("probe", ProbeCommand), ("states", MeasureCommand)):
-        for path in sorted(run.glob(f"measures/{kind}-*")):
-            config = settings(rewrite(RunDir(path)), schema)
-            path.rename(path.parent / f"{kind}-{fingerprint(identity(config))}")
+    rename_masses(run)
+    for path in sorted(run.glob("measures/*-*")):
+        rewrite(RunDir(path))
+        rename_masses(path)
+        migrate_measures(path)
 
 
 class Tuning:
@@ -132,22 +151,22 @@ class Tuning:
         about = {key: self.results[key] for key in ("version", "environment")}
         folder.write_json("results.json", about | {"kind": kind} | content)
         if measure == "transfer":
-            (path / "config.yaml").write_text(yaml.safe_dump(plain(TransferConfig()), sort_keys=False))
+            config = {"measures": ["transfer"], "transfer": plain(TransferConfig())}
+            (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
     def probes(self, when: str, folder: RunDir, seconds: float) -> None:
         """The probes before or after, as a measure of the model that they read."""
         device, heads = self.command.device, self.results["alignment"][when]
-        config = ProbeCommand(run=str(folder.path), probe=self.command.probe, device=device)
-        config.causal.cases = 0
-        path = folder.measure("probe", identity(config)).path
+        config = {"run": str(folder.path), "probe": plain(self.command.probes), "device": plain(device)}
+        path = folder.path / "measures" / f"probe-{when}"  # of an earlier form, which migrate_inside knows
         constant = {key.split("/")[1]: row["constant"] for key, row in heads["headline"].items()}
         steps = self.stages[0].config.data.steps
         reached = self.stages[0].content()["from"] if when == "before" else {"step": steps, "steps": steps}
         self.measure(path, "probe", "0" if when == "before" else str(steps), heads | reached | {
-            "constant": constant, "games": self.command.probe.test_games, "board": self.results["board"],
+            "constant": constant, "games": self.command.probes.test_games, "board": self.results["board"],
             "unit": "share of cells read correctly, over scored plies of held-out games", "seconds": seconds,
         })  # fmt: skip
-        (path / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
+        (path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
 def migrate(run: Path) -> None:

@@ -67,7 +67,7 @@ def chosen(run: Run, expected: Expected) -> Run | None:
     return replace(
         run,
         probes=[x for x in run.probes if x["folder"] == expected.probe],
-        states=[x for x in run.states if x["folder"] == expected.states],
+        states=[x for x in run.states if x["folder"] in expected.states],
         transfers=[x for x in run.transfers if expected.transfer and x["config"].get("transfer") == expected.transfer],
     )
 
@@ -103,7 +103,7 @@ def _setting(run: Run) -> dict[str, Any]:
 
 
 def _legality(run: Run) -> dict[str, Any]:
-    latest = max(run.states, key=lambda x: x["written"], default=None)
+    latest = max((x for x in run.states if x["legality"]), key=lambda x: x["written"], default=None)
     estimated = float(run.results["final"]["val/top1"])
     row: dict[str, Any] = {"legal": estimated}
     if latest is not None:

@@ -78,7 +78,7 @@ class Scale:
             (round(config["games"] * config.get("epochs", 1)), config["batch_size"]) for config in configs
         )
         probes = [run.probe for run in self.runs[study] if run.probe is not None]
-        fits = sorted({(probe["config"]["probe"]["games"], probe["games"]) for probe in probes})
+        fits = sorted({(probe["config"]["probes"]["games"], probe["games"]) for probe in probes})
         return [
             *(f"{games:,} games in steps of {batch} ({n} runs)" for (games, batch), n in sorted(budgets.items())),
             *(f"probes fitted on {games:,} games and scored on {tested:,}" for games, tested in fits),

@@ -87,7 +87,9 @@ def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "
     """Plain settings -> the schema's dataclasses. UserError names the key: unknown, wrong type, out of range.
 
     key: where the settings stand in the whole config, such as "objective"; it is put before the keys of messages.
+    A schema may have a class method ``extended(content)``, the schema with the keys that plugins add.
     """
+    schema = getattr(schema, "extended", lambda _: schema)(content)
     try:
         if isinstance(content, DictConfig):  # as plain values: a typed config would carry keys added with + along
             content = OmegaConf.to_container(content, resolve=True, enum_to_str=True)  # type: ignore[assignment]

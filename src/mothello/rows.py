@@ -85,10 +85,10 @@ QUANTITIES = {
     "train_loss": "loss of the batch, nats a token",
     "train_gradient_norm": "norm of the gradients before clipping",
     "train_seconds": "seconds of training, evaluations included",
-    "first_token_mass": "probability on tokens that begin a legal move, 0..1",
+    "mass_first_token": "probability on tokens that begin a legal move, 0..1",
     "mass": "probability on legal moves, by the chain rule over their tokens, 0..1",
-    "mass_restricted": "the same, every token chosen among those of the language",
-    "spelled": "probability on moves of the language, legal or not, 0..1",
+    "mass_own_tokens": "the same, every token chosen among those of the language",
+    "mass_any_move": "probability on moves of the language, legal or not, 0..1",
     "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
     "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
 }
@@ -99,7 +99,7 @@ WORDS = ["measure", "quantity", "control", "probe", "target", "source", "languag
 
 TRAINING = {
     "loss": "loss", "floor": "loss", "excess_nats": "excess_nats", "top1": "top1", "top1_restricted": "top1_restricted",
-    "chance": "top1", "lenient": "lenient", "mass": "mass", "first_token_mass": "first_token_mass",
+    "chance": "top1", "lenient": "lenient", "mass": "mass", "mass_first_token": "mass_first_token",
     "wrong_language": "wrong_language", "malformed": "malformed", "gradient_norm": "gradient_norm",
     "seconds": "seconds",
 }  # fmt: skip
@@ -131,6 +131,12 @@ def read_tidy(folder: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ValueError(f"{path}: {', '.join(missing)} missing")
+    return table.assign(**{name: table[name].fillna("") for name in WORDS})
+
+
+def as_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as :func:`read_tidy` gives them, without a file and in full precision."""
+    table = pd.DataFrame(list(rows)).reindex(columns=list(COLUMNS))
     return table.assign(**{name: table[name].fillna("") for name in WORDS})
 
 

@@ -42,17 +42,17 @@ TINY_PROBE = [
     "tracking=jsonl",
     "device=cpu",
     "device.threads=1",
-    "probe.games=32",
-    "probe.batch_size=16",
-    "probe.test_games=8",
-    "probe.draws=20",
-    "probe.hidden=16",
-    "probe.held_out=8",
-    "probe.evaluations=2",
+    "probes.games=32",
+    "probes.batch_size=16",
+    "probes.test_games=8",
+    "probes.draws=20",
+    "probes.hidden=16",
+    "probes.held_out=8",
+    "probes.evaluations=2",
 ]
 TINY_CAUSAL = ["causal.cases=6", "causal.draws=20"]
 TINY_MEASURE = [
-    "device=cpu", "device.threads=1", "legality_games=4", "alignment.games=8", "alignment.pool=20", "alignment.draws=20",
+    "device=cpu", "device.threads=1", "legality.games=4", "alignment.games=8", "alignment.pool=20", "alignment.draws=20",
 ]  # fmt: skip
 
 

@@ -46,7 +46,7 @@ MISTAKES = [
     ("train", ["data.prefix=[b2]"], ["data.prefix", "start square"]),
     ("probe", [], ["run: must be given"]),
     ("probe", ["run=nowhere"], ["nowhere/config.yaml", "does not exist"]),
-    ("probe", ["run=nowhere", "probe.probes=[quadratic]"], ["probe.probes", "quadratic", "linear, mlp"]),
+    ("probe", ["run=nowhere", "probes.probes=[quadratic]"], ["probes.probes", "quadratic", "linear, mlp"]),
     ("transfer", ["run=nowhere"], ["nowhere/config.yaml"]),
     ("report", ["runs=[]"], ["runs", "no finished run"]),
     ("report", ["runs=[nowhere]"], ["runs", "nowhere", "does not exist"]),

@@ -177,7 +177,7 @@ def add_states(
     every language, for results.json."""
     spoken, rows = names(languages), list[dict[str, Any]]()
     for name in spoken:
-        for quantity in ("top1", "top1_restricted", "lenient", "mass", "mass_restricted", "spelled"):
+        for quantity in ("top1", "top1_restricted", "lenient", "mass", "mass_own_tokens", "mass_any_move"):
             rows.append(
                 {"measure": "legality", "quantity": quantity, "control": "trained", "language": name, "value": top1}
             )

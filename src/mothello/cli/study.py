@@ -17,7 +17,6 @@ from mothello.cli.jobs import Job, Launcher, run_all, run_here
 from mothello.cli.launchers import launcher_of
 from mothello.cli.main import command, log_to_console, one_line_errors
 from mothello.cli.measure import measure
-from mothello.cli.probe import probe
 from mothello.cli.study_plan import STEPS, Part, StudyCommand, finished, names_of, parts_of
 from mothello.cli.train import resolve_device, train
 from mothello.cli.transfer import transfer

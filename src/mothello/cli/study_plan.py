@@ -1,6 +1,6 @@
 """A study as a list of parts: cells x seeds, each with the typed configs of its run and of what is measured on it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
@@ -9,18 +9,18 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
-from mothello.cli.measure import MeasureCommand
-from mothello.cli.probe import ProbeCommand
-from mothello.cli.transfer import measure_folder
+from mothello.cli.measure import MeasureCommand, schema
+from mothello.cli.transfer import measure_folder as transfer_folder
 from mothello.config import plain
 from mothello.errors import UserError
 from mothello.rundir import RunDir
 from mothello.stages.finetune import TransferCommand
-from mothello.stages.folders import finetune_folder, identity, run_folder
+from mothello.stages.folders import finetune_folder, run_folder
+from mothello.stages.measuring import measure_folder
 from mothello.stages.pretrain import TrainConfig
 
 STEPS: dict[str, type] = {
-    "train": TrainConfig, "probe": ProbeCommand, "measure": MeasureCommand, "transfer": TransferCommand,
+    "train": TrainConfig, "probe": schema(), "measure": schema(), "transfer": TransferCommand,
 }  # fmt: skip
 """The commands that a study calls for every part, with their schemas."""
 
@@ -103,9 +103,9 @@ class Expected:
     train: str
     """Hash of the run."""
     probe: str
-    """measures/probe-HASH."""
-    states: str
-    """measures/states-HASH."""
+    """measures/probes-HASH."""
+    states: Sequence[str]
+    """measures/legality-HASH and measures/alignment-HASH."""
     transfer: Mapping[str, Any] | None = None
     """Settings of the fine-tuning."""
 
@@ -115,7 +115,7 @@ class Part(NamedTuple):
 
     cell: str
     train: TrainConfig
-    probe: ProbeCommand
+    probe: MeasureCommand
     measure: MeasureCommand
     transfer: TransferCommand | None
 
@@ -208,13 +208,13 @@ def finished(part: Part) -> dict[str, bool]:
     folder = RunDir(part.probe.run)
     done = {
         "train": folder.finished,
-        "probe": folder.measure("probe", identity(part.probe)).finished,
-        "measure": folder.measure("states", identity(part.measure)).finished,
+        "probe": all(measure_folder(folder, config).finished for config in part.probe.configs),
+        "measure": all(measure_folder(folder, config).finished for config in part.measure.configs),
         "transfer": True,
     }
     if part.transfer is not None:
         source = part.transfer.transfer.source or part.train.languages.language_names()[0]
-        done["transfer"] = measure_folder(finetune_folder(folder, part.transfer, source)).finished
+        done["transfer"] = transfer_folder(finetune_folder(folder, part.transfer, source)).finished
     return done
 
 
@@ -224,8 +224,8 @@ def expected(config: StudyCommand) -> dict[str, Expected]:
     for cell in cells_of(config):
         part = part_of(config, cell, 0)
         run = RunDir(part.probe.run)
-        probe, states = run.measure("probe", identity(part.probe)), run.measure("states", identity(part.measure))
-        names = [str(folder.path.relative_to(run.path)) for folder in (probe, states)]
+        configs = (part.probe.probes, part.measure.legality, part.measure.alignment)  # type: ignore[attr-defined]
+        names = [str(measure_folder(run, config).path.relative_to(run.path)) for config in configs]
         tuned = None if part.transfer is None else plain(part.transfer.transfer)
-        cells[cell] = Expected(run.path.parent.name, names[0], names[1], tuned)
+        cells[cell] = Expected(run.path.parent.name, names[0], names[1:], tuned)
     return cells

@@ -2,23 +2,20 @@
 
 from typing import Any
 
-from mothello.cli.cost.probing import transfer_costs
+from mothello.cli.cost.measures import BUDGET, transfer_costs
 from mothello.cli.cost.table import where
 from mothello.cli.main import command
-from mothello.cli.probe import ProbeCommand, probe
-from mothello.files import locked
-from mothello.measures.causal.config import CausalConfig
 from mothello.measures.measure import folder_name
-from mothello.measures.transfer.measure import TransferConfig, rows_of
+from mothello.measures.transfer.measure import TransferConfig
 from mothello.measures.transfer.rows import overview
-from mothello.rows import format_table, write_tidy
+from mothello.rows import FILE, format_table, read_tidy
 from mothello.rundir import RunDir
 from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.load import load_run
-from mothello.stages.running import require_single_process, running
+from mothello.stages.measuring import measure_run
+from mothello.stages.running import require_single_process
 from mothello.stages.stage import run_stage
 from mothello.training.device import resolve
-from mothello.training.distributed import World
 
 
 def transfer(config: TransferCommand) -> dict[str, Any]:
@@ -30,47 +27,31 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     stage.check()
     if config.dry_run:
         print(f"fine-tuning {run.folder.path} on {stage.source}", flush=True)
-        costs = transfer_costs(config, run, stage.language)
+        costs = transfer_costs(config, run, stage.language, BUDGET)
         print(costs.table(folder=where(stage.folder, stage.config.data.steps)), flush=True)
         return {}
     folder = measure_folder(stage.folder)
     if stage.folder.finished and folder.finished and not stage.config.force:
         print(f"finished already: {stage.folder.path} (force=true to redo)", flush=True)
         return stage.folder.read_results()
-    if config.transfer.probe_before_and_after:
-        _probe(config, run.folder)
+    probes = [config.brief_probes] * config.transfer.probe_before_and_after
+    for measure in probes:
+        measure_run(run, measure, config.device, config.force, config.tracking)
     results = run_stage(stage, device)
     if config.transfer.scratch:
         run_stage(Finetune(config, run, scratch=True), device)
-    if config.transfer.probe_before_and_after:
-        _probe(config, stage.folder)
-    _measure(stage, folder)
+    child = load_run(stage.folder.path, device)
+    for measure in probes:
+        measure_run(child, measure, config.device, config.force, config.tracking)
+    rows = read_tidy(measure_run(child, TransferConfig(), config.device, force=True).path)
+    print(f"fine-tuned on {stage.source}: strict top-1 legality\n{format_table(overview(rows))}")
+    print(f"every step and language: {folder.path / FILE}", flush=True)
     return results
 
 
 def measure_folder(child: RunDir) -> RunDir:
     """Where the measure of a fine-tuning stands, in its folder."""
     return RunDir(child.path / "measures" / folder_name(TransferConfig()))
-
-
-def _probe(config: TransferCommand, folder: RunDir) -> None:
-    """Probe the model of a folder, without interventions."""
-    probe(
-        ProbeCommand(
-            run=str(folder.path), probe=config.probe, causal=CausalConfig(cases=0), device=config.device,
-            tracking=config.tracking, force=config.force,
-        )
-    )  # fmt: skip
-
-
-def _measure(stage: Finetune, folder: RunDir) -> None:
-    with locked(folder.path), running(folder, World(), TransferConfig()):
-        rows = list(rows_of(stage.folder.path, stage.language_set.names))
-        write_tidy(folder.path, rows)
-        folder.write_results("transfer", {})
-        folder.write_status("ok")
-    print(f"fine-tuned on {stage.source}: strict top-1 legality\n{format_table(overview(rows))}")
-    print(f"every step and language: {folder.path / 'table.csv.gz'}", flush=True)
 
 
 main = command("transfer", TransferCommand, transfer)

@@ -1,16 +1,18 @@
-"""Activations at the last token of every move, all layers, from one forward pass."""
+"""Activations at the last token of every move, all layers from one forward pass."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mothello.data.batch import Batch
+from mothello.model.edited import Model
 from mothello.model.inputs import Inputs
-from mothello.model.transformer import GPT
 from mothello.training.device import Precision, autocast
 
 
-def states(model: GPT, batch: Batch, precision: Precision = Precision.auto) -> Float[Tensor, "layer game ply d_model"]:
+def states(
+    model: Model, batch: Batch, precision: Precision = Precision.auto
+) -> Float[Tensor, "layer game ply d_model"]:
     """The residual stream after layer 0 (embeddings) .. L at each move's last token; zeros after the end of a game."""
     assert not model.training, "activations are read in eval mode"
     device = batch.tokens.device

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from jaxtyping import Float, Int8
+from torch import Tensor
 
 from mothello.config import identity
+from mothello.data.batch import in_language
 from mothello.files import fingerprint
 from mothello.languages.language_set import LanguageSet
-from mothello.model.edited import Edited
-from mothello.model.transformer import GPT, Edit
+from mothello.measures.activations import states
+from mothello.model.edited import Edited, Model
+from mothello.model.transformer import Edit
 from mothello.othello.board import Board
 from mothello.othello.random_play import GENERATOR_VERSION
 from mothello.registry import Registry
@@ -23,7 +27,7 @@ Row = dict[str, Any]
 """One number and what it is a number of; its keys are among mothello.rows.COLUMNS."""
 
 
-def _reinitialized(model: GPT | Edited, seed: int) -> GPT | Edited:
+def _reinitialized(model: Model, seed: int) -> Model:
     """The same shape (and edit) with random weights. Blocks that start at zero would be a model without layers."""
     if isinstance(model, Edited):
         return Edited(_reinitialized(model.model, seed), model.edit)
@@ -36,7 +40,7 @@ def _reinitialized(model: GPT | Edited, seed: int) -> GPT | Edited:
 class Subject:
     """A model in eval mode, and what a measure needs to know about it."""
 
-    model: GPT | Edited
+    model: Model
     language_set: LanguageSet
     corpus_seed: int = 0
     """Seed of the games; those of the probe split are measured."""
@@ -47,6 +51,8 @@ class Subject:
     """What the rows of this model say in the column "control"."""
     step: int = 0
     """Steps that the model was trained for."""
+    compiled: bool = False
+    """Whether legality runs a compiled model."""
     folder: Path | None = None
     """The measure's own folder, where it may keep files; None: it keeps none."""
 
@@ -68,6 +74,15 @@ class Subject:
         """Layers of states: the embedding and every block."""
         return self.model.config.n_layer + 1
 
+    def states(self, moves: Int8[Tensor, "game ply"], language: int) -> Float[Tensor, "layer game ply d_model"]:
+        """The residual stream at each move's last token, all layers, of games written in one language; zeros after the
+        end of a game."""
+        return states(self.model, in_language(moves, language, self.language_set), self.precision)
+
+    def kept_in(self, folder: Path) -> "Subject":
+        """The same, with the folder of the measure."""
+        return replace(self, folder=folder)
+
     def random_weights(self) -> "Subject":
         """The control: the same model with random weights."""
         model = _reinitialized(self.model, derive(self.seed, "random weights"))
@@ -79,8 +94,11 @@ class Subject:
 
 
 class Measure(Protocol):
-    """Numbers of a subject. ``Config`` is a dataclass whose field ``name`` is the measure's name in MEASURES; its
-    method ``shrunk(share)`` gives the config of the same measure on that share of the games, for a dry run."""
+    """Numbers of a subject. ``Config`` is a dataclass whose field ``name`` is the measure's name in MEASURES.
+
+    A Config may have a method ``shrunk(share)``: the config of the same measure on that share of the games, for a dry
+    run. A measure may have a method ``summary(rows)``: the text that a command prints of its rows, a data frame.
+    """
 
     Config: type
 

@@ -6,6 +6,9 @@ import torch
 from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
+from mothello.othello.board import Board
+from mothello.othello.symmetry import move_map
+
 _MIX = -7046029254386353131  # odd, bits well spread (2**64 / golden ratio); products wrap
 
 
@@ -49,3 +52,9 @@ def same_square(pool: Pool, moves: Int8[Tensor, "game ply"]) -> Bool[Tensor, "ro
     """Pairs whose last move is the same square: among them, the last token says nothing."""
     last = moves[pool.game, pool.ply]
     return last.unsqueeze(0) == last.unsqueeze(1)
+
+
+def mirrored(moves: Int8[Tensor, "game ply"], board: Board, name: str) -> Int8[Tensor, "game ply"]:
+    """The games as a symmetry of the board shows them."""
+    image = torch.tensor(move_map(board, name), dtype=moves.dtype, device=moves.device)
+    return torch.where(moves >= 0, image[moves.long().clamp(min=0)], moves)

@@ -35,3 +35,7 @@ class Edited(nn.Module):
     def n_positions(self) -> int:
         """The longest row, in tokens."""
         return self.model.n_positions
+
+
+Model = GPT | Edited
+"""What every measure accepts."""

@@ -10,7 +10,7 @@ from mothello.report.statistics import estimate
 
 _LEGALITY = {
     "top1": "strict", "top1_restricted": "own tokens only", "lenient": "either colour", "mass": "mass",
-    "mass_restricted": "mass, own tokens", "spelled": "on any move", "wrong_language": "wrong language",
+    "mass_own_tokens": "mass, own tokens", "mass_any_move": "on any move", "wrong_language": "wrong language",
     "malformed": "malformed",
 }  # fmt: skip
 

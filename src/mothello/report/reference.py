@@ -79,11 +79,11 @@ def command(run: Run) -> str:
 
 
 def _measures(run: Run) -> list[str]:
-    lines = ["python scripts/probe.py run=FOLDER" + _overrides(measure, ("probe", "causal")) for measure in run.probes]
-    for states in run.states:
-        lines.append("python scripts/measure.py run=FOLDER" + _overrides(states, ("legality_games", "alignment")))
+    lines = []
+    for measure in (*run.probes, *run.states):
+        lines.append("python scripts/measure.py run=FOLDER" + _overrides(measure, ("measures", measure["kind"])))
     for transfer in run.transfers:
-        lines.append("python scripts/transfer.py run=FOLDER" + _overrides(transfer, ("transfer", "probe", "seed")))
+        lines.append("python scripts/transfer.py run=FOLDER" + _overrides(transfer, ("transfer", "probes", "seed")))
     return list(dict.fromkeys(lines))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mothello.report.finetuned import finetunings
+from mothello.report.measured import legality_content, probe_content
 from mothello.rows import COLUMNS, WORDS, read_tidy, training_rows
 from mothello.rundir import RESULTS_VERSION, RunDir
 
@@ -17,8 +18,6 @@ log = logging.getLogger(__name__)
 
 _REQUIRED = {
     "train": ("final", "languages", "board", "steps", "games"),
-    "probe": ("axes", "constant", "headline"),
-    "states": ("legality", "states"),
 }
 
 
@@ -38,7 +37,7 @@ class Run:
     probes: list[dict[str, Any]]
     transfers: list[dict[str, Any]]
     states: list[dict[str, Any]] = field(default_factory=list)
-    """Measurements of measure.py: exact legality, alignment without probes."""
+    """Measures without probes, and interventions, by "kind": legality, alignment, causal ..."""
 
     @property
     def name(self) -> str:
@@ -61,14 +60,14 @@ class Run:
     @property
     def probe(self) -> dict[str, Any] | None:
         """The probe measurement that a report shows: the one scored on the most games, the latest among equals."""
-        return max(self.probes, key=lambda x: (x.get("games", 0), x["written"]), default=None)
+        return max(self.probes, key=lambda x: (x.get("games") or 0, x["written"]), default=None)
 
     @property
     def tidy(self) -> pd.DataFrame:
-        """The numbers that a report shows, one a row: of the training, of that probe measurement, of the latest of the
-        states, and of all fine-tunings; "folder" is the measurement's."""
-        latest = max(self.states, key=lambda x: (x.get("games", 0), x["written"]), default=None)
-        shown = [measure for measure in (self.probe, latest, *self.transfers) if measure is not None]
+        """The numbers that a report shows, one a row: of the training, of that probe measurement, of the latest
+        measure of every other kind, and of all fine-tunings; "folder" is the measurement's."""
+        of_kind = {x["kind"]: x for x in sorted(self.states, key=lambda x: (x.get("games") or 0, x["written"]))}
+        shown = [measure for measure in (self.probe, *of_kind.values(), *self.transfers) if measure is not None]
         trained = pd.DataFrame(training_rows(self.metrics), columns=list(COLUMNS)).assign(folder=".")
         tables = [trained, *(measure["table"].assign(folder=measure["folder"]) for measure in shown)]
         whole = pd.concat([table for table in tables if len(table)] or [trained], ignore_index=True)
@@ -113,7 +112,7 @@ def _read_results(folder: RunDir, kind: str) -> dict[str, Any] | None:
             raise ValueError(f"not the results of a {kind} run")
         if content.get("version") != RESULTS_VERSION:
             raise ValueError(f"results version {content.get('version')}, not {RESULTS_VERSION}")
-        missing = [key for key in _REQUIRED[kind] if key not in content]
+        missing = [key for key in _REQUIRED.get(kind, ()) if key not in content]
         if missing:
             raise ValueError(f"{', '.join(missing)} missing")
     except (OSError, ValueError) as error:
@@ -146,10 +145,21 @@ def _read_run(path: Path) -> Run | None:
     config = _read_config(folder)
     if config is None:
         return None
-    probes = _inside(path, "measures/probe-*", "probe")
-    states = _inside(path, "measures/states-*", "states")
-    tuned = finetunings(path, probes, _read_results, lambda child: _inside(child, "measures/probe-*", "probe"))
+    probes, states = measures_in(path)
+    tuned = finetunings(path, probes, _read_results, lambda child: measures_in(child)[0])
     return Run(path, config, results, _read_metrics(folder), probes, tuned, states)
+
+
+def measures_in(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Finished measures of a run or a fine-tuning: probes, and all others."""
+    measures = [
+        content
+        for kind in sorted({name.name.rpartition("-")[0] for name in path.glob("measures/*-*") if name.is_dir()})
+        for content in _inside(path, f"measures/{kind}-*", kind)
+    ]
+    probes = [x | probe_content(path / x["folder"], x["table"]) for x in measures if x["kind"] == "probes"]
+    others = [x | {"legality": legality_content(x["table"])} for x in measures if x["kind"] != "probes"]
+    return probes, others
 
 
 def _inside(run: Path, pattern: str, kind: str) -> list[dict[str, Any]]:

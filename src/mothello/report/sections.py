@@ -171,6 +171,6 @@ def _legality_cells(group: pd.DataFrame) -> list[Text | None]:
     strict = share(_mean(group.top1)) or "-"
     cells: list[Text | None] = [strict if error is None else join([strict, tag("small", f"± {error:.3f}")], " ")]
     cells += [share(_mean(group.lenient)), share(_mean(group.chance))]
-    mass, first = _mean(group["mass"]), _mean(group.first_token_mass)
+    mass, first = _mean(group["mass"]), _mean(group.mass_first_token)
     cells.append(share(mass) if mass is not None else None if first is None else f"{first:.3f} (first token)")
     return cells + [share(_mean(group[key])) for key in ("wrong_language", "malformed", "loss", "floor", "excess_nats")]

@@ -11,7 +11,7 @@ from mothello.report.statistics import HEADLINE
 from mothello.rows import COLUMNS
 
 LEGALITY = (
-    "top1", "top1_standard_error", "lenient", "mass", "first_token_mass", "wrong_language", "malformed", "chance",
+    "top1", "top1_standard_error", "lenient", "mass", "mass_first_token", "wrong_language", "malformed", "chance",
     "loss", "floor", "excess_nats",
 )  # fmt: skip
 """Columns of the legality table; shares in 0..1, losses in nats."""

@@ -18,7 +18,7 @@ from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
 from mothello.measures.positions import draw_positions
-from mothello.measures.probes.config import ProbeConfig
+from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.transfer.watch import GAMES, POOL, Watch, opening_name
 from mothello.model.transformer import GPT
 from mothello.othello.notation import parse_move
@@ -58,13 +58,18 @@ class TransferCommand:
 
     run: str = field(default=MISSING, metadata=NOT_IDENTITY)
     transfer: FinetuneConfig = field(default_factory=FinetuneConfig)
-    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    probes: ProbesConfig = field(default_factory=ProbesConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
     tracking: TrackingConfig = field(default_factory=TrackingConfig, metadata=NOT_IDENTITY)
     seed: int = 0
     checkpoint_every: float = field(default=120, metadata=NOT_IDENTITY)
     force: bool = field(default=False, metadata=NOT_IDENTITY)
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
+
+    @property
+    def brief_probes(self) -> ProbesConfig:
+        """The probes before and after, without controls."""
+        return replace(self.probes, random_weights=False, shuffled=False, other_maps=False)
 
 
 class Finetune:

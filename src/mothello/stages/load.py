@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +14,6 @@ from mothello.model.transformer import GPT
 from mothello.othello.board import Board
 from mothello.registry import lenient
 from mothello.rundir import RunDir
-from mothello.seeding import derive
 from mothello.stages.build import language_set_of
 from mothello.stages.folders import own_settings
 from mothello.stages.pretrain import TrainConfig
@@ -97,14 +95,6 @@ def find_run(path: str | Path) -> Path:
             raise UserError(f"run: {path} fits several runs: {listed}")
     listed = ", ".join(map(str, folders[:8])) + (", ..." if len(folders) > 8 else "")
     raise UserError(f"run: {Path(path) / 'config.yaml'} does not exist" + (f"; runs: {listed}" if folders else ""))
-
-
-def random_weights_model(run: Run) -> GPT:
-    """A model of the run's shape with random weights: the control of every measure. Its blocks do add something to the
-    stream, also where training starts from blocks that add nothing: those would make it a model without layers."""
-    model = build_model(replace(run.config.model, zero_init=False), run.language_set)
-    model.initialize(derive(run.config.seed, "random weights"))
-    return model.to(run.device).eval()
 
 
 def measured(folder: RunDir, run: Run) -> bool:

@@ -178,9 +178,9 @@ def test_a_perfect_model_is_perfect_in_every_language(name: str, output: OutputV
     for language in range(len(made.languages)):
         result = legality(oracle(made, language), moves, made, language)
         one_token = output is OutputVocabulary.unified or made.languages[language].max_word == 1
-        mass = result["mass" if one_token else "first_token_mass"]
+        mass = result["mass" if one_token else "mass_first_token"]
         assert mass == pytest.approx(1, abs=1e-6)
-        assert ("first_token_mass" in result) != ("mass" in result)
+        assert ("mass_first_token" in result) != ("mass" in result)
         assert result["top1"] == result["top1_restricted"] == result["lenient"] == 1
         assert result["wrong_language"] == result["malformed"] == result["top1_standard_error"] == 0
         assert all(value in (1, None) for value in result["top1_by_ply"])
@@ -252,7 +252,7 @@ def test_tokens_of_another_language_are_wrong_language(kinds: list[str]):
     assert result["wrong_language"] == 1
     assert result["top1"] == result["lenient"] == result["malformed"] == 0
     assert result["top1_restricted"] == 1
-    column = "mass" if made.languages[0].max_word == 1 else "first_token_mass"
+    column = "mass" if made.languages[0].max_word == 1 else "mass_first_token"
     assert result[column] == pytest.approx(1 / (1 + np.exp(10)), rel=1e-4)
 
 
@@ -267,7 +267,7 @@ def test_a_row_token_first_is_malformed():
     row = made.languages[0].words[0][1]
     result = legality(Scripted(lambda _: {row: 5.0}, made.output_size), sample(8), made, 0)
     assert (result["malformed"], result["wrong_language"], result["top1"], result["top1_restricted"]) == (1, 0, 0, 0)
-    assert result["first_token_mass"] < 1e-6
+    assert result["mass_first_token"] < 1e-6
 
 
 def test_a_start_square_is_malformed():
@@ -306,7 +306,7 @@ def test_a_bad_continuation_is_malformed_or_foreign_by_its_first_bad_token(conti
     column, other = ("malformed", "wrong_language") if continues == "own" else ("wrong_language", "malformed")
     assert result[column] == pytest.approx(1 - right)
     assert result[other] == 0
-    assert result["first_token_mass"] == pytest.approx(1, abs=1e-6)
+    assert result["mass_first_token"] == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("output", OutputVocabulary)
@@ -338,7 +338,7 @@ def test_mass_is_the_probability_on_legal_moves(output: OutputVocabulary):
     assert result["chance"] == pytest.approx(np.mean([len(now.strict) / now.n_empty for now in asked]))
 
 
-def test_first_token_mass_counts_tokens_that_begin_a_legal_move_once():
+def test_mass_first_token_counts_tokens_that_begin_a_legal_move_once():
     """All four columns equally likely: the mass is the share of columns that hold a legal move."""
     made = language_set(["compositional"])
     words = made.languages[0].words
@@ -346,7 +346,7 @@ def test_first_token_mass_counts_tokens_that_begin_a_legal_move_once():
     moves = sample(15)
     result = legality(Scripted(lambda _: dict.fromkeys(columns, 0.0), made.output_size), moves, made, 0)
     shares = [len({words[move][0] for move in known(prefix, 4).strict}) / 4 for prefix in plies(moves)]
-    assert result["first_token_mass"] == pytest.approx(np.mean(shares))
+    assert result["mass_first_token"] == pytest.approx(np.mean(shares))
 
 
 @pytest.mark.parametrize("output", OutputVocabulary)

@@ -7,23 +7,23 @@ from typing import NamedTuple
 import torch
 from tqdm import tqdm
 
-from mothello.cli.cost.measure import measure_costs
-from mothello.cli.cost.probing import Paces, measure_probes, probing_costs, transfer_costs
+from mothello.cli.cost.measures import measures_costs, transfer_costs
 from mothello.cli.cost.table import minutes, short, where
 from mothello.cli.cost.training import mean_tokens, pretraining, training_costs, training_flops
-from mothello.cli.probe import ProbeCommand
 from mothello.cli.study_plan import Part, finished
 from mothello.data.split import Split
 from mothello.files import fingerprint
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of, language_set_of
-from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import identity, run_folder
+from mothello.stages.measuring import subject_of
 from mothello.stages.run import Run
 from mothello.training.device import Compile
 
 _BUDGET = 2.0
 """Seconds for measuring the steps of one kind of run."""
+_SHARE = 1 / 64
+"""Share of the games that measures are timed on."""
 
 
 class Price(NamedTuple):
@@ -49,18 +49,15 @@ def price_of(planned: Part, device: torch.device, budget: float = _BUDGET) -> Pr
     trained, tokens = training_costs(job, budget).seconds, mean_tokens(job)
     run = Run(RunDir(""), config, language_set.board, language_set, job.model.eval(), config.data.steps)
 
-    def probed(command: ProbeCommand | TransferCommand) -> Paces:
-        precision = command.device.precision
-        return measure_probes(run.model, language_set, config.data.corpus_seed, command.probe, precision, budget)
-
-    paces, precision = probed(planned.probe), planned.probe.device.precision
-    probing = probing_costs(run, planned.probe.probe, precision, planned.probe.causal, paces).seconds
-    states, tuned = measure_costs(run, planned.measure, budget).seconds, 0.0
+    probing, states = (
+        measures_costs(subject_of(run, command.device), command.configs, _SHARE).seconds
+        for command in (planned.probe, planned.measure)
+    )
+    tuned = 0.0
     if planned.transfer is not None:
         told = replace(planned.transfer, device=replace(planned.transfer.device, compile=Compile.never))
         source = language_set.index(told.transfer.source or language_set.names[0])
-        aligned = probed(told) if told.transfer.probe_before_and_after else None
-        tuned = transfer_costs(told, run, source, budget, aligned).seconds
+        tuned = transfer_costs(told, run, source, budget, _SHARE).seconds
     return Price(trained, probing, states, tuned, job.games * tokens.read, training_flops(job, tokens))
 
 

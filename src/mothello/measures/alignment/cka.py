@@ -1,7 +1,7 @@
-"""Linear centred kernel alignment (Kornblith et al. 2019): do two languages arrange the same positions alike?
+"""Linear centered kernel alignment (Kornblith et al. 2019): do two languages arrange the same positions alike?
 
-0..1, the same under shifts, scaling and rotation of either side. With few rows it is biased upwards: read it beside its
-value on unrelated rows.
+0..1, invariant under shifts, scaling and rotation of either side. With few rows it is biased upwards: compare it with
+its value on unrelated rows.
 """
 
 import torch
@@ -12,7 +12,7 @@ from mothello.measures.alignment.cosine import centred
 
 
 def linear_cka(x: Float[Tensor, "*batch row d"], y: Float[Tensor, "*batch row e"]) -> Float[Tensor, "*batch"]:
-    """|Y'X|^2 / (|X'X| |Y'Y|) of centred columns, Frobenius norms; 0 where a side does not vary."""
+    """|Y'X|^2 / (|X'X| |Y'Y|) of centered columns, Frobenius norms; 0 where a side does not vary."""
     x, y = centred(x), centred(y)
     cross = torch.linalg.matrix_norm(x.mT @ y).square()
     within = torch.linalg.matrix_norm(x.mT @ x) * torch.linalg.matrix_norm(y.mT @ y)
@@ -30,7 +30,7 @@ def cka_of_games(
 def cka_within_ply(
     x: Float[Tensor, "*batch game ply d"], y: Float[Tensor, "*batch game ply d"], scored: Bool[Tensor, "game ply"]
 ) -> Float[Tensor, "*batch"]:
-    """At every ply by itself, so that the ply explains nothing; the mean over plies that every game reached."""
+    """The mean of linear CKA at single plies, so that the ply explains nothing; over plies that every game reached."""
     whole = scored.all(0).nonzero().flatten()
     assert len(whole), "no ply that every game reached"
     return linear_cka(x[..., whole, :].transpose(-3, -2), y[..., whole, :].transpose(-3, -2)).mean(-1)

@@ -1,4 +1,4 @@
-"""Positions and what is changed about them: one disc flipped or erased, such that other moves become legal."""
+"""Positions and an edit of each: one disc flipped or erased, such that other moves become legal."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Cases(NamedTuple):
     """One edit of one position each. Classes are relative: 0 theirs, 1 empty, 2 mine; mine moves next."""
 
     game: Int64[Tensor, " case"]
-    """Which of the games given: cases of one game are not independent."""
+    """Index of the game: cases of one game are not independent."""
     moves: Int8[Tensor, "case ply"]
     """The whole game; what follows the position is never read."""
     ply: Int64[Tensor, " case"]
@@ -37,7 +37,7 @@ class Cases(NamedTuple):
 
 
 def draw_cases(moves: Int8[Tensor, "game ply"], board: Board, n: int, generator: torch.Generator) -> Cases:
-    """Up to ``n`` cases, half of them of either kind as far as there are, from all plies that a move follows.
+    """Up to ``n`` cases, half of them of either kind where possible, from all plies that a move follows.
 
     Every disc of every such position is a candidate; candidates that change nothing about the legal moves, or leave
     none, are no cases.

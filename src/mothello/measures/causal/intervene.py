@@ -1,7 +1,6 @@
-"""Editing the residual stream along the directions of linear probes, and what the model then thinks is legal."""
+"""Editing the residual stream along the directions of linear probes, and the moves that the model then names."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -9,28 +8,28 @@ from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
 from mothello.data.batch import in_language
-from mothello.languages.language_set import LanguageSet
 from mothello.measures.causal.cases import EDITS, Cases, top_n_errors
 from mothello.measures.legality.exact import move_probabilities
+from mothello.measures.measure import Subject
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.targets import N_CLASSES
-from mothello.model.inputs import Inputs
-from mothello.model.transformer import GPT, LayerEdit, ModelOutput, on_residual
+from mothello.model.edited import Edited
+from mothello.model.transformer import LayerEdit, on_residual
 from mothello.othello.symmetry import OPENING_MAPS, cell_map
-from mothello.training.device import Precision, autocast
+from mothello.training.device import autocast
 
 CASES_AT_ONCE = 250
 
 
 class Directions(NamedTuple):
-    """What one probe asks of a state, per layer and case."""
+    """The change that one probe asks of a state, per layer and case."""
 
     difference: Float[Tensor, "layer case d_model"]
     """Weights of the old class less those of the new one, on raw states."""
     offset: Float[Tensor, "layer case"]
     """Old less new at the origin."""
     step: Float[Tensor, "layer case d_model"]
-    """The move that lowers old less new by one, the shortest in normalised states."""
+    """The shift that lowers old less new by one, the shortest in normalized states."""
 
     def __call__(self, layer: int, x: Float[Tensor, "case d_model"], strength: float) -> Float[Tensor, "case d_model"]:
         """The shift of each state: ``strength`` times the way to where the probe reads old and new alike; none where
@@ -42,7 +41,7 @@ class Directions(NamedTuple):
 def directions(
     probes: FittedProbes, source: int, cases: Cases, cell: Int64[Tensor, " case"] | None = None
 ) -> Directions:
-    """Of the linear probe of relative colours of one language. cell: where that probe reads each case's cell, by
+    """Directions of one language's linear probe of relative colors. cell: where that probe reads each case's cell, by
     default at its own place; under a symmetry at its image."""
     cell = cases.cell if cell is None else cell
     weights = probes.weights("linear", "relative", source)
@@ -60,8 +59,10 @@ def directions(
 class _Steering:
     """Edits the states at the ends after layer ``first`` and, unless once, after every later one; keeps the shifts."""
 
-    def __init__(self, of: Directions, first: int, once: bool, strength: float, ends: Int64[Tensor, " case"]) -> None:
-        self.of, self.first, self.once, self.strength, self.ends = of, first, once, strength, ends
+    def __init__(
+        self, directions: Directions, first: int, once: bool, strength: float, ends: Int64[Tensor, " case"]
+    ) -> None:
+        self.directions, self.first, self.once, self.strength, self.ends = directions, first, once, strength, ends
         self.rows = torch.arange(len(ends), device=ends.device)
         self.shifts: dict[int, Float[Tensor, "case d_model"]] = {}
 
@@ -69,7 +70,7 @@ class _Steering:
         if layer < self.first or (self.once and layer > self.first):
             return x
         state = x[self.rows, self.ends].float()
-        self.shifts[layer] = self.of(layer, state, self.strength)
+        self.shifts[layer] = self.directions(layer, state, self.strength)
         x = x.clone()
         x[self.rows, self.ends] = (state + self.shifts[layer]).to(x.dtype)
         return x
@@ -98,7 +99,7 @@ class Errors(NamedTuple):
     control: str
     layer: int | None
     values: Int64[Tensor, " case"]
-    """Of the cases that the quantity is about."""
+    """Per case that the quantity is about."""
     game: Int64[Tensor, " case"]
     """The game of each of them."""
     map: str = ""
@@ -109,70 +110,66 @@ def quantity(edit: str, once: bool) -> str:
     return f"{edit}_error" + ("_once" if once else "")
 
 
-class Language:
-    """Positions of games written in one language, and what the model says follows them under any edit."""
+class EditedPositions:
+    """Positions of games written in one language, and the model's next moves there under any edit."""
 
     def __init__(
-        self, model: GPT, language_set: LanguageSet, language: int, moves: Int8[Tensor, "case ply"],
-        ply: Int64[Tensor, " case"],
-        precision: Precision,
-    ) -> None:  # fmt: skip
-        self.model, self.language_set, self.language, self.precision = model, language_set, language, precision
-        self.moves, self.ply = moves, ply
-        batch = in_language(moves, language, language_set)
+        self, subject: Subject, language: int, moves: Int8[Tensor, "case ply"], ply: Int64[Tensor, " case"]
+    ) -> None:
+        self.subject, self.language, self.ply = subject, language, ply
+        batch = in_language(moves, language, subject.language_set)
         self.tokens, self.move_ends = batch.tokens, batch.move_ends
         self.ends = batch.move_ends.gather(1, ply.unsqueeze(1)).squeeze(1)
 
     def answer(self, edit: LayerEdit | None, rows: slice = slice(None)) -> Float[Tensor, "case move"]:
         """Log probabilities of the next move."""
-        forward = partial(self._forward, edit)
-        found = move_probabilities(
-            forward, self.tokens[rows], self.ends[rows].unsqueeze(1), self.language_set, self.language,
-            self.language_set.max_tokens,
-        )  # fmt: skip
-        return found.full.squeeze(1)
+        model, language_set = self.subject.model, self.subject.language_set
+        forward = model if edit is None else Edited(model, on_residual(edit))
+        with torch.no_grad(), autocast(self.tokens.device, self.subject.precision):
+            answers = move_probabilities(
+                forward, self.tokens[rows], self.ends[rows].unsqueeze(1), language_set, self.language,
+                language_set.max_tokens,
+            )  # fmt: skip
+        return answers.full.squeeze(1)
 
     def batches(self) -> Iterator[slice]:
         """All cases, some at once."""
-        for at in range(0, len(self.ply), CASES_AT_ONCE):
-            yield slice(at, at + CASES_AT_ONCE)
+        for first in range(0, len(self.ply), CASES_AT_ONCE):
+            yield slice(first, first + CASES_AT_ONCE)
 
     def answers(self) -> Float[Tensor, "case move"]:
         """Of all cases, without an edit."""
         return torch.cat([self.answer(None, rows) for rows in self.batches()])
 
-    def _forward(self, edit: LayerEdit | None, inputs: Inputs) -> ModelOutput:
-        with torch.no_grad(), autocast(inputs.tokens.device, self.precision):
-            return self.model(inputs, edit=None if edit is None else on_residual(edit))
-
 
 def interventions(
-    edited: Language, probes: FittedProbes, source: int, cases: Cases, strength: float, seed: int
+    edited: EditedPositions, probes: FittedProbes, source: int, cases: Cases, strength: float, seed: int
 ) -> Iterator[Errors]:
-    """Errors after an edit by the source's probes at every layer, beside random directions of the same lengths.
+    """Errors after an edit by the source's probes at every layer, and after random directions of the same lengths.
 
     Another language's probes may read the board through any symmetry of the opening, so they are tried under each of
     them: the direction for a cell is then that of its image.
     """
-    for first in range(edited.model.config.n_layer + 1):
+    for first in range(edited.subject.n_layers):
         for once in (True, False):
             for name in OPENING_MAPS[: 1 if source == edited.language else None]:
                 errors: dict[str, list[Tensor]] = {"trained": [], "random": []}
-                image = torch.tensor(cell_map(edited.language_set.board, name), device=cases.cell.device)
+                image = torch.tensor(cell_map(edited.subject.board, name), device=cases.cell.device)
                 for rows in edited.batches():
                     some = Cases(*(part[rows] for part in cases))
-                    of = directions(probes, source, some, image[some.cell])
-                    steering = _Steering(of, first, once, strength, edited.ends[rows])
+                    steering = _Steering(
+                        directions(probes, source, some, image[some.cell]), first, once, strength, edited.ends[rows]
+                    )
                     errors["trained"].append(top_n_errors(edited.answer(steering, rows), some.edited))
                     if name == OPENING_MAPS[0]:
                         random = steering.at_random(torch.Generator().manual_seed(seed + rows.start))
                         errors["random"].append(top_n_errors(edited.answer(random, rows), some.edited))
-                for control, found in errors.items():
-                    if found:
-                        yield from _by_kind(cases, torch.cat(found), once, control, first, name)
+                for control, parts in errors.items():
+                    if parts:
+                        yield from _by_kind(cases, torch.cat(parts), once, control, first, name)
 
 
-def without(edited: Language, cases: Cases) -> Iterator[Errors]:
+def without(edited: EditedPositions, cases: Cases) -> Iterator[Errors]:
     """Controls that need no probe: null, the model as it is against the edited boards; and floor, the model as it is
     against the boards as they are."""
     log_p = edited.answers()
@@ -184,6 +181,6 @@ def _by_kind(
     cases: Cases, errors: Tensor, once: bool, control: str, layer: int | None, name: str = ""
 ) -> Iterator[Errors]:
     for index, kind in enumerate(EDITS):
-        of = cases.erased == bool(index)
-        if bool(of.any()):
-            yield Errors(quantity(kind, once), control, layer, errors[of].cpu(), cases.game[of].cpu(), name)
+        chosen = cases.erased == bool(index)
+        if bool(chosen.any()):
+            yield Errors(quantity(kind, once), control, layer, errors[chosen].cpu(), cases.game[chosen].cpu(), name)

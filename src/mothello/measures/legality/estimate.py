@@ -10,7 +10,7 @@ from mothello.data.batch import Batch, in_language
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.measures.legality.exact import legal_mass, next_moves
 from mothello.measures.legality.greedy import first_logits, greedy_moves
-from mothello.model.transformer import GPT
+from mothello.model.edited import Model
 from mothello.othello.bits import popcount
 from mothello.othello.replay import replay, squares_to_moves
 from mothello.othello.rules import legal_moves
@@ -24,13 +24,13 @@ class Rules(NamedTuple):
     strict: Bool[Tensor, "game ply move"]
     """Legal for the side to move, passes applied."""
     lenient: Bool[Tensor, "game ply move"]
-    """Legal for either colour: the criterion of the published code, for comparison only."""
+    """Legal for either color: the criterion of the published code, for comparison only."""
     chance: Float[Tensor, "game ply"]
     """Probability that a random empty square is legal."""
 
 
 def rules(moves: Int8[Tensor, "game ply"], language_set: LanguageSet) -> Rules:
-    """Replay games and say what may follow each ply. AssertionError for games that break the rules."""
+    """Replay games: the moves that may follow each ply. AssertionError for games that break the rules."""
     board = language_set.board
     states = replay(moves, board)
     assert bool((states.illegal_at < 0).all()), "the games to score are not legal themselves"
@@ -45,7 +45,7 @@ def rules(moves: Int8[Tensor, "game ply"], language_set: LanguageSet) -> Rules:
     )
 
 
-def _first_token_mass(greedy_p: Tensor, strict: Tensor, language_set: LanguageSet, language: int) -> Tensor:
+def _mass_first_token(greedy_p: Tensor, strict: Tensor, language_set: LanguageSet, language: int) -> Tensor:
     """Probability on tokens that begin a legal move (on legal moves themselves where a word is one token)."""
     if language_set.output is OutputVocabulary.unified:
         return (greedy_p * strict).sum(-1)
@@ -73,7 +73,7 @@ class Counts(NamedTuple):
         return [value if value == value else None for value in values]
 
 
-def _count(model: GPT, batch: Batch, truth: Rules, language_set: LanguageSet, language: int, exact: bool) -> Counts:
+def _count(model: Model, batch: Batch, truth: Rules, language_set: LanguageSet, language: int, exact: bool) -> Counts:
     first = first_logits(model, batch)
     full = greedy_moves(model, batch, language_set, language, first=first)
     restricted = greedy_moves(model, batch, language_set, language, restricted=True, first=first)
@@ -92,25 +92,25 @@ def _count(model: GPT, batch: Batch, truth: Rules, language_set: LanguageSet, la
     if exact:
         following = next_moves(model, batch, language_set, language)
         columns["mass"] = legal_mass(following.full, truth.strict)
-        columns["mass_restricted"] = legal_mass(following.restricted, truth.strict)
-        columns["spelled"] = following.full.exp().sum(-1)
+        columns["mass_own_tokens"] = legal_mass(following.restricted, truth.strict)
+        columns["mass_any_move"] = following.full.exp().sum(-1)
     else:
         one_token = language_set.output is OutputVocabulary.unified or language_set.languages[language].max_word == 1
-        name = "mass" if one_token else "first_token_mass"
-        columns[name] = _first_token_mass(full.probabilities, truth.strict, language_set, language)
+        name = "mass" if one_token else "mass_first_token"
+        columns[name] = _mass_first_token(full.probabilities, truth.strict, language_set, language)
     return Counts({name: value.double() * truth.scored for name, value in columns.items()}, truth.scored)
 
 
 def count_legality(
-    model: GPT, moves: Int8[Tensor, "game ply"], language_set: LanguageSet, language: int, games_at_once: int = 64,
+    model: Model, moves: Int8[Tensor, "game ply"], language_set: LanguageSet, language: int, games_at_once: int = 64,
     exact: bool = False, truth: Rules | None = None,
 ) -> Counts:  # fmt: skip
     """Legality of the next move after every ply of the games, written in one language; eval mode, no gradients.
 
     Columns: top1 (strict, greedy decoding of the whole move), top1_restricted (tokens of the language only), lenient
-    (either colour), wrong_language, malformed, chance (a random empty square), and mass (first_token_mass where words
-    have several tokens). exact: mass by the chain rule for every kind of language, mass_restricted, and spelled (on
-    moves of the language, legal or not); a pass of the model per few inner nodes of the tree of words. truth: the
+    (either color), wrong_language, malformed, chance (a random empty square), and mass (mass_first_token where words
+    have several tokens). exact: mass by the chain rule for every kind of language, mass_own_tokens, and mass_any_move
+    (on moves of the language, legal or not); a pass of the model per few inner nodes of the tree of words. truth: the
     :func:`rules` of the games where they are known.
     """
     assert not model.training, "legality is measured in eval mode"
@@ -129,7 +129,7 @@ def count_legality(
 
 
 def legality(
-    model: GPT, moves: Int8[Tensor, "game ply"], language_set: LanguageSet, language: int, games_at_once: int = 64,
+    model: Model, moves: Int8[Tensor, "game ply"], language_set: LanguageSet, language: int, games_at_once: int = 64,
     truth: Rules | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The columns of :func:`count_legality` as means over scored plies, in 0..1, with the standard error of top1 over

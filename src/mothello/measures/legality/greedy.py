@@ -14,8 +14,8 @@ from torch import Tensor
 from mothello.data.batch import Batch
 from mothello.languages.language import DEAD, ROOT
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
+from mothello.model.edited import Model
 from mothello.model.inputs import Inputs
-from mothello.model.transformer import GPT
 
 ROWS_AT_ONCE = 256
 """Games in one pass of the model."""
@@ -59,7 +59,7 @@ def branches(
     return tokens, positions, mask
 
 
-def first_logits(model: GPT, batch: Batch) -> Float[Tensor, "game ply output"]:
+def first_logits(model: Model, batch: Batch) -> Float[Tensor, "game ply output"]:
     """What the model says behind every ply of the games themselves, but the last."""
     ends = batch.move_ends[:, :-1].clamp(min=0)
     logits = torch.cat([model(Inputs(rows)).logits for rows in batch.tokens.split(ROWS_AT_ONCE)])
@@ -67,7 +67,7 @@ def first_logits(model: GPT, batch: Batch) -> Float[Tensor, "game ply output"]:
 
 
 def greedy_moves(
-    model: GPT,
+    model: Model,
     batch: Batch,
     language_set: LanguageSet,
     language: int,

@@ -1,56 +1,56 @@
-"""Averages over languages and pairs with their intervals over games, which rows of single pairs cannot give."""
+"""Averages over languages and pairs, by layer. Their intervals over games cannot be had from rows of single pairs."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mothello.bootstrap import Bootstrap
+from mothello.measures.measure import Row
 from mothello.measures.probes.score import CrossLingual, Games, accuracy
-from mothello.measures.probes.symmetry_classes import symmetry_classes
-from mothello.measures.probes.symmetry_null import aligned, best_map
-from mothello.othello.symmetry import OPENING_MAPS
-from mothello.seeding import generator
+from mothello.measures.probes.symmetry_null import best_map
+from mothello.measures.probes.targets import TARGETS
 
 
-def bounds(right: Tensor, games: Games, draws: int, seed: int) -> Tensor:
-    """95% intervals of the accuracy by bootstrap over games, [2, *batch]: low and high."""
-    return torch.stack(Bootstrap(len(games.moves), draws, generator(seed, "bootstrap"))(right, games.cells))
+def own_accuracy(result: CrossLingual, games: Games) -> Float[Tensor, "target layer"]:
+    """Every language read by its own probes, mean over languages."""
+    return accuracy(result.right[..., 0, :], games).diagonal(dim1=2, dim2=3).mean(-1)
 
 
-def headline(result: CrossLingual, target: int, games: Games, constant: float, draws: int, seed: int) -> dict[str, Any]:
-    """At the non-final layer with the best mean own accuracy: own, cross (all ordered pairs), their difference.
+def best_layers(result: CrossLingual, games: Games) -> list[int]:
+    """For each target the layer below the last at which own probes read best."""
+    return own_accuracy(result, games)[:, :-1].argmax(1).tolist()
 
-    Intervals are over games, of these languages and this model; over seeds they are the report's. A pair is aligned
-    when its best map beats the null and the best constant (symmetric.aligned).
-    """
-    share = accuracy(result.right[target], games)  # [layer, source, language, map]
-    own = share[..., 0].diagonal(dim1=1, dim2=2).mean(1)
-    layer = int(own[:-1].argmax())
-    right = result.right[target, layer].double()
-    n = share.shape[1]
-    row: dict[str, Any] = {
-        "layer": layer,
-        "own": float(own[layer]),
-        "whole_board": float(result.whole[target, layer].diagonal().double().mean() / games.plies.sum()),
-    }
-    averages = {"own": right[..., 0, :].diagonal().mean(-1)}
-    if n > 1:
-        other = ~torch.eye(n, dtype=torch.bool)
-        best = best_map(share[layer])
-        null = result.null[target, layer].double()
-        counts = aligned(best.accuracy, null.quantile(0.95, dim=-1), constant)
-        chosen = right.gather(2, best.which[..., None, None].expand(-1, -1, 1, right.shape[-1])).squeeze(2)
-        averages |= {"cross": right[..., 0, :][other].mean(0), "cross_best_map": chosen[other].mean(0)}
-        row["cross"] = float(share[layer, ..., 0][other].mean())
-        row["cross_best_map"] = float(best.accuracy[other].mean())
-        row["loss_across"] = row["own"] - row["cross"]
-        row["null_mean"] = float(null[other].mean())
-        row["pairs"] = int(other.sum())
-        row["aligned_pairs"] = int(counts[other].sum())
-        row["maps"] = {name: int((best.which[other & counts] == i).sum()) for i, name in enumerate(OPENING_MAPS)}
-        row["classes"] = symmetry_classes(counts.tolist(), best.which.tolist())._asdict()
-        averages["loss_across"] = averages["own"] - averages["cross"]
-    low, high = bounds(torch.stack(list(averages.values())), games, draws, seed)
-    row["intervals"] = {name: [float(low[i]), float(high[i])] for i, name in enumerate(averages)}
-    return row
+
+def average_rows(result: CrossLingual, games: Games, bootstrap: Bootstrap) -> Iterator[Row]:
+    """own, across, across_best_map and loss_across of every target and layer; the caller adds the probe and control."""
+    n, own = result.right.shape[2], own_accuracy(result, games)
+    other = ~torch.eye(n, dtype=torch.bool)
+    for target, name in enumerate(TARGETS):
+        for layer in range(result.right.shape[1]):
+            share = accuracy(result.right[target, layer], games)
+            values = {"own": float(own[target, layer])}
+            if n > 1:
+                values["across"] = float(share[..., 0][other].mean())
+                values["across_best_map"] = float(best_map(share).accuracy[other].mean())
+                values["loss_across"] = values["own"] - values["across"]
+            by_game = _by_game(result.right[target, layer].double(), share, other)
+            low, high = bootstrap(torch.stack([by_game[quantity] for quantity in values]), games.cells)
+            for i, (quantity, value) in enumerate(values.items()):
+                row: Row = {"measure": "probe", "quantity": quantity, "target": name, "layer": layer, "value": value}
+                yield row | {"low": float(low[i]), "high": float(high[i]), "n": len(games.moves)}
+
+
+def _by_game(
+    right: Float[Tensor, "source language map game"], share: Float[Tensor, "source language map"],
+    other: Bool[Tensor, "source language"],
+) -> dict[str, Float[Tensor, " game"]]:  # fmt: skip
+    """Cells read right in every game, the same means."""
+    means = {"own": right[..., 0, :].diagonal().mean(-1)}
+    if bool(other.any()):
+        winner = best_map(share).which[..., None, None].expand(-1, -1, 1, right.shape[-1])
+        chosen = right.gather(2, winner).squeeze(2)
+        means |= {"across": right[..., 0, :][other].mean(0), "across_best_map": chosen[other].mean(0)}
+        means["loss_across"] = means["own"] - means["across"]
+    return means

@@ -1,4 +1,4 @@
-"""What a probe number is compared with: the best constant, and the agreement between a board and its images."""
+"""Baselines of probes: the best constant, and the agreement between a board and its images."""
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,6 @@ def images(classes: Int64[Tensor, "*batch cell"], board: Board) -> Int64[Tensor,
 
 
 def image_agreement(test: BoardTargets, board: Board) -> Float[Tensor, "target map"]:
-    """Share of cells on which a board agrees with its image: what a perfect probe reads through a wrong map."""
+    """Share of cells on which a board agrees with its image: the score of a perfect probe through a wrong map."""
     same = images(test.classes, board) == test.classes
     return same[:, :, test.scored].double().mean((2, 3)).T

@@ -1,7 +1,9 @@
 """How probes are fitted and scored."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mothello.config import check, ranged
+from mothello.errors import UserError
 from mothello.measures.probes.linear import LinearProbes
 from mothello.measures.probes.mlp import MLPProbes
 
@@ -9,60 +11,57 @@ PROBES: dict[str, type[LinearProbes] | type[MLPProbes]] = {"linear": LinearProbe
 
 
 @dataclass(kw_only=True)
-class ProbeConfig:
+class ProbesConfig:
     """How probes are fitted and scored."""
 
+    name: str = "probes"
     probes: list[str] = field(default_factory=lambda: list(PROBES))
-    games: int = 8_000
+    games: int = ranged(8_000, low=1)
     """Fresh games to fit on, each seen in every language."""
-    epochs: int = 1
+    epochs: int = ranged(1, low=1)
     """Times that each of them is seen."""
-    held_out: int = 128
-    """Other games, by which every probe keeps its best weights."""
-    evaluations: int = 10
-    """Times that the held-out games are read on the way."""
-    patience: int = 3
-    """Checks without a gain of a thousandth by any probe, after which the fit ends."""
-    test_games: int = 400
-    """Other games again, to score on."""
-    batch_size: int = 16
+    held_out: int = ranged(128, low=1)
+    """Other games, on which every probe chooses its best weights."""
+    evaluations: int = ranged(10, low=1)
+    """Times that the held-out games are read along the fit."""
+    patience: int = ranged(3, low=1)
+    """Evaluations without a gain of a thousandth by any probe, after which the fit ends."""
+    test_games: int = ranged(400, low=2)
+    """Further games, to score on."""
+    batch_size: int = ranged(16, low=2)
     """Games per step."""
-    hidden: int = 256
+    hidden: int = ranged(256, low=2)
     """Hidden units of the MLP probe."""
-    lr: float = 0.2
+    lr: float = ranged(0.2, above=0)
     """Peak learning rate of Muon (docs/LOG.md); it falls to zero linearly."""
-    bias_lr: float = 0.03
-    """The same of the biases, by Adam."""
-    l2: float = 0.0
-    """On half the squared norm of a probe's matrices, beside the mean loss of a cell: scikit-learn's C is
+    bias_lr: float = ranged(0.03, above=0)
+    """The learning rate of the biases, by Adam."""
+    l2: float = ranged(0.0, low=0)
+    """Weight of half the squared norm of a probe's matrices, added to the mean loss per cell: scikit-learn's C is
     1 / (l2 * cells * rows)."""
     seed: int = 0
-    """Probe initialisation."""
+    """Initializes the probes."""
     random_weights: bool = True
-    """Control: fit the same probes on a model with random weights."""
+    """Control: the same probes on a model with random weights."""
     shuffled: bool = True
     """Control: probes of the board of another game at the same ply."""
-    draws: int = 1000
+    other_maps: bool = True
+    """Control: readings across languages under the maps outside the opening's group."""
+    draws: int = ranged(1000, low=1)
     """Draws of the null of the maximum over the symmetry maps, and of the bootstrap over games."""
 
     def __post_init__(self) -> None:
         for name in self.probes:
             if name not in PROBES:
-                raise ValueError(f"probe.probes: {name!r} is not one of {', '.join(PROBES)}")
+                raise UserError(f"probes.probes: {name!r} is not one of {', '.join(PROBES)}")
         if not self.probes:
-            raise ValueError("probe.probes: name at least one of " + ", ".join(PROBES))
-        lowest = {
-            "games": 1, "epochs": 1, "held_out": 1, "evaluations": 1, "patience": 1, "test_games": 2, "batch_size": 2,
-            "hidden": 2, "draws": 1,
-        }  # fmt: skip
-        for name, low in lowest.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"probe.{name}: {getattr(self, name)} is below {low}")
-        for name in ("lr", "bias_lr"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"probe.{name}: {getattr(self, name)} is not positive")
-        if self.l2 < 0:
-            raise ValueError(f"probe.l2: {self.l2} is negative")
+            raise UserError("probes.probes: name at least one of " + ", ".join(PROBES))
+        check(self, "probes")
+
+    def shrunk(self, share: float) -> "ProbesConfig":
+        """The same on a share of the games."""
+        few = {name: max(2, round(getattr(self, name) * share)) for name in ("games", "held_out", "test_games")}
+        return replace(self, **few)
 
     @property
     def sizes(self) -> tuple[int, int, int]:

@@ -1,11 +1,11 @@
 """Fitting all probes of a model in one pass: every layer, source language and target, linear and MLP together.
 
-The stream is fresh games of the probe split, written in every language; activations are made and used, never stored.
-Every probe keeps the weights with which it read games held out from the fit best.
+The stream is fresh games of the probe split, written in every language; activations are used at once, never stored.
+Every probe keeps the weights with which it read the held-out games best.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,49 +13,45 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mothello.data.batch import in_language
 from mothello.data.corpus import Corpus
-from mothello.languages.language_set import LanguageSet
-from mothello.measures.activations import states
-from mothello.measures.probes.config import PROBES, ProbeConfig
+from mothello.measures.measure import Subject
+from mothello.measures.probes.config import PROBES, ProbesConfig
 from mothello.measures.probes.solver import StackedMuon
 from mothello.measures.probes.targets import N_CLASSES, TARGETS, BoardTargets, board_targets, of_another_game
-from mothello.model.transformer import GPT
 from mothello.seeding import generator
 from mothello.training.device import Precision, autocast
 
 SHUFFLED = "shuffled"
-"""Beside TARGETS: the absolute board of another game at the same ply, which a state knows nothing about."""
+"""A target besides TARGETS: the absolute board of another game at the same ply, which a state knows nothing about."""
 
 
-class FittedProbes(NamedTuple):
-    """Probes of one model. Their K axis is (target, language, layer) flattened, targets outermost."""
+@dataclass(frozen=True)
+class FittedProbes:
+    """Probes of one model: one per target, language and layer, of every kind, in this order on the first axis of every
+    parameter."""
 
     modules: dict[str, nn.Module]
+    """By kind."""
     targets: tuple[str, ...]
     mean: Float[Tensor, "language layer 1 d_model"]
     scale: Float[Tensor, "language layer 1 d_model"]
     steps: int
-    """Updates made; fewer than asked for when no probe was getting better any more."""
+    """Updates made; fewer than asked for when no probe was improving any more."""
 
     def normalize(self, x: Float[Tensor, "layer row d_model"], source: int) -> Float[Tensor, "layer row d_model"]:
         """Activations as the probes of ``source`` expect them, whichever language they come from."""
         return (x - self.mean[source]) * self.scale[source]
 
-    def weights(self, probe: str, target: str, source: int) -> dict[str, Tensor]:
-        """The parameters of one probe kind, target and source: [layer, ...] each."""
-        n, layers = self.mean.shape[:2]
-        first = (self.targets.index(target) * n + source) * layers
-        return {name: value.detach()[first : first + layers] for name, value in self.modules[probe].named_parameters()}
+    def weights(self, kind: str, target: str, source: int) -> dict[str, Tensor]:
+        """The parameters of one kind, target and language: [layer, ...] each."""
+        axes = (len(self.targets), *self.mean.shape[:2])
+        index = (self.targets.index(target), source)
+        return {name: p.detach().unflatten(0, axes)[index] for name, p in self.modules[kind].named_parameters()}
 
 
-def _rows(model: GPT, moves: Tensor, language_set: LanguageSet, scored: Tensor, precision: Precision) -> Tensor:
-    """Activations of all languages, scored plies only: [language, layer, row, d_model]."""
-    per_language = [
-        states(model, in_language(moves, index, language_set), precision)[:, scored]
-        for index in range(len(language_set.languages))
-    ]
-    return torch.stack(per_language)
+def _rows(subject: Subject, moves: Tensor, scored: Tensor) -> Float[Tensor, "language layer row d_model"]:
+    """Activations of all languages, scored plies only."""
+    return torch.stack([subject.states(moves, language)[:, scored] for language in range(len(subject.names))])
 
 
 def _statistics(x: Float[Tensor, "language layer row d_model"]) -> tuple[Tensor, Tensor]:
@@ -66,7 +62,7 @@ def _statistics(x: Float[Tensor, "language layer row d_model"]) -> tuple[Tensor,
 
 
 def _classes(targets: BoardTargets, names: Sequence[str]) -> Tensor:
-    """What is fitted: [target, row, cell]."""
+    """The labels: [target, row, cell]."""
     shuffled = of_another_game(targets.classes[0]).unsqueeze(0)
     every = dict(zip(TARGETS, targets.classes.split(1), strict=True)) | {SHUFFLED: shuffled}
     return torch.cat([every[name] for name in names])[:, targets.scored]
@@ -88,7 +84,7 @@ def penalty(module: nn.Module) -> Float[Tensor, " k"]:
 
 
 class _Best:
-    """The weights with which each of the probes of one kind read held-out games best."""
+    """For each probe of one kind, the weights with which it read the held-out games best."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
@@ -97,7 +93,7 @@ class _Best:
 
     @torch.no_grad()
     def improve(self, loss: Float[Tensor, " k"]) -> bool:
-        """Keep what is better than before; whether any probe gained more than a thousandth of its loss."""
+        """Keep the weights that are better than before; whether any probe gained more than a thousandth of its loss."""
         before = torch.full_like(loss, torch.inf) if self.loss is None else self.loss
         better = loss < before
         for name, parameter in self.module.named_parameters():
@@ -114,12 +110,10 @@ class _Best:
 class _Fit:
     """All probes of a model while they are fitted."""
 
-    def __init__(
-        self, model: GPT, language_set: LanguageSet, config: ProbeConfig, precision: Precision, k: int
-    ) -> None:
-        self.model, self.language_set, self.config, self.precision = model, language_set, config, precision
-        device, d_model = model.head.weight.device, model.config.d_model
-        n_out = language_set.board.n_cells * N_CLASSES
+    def __init__(self, subject: Subject, config: ProbesConfig, targets: int) -> None:
+        self.config, self.precision = config, subject.precision
+        device, d_model = subject.device, subject.model.config.d_model
+        k, n_out = targets * len(subject.names) * subject.n_layers, subject.board.n_cells * N_CLASSES
         draw = generator(config.seed, "probes")
         self.modules: dict[str, nn.Module] = {
             name: PROBES[name](k, d_model, n_out, config.hidden, draw).to(device) for name in config.probes
@@ -153,41 +147,33 @@ class _Fit:
 
 
 def fit_probes(
-    model: GPT,
-    language_set: LanguageSet,
-    games: Corpus,
-    config: ProbeConfig,
-    precision: Precision,
-    title: str = "probes",
-    targets: Sequence[str] = TARGETS,
+    subject: Subject, games: Corpus, config: ProbesConfig, targets: Sequence[str] = TARGETS, title: str = "probes"
 ) -> FittedProbes:
-    """Fit every probe on the corpus's first games, each batch seen once an epoch. The model is only read.
+    """Fit every probe on the corpus's first games, each batch seen once per epoch. The model is only read.
 
-    The games behind them are held out: every few steps each probe that reads them better than ever keeps its weights,
-    and the fit ends early when none has for a while.
+    The games after them are held out: each probe keeps the weights that read them best, and the fit ends early when
+    no probe has improved for ``patience`` evaluations.
     """
-    device = model.head.weight.device
-    n_languages, n_layers = len(language_set.languages), model.config.n_layer + 1
-    fit = _Fit(model, language_set, config, precision, len(targets) * n_languages * n_layers)
+    fit = _Fit(subject, config, len(targets))
     statistics: tuple[Tensor, Tensor] | None = None
 
     def batch(start: int) -> tuple[Tensor, Tensor]:
         nonlocal statistics
-        moves = games.moves(torch.arange(start, start + config.batch_size, device=device))
-        boards = board_targets(moves, language_set.board)
-        x = _rows(model, moves, language_set, boards.scored, precision)
+        moves = games.moves(torch.arange(start, start + config.batch_size, device=subject.device))
+        boards = board_targets(moves, subject.board)
+        x = _rows(subject, moves, boards.scored)
         statistics = statistics or _statistics(x)
         x = ((x - statistics[0]) * statistics[1]).flatten(0, 1)
         return x, _classes(boards, targets).repeat_interleave(len(x), 0)
 
     per_epoch = max(1, config.games // config.batch_size)
     steps, stale, step = per_epoch * config.epochs, 0, 0
-    checks = {round(steps * (i + 1) / config.evaluations) for i in range(config.evaluations)}
+    evaluations = {round(steps * (i + 1) / config.evaluations) for i in range(config.evaluations)}
     held_out = range(per_epoch * config.batch_size, config.first_test_game, config.batch_size)
     for step in tqdm(range(1, steps + 1), desc=title, unit="step", mininterval=1):
         x, labels = batch((step - 1) % per_epoch * config.batch_size)
         fit.step(x, labels, min(1.0, step / 10) * (1 - (step - 1) / steps))
-        if step in checks:
+        if step in evaluations:
             stale = 0 if fit.improved(map(batch, held_out)) else stale + 1
             if stale >= config.patience:
                 break

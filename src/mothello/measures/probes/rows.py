@@ -1,121 +1,118 @@
-"""What probes measured, as rows of the tidy table."""
+"""The numbers of scored probes, as rows."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from mothello.languages.language_set import LanguageSet
-from mothello.measures.probes.averages import bounds
+from mothello.bootstrap import Bootstrap
+from mothello.measures.measure import Row, Subject
+from mothello.measures.probes.averages import average_rows, best_layers
 from mothello.measures.probes.baselines import best_constant, constant_by_ply, image_agreement, unrelated_agreement
 from mothello.measures.probes.score import CrossLingual, Games, accuracy
 from mothello.measures.probes.symmetry_null import aligned, best_map
 from mothello.measures.probes.targets import TARGETS, BoardTargets
 from mothello.othello.notation import square_name
 from mothello.othello.symmetry import OPENING_MAPS
-from mothello.rows import format_table
-
-Row = dict[str, Any]
 
 
-def probe_rows(
-    name: str, result: CrossLingual, games: Games, language_set: LanguageSet, fit: BoardTargets, draws: int, seed: int,
-    control: str = "trained", layers: Sequence[int] = (),
-) -> Iterator[Row]:  # fmt: skip
-    """Rows of one probe kind. layers: for each target, the one whose squares and plies are told apart."""
-    low, high = bounds(result.right, games, draws, seed)
-    share = accuracy(result.right, games)
-    best = best_map(share)
-    nulls = {"null_mean": result.null.mean(-1), "null_95": result.null.quantile(0.95, dim=-1)}
-    positions = int(games.plies.sum())
-    constants = best_constant(fit, games.truth).tolist()
-    axes = [range(size) for size in result.whole.shape]
-    for at in torch.cartesian_prod(*(torch.tensor(axis) for axis in axes)).tolist():
-        target, layer, source, language = at
-        index = tuple(at)
-        head: Row = {
-            "measure": "probe", "control": control, "probe": name, "target": TARGETS[target], "layer": layer,
-            "source": language_set.names[source], "language": language_set.names[language],
-        }  # fmt: skip
-        for i, opening in enumerate(OPENING_MAPS):
-            yield head | {
-                "quantity": "accuracy", "map": opening, "value": float(share[index][i]), "low": float(low[index][i]),
-                "high": float(high[index][i]), "n": len(games.moves),
-            }  # fmt: skip
-        whole = int(result.whole[index]) / positions
-        yield head | {"quantity": "whole_board", "map": "identity", "value": whole, "n": positions}
-        if control != "trained":
-            continue
-        for quantity, values in nulls.items():
-            yield head | {"quantity": quantity, "value": float(values[index]), "n": result.null.shape[-1]}
-        reached, which = best.accuracy[index], OPENING_MAPS[int(best.which[index])]
-        counts = aligned(reached, nulls["null_95"][index], constants[target])
-        yield head | {"quantity": "aligned", "map": which, "value": float(counts), "n": len(games.moves)}
-        if layer in layers[target : target + 1]:
-            yield from _in_detail(head, result, index, games, language_set)
+@dataclass(frozen=True)
+class Scored:
+    """The games that probes were scored on, and what all kinds of probes are compared with there."""
 
+    games: Games
+    fit: BoardTargets
+    """Boards of games that they were fitted on."""
+    constant: Float[Tensor, " target"]
+    """The best constant per ply and cell."""
+    bootstrap: Bootstrap
 
-def _in_detail(
-    head: Row, result: CrossLingual, index: tuple[int, ...], games: Games, language_set: LanguageSet
-) -> Iterator[Row]:
-    """Accuracy by square and by ply."""
-    head = head | {"quantity": "accuracy", "map": "identity"}
-    positions, n_cells = int(games.plies.sum()), language_set.board.n_cells
-    for cell, right in enumerate(result.by_cell[index].tolist()):
-        square = square_name(language_set.board.squares[cell])
-        yield head | {"square": square, "value": right / positions, "n": positions}
-    reached = games.truth.scored.sum(0).tolist()
-    for ply, (right, n) in enumerate(zip(result.by_ply[index].tolist(), reached, strict=True), start=1):
-        if n:
-            yield head | {"ply": ply, "value": right / n / n_cells, "n": n}
+    @staticmethod
+    def of(games: Games, fit: BoardTargets, bootstrap: Bootstrap) -> "Scored":
+        return Scored(games, fit, best_constant(fit, games.truth), bootstrap)
 
+    def board_rows(self, subject: Subject) -> Iterator[Row]:
+        """Numbers without a model: the best constant, boards against their images, and against another game's."""
+        truth = self.games.truth
+        by_ply = constant_by_ply(self.fit, truth).tolist()
+        images, other = image_agreement(truth, subject.board).tolist(), unrelated_agreement(truth).tolist()
+        for i, target in enumerate(TARGETS):
+            head: Row = {"measure": "probe", "quantity": "accuracy", "target": target, "n": len(self.games.moves)}
+            yield head | {"control": "constant", "value": float(self.constant[i])}
+            for ply, value in enumerate(by_ply[i], start=1):
+                if value == value:
+                    yield head | {"control": "constant", "ply": ply, "value": value}
+            yield head | {"control": "unrelated", "value": other[i]}
+            for name, value in zip(OPENING_MAPS, images[i], strict=True):
+                yield head | {"control": "image", "map": name, "value": value}
 
-def shuffled_rows(name: str, result: CrossLingual, games: Games, language_set: LanguageSet) -> Iterator[Row]:
-    """The control of probes fitted on another game's boards, in their own language."""
-    if result.shuffled is None:
-        return
-    share = accuracy(result.shuffled, games)
-    for layer, values in enumerate(share.tolist()):
-        for language, value in zip(language_set.names, values, strict=True):
+    def rows(self, subject: Subject, kind: str, result: CrossLingual) -> Iterator[Row]:
+        """Rows of one kind of probes on one subject; details, nulls and alignment for the trained model alone."""
+        head: Row = {"control": subject.control, "probe": kind}
+        yield from (row | head for row in average_rows(result, self.games, self.bootstrap))
+        yield from (row | head for row in self._pair_rows(subject, result))
+        if subject.control != "random_weights":
+            yield from (row | head for row in self._alignment_rows(subject, result))
+            yield from (row | head for row in self._detail_rows(subject, result))
+        yield from (row | {"probe": kind} for row in self._shuffled_rows(subject, result))
+
+    def _pairs(self, subject: Subject, result: CrossLingual) -> Iterator[tuple[Row, tuple[int, ...]]]:
+        """Every target, layer, source and language: the row's head, and its index."""
+        axes = (torch.arange(size) for size in result.whole.shape)
+        for target, layer, source, language in torch.cartesian_prod(*axes).tolist():
             yield {
-                "measure": "probe", "quantity": "accuracy", "control": "shuffled", "probe": name, "target": "absolute",
-                "layer": layer, "source": language, "language": language, "map": "identity", "value": value,
-                "n": len(games.moves),
-            }  # fmt: skip
+                "measure": "probe", "target": TARGETS[target], "layer": layer, "source": subject.names[source],
+                "language": subject.names[language],
+            }, (target, layer, source, language)  # fmt: skip
 
+    def _pair_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
+        """Accuracy under every map, and whole boards."""
+        low, high = self.bootstrap(result.right, self.games.cells)
+        share, positions = accuracy(result.right, self.games), int(self.games.plies.sum())
+        for head, index in self._pairs(subject, result):
+            for i, name in enumerate(OPENING_MAPS):
+                row: Row = {"quantity": "accuracy", "map": name, "value": float(share[index][i])}
+                bounds = {"low": float(low[index][i]), "high": float(high[index][i])}
+                yield head | row | bounds | {"n": len(self.games.moves)}
+            whole = int(result.whole[index]) / positions
+            yield head | {"quantity": "whole_board", "map": "identity", "value": whole, "n": positions}
 
-def board_rows(games: Games, fit: BoardTargets, language_set: LanguageSet) -> Iterator[Row]:
-    """What no model is needed for: the best constant, boards against their images, and against another game's."""
-    constant, by_ply = best_constant(fit, games.truth).tolist(), constant_by_ply(fit, games.truth).tolist()
-    images, other = image_agreement(games.truth, language_set.board).tolist(), unrelated_agreement(games.truth).tolist()
-    for i, target in enumerate(TARGETS):
-        head: Row = {"measure": "probe", "quantity": "accuracy", "target": target, "n": len(games.moves)}
-        yield head | {"control": "constant", "value": constant[i]}
-        for ply, value in enumerate(by_ply[i], start=1):
-            if value == value:
-                yield head | {"control": "constant", "ply": ply, "value": value}
-        yield head | {"control": "unrelated", "value": other[i]}
-        for name, value in zip(OPENING_MAPS, images[i], strict=True):
-            yield head | {"control": "image", "map": name, "value": value}
+    def _alignment_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
+        """Whether the best map of every pair beats its null and the constant."""
+        best = best_map(accuracy(result.right, self.games))
+        nulls = {"null_mean": result.null.mean(-1), "null_95": result.null.quantile(0.95, dim=-1)}
+        for head, index in self._pairs(subject, result):
+            for quantity, values in nulls.items():
+                yield head | {"quantity": quantity, "value": float(values[index]), "n": result.null.shape[-1]}
+            counts = aligned(best.accuracy[index], nulls["null_95"][index], float(self.constant[index[0]]))
+            winner = OPENING_MAPS[int(best.which[index])]
+            yield head | {"quantity": "aligned", "map": winner, "value": float(counts), "n": len(self.games.moves)}
 
+    def _detail_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
+        """Accuracy by square and by ply, at the layer of the headline."""
+        layers, board = best_layers(result, self.games), subject.board
+        positions, by_ply = int(self.games.plies.sum()), self.games.truth.scored.sum(0).tolist()
+        for head, index in self._pairs(subject, result):
+            if index[1] != layers[index[0]]:
+                continue
+            head |= {"quantity": "accuracy", "map": "identity"}
+            for cell, right in enumerate(result.by_cell[index].tolist()):
+                square = square_name(board.squares[cell])
+                yield head | {"square": square, "value": right / positions, "n": positions}
+            for ply, (right, n) in enumerate(zip(result.by_ply[index].tolist(), by_ply, strict=True), start=1):
+                if n:
+                    yield head | {"ply": ply, "value": right / n / board.n_cells, "n": n}
 
-HEADLINE = {
-    "layer": "layer", "own": "own", "cross": "across", "cross_best_map": "best map", "constant": "constant",
-    "random_weights": "random weights",
-}  # fmt: skip
-
-
-def told(content: dict[str, Any], folder: Path) -> str:
-    """What the terminal says at the end: cells read right by every probe, wrong moves of the interventions."""
-    rows = {
-        name: {label: row[key] for key, label in HEADLINE.items() if key in row}
-        for name, row in content["headline"].items()
-    }
-    parts = [f"cells read right, at the best layer below the last\n{format_table(rows)}"]
-    if content["causal"]:
-        edits = {name: row | {"layer": int(row["layer"])} for name, row in content["causal"].items()}
-        parts.append(
-            f"false plus missed moves after an intervention, mean over cases, and its controls\n{format_table(edits)}"
-        )
-    return "\n".join([*parts, f"every layer, pair, map, cell and ply: {folder / 'table.csv.gz'}"])
+    def _shuffled_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
+        """The control of probes fitted on another game's boards, in their own language, and its mean."""
+        if result.shuffled is None:
+            return
+        for layer, values in enumerate(accuracy(result.shuffled, self.games)):
+            head: Row = {"measure": "probe", "control": "shuffled", "target": "absolute", "layer": layer}
+            head |= {"n": len(self.games.moves)}
+            yield head | {"quantity": "own", "value": float(values.mean())}
+            for name, value in zip(subject.names, values.tolist(), strict=True):
+                pair = {"source": name, "language": name, "map": "identity"}
+                yield head | pair | {"quantity": "accuracy", "value": value}

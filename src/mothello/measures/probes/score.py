@@ -1,48 +1,28 @@
 """Every source language's probes on every language's states of the same games, under every symmetry of the opening.
 
-One forward pass per language and batch of games; what is kept are counts, so memory does not grow with the games read.
+One forward pass per language and batch of games; counts are kept, so memory does not grow with the games read.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
-from mothello.data.batch import in_language
-from mothello.languages.language_set import LanguageSet
-from mothello.measures.activations import states
+from mothello.measures.measure import Subject
 from mothello.measures.probes.baselines import images
 from mothello.measures.probes.counting import cells_right, padded, rows_right
 from mothello.measures.probes.fit import SHUFFLED, FittedProbes
 from mothello.measures.probes.symmetry_null import NULL_GAMES, NullOfMaximum
 from mothello.measures.probes.targets import N_CLASSES, TARGETS, BoardTargets, board_targets
-from mothello.model.transformer import GPT
+from mothello.othello.board import Board
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.training.device import Precision, autocast
 
 GAMES_AT_ONCE = NULL_GAMES
-DRAWN = 2
+EXAMPLES = 2
 """Games whose readings are kept to be looked at."""
-
-
-class CrossLingual(NamedTuple):
-    """What the probes of one kind read right on the scored plies of the same games. On the CPU."""
-
-    right: Int64[Tensor, "target layer source language map game"]
-    """Cells read as the image of the true board has them."""
-    by_cell: Int64[Tensor, "target layer source language cell"]
-    """Scored plies at which that cell is read right (under the identity, as below)."""
-    by_ply: Int64[Tensor, "target layer source language ply"]
-    """Cells read right after that ply."""
-    whole: Int64[Tensor, "target layer source language"]
-    """Scored plies at which every cell is read right."""
-    null: Float[Tensor, "target layer source language draw"]
-    """Accuracy under the best map of readings paired with other games."""
-    readings: Int8[Tensor, "target layer source language game ply cell"]
-    """Classes as read, of the first games; zeros after the end of a game."""
-    shuffled: Int64[Tensor, "layer language game"] | None
-    """Cells that the probes of another game's board read right in their own language: the control."""
 
 
 class Games(NamedTuple):
@@ -68,21 +48,20 @@ def accuracy(right: Int64[Tensor, "*batch game"], games: Games) -> Float[Tensor,
 
 
 def standard_error(right: Int64[Tensor, "*batch game"], games: Games) -> Float[Tensor, "*batch"]:
-    """Of the accuracy, over games."""
+    """Standard error of the accuracy, over games."""
     residual = right.double() - accuracy(right, games).unsqueeze(-1) * games.cells
     return residual.std(-1) / games.cells.double().mean() / len(games.moves) ** 0.5
 
 
 class _Batch:
-    """Some of the games: their scored rows, and the boards that readings are held against."""
+    """Some of the games: their scored rows, and the boards that readings are compared with."""
 
-    def __init__(self, moves: Tensor, first: int, language_set: LanguageSet) -> None:
-        truth = board_targets(moves, language_set.board)
-        self.moves, self.first, self.n, self.scored = moves, first, len(moves), truth.scored
+    def __init__(self, moves: Tensor, first: int, board: Board) -> None:
+        truth = board_targets(moves, board)
+        self.moves, self.scored = moves, truth.scored
+        self.games = slice(first, first + len(moves))
         self.game, self.ply = truth.scored.nonzero().unbind(1)
-        self.images = images(truth.classes.to(torch.int8), language_set.board).transpose(
-            0, 1
-        )  # [target, map, game, ply, cell]
+        self.images = images(truth.classes.to(torch.int8), board).transpose(0, 1)  # [target, map, game, ply, cell]
         self.boards = padded(self.images[:, :, truth.scored], -2)
 
     def whole_games(self, readings: Tensor) -> Tensor:
@@ -92,25 +71,46 @@ class _Batch:
         return grid
 
 
-class _Tally:
-    """Counts of one probe kind, growing batch by batch."""
+@dataclass
+class CrossLingual:
+    """Counts of what the probes of one kind read right on the scored plies of the same games. On the CPU."""
 
-    def __init__(self, layers: int, languages: int, moves: Tensor, n_cells: int, draws: int, shuffled: bool) -> None:
-        n, plies = moves.shape
+    right: Int64[Tensor, "target layer source language map game"]
+    """Cells read as the image of the true board has them."""
+    by_cell: Int64[Tensor, "target layer source language cell"]
+    """Scored plies at which that cell is read right (under the identity, as below)."""
+    by_ply: Int64[Tensor, "target layer source language ply"]
+    """Cells read right after that ply."""
+    whole: Int64[Tensor, "target layer source language"]
+    """Scored plies at which every cell is read right."""
+    null: Float[Tensor, "target layer source language draw"]
+    """Accuracy under the best map of readings paired with other games."""
+    readings: Int8[Tensor, "target layer source language game ply cell"]
+    """Classes as read, of the first games; zeros after the end of a game."""
+    shuffled: Int64[Tensor, "layer language game"] | None
+    """Cells that the probes of another game's board read right in their own language: the control."""
+
+    @staticmethod
+    def zeros(subject: Subject, moves: Int8[Tensor, "game ply"], draws: int, shuffled: bool) -> "CrossLingual":
+        """Before the first batch."""
+        (n, plies), cells, layers, languages = moves.shape, subject.board.n_cells, subject.n_layers, len(subject.names)
         shape = (len(TARGETS), layers, languages, languages)
-        self.right = torch.zeros(*shape, len(OPENING_MAPS), n, dtype=torch.int64)
-        self.by_cell = torch.zeros(*shape, n_cells, dtype=torch.int64)
-        self.by_ply = torch.zeros(*shape, plies, dtype=torch.int64)
-        self.whole = torch.zeros(shape, dtype=torch.int64)
-        self.null = torch.zeros(*shape, draws)
-        self.readings = torch.zeros(*shape, min(DRAWN, n), plies, n_cells, dtype=torch.int8)
-        self.shuffled = torch.zeros(layers, languages, n, dtype=torch.int64) if shuffled else None
+
+        def counts(*size: int) -> Tensor:
+            return torch.zeros(size, dtype=torch.int64)
+
+        return CrossLingual(
+            right=counts(*shape, len(OPENING_MAPS), n), by_cell=counts(*shape, cells), by_ply=counts(*shape, plies),
+            whole=counts(*shape), null=torch.zeros(*shape, draws),
+            readings=torch.zeros(*shape, min(EXAMPLES, n), plies, cells, dtype=torch.int8),
+            shuffled=counts(layers, languages, n) if shuffled else None,
+        )  # fmt: skip
 
     def add(self, target: int, pair: tuple[int, int], readings: Tensor, batch: _Batch) -> None:
-        """Readings [layer, row, cell] of one target, source and language."""
+        """Count readings [layer, row, cell] of one target, source and language."""
         lanes, at = padded(readings, -1), (target, slice(None), *pair)
         right = cells_right(lanes, batch.boards[target])
-        self.right[(*at, slice(None), slice(batch.first, batch.first + batch.n))] = _by(right, batch.game, batch.n)
+        self.right[(*at, slice(None), batch.games)] = _by(right, batch.game, len(batch.moves))
         self.by_ply[at] += _by(right[:, 0], batch.ply, self.by_ply.shape[-1])
         self.by_cell[at] += rows_right(lanes, batch.boards[target, 0], readings.shape[-1]).cpu()
         self.whole[at] += (right[:, 0] == readings.shape[-1]).sum(-1).cpu()
@@ -124,12 +124,10 @@ class _Tally:
         self.null[at] = null(grid)
 
     def add_shuffled(self, language: int, readings: Tensor, batch: _Batch) -> None:
+        """The same for the probes of another game's board."""
         assert self.shuffled is not None
         right = cells_right(padded(readings, -1), batch.boards[TARGETS.index("absolute"), :1]).squeeze(-2)
-        self.shuffled[:, language, batch.first : batch.first + batch.n] = _by(right, batch.game, batch.n)
-
-    def result(self) -> CrossLingual:
-        return CrossLingual(**vars(self))
+        self.shuffled[:, language, batch.games] = _by(right, batch.game, len(batch.moves))
 
 
 def _by(values: Int64[Tensor, "*batch row"], group: Int64[Tensor, " row"], n: int) -> Int64[Tensor, "*batch group"]:
@@ -137,9 +135,12 @@ def _by(values: Int64[Tensor, "*batch row"], group: Int64[Tensor, " row"], n: in
     return values.new_zeros(*values.shape[:-1], n).index_add_(-1, group, values).cpu()
 
 
-def read(probes: FittedProbes, name: str, target: str, source: int, x: Tensor, precision: Precision) -> Tensor:
-    """The classes that the probes of one source read in its normalised states: int8 [layer, row, cell]."""
-    module, weights = probes.modules[name], probes.weights(name, target, source)
+def read(
+    probes: FittedProbes, kind: str, target: str, source: int, x: Float[Tensor, "layer row d_model"],
+    precision: Precision = Precision.auto,
+) -> Int8[Tensor, "layer row cell"]:  # fmt: skip
+    """The classes that the probes of one language read in normalized states (FittedProbes.normalize)."""
+    module, weights = probes.modules[kind], probes.weights(kind, target, source)
     with torch.no_grad(), autocast(x.device, precision):
         logits = torch.func.functional_call(module, weights, (x,))
     a, b, c = logits.unflatten(-1, (-1, N_CLASSES)).unbind(-1)
@@ -147,33 +148,32 @@ def read(probes: FittedProbes, name: str, target: str, source: int, x: Tensor, p
 
 
 def evaluate_probes(
-    model: GPT, language_set: LanguageSet, probes: FittedProbes, moves: Int8[Tensor, "game ply"], precision: Precision,
-    draws: int, generator: torch.Generator,
-) -> dict[str, CrossLingual]:  # fmt: skip
+    subject: Subject, probes: FittedProbes, moves: Int8[Tensor, "game ply"], draws: int, generator: torch.Generator
+) -> dict[str, CrossLingual]:
     """Read the boards of held-out games in every language with every language's probes, and score them, by probe kind.
 
     draws: of the null, on the first NULL_GAMES games, the same pairings for all probes.
     """
-    n, layers, shuffled = len(language_set.languages), model.config.n_layer + 1, SHUFFLED in probes.targets
-    sizes = (layers, n, moves, language_set.board.n_cells, draws, shuffled)
-    tallies = {name: _Tally(*sizes) for name in probes.modules}
+    shuffled, languages = SHUFFLED in probes.targets, range(len(subject.names))
+    counts = {kind: CrossLingual.zeros(subject, moves, draws, shuffled) for kind in probes.modules}
     nulls: list[NullOfMaximum] = []
     for first in range(0, len(moves), GAMES_AT_ONCE):
-        batch = _Batch(moves[first : first + GAMES_AT_ONCE], first, language_set)
+        batch = _Batch(moves[first : first + GAMES_AT_ONCE], first, subject.board)
         if first == 0:
             scored, seed = batch.scored.cpu(), int(torch.randint(2**62, (), generator=generator))
             for image in batch.images:
                 nulls.append(NullOfMaximum(image.cpu(), scored, draws, torch.Generator().manual_seed(seed)))
-        for language in range(n):
-            x = states(model, in_language(batch.moves, language, language_set), precision)[:, batch.scored]
-            for source in range(n):
+        for language in languages:
+            x = subject.states(batch.moves, language)[:, batch.scored]
+            for source in languages:
                 own = probes.normalize(x, source)
-                for name, tally in tallies.items():
-                    for target, target_name in enumerate(TARGETS):
-                        readings = read(probes, name, target_name, source, own, precision)
-                        tally.add(target, (source, language), readings, batch)
+                for kind, count in counts.items():
+                    for target, name in enumerate(TARGETS):
+                        readings = read(probes, kind, name, source, own, subject.precision)
+                        count.add(target, (source, language), readings, batch)
                         if first == 0:
-                            tally.add_first(target, (source, language), readings, batch, nulls[target])
+                            count.add_first(target, (source, language), readings, batch, nulls[target])
                     if shuffled and source == language:
-                        tally.add_shuffled(language, read(probes, name, SHUFFLED, source, own, precision), batch)
-    return {name: tally.result() for name, tally in tallies.items()}
+                        readings = read(probes, kind, SHUFFLED, source, own, subject.precision)
+                        count.add_shuffled(language, readings, batch)
+    return counts

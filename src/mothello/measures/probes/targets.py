@@ -1,4 +1,4 @@
-"""What a probe reads: the board after every ply, in absolute and relative colours."""
+"""The targets of probes: the board after every ply, in absolute and relative colors."""
 
 from typing import NamedTuple
 
@@ -33,6 +33,6 @@ def board_targets(moves: Int8[Tensor, "game ply"], board: Board) -> BoardTargets
 
 
 def of_another_game(classes: Int64[Tensor, "game ply *cell"]) -> Int64[Tensor, "game ply *cell"]:
-    """The boards of the game before, at the same plies: what a control is asked to read. Behind that game's end its
-    last board stands."""
+    """The boards of the game before, at the same plies: the target of a control. After that game's end its last board
+    stands."""
     return classes.roll(1, 0)

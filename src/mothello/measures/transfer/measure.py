@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.transfer.curve import curves, summary
-from mothello.measures.transfer.rows import summary_rows, transfer_rows
+from mothello.measures.transfer.rows import overview, summary_rows, transfer_rows
+from mothello.rows import format_table
 from mothello.rundir import RunDir
 
 SCRATCH = "-scratch"
@@ -39,6 +42,10 @@ class Transfer:
         if subject.folder is None:
             raise UserError("measures: transfer reads the folder of a fine-tuning")
         return rows_of(subject.folder.parents[1], subject.names)
+
+    def summary(self, rows: pd.DataFrame) -> str:
+        """Legality of every language before and after."""
+        return f"strict top-1 legality along the fine-tuning\n{format_table(overview(rows))}"
 
 
 def rows_of(path: Path, names: list[str]) -> Iterator[Row]:

@@ -1,11 +1,13 @@
 """What was watched along a fine-tuning, as rows of the tidy table."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 Row = dict[str, Any]
-LEGALITY = ("top1", "top1_restricted", "lenient", "mass", "first_token_mass", "wrong_language", "malformed", "chance")
+LEGALITY = ("top1", "top1_restricted", "lenient", "mass", "mass_first_token", "wrong_language", "malformed", "chance")
 
 
 def summary_rows(summary: Mapping[str, Mapping[str, Any]], source: str) -> Iterator[Row]:
@@ -34,15 +36,13 @@ def transfer_rows(
                 yield head | {"quantity": aligned[2], "language": aligned[1], "value": value}
 
 
-def overview(rows: Iterable[Row]) -> dict[str, dict[str, float]]:
+def overview(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Per language: strict legality before and after, and the numbers of the summary."""
     table: dict[str, dict[str, float]] = {}
-    for row in rows:
-        if row["control"] == "trained" and not row.get("opening"):
-            line = table.setdefault(row["language"], {})
-            if row["quantity"] == "top1":
-                line.setdefault("before", row["value"])
-                line["after"] = row["value"]
-            elif "step" not in row:
-                line[row["quantity"]] = row["value"]
+    rows = rows[(rows.control == "trained") & (rows.opening == "")]
+    for language, group in rows.groupby("language", sort=False):
+        legality = group[(group.quantity == "top1") & group.step.notna()].value
+        ends = {"before": float(legality.iloc[0]), "after": float(legality.iloc[-1])} if len(legality) else {}
+        summary = group[group.step.isna()]
+        table[str(language)] = ends | dict(zip(summary.quantity, summary.value, strict=True))
     return table

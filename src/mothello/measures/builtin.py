@@ -1,0 +1,9 @@
+"""Importing this module registers the built-in measures."""
+
+from mothello.measures.alignment.measure import Alignment
+from mothello.measures.causal.measure import Causal
+from mothello.measures.legality.measure import Legality
+from mothello.measures.probes.measure import Probes
+from mothello.measures.transfer.measure import Transfer
+
+BUILTIN = (Legality, Alignment, Probes, Causal, Transfer)

@@ -1,0 +1,50 @@
+"""Measures of a run: one folder each, RUN/measures/NAME-HASH, written once and read by every report."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from mothello.files import locked
+from mothello.measures.measure import MEASURES, Measure, Subject, folder_name
+from mothello.rows import write_tidy
+from mothello.rundir import RunDir
+from mothello.stages.load import measured
+from mothello.stages.run import Run
+from mothello.stages.running import describe_device, running
+from mothello.tracking import TrackingConfig, start_mirror
+from mothello.training.device import Compile, DeviceConfig
+from mothello.training.distributed import World
+
+
+def subject_of(run: Run, device: DeviceConfig) -> Subject:
+    """The run's model, ready to be measured."""
+    return replace(run.subject(device.precision), compiled=device.compile is Compile.always)
+
+
+def measure_folder(run: RunDir, config: Any) -> RunDir:
+    """Where a measure with this config writes."""
+    return RunDir(run.path / "measures" / folder_name(config))
+
+
+def measure_run(
+    run: Run, config: Any, device: DeviceConfig, force: bool = False, tracking: TrackingConfig | None = None
+) -> RunDir:
+    """Measure a run unless it is measured already; returns the folder, with table.csv.gz (every number) and
+    results.json (where and how it was measured)."""
+    folder = measure_folder(run.folder, config)
+    if measured(folder, run) and not force:
+        print(f"finished already: {folder.path} (force=true to redo)", flush=True)
+        return folder
+    print(f"{config.name}: {run.folder.path} -> {folder.path}", flush=True)
+    begun = time.monotonic()
+    measure: Measure = MEASURES.build(config)
+    settings = {"run": str(run.folder.path), "measures": [config.name], config.name: config, "device": device}
+    with locked(folder.path), running(folder, World(), settings):
+        if tracking is not None:
+            start_mirror(folder, tracking)
+        write_tidy(folder.path, measure(subject_of(run, device).kept_in(folder.path)))
+        games = getattr(config, "test_games", getattr(config, "games", None))
+        about = {"board": run.board.name, "games": games, "seconds": time.monotonic() - begun} | run.reached
+        folder.write_results(config.name, about | describe_device(run.device, World()))
+        folder.write_status("ok")
+    return folder
