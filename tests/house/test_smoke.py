@@ -48,7 +48,7 @@ def test_train_probe_transfer(
     assert run(monkeypatch, "train", *call) == 0
     assert run(monkeypatch, "probe", "run=run", *TINY_PROBE, *TINY_CAUSAL) == 0
     assert run(monkeypatch, "measure", "run=run", *TINY_MEASURE) == 0
-    assert capsys.readouterr().out.count("finished already") == 3
+    assert capsys.readouterr().out.count("finished already") == 5
     measures = {"probe", "causal", "patching", "legality", "alignment", "embedding", "training"}
     table = load_run("run").table
     assert set(table.measure) == measures

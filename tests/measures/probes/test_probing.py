@@ -2,7 +2,7 @@
 game's; probes of a language read their own activations; a reading through a symmetry is found under that map; counts equal
 slow ones; early stopping keeps the best; a converged probe is scikit-learn's; nothing is changed."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ from mothello.data.batch import in_language
 from mothello.data.split import Split, corpus
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.activations import states
-from mothello.measures.probes import fit as fitting
-from mothello.measures.probes import other_maps, score
+from mothello.measures.measure import Subject
+from mothello.measures.probes import score
 from mothello.measures.probes.baselines import (
     best_constant,
     constant_by_ply,
@@ -22,13 +22,14 @@ from mothello.measures.probes.baselines import (
     images,
     unrelated_agreement,
 )
-from mothello.measures.probes.config import ProbeConfig
+from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.counting import cells_right, padded, rows_right
 from mothello.measures.probes.fit import SHUFFLED, FittedProbes, fit_probes
-from mothello.measures.probes.other_maps import outside_maps
+from mothello.measures.probes.other_maps import other_map_rows
 from mothello.measures.probes.score import CrossLingual, Games, accuracy, evaluate_probes, standard_error
 from mothello.measures.probes.targets import TARGETS, board_targets, of_another_game
 from mothello.model.build import build_model
+from mothello.model.inputs import Inputs
 from mothello.model.transformer import ModelConfig
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game
@@ -39,7 +40,7 @@ from mothello.training.muon import orthogonalize
 BOARD = Board.of(6)
 FAMILY = build_languages(LanguagesConfig(kinds=["atomic", "split"]), BOARD)
 ONE = build_languages(LanguagesConfig(kinds=["atomic"]), BOARD)
-CONFIG = ProbeConfig(games=1600, batch_size=32, test_games=32, hidden=64, held_out=32, evaluations=3)
+CONFIG = ProbesConfig(games=1600, batch_size=32, test_games=32, hidden=64, held_out=32, evaluations=3)
 
 
 def model(language_set: LanguageSet = FAMILY) -> nn.Module:
@@ -76,37 +77,49 @@ def test_relative_targets_follow_the_mover_through_passes() -> None:
 
 def test_activations_stand_at_the_last_token_of_each_move() -> None:
     m, batch = model(), in_language(games(4), 1, FAMILY)
-    hidden = m(batch.tokens, hidden=True).hidden
+    hidden = m(Inputs(batch.tokens), hidden=True).hidden
     read = states(m, batch, Precision.fp32)
     for game in range(4):
         for ply in (0, 7, 20):
             torch.testing.assert_close(read[:, game, ply], hidden[:, game, batch.move_ends[game, ply]])
 
 
-class Planted:
+CODE = torch.linalg.qr(torch.randn(64, BOARD.n_cells, generator=torch.Generator().manual_seed(0))).Q.T
+"""One orthogonal direction per cell."""
+
+
+@dataclass(frozen=True)
+class Planted(Subject):
     """Activations in which the board stands as a fixed linear code (or shuffled over games: destroyed)."""
 
-    def __init__(self, destroyed: bool, maps: tuple[str, ...] = ("identity", "identity")) -> None:
-        noise = torch.randn(64, BOARD.n_cells, generator=torch.Generator().manual_seed(0))
-        self.code = torch.linalg.qr(noise).Q.T  # one orthogonal direction per cell
-        self.destroyed, self.maps = destroyed, maps
+    destroyed: bool = False
+    maps: tuple[str, ...] = ("identity", "identity")
 
-    def __call__(self, m: nn.Module, batch: object, precision: Precision) -> torch.Tensor:
-        classes = board_targets(batch.moves, BOARD).classes[0].float() - 1
-        language = int(batch.language[0])
+    def states(self, moves: torch.Tensor, language: int) -> torch.Tensor:
+        classes = board_targets(moves, BOARD).classes[0].float() - 1
         image = torch.empty_like(classes)
         image[..., list(cell_map(BOARD, self.maps[language]))] = classes
-        x = image @ self.code
+        x = image @ CODE
         if self.destroyed:
             x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(len(x)))]
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
         return (x + 0.1 * noise).expand(2, *x.shape)
 
 
-def read(
-    m: nn.Module, probes: FittedProbes, moves: torch.Tensor, language_set: LanguageSet = FAMILY
-) -> dict[str, CrossLingual]:
-    return evaluate_probes(m, language_set, probes, moves, Precision.fp32, 20, torch.Generator().manual_seed(0))
+def planted(language_set: LanguageSet = FAMILY, **how: object) -> Planted:
+    return Planted(model(language_set), language_set, precision=Precision.fp32, **how)
+
+
+def plain(language_set: LanguageSet = FAMILY) -> Subject:
+    return Subject(model(language_set), language_set, precision=Precision.fp32)
+
+
+def fit(subject: Subject, config: ProbesConfig = CONFIG, targets: tuple[str, ...] = TARGETS) -> FittedProbes:
+    return fit_probes(subject, corpus(BOARD, 0, Split.probe, 10_000), config, targets)
+
+
+def read(subject: Subject, probes: FittedProbes, moves: torch.Tensor) -> dict[str, CrossLingual]:
+    return evaluate_probes(subject, probes, moves, 20, torch.Generator().manual_seed(0))
 
 
 def shares(results: dict[str, CrossLingual], moves: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -114,23 +127,19 @@ def shares(results: dict[str, CrossLingual], moves: torch.Tensor) -> dict[str, t
     return {name: accuracy(result.right, board) for name, result in results.items()}
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, planted: Planted, *probes: str) -> dict[str, torch.Tensor]:
-    monkeypatch.setattr(fitting, "states", planted)
-    monkeypatch.setattr(score, "states", planted)
-    m = model()
-    config = replace(CONFIG, probes=list(probes) or CONFIG.probes)
-    fitted = fit_probes(m, FAMILY, corpus(BOARD, 0, Split.probe, 10_000), config, Precision.fp32)
-    return shares(read(m, fitted, games(64, 5000)), games(64, 5000))
+def measured(subject: Subject, *probes: str) -> dict[str, torch.Tensor]:
+    fitted = fit(subject, replace(CONFIG, probes=list(probes) or CONFIG.probes))
+    return shares(read(subject, fitted, games(64, 5000)), games(64, 5000))
 
 
-def test_a_planted_code_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    accuracy = measured(monkeypatch, Planted(destroyed=False))
+def test_a_planted_code_is_found() -> None:
+    accuracy = measured(planted())
     assert float(accuracy["linear"][0, ..., 0].min()) > 0.85
     assert float(accuracy["mlp"][0, ..., 0].min()) > 0.85
 
 
-def test_a_destroyed_code_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    accuracy = measured(monkeypatch, Planted(destroyed=True))
+def test_a_destroyed_code_is_not() -> None:
+    accuracy = measured(planted(destroyed=True))
     truth = board_targets(games(64, 5000), BOARD)
     constant = float(best_constant(board_targets(games(640), BOARD), truth)[0])
     for result in accuracy.values():
@@ -138,8 +147,8 @@ def test_a_destroyed_code_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", OPENING_MAPS)
-def test_languages_that_are_mirror_images_are_found_under_their_map(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    accuracy = measured(monkeypatch, Planted(destroyed=False, maps=("identity", name)), "linear")["linear"][0, 1]
+def test_languages_that_are_mirror_images_are_found_under_their_map(name: str) -> None:
+    accuracy = measured(planted(maps=("identity", name)), "linear")["linear"][0, 1]
     across = accuracy[0, 1]
     assert OPENING_MAPS[int(across.argmax())] == name
     assert float(across.max()) > 0.85
@@ -149,17 +158,19 @@ def test_languages_that_are_mirror_images_are_found_under_their_map(name: str, m
 
 
 @pytest.mark.parametrize("name", ["columns", "rot90", "main"])
-def test_a_map_outside_the_group_is_read_where_it_is_planted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_map_outside_the_group_is_read_where_it_is_planted(name: str) -> None:
     """And nowhere else: a map of the group is not taken for one outside it."""
-    planted = Planted(False, maps=("identity", name))
-    for module in (fitting, score, other_maps):
-        monkeypatch.setattr(module, "states", planted)
-    m, moves = model(), games(64, 5000)
-    fitted = fit_probes(m, FAMILY, corpus(BOARD, 0, Split.probe, 10_000), CONFIG, Precision.fp32)
-    found = outside_maps(m, FAMILY, fitted, moves, board_targets(moves, BOARD), {"linear": 1, "mlp": 0}, Precision.fp32)
-    group, back = shares(read(m, fitted, moves), moves), {"rot90": "rot270"}.get(name, name)
-    for kind, kept in ((kind, row.kept) for kind, row in found.items()):
-        assert found[kind].exchanged.max() < 0.65
+    subject, moves = planted(maps=("identity", name)), games(64, 5000)
+    fitted = fit(subject)
+    scored, shape = Games(moves, board_targets(moves, BOARD)), (len(OTHER_MAPS), 2, 2)
+    found = {(kind, q): torch.zeros(shape) for kind in ("linear", "mlp") for q in ("other_map", "other_map_swapped")}
+    for row in other_map_rows(subject, fitted, scored, {"linear": 1, "mlp": 0}):
+        at = (OTHER_MAPS.index(row["map"]), FAMILY.index(row["source"]), FAMILY.index(row["language"]))
+        found[row["probe"], row["quantity"]][at] = row["value"]
+    group, back = shares(read(subject, fitted, moves), moves), {"rot90": "rot270"}.get(name, name)
+    for kind in ("linear", "mlp"):
+        kept = found[kind, "other_map"]
+        assert found[kind, "other_map_swapped"].max() < 0.65
         high = {(OTHER_MAPS[i], a, b) for i, a, b in (kept > 0.8).nonzero().tolist()}
         assert high == (set() if name == "main" else {(name, 0, 1), (back, 1, 0)})
         assert float(kept[(kept > 0) & (kept < 0.8)].max()) < 0.65
@@ -169,14 +180,13 @@ def test_a_map_outside_the_group_is_read_where_it_is_planted(name: str, monkeypa
 
 def test_counts_equal_slow_ones_over_several_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score, "GAMES_AT_ONCE", 7)
-    m, moves = model(), games(17, 5000)
-    source = corpus(BOARD, 0, Split.probe, 10_000)
-    probes = fit_probes(m, FAMILY, source, replace(CONFIG, games=64), Precision.fp32, targets=(*TARGETS, SHUFFLED))
+    subject, moves = plain(), games(17, 5000)
+    probes = fit(subject, replace(CONFIG, games=64), (*TARGETS, SHUFFLED))
     truth = board_targets(moves, BOARD)
     moved, board = images(truth.classes, BOARD), Games(moves, truth)
-    for name, result in read(m, probes, moves).items():
+    for name, result in read(subject, probes, moves).items():
         for target, layer, source_, language in ((0, 1, 0, 1), (1, 0, 1, 1), (0, 0, 1, 0)):
-            x = probes.normalize(states(m, in_language(moves, language, FAMILY), Precision.fp32).flatten(1, 2), source_)
+            x = probes.normalize(subject.states(moves, language).flatten(1, 2), source_)
             weights = probes.weights(name, TARGETS[target], source_)
             logits = torch.func.functional_call(probes.modules[name], weights, (x,))[layer]
             readings = logits.view(17, -1, 36, 3).argmax(-1)
@@ -224,75 +234,71 @@ def test_agreement_with_images_and_with_another_game() -> None:
     assert float((by_ply * weight).nansum(1)[0]) == pytest.approx(float(best_constant(truth, truth)[0]))
 
 
-def test_probes_of_another_games_board_read_no_more_than_a_constant(monkeypatch: pytest.MonkeyPatch) -> None:
-    planted = Planted(destroyed=False)
-    monkeypatch.setattr(fitting, "states", planted)
-    monkeypatch.setattr(score, "states", planted)
-    m, moves = model(), games(64, 5000)
-    source = corpus(BOARD, 0, Split.probe, 10_000)
-    probes = fit_probes(m, FAMILY, source, CONFIG, Precision.fp32, targets=(*TARGETS, SHUFFLED))
+def test_probes_of_another_games_board_read_no_more_than_a_constant() -> None:
+    subject, moves = planted(), games(64, 5000)
+    probes = fit(subject, targets=(*TARGETS, SHUFFLED))
     truth = board_targets(moves, BOARD)
     constant = float(best_constant(board_targets(games(640), BOARD), truth)[0])
-    for result in read(m, probes, moves).values():
+    for result in read(subject, probes, moves).values():
         shuffled = accuracy(result.shuffled, Games(moves, truth))
         assert float(shuffled.max()) < constant + 0.01
         assert float(shuffled.min()) > 0.4
 
 
-class Fixed:
+MADE: dict[tuple[int, ...], torch.Tensor] = {}
+
+
+class Fixed(Subject):
     """States of a few games that hold the board faintly: a probe without penalty would learn them by heart."""
 
-    def __init__(self) -> None:
-        self.made: dict[tuple[int, ...], torch.Tensor] = {}
+    def states(self, moves: torch.Tensor, language: int) -> torch.Tensor:
+        key = tuple(moves.flatten().tolist())
+        if key not in MADE:
+            MADE[key] = self.made(moves)
+        return MADE[key]
 
-    def __call__(self, m: nn.Module, batch: object, precision: Precision) -> torch.Tensor:
-        key = tuple(batch.moves.flatten().tolist())
-        if key not in self.made:
-            classes = board_targets(batch.moves, BOARD).classes[0].float() - 1
-            code = torch.linalg.qr(torch.randn(64, 36, generator=torch.Generator().manual_seed(0))).Q.T
-            seeds = (batch.moves.long().clamp(min=0) * torch.arange(1, 33)).sum(1)
-            noise = torch.stack([torch.randn(32, 64, generator=torch.Generator().manual_seed(int(s))) for s in seeds])
-            self.made[key] = (classes @ code + 0.3 * noise).expand(2, -1, -1, -1)
-        return self.made[key]
+    def made(self, moves: torch.Tensor) -> torch.Tensor:
+        classes = board_targets(moves, BOARD).classes[0].float() - 1
+        seeds = (moves.long().clamp(min=0) * torch.arange(1, 33)).sum(1)
+        noise = torch.stack([torch.randn(32, 64, generator=torch.Generator().manual_seed(int(s))) for s in seeds])
+        return (classes @ CODE + 0.3 * noise).expand(2, -1, -1, -1)
+
+
+def fixed() -> Fixed:
+    return Fixed(model(ONE), ONE, precision=Precision.fp32)
 
 
 @pytest.mark.parametrize("strength", [1e-4, 1e-5])
-def test_a_converged_probe_is_scikit_learns(strength: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    fixed = Fixed()
-    monkeypatch.setattr(fitting, "states", fixed)
-    monkeypatch.setattr(score, "states", fixed)
-    m, source = model(ONE), corpus(BOARD, 0, Split.probe, 10_000)
-    few = ProbeConfig(
+def test_a_converged_probe_is_scikit_learns(strength: float) -> None:
+    subject = fixed()
+    few = ProbesConfig(
         probes=["linear"], games=32, batch_size=32, epochs=300, l2=strength, patience=400, held_out=64, lr=0.1
     )
-    probes = fit_probes(m, ONE, source, few, Precision.fp32)
+    probes = fit(subject, few)
     moves = games(128, 5000)
-    ours = shares(read(m, probes, moves, ONE), moves)["linear"][0, 0, 0, 0, 0]
-    fit, test = board_targets(games(32), BOARD), board_targets(moves, BOARD)
-    x = probes.normalize(fixed(m, in_language(games(32), 0, ONE), Precision.fp32)[:, fit.scored], 0)[0]
-    z = probes.normalize(fixed(m, in_language(moves, 0, ONE), Precision.fp32)[:, test.scored], 0)[0]
-    labels, truth = fit.classes[0][fit.scored], test.classes[0][test.scored]
+    ours = shares(read(subject, probes, moves), moves)["linear"][0, 0, 0, 0, 0]
+    train, test = board_targets(games(32), BOARD), board_targets(moves, BOARD)
+    x = probes.normalize(subject.states(games(32), 0)[:, train.scored], 0)[0]
+    z = probes.normalize(subject.states(moves, 0)[:, test.scored], 0)[0]
+    labels, truth = train.classes[0][train.scored], test.classes[0][test.scored]
     right = []
     for cell in range(0, 36, 5):
         theirs = LogisticRegression(C=1 / (strength * 36 * len(x)), tol=1e-6, max_iter=5000)
         right.append((theirs.fit(x, labels[:, cell]).predict(z) == truth[:, cell].numpy()).mean())
-    one = read(m, probes, moves, ONE)["linear"].by_cell[0, 0, 0, 0, ::5].double() / int(test.scored.sum())
+    one = read(subject, probes, moves)["linear"].by_cell[0, 0, 0, 0, ::5].double() / int(test.scored.sum())
     assert float(one.mean()) == pytest.approx(sum(right) / len(right), abs=0.005)
     assert 0.6 < float(ours) < 0.99
 
 
-def test_early_stopping_keeps_each_probes_best_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_early_stopping_keeps_each_probes_best_and_ends() -> None:
     """Few games seen often: linear probes learn them by heart, and the held-out games say when to stop."""
-    fixed = Fixed()
-    monkeypatch.setattr(fitting, "states", fixed)
-    monkeypatch.setattr(score, "states", fixed)
-    m, source = model(ONE), corpus(BOARD, 0, Split.probe, 10_000)
-    config = ProbeConfig(probes=["mlp"], games=16, batch_size=16, epochs=150, held_out=32, evaluations=30, patience=3)
-    early = fit_probes(m, ONE, source, config, Precision.fp32)
-    late = fit_probes(m, ONE, source, replace(config, evaluations=1, patience=400), Precision.fp32)
+    subject = fixed()
+    config = ProbesConfig(probes=["mlp"], games=16, batch_size=16, epochs=150, held_out=32, evaluations=30, patience=3)
+    early = fit(subject, config)
+    late = fit(subject, replace(config, evaluations=1, patience=400))
     assert early.steps < 150 == late.steps
     moves = games(128, 5000)
-    ours, theirs = (shares(read(m, probes, moves, ONE), moves)["mlp"][0, ..., 0] for probes in (early, late))
+    ours, theirs = (shares(read(subject, probes, moves), moves)["mlp"][0, ..., 0] for probes in (early, late))
     assert (ours > theirs).all()
 
 
@@ -305,29 +311,23 @@ def test_the_best_constant_is_the_best_on_its_own_games() -> None:
 
 def test_a_trained_readout_needs_fitting() -> None:
     """Probes with no steps to speak of read at chance: the score comes from the fit."""
-    m = model()
-    probes = fit_probes(
-        m,
-        FAMILY,
-        corpus(BOARD, 0, Split.probe, 10_000),
-        replace(CONFIG, games=2, batch_size=2, held_out=1),
-        Precision.fp32,
-    )
-    assert float(shares(read(m, probes, games(16, 5000)), games(16, 5000))["mlp"].max()) < 0.6
+    subject = plain()
+    probes = fit(subject, replace(CONFIG, games=2, batch_size=2, held_out=1))
+    assert float(shares(read(subject, probes, games(16, 5000)), games(16, 5000))["mlp"].max()) < 0.6
 
 
 def test_fitting_repeats_and_leaves_the_model_alone() -> None:
-    m, source = model(), corpus(BOARD, 0, Split.probe, 10_000)
-    before = {name: value.clone() for name, value in m.state_dict().items()}
+    subject = plain()
+    before = {name: value.clone() for name, value in subject.model.state_dict().items()}
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    one = fit_probes(m, FAMILY, source, replace(CONFIG, games=64), Precision.fp32)
+    one = fit(subject, replace(CONFIG, games=64))
     assert torch.equal(state, torch.get_rng_state())
-    other = fit_probes(m, FAMILY, source, replace(CONFIG, games=64), Precision.fp32)
+    other = fit(subject, replace(CONFIG, games=64))
     for name in one.modules:
         for a, b in zip(one.modules[name].parameters(), other.modules[name].parameters(), strict=True):
             assert torch.equal(a, b)
-    assert all(torch.equal(before[name], value) for name, value in m.state_dict().items())
+    assert all(torch.equal(before[name], value) for name, value in subject.model.state_dict().items())
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 40), (2, 40, 16), (1, 8, 8)])
