@@ -75,7 +75,7 @@ def run_part(part: Part, measures: bool = True) -> None:
     train(part.train)
     if not measures:
         return
-    probe(part.probe)
+    measure(part.probe)
     measure(part.measure)
     if part.transfer is not None:
         transfer(part.transfer)
