@@ -14,10 +14,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -66,28 +63,6 @@ def environment() -> dict[str, Any]:
 
 def _write(path: Path, text: str) -> None:
     write_whole(path, text.encode())
-
-
-@dataclass
-class Work:
-    """Where a job worked: the folder that it last asked for its end or wrote a status to, and whether it wrote one."""
-
-    folder: "RunDir | None" = None
-    begun: bool = False
-
-
-_work: ContextVar[Work | None] = ContextVar("work", default=None)
-
-
-@contextmanager
-def watch() -> Iterator[Work]:
-    """Within: the run folder that is worked in is noted."""
-    work = Work()
-    token = _work.set(work)
-    try:
-        yield work
-    finally:
-        _work.reset(token)
 
 
 class RunDir:
@@ -140,7 +115,6 @@ class RunDir:
 
     def write_status(self, status: str, **more: Any) -> None:
         """Write status.json: running, ok or failed. The time of the start is kept."""
-        self._note(begun=True)
         commit()
         now = datetime.now(UTC).isoformat(timespec="seconds")
         old = self.read_status()
@@ -150,14 +124,8 @@ class RunDir:
     def read_status(self) -> dict[str, Any]:
         return self.read_json("status.json")
 
-    def _note(self, begun: bool) -> None:
-        if (work := _work.get()) is not None:
-            work.begun = begun or (work.begun and work.folder is not None and work.folder.path == self.path)
-            work.folder = self
-
     @property
     def finished(self) -> bool:
-        self._note(begun=False)
         return self.read_status().get("status") == "ok"
 
     def write_results(self, kind: str, content: Mapping[str, Any]) -> None:
@@ -174,14 +142,11 @@ class RunDir:
         except ValueError as error:
             raise UserError(f"run: {path} is damaged ({error})") from None
 
-    def append_metrics(self, line: Mapping[str, Any]) -> None:
+    def append_metrics(self, step: int, numbers: Mapping[str, Any]) -> None:
+        """Write a line of metrics.jsonl."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json_text(line) + "\n")
-
-    def log_metrics(self, step: int, numbers: Mapping[str, float]) -> None:
-        """A line of metrics.jsonl."""
-        self.append_metrics({"step": step, **numbers})
+            file.write(json_text({"step": step, **numbers}) + "\n")
 
     def cut_metrics(self, after: int) -> None:
         """Drop the lines of steps beyond ``after`` and a line cut off by a kill: a resumed run writes them again."""

@@ -6,7 +6,7 @@ import pytest
 
 from mothello import rundir
 from mothello.files import fingerprint
-from mothello.rundir import RunDir, watch
+from mothello.rundir import RunDir
 from mothello.seeding import derive, generator
 
 
@@ -25,7 +25,7 @@ def test_a_fingerprint_ignores_order_and_sees_values() -> None:
 def test_metrics_survive_a_cut_line_and_are_cut_at_a_step(tmp_path: Path) -> None:
     run = RunDir(tmp_path / "run")
     for step in range(5):
-        run.append_metrics({"step": step, "x": step / 2})
+        run.append_metrics(step, {"x": step / 2})
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 5, "x"')
     assert [line["step"] for line in run.read_metrics()] == [0, 1, 2, 3, 4]
@@ -47,20 +47,6 @@ def test_status_and_results(tmp_path: Path) -> None:
     (run.path / "results.json").write_text('{"x":')
     with pytest.raises(ValueError, match=r"results\.json"):
         run.read_results()
-
-
-def test_the_folder_that_a_job_works_in_is_noted(tmp_path: Path) -> None:
-    other, own = RunDir(tmp_path / "other"), RunDir(tmp_path / "own")
-    with watch() as work:
-        assert work.folder is None
-        other.write_status("ok")
-        assert not own.finished
-        assert (work.folder, work.begun) == (own, False)
-        own.write_status("running")
-        assert not own.finished
-        assert (work.folder, work.begun) == (own, True)
-    other.write_status("failed")
-    assert work.folder is own
 
 
 def test_results_name_the_code_that_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def followed(folder: RunDir, status: str = "failed", steps: range = range(4)) ->
     """The mirror of a run that logs some steps and ends."""
     start_mirror(folder, TrackingConfig(wandb=True))
     for step in steps:
-        folder.append_metrics({"step": step, "x": step / 2})
+        folder.append_metrics(step, {"x": step / 2})
     folder.write_status(status)
     return tracking._started[-1]
 

@@ -72,8 +72,8 @@ def add_run(
     write(folder, "train", results)
     folder.write_config(config(name, seed, **more))
     for step, value in ((0, 0.1), (50, 0.7), (100, top1)):
-        folder.append_metrics({"step": step, "train/loss": 2.0 - step / 200})
-        folder.append_metrics({"step": step, **_scores(spoken, value)})
+        folder.append_metrics(step, {"train/loss": 2.0 - step / 200})
+        folder.append_metrics(step, _scores(spoken, value))
     return folder
 
 
@@ -167,7 +167,7 @@ def add_transfer(folder: RunDir, languages: int = 2) -> None:
         for n in spoken:
             row |= {f"val/{n}/lenient": 0.6 + step / 100, f"val/{n}/top1": curves[n][i]}
             row |= {f"val/{n}/top1_restricted": curves[n][i] + 0.05, f"val/{n}/wrong_language": 0.1}
-        inner.append_metrics(row)
+        inner.append_metrics(row["step"], row)
 
 
 def add_states(

@@ -161,7 +161,7 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     plan = Plan(
         steps=config.data.steps, objective=build_objective(config.objective, config.auxiliary),
         optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
-        folder=folder.checkpoints, log=folder.log_metrics, evaluate=evaluations or (lambda _: {}),
+        folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluations or (lambda _: {}),
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
         checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
         world=world, title=stage.title,
