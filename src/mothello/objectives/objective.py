@@ -4,7 +4,7 @@ An objective is one file with a class in OBJECTIVES, one file in configs/objecti
 main objective; auxiliary ones are added to it with weights (mothello.objectives.combined).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -41,14 +41,24 @@ class Loss(NamedTuple):
     """Logged by name."""
 
     @property
-    def terms(self) -> list[Part]:
-        """The main part, of weight 1, and the others."""
-        return [Part(self.sum, self.count, 1.0), *(Part(*part) for part in self.parts.values())]
+    def terms(self) -> dict[str, Part]:
+        """The main part, of weight 1 and without a name, and the others."""
+        return {"": Part(self.sum, self.count, 1.0)} | {name: Part(*part) for name, part in self.parts.items()}
 
-    def total(self, sums: Iterable[Tensor], counts: Iterable[Tensor]) -> Float[Tensor, ""]:
-        """The loss from the sum and the count of every term: this batch's, or those of all processes."""
-        terms = zip(self.terms, sums, counts, strict=True)
-        return torch.stack([term.weight * total / count.to(total.dtype) for term, total, count in terms]).sum()
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of all terms."""
+        return {name: term.weight for name, term in self.terms.items()}
+
+    def numbers(self) -> Float[Tensor, "2 term"]:
+        """Sums and counts, without gradients: what is added up over processes."""
+        sums, counts, _ = zip(*self.terms.values(), strict=True)
+        return torch.stack([torch.stack([number.detach().double() for number in row]) for row in (sums, counts)])
+
+    def mean(self, counts: Float[Tensor, " term"]) -> Float[Tensor, ""]:
+        """What this batch adds to the loss, given the counts of all batches; a term that counts nothing adds 0."""
+        terms = zip(self.terms.values(), counts.clamp(min=1), strict=True)
+        return torch.stack([term.weight * term.sum / count.to(term.sum.dtype) for term, count in terms]).sum()
 
 
 class Objective(Protocol):

@@ -10,7 +10,7 @@ from mothello.languages.language import PAD
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Objective
 from mothello.training.device import Precision, autocast
-from mothello.training.optimizer import OptimizerConfig, OptimizerName
+from mothello.training.optimizer import OptimizerConfig, parameter_groups
 
 
 class Parameters(NamedTuple):
@@ -85,11 +85,8 @@ def _bytes(tensor: Tensor) -> int:
 
 def optimizer_bytes(model: nn.Module, config: OptimizerConfig) -> int:
     """AdamW keeps two moments and a step count (4 bytes) per tensor; Muon one momentum per matrix of the blocks."""
-    total = 0
-    for name, parameter in model.named_parameters():
-        muon = config.name is OptimizerName.muon and parameter.ndim == 2 and name.startswith("blocks.")
-        total += _bytes(parameter) if muon else 2 * _bytes(parameter) + 4
-    return total
+    muon, *adamw = parameter_groups(model, config)
+    return sum(map(_bytes, muon)) + sum(2 * _bytes(parameter) + 4 for group in adamw for parameter in group)
 
 
 def _kept(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision) -> int:

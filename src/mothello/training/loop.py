@@ -26,14 +26,10 @@ class _Run:
         self.device = model.head.weight.device
         self.optimizer = build_optimizer(model, plan.optimizer)
         self.checkpoints = Checkpoints(model, self.optimizer, plan)
-        self.start = self.checkpoints.start
-        self.tokens, self.next_log = self.start.tokens, self.start.step
-        self.started_at = time.monotonic() - self.start.seconds
+        self.logged, self.tokens, seconds = self.checkpoints.start
+        self.started_at = time.monotonic() - seconds
         self.scalars = AsyncScalars(self.device)
-        self.loss_of = plan.objective.loss
-        if plan.compiled:
-            mode = "reduce-overhead" if plan.cuda_graphs and self.device.type == "cuda" else None
-            self.loss_of = torch.compile(plan.objective.loss, dynamic=False, mode=mode)
+        self.loss_of = plan.loss_of(self.device)
 
     def progress(self, step: int) -> Progress:
         return Progress(step, self.tokens, time.monotonic() - self.started_at)
@@ -44,16 +40,12 @@ class _Run:
         torch.manual_seed(derive(plan.seed, "dropout", step, *([world.rank] if world.rank else [])))
         with autocast(self.device, plan.precision):
             loss = self.loss_of(self.model, batch)
-        terms = loss.terms
-        own = [*(term.sum.detach() for term in terms), *(term.count for term in terms)]
-        stop = torch.full_like(loss.count, self.request.number)
-        *numbers, stop = world.sum(torch.stack([value.double() for value in (*own, stop)]))
-        sums, counts = numbers[: len(terms)], [count.clamp(min=1) for count in numbers[len(terms) :]]
-        loss.total((term.sum for term in terms), counts).backward()
+        own = loss.numbers().flatten()
+        totals = world.sum(torch.cat([own, own.new_full((1,), self.request.number)]))
+        loss.mean(totals[:-1].view(2, -1)[1]).backward()
         world.sum_gradients(self.model.parameters())
-        norm = self.optimizer.clip_gradients().double()
-        means = [total / count for total, count in zip(sums[1:], counts[1:], strict=True)]
-        return self.scalars.push(step, [loss.total(sums, counts), norm, stop, numbers[len(terms)], *means], loss.parts)
+        norm = self.optimizer.clip_gradients()
+        return self.scalars.push(step, loss.weights, torch.cat([totals, norm.double().view(1)]))
 
     def stop_if_not_finite(self, stats: StepStats, step: int) -> None:
         """FloatingPointError, after saving the weights of ``step`` updates if the bad numbers have not moved them."""
@@ -68,14 +60,19 @@ class _Run:
     def log(self, stats: StepStats) -> None:
         """Count and log a step's numbers, once."""
         plan, done = self.plan, stats.step + 1
-        if done <= self.next_log:
+        if done <= self.logged:
             return
-        self.next_log, self.tokens = done, self.tokens + int(stats.scored)
+        self.logged, self.tokens = done, self.tokens + int(stats.scored)
         if plan.world.main and (done % plan.log_every == 0 or done == plan.steps):
-            numbers = {"train/loss": stats.loss} | {f"train/{name}": value for name, value in stats.parts.items()}
-            scale = lr_scale(stats.step, plan.steps, plan.optimizer)
-            numbers |= {"train/gradient_norm": stats.norm, "train/lr_scale": scale}
-            plan.log(done, numbers | {"train/seconds": self.progress(done).seconds})
+            scale, seconds = lr_scale(stats.step, plan.steps, plan.optimizer), self.progress(done).seconds
+            numbers = {
+                "loss": stats.loss,
+                **stats.parts,
+                "gradient_norm": stats.norm,
+                "lr_scale": scale,
+                "seconds": seconds,
+            }
+            plan.log(done, {f"train/{name}": value for name, value in numbers.items()})
 
     def evaluate(self, step: int) -> None:
         if step in self.plan.evaluate_at and self.plan.world.main:
@@ -103,12 +100,13 @@ def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
     with stop_signals() as request, deterministic(model.head.weight.device, plan.compiled):
         run = _Run(model, plan, request)
         model.train()
-        if run.start.step == 0:
+        steps = range(run.checkpoints.start.step, plan.steps)
+        if steps.start == 0:
             run.evaluate(0)
-        steps = range(run.start.step, plan.steps)
         hidden = not (plan.title and plan.world.main)
-        bar = tqdm(steps, plan.title, plan.steps, initial=steps.start, unit="step", mininterval=1, disable=hidden)
-        with bar:
+        with tqdm(
+            steps, plan.title, plan.steps, initial=steps.start, unit="step", mininterval=1, disable=hidden
+        ) as bar:
             for step in bar:
                 stats = run.backward(batch_of(step), step)
                 if stats:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -73,21 +73,33 @@ class Optimizers:
             part.load_state_dict(saved)
 
 
+class ParameterGroups(NamedTuple):
+    """Parameters by how they are updated."""
+
+    muon: list[nn.Parameter]
+    decayed: list[nn.Parameter]
+    """By AdamW, with weight decay; the rest without."""
+    rest: list[nn.Parameter]
+
+
+def parameter_groups(model: nn.Module, config: OptimizerConfig) -> ParameterGroups:
+    """Weight decay falls on matrices alone, positions excepted; Muon takes the matrices of the blocks."""
+    groups = ParameterGroups([], [], [])
+    for name, parameter in model.named_parameters():
+        matrix = parameter.ndim == 2 and "position" not in name
+        muon = matrix and config.name is OptimizerName.muon and name.startswith("blocks.")
+        (groups.muon if muon else groups.decayed if matrix else groups.rest).append(parameter)
+    return groups
+
+
 def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
-    """The optimizer of a model. Weight decay falls on matrices (token embedding and head included) alone."""
-    named = list(model.named_parameters())
-    matrices = [p for name, p in named if p.ndim == 2 and "position" not in name]
-    others = [p for name, p in named if p.ndim != 2 or "position" in name]
-    blocks = [p for name, p in named if p.ndim == 2 and name.startswith("blocks.")]
-    muon: list[torch.optim.Optimizer] = []
-    if config.name is OptimizerName.muon:
-        muon.append(Muon(blocks, lr=config.muon_lr, weight_decay=config.weight_decay))
-        inside = {id(p) for p in blocks}
-        matrices = [p for p in matrices if id(p) not in inside]
+    """The optimizer of a model."""
+    muon, decayed, rest = parameter_groups(model, config)
     adamw = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        [{"params": decayed, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}],
         lr=config.lr,
         betas=(config.beta_1, config.beta_2),
         fused=True,
     )
-    return Optimizers([adamw, *muon], config.max_grad_norm)
+    parts = [adamw, *([Muon(muon, lr=config.muon_lr, weight_decay=config.weight_decay)] if muon else [])]
+    return Optimizers(parts, config.max_grad_norm)

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import torch
 
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import Objective
+from mothello.objectives.objective import Loss, Objective
 from mothello.training.device import Precision
 from mothello.training.distributed import World
 from mothello.training.optimizer import OptimizerConfig
@@ -38,6 +40,13 @@ class Plan:
     """Batches are this process's share; the loss is the mean over all of them."""
     title: str = ""
     """Of the progress bar; none without a title."""
+
+    def loss_of(self, device: torch.device) -> Callable[[GPT, Any], Loss]:
+        """The objective's loss, compiled where the plan says so."""
+        if not self.compiled:
+            return self.objective.loss
+        mode = "reduce-overhead" if self.cuda_graphs and device.type == "cuda" else None
+        return torch.compile(self.objective.loss, dynamic=False, mode=mode)
 
 
 class Progress(NamedTuple):

@@ -3,11 +3,12 @@
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -59,7 +60,7 @@ class StepStats(NamedTuple):
     stop: float
     """Sum over processes of the signals that asked for a stop, 0 for none."""
     scored: float = 0
-    """Number that the main objective's loss is a mean of."""
+    """Positions that the main objective's loss is a mean over."""
     parts: Mapping[str, float] = {}
     """Means by name."""
 
@@ -69,27 +70,28 @@ class AsyncScalars:
 
     def __init__(self, device: torch.device) -> None:
         self.lag = int(device.type == "cuda")
-        self._sent: deque[tuple[int, list[str], Tensor, torch.cuda.Event | None]] = deque()
+        self._sent: deque[tuple[int, dict[str, float], Tensor, torch.cuda.Event | None]] = deque()
 
-    def push(self, step: int, numbers: Sequence[Tensor], parts: Iterable[str] = ()) -> StepStats | None:
-        """Send scalars off: loss, norm, stop, scored, and the named parts. Returns the step that can be read by now."""
-        self._send(step, list(parts), torch.stack(list(numbers)))
-        return self._read(*self._sent.popleft()) if len(self._sent) > self.lag else None
-
-    def _send(self, step: int, parts: list[str], numbers: Tensor) -> None:
+    def push(self, step: int, weights: dict[str, float], numbers: Float[Tensor, " number"]) -> StepStats | None:
+        """Send numbers off: the sums of the loss's terms, their counts, the stop, the norm. Returns the step that can
+        be read by now. weights: of the terms."""
         event = None
         if numbers.is_cuda:
             host = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
             event = torch.cuda.Event()
             numbers = host.copy_(numbers, non_blocking=True)
             event.record()
-        self._sent.append((step, parts, numbers, event))
+        self._sent.append((step, weights, numbers, event))
+        return self._read(*self._sent.popleft()) if len(self._sent) > self.lag else None
 
-    def _read(self, step: int, parts: list[str], numbers: Tensor, event: torch.cuda.Event | None) -> StepStats:
+    def _read(self, step: int, weights: dict[str, float], numbers: Tensor, event: torch.cuda.Event | None) -> StepStats:
         if event is not None:
             event.synchronize()
-        loss, norm, stop, scored, *means = numbers.tolist()
-        return StepStats(step, loss, norm, stop, scored, dict(zip(parts, means, strict=True)))
+        *totals, stop, norm = numbers.tolist()
+        sums, counts = totals[: len(weights)], totals[len(weights) :]
+        means = [total / max(1.0, count) for total, count in zip(sums, counts, strict=True)]
+        loss = sum(weight * mean for weight, mean in zip(weights.values(), means, strict=True))
+        return StepStats(step, loss, norm, stop, counts[0], dict(zip(list(weights)[1:], means[1:], strict=True)))
 
     def waiting(self) -> list[StepStats]:
         """What was sent and is still to come from ``push``; the host waits for it."""
