@@ -11,7 +11,7 @@ from training.loops import small_model
 from mothello.rundir import RunDir
 from mothello.stages.running import resolve_execution, running
 from mothello.training import checkpoint
-from mothello.training.device import Compile, DeviceConfig, deterministic
+from mothello.training.device import Compile, DeviceConfig, Precision, deterministic, is_bf16
 from mothello.training.distributed import World
 
 CPU = torch.device("cpu")
@@ -131,3 +131,17 @@ def test_what_was_set_for_the_process_is_put_back(compiled: bool) -> None:
         assert torch.are_deterministic_algorithms_enabled()
         assert not torch.utils.deterministic.fill_uninitialized_memory
     assert before == (torch.get_deterministic_debug_mode(), torch.utils.deterministic.fill_uninitialized_memory)
+
+
+@pytest.mark.parametrize("emulated_only", [True, False])
+def test_emulated_bf16_is_not_chosen(emulated_only: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch says by default that a T4 or V100 supports bf16: it emulates it, slower than fp32."""
+
+    def is_bf16_supported(including_emulation: bool = True) -> bool:
+        return including_emulation or not emulated_only
+
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", is_bf16_supported)
+    gpu = torch.device("cuda")
+    assert is_bf16(gpu, Precision.auto) is not emulated_only
+    assert is_bf16(gpu, Precision.bf16)
+    assert not is_bf16(gpu, Precision.fp32)

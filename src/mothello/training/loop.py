@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from mothello.model.transformer import GPT
 from mothello.seeding import derive
@@ -65,13 +64,8 @@ class _Run:
         self.logged, self.tokens = done, self.tokens + int(stats.scored)
         if plan.world.main and (done % plan.log_every == 0 or done == plan.steps):
             scale, seconds = lr_scale(stats.step, plan.steps, plan.optimizer), self.progress(done).seconds
-            numbers = {
-                "loss": stats.loss,
-                **stats.parts,
-                "gradient_norm": stats.norm,
-                "lr_scale": scale,
-                "seconds": seconds,
-            }
+            numbers = {"loss": stats.loss, **stats.parts, "gradient_norm": stats.norm, "lr_scale": scale}
+            numbers["seconds"] = seconds
             plan.log(done, {f"train/{name}": value for name, value in numbers.items()})
 
     def evaluate(self, step: int) -> None:
@@ -100,13 +94,10 @@ def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
     with stop_signals() as request, deterministic(model.head.weight.device, plan.compiled):
         run = _Run(model, plan, request)
         model.train()
-        steps = range(run.checkpoints.start.step, plan.steps)
-        if steps.start == 0:
+        start = run.checkpoints.start.step
+        if start == 0:
             run.evaluate(0)
-        hidden = not (plan.title and plan.world.main)
-        with tqdm(
-            steps, plan.title, plan.steps, initial=steps.start, unit="step", mininterval=1, disable=hidden
-        ) as bar:
+        with plan.bar(start) as bar:
             for step in bar:
                 stats = run.backward(batch_of(step), step)
                 if stats:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from tqdm import tqdm
 
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Loss, Objective
@@ -40,6 +41,13 @@ class Plan:
     """Batches are this process's share; the loss is the mean over all of them."""
     title: str = ""
     """Of the progress bar; none without a title."""
+
+    def bar(self, start: int) -> "tqdm[int]":
+        """The steps from ``start`` on, with a progress bar in the first process."""
+        return tqdm(
+            range(start, self.steps), self.title, self.steps, initial=start, unit="step", mininterval=1,
+            disable=not (self.title and self.world.main),
+        )  # fmt: skip
 
     def loss_of(self, device: torch.device) -> Callable[[GPT, Any], Loss]:
         """The objective's loss, compiled where the plan says so."""
