@@ -144,19 +144,19 @@ def test_random_domains_share_no_random_numbers():
 
 
 @pytest.mark.parametrize("size", [4, 6])
-def test_stored_games_know_their_predictor_if_the_project_played_them(size: int, tmp_path: Path):
+def test_stored_games_know_their_oracle_if_the_project_played_them(size: int, tmp_path: Path):
     board, policy = Board.of(size), PolicyConfig(flips=0.5)
     source = {"kind": "generated", "prefix": [], "policy": {"flips": 0.5}}
     generated = DomainConfig(folder=str(write(tmp_path / "generated", board, 200, source)))
     recorded = DomainConfig(folder=str(write(tmp_path / "recorded", board, 200)))
-    assert domain_corpus(board, 0, Split.train, 20, recorded).predictor is None
-    known = domain_corpus(board, 0, Split.train, 20, generated).predictor
+    assert domain_corpus(board, 0, Split.train, 20, recorded).oracle is None
+    known = domain_corpus(board, 0, Split.train, 20, generated).oracle
     assert known is not None
     games = corpus(board, 0, Split.train, 20, (), policy)
-    moves, played = games.moves(torch.arange(20)), games.predictor
+    moves, played = games.moves(torch.arange(20)), games.oracle
     assert played is not None
     assert torch.equal(known(moves), played(moves))
-    other = corpus(board, 0, Split.train, 1).predictor  # control
+    other = corpus(board, 0, Split.train, 1).oracle  # control
     assert other is not None
     assert not torch.equal(known(moves), other(moves))
 
@@ -192,7 +192,7 @@ def test_a_window_cuts_late_plies_and_says_which_are_scored(size: int, data: st.
 
 def test_a_window_leaves_the_games_it_looks_at_alone():
     class Fixed(WholeGames):
-        board, kept, predictor = FOUR, random_games(0, torch.arange(9), FOUR), None
+        board, kept, oracle = FOUR, random_games(0, torch.arange(9), FOUR), None
 
         def __len__(self) -> int:
             return 9

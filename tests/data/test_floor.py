@@ -16,7 +16,7 @@ from mothello.data.batch import IGNORE, LabeledBatch, in_language, make_batch
 from mothello.data.corpus import RandomPlay
 from mothello.data.enumerated import all_games
 from mothello.data.floor import entropies, floor
-from mothello.data.oracle import play_predictor
+from mothello.data.oracle import play_oracle
 from mothello.languages.anchors import AnchorConfig, Placement, Sharing
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
@@ -27,7 +27,7 @@ from mothello.othello.replay import replay
 from mothello.othello.symmetry import move_map
 
 FOUR = Board.of(4)
-UNIFORM = play_predictor(FOUR)
+UNIFORM = play_oracle(FOUR)
 CLOSE = 2e-6  # float32 probabilities inside, means over millions of positions
 
 

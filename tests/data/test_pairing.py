@@ -45,7 +45,7 @@ def language_set(
 class Numbered(WholeGames):
     """A corpus whose game i tells its index: four digits to base 12, written as moves."""
 
-    board, predictor = FOUR, None
+    board, oracle = FOUR, None
 
     def __init__(self, size: int) -> None:
         self.size = size

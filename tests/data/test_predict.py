@@ -1,4 +1,4 @@
-"""Proves that predictors know exactly what their corpora do, on the 4x4 board where everything can be counted: the
+"""Proves that oracles know exactly what their corpora do, on the 4x4 board where everything can be counted: the
 probabilities of all 60,060 games sum to one and are those of the enumeration or of a slow engine, those of each split's
 part are the conditional ones, and a mixture's next move is the posterior that a dictionary over all prefixes gives, also
 when a source ends early. Samples follow the exact probabilities by chi-square. Negative controls: wrong priors, a wrong
@@ -17,8 +17,8 @@ from torch import Tensor
 
 from benchmarks.reference import othello as slow
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, Window
-from mothello.data.enumerated import EnumeratedPlay, all_games, probabilities_of, tree_predictor
-from mothello.data.oracle import Predictor, given_a_move, log_likelihood, mixed, play_predictor
+from mothello.data.enumerated import EnumeratedPlay, all_games, probabilities_of, tree_oracle
+from mothello.data.oracle import Oracle, given_a_move, log_likelihood, mixed, play_oracle
 from mothello.data.orbit import orbit_hash
 from mothello.data.split import PARTS, Split
 from mothello.data.stored import StoredGames, write_index, write_shard
@@ -41,8 +41,8 @@ def rows(moves: Tensor) -> list[Game]:
 
 @cache
 def chances(taste: str, prefix: str = "") -> Tensor:
-    """Probability of every 4x4 game under a policy's predictor."""
-    return probabilities_of(all_games(FOUR)[0], play_predictor(FOUR, parse_game(prefix, FOUR), TASTES[taste]))
+    """Probability of every 4x4 game under a policy's oracle."""
+    return probabilities_of(all_games(FOUR)[0], play_oracle(FOUR, parse_game(prefix, FOUR), TASTES[taste]))
 
 
 def starts_with(prefix: str) -> Tensor:
@@ -104,7 +104,7 @@ def test_the_probabilities_of_all_games_sum_to_one(taste: str, prefix: str):
 def test_uniform_play_has_the_probabilities_of_the_enumeration():
     moves, exact = all_games(FOUR)
     torch.testing.assert_close(chances("uniform"), exact, rtol=1e-12, atol=0)
-    assert torch.equal(probabilities_of(moves, play_predictor(FOUR)), chances("uniform"))
+    assert torch.equal(probabilities_of(moves, play_oracle(FOUR)), chances("uniform"))
     assert float((chances("greedy") - exact).abs().sum()) > 0.2  # control
 
 
@@ -120,7 +120,7 @@ def test_games_have_the_probabilities_of_the_slow_engine(taste: str):
 @pytest.mark.parametrize("taste", sorted(TASTES))
 def test_a_row_is_a_distribution_until_the_game_is_over(taste: str):
     moves = all_games(FOUR)[0][::97]
-    predicted = play_predictor(FOUR, (), TASTES[taste])(moves)
+    predicted = play_oracle(FOUR, (), TASTES[taste])(moves)
     assert predicted.shape == (len(moves), 13, 12)
     expected = torch.cat([moves >= 0, torch.zeros(len(moves), 1, dtype=torch.bool)], 1).double()
     torch.testing.assert_close(predicted.sum(-1), expected, rtol=0, atol=1e-12)
@@ -137,12 +137,12 @@ def test_the_likelihood_of_a_game_is_the_product_of_its_moves():
     assert float(log_likelihood(moves, predicted)[2, 3]) == -np.inf
 
 
-def test_a_predictor_leaves_the_moves_alone_and_takes_any_integers():
+def test_an_oracle_leaves_the_moves_alone_and_takes_any_integers():
     moves = all_games(FOUR)[0][:50].clone()
     before = moves.clone()
     for taste in TASTES.values():
-        predictor = play_predictor(FOUR, parse_game("b1", FOUR), taste)
-        assert torch.equal(predictor(moves), predictor(moves.long()))
+        oracle = play_oracle(FOUR, parse_game("b1", FOUR), taste)
+        assert torch.equal(oracle(moves), oracle(moves.long()))
     assert torch.equal(moves, before)
 
 
@@ -155,7 +155,7 @@ def test_larger_boards_play_what_they_predict(size: int):
         early = moves[:, : ply + 1].clone()
         counts = torch.bincount(early[:, ply].long(), minlength=board.n_moves).numpy()
         tastes = {"greedy": GREEDY, "shy": SHY}
-        by = {name: play_predictor(board, (), p)(early)[:, ply].sum(0).numpy() for name, p in tastes.items()}
+        by = {name: play_oracle(board, (), p)(early)[:, ply].sum(0).numpy() for name, p in tastes.items()}
         # one draw per game from its own distribution: pooled counts scatter less than multinomial ones, never more
         assert pooled(counts, by["greedy"]) > ALPHA, ply
         if ply:  # control; the four first moves are images of each other
@@ -180,11 +180,11 @@ def test_each_part_has_its_conditional_probabilities(split: Split, taste: str, p
     keep = part_of(PARTS[split]) & starts_with(prefix)
     assert torch.equal(among(games.games), keep)
     expected = torch.where(keep, chances(taste), 0.0) / chances(taste)[keep].sum()
-    found = probabilities_of(moves, games.predictor)
+    found = probabilities_of(moves, games.oracle)
     assert float(found.sum()) == pytest.approx(1.0, abs=1e-10)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
     free = chances(taste, prefix)
-    assert float((found - free).abs().sum()) > 0.1  # control: the whole board's predictor is not the part's
+    assert float((found - free).abs().sum()) > 0.1  # control: the whole board's oracle is not the part's
 
 
 @cache
@@ -206,9 +206,9 @@ def by_prefix(games: list[Game], weight: list[float]) -> dict[Game, dict[int, fl
 
 def test_a_tree_predicts_the_shares_of_its_games():
     games, moves, weight = listed()
-    predictor, follows = tree_predictor(moves, weight, 12), by_prefix(games, weight.tolist())
-    torch.testing.assert_close(probabilities_of(moves, predictor), weight, rtol=1e-9, atol=0)
-    for game, row in zip(games, predictor(moves).tolist(), strict=True):
+    oracle, follows = tree_oracle(moves, weight, 12), by_prefix(games, weight.tolist())
+    torch.testing.assert_close(probabilities_of(moves, oracle), weight, rtol=1e-9, atol=0)
+    for game, row in zip(games, oracle(moves).tolist(), strict=True):
         for ply, found in enumerate(row):
             mass = follows.get(game[:ply], {}) if ply < len(game) else {}
             expected = [mass.get(move, 0.0) / max(sum(mass.values()), 1e-300) for move in range(12)]
@@ -217,12 +217,12 @@ def test_a_tree_predicts_the_shares_of_its_games():
 
 def test_a_tree_knows_nothing_of_games_that_it_does_not_hold():
     games, moves, weight = listed()
-    predictor, held = tree_predictor(moves, weight, 12), set(games)
+    oracle, held = tree_oracle(moves, weight, 12), set(games)
     others = all_games(FOUR)[0][5::211]
     assert not held & set(rows(others))
-    assert not probabilities_of(others, predictor).any()
+    assert not probabilities_of(others, oracle).any()
     prefixes = {game[:ply] for game in held for ply in range(len(game))}
-    sums = predictor(others).sum(-1).tolist()
+    sums = oracle(others).sum(-1).tolist()
     for game, found in zip(rows(others), sums, strict=True):
         expected = [float(game[:ply] in prefixes) for ply in range(len(game))]
         assert found[: len(game)] == pytest.approx(expected)
@@ -230,9 +230,9 @@ def test_a_tree_knows_nothing_of_games_that_it_does_not_hold():
 
 def test_a_tree_reads_shorter_rows():
     _, moves, weight = listed()
-    predictor = tree_predictor(moves, weight, 12)
+    oracle = tree_oracle(moves, weight, 12)
     for plies in (1, 5):
-        assert torch.equal(predictor(moves[:, :plies]), predictor(moves)[:, : plies + 1])
+        assert torch.equal(oracle(moves[:, :plies]), oracle(moves)[:, : plies + 1])
 
 
 # Mixtures.
@@ -254,10 +254,10 @@ def brute_force(parts: list[tuple[Tensor, Tensor, float]]) -> dict[Game, dict[in
     return by_prefix(games, [p for _, chance, weight in parts for p in (chance * weight).tolist()])
 
 
-def largest_error(predictor: Predictor, exact: dict[Game, dict[int, float]], moves: Tensor, plies: int = 12) -> float:
+def largest_error(oracle: Oracle, exact: dict[Game, dict[int, float]], moves: Tensor, plies: int = 12) -> float:
     """Over every state before one of the first plies of the games; the games are such as the mixture holds."""
     largest = 0.0
-    for game, states in zip(rows(moves), given_a_move(predictor(moves)).numpy(), strict=True):
+    for game, states in zip(rows(moves), given_a_move(oracle(moves)).numpy(), strict=True):
         for ply in range(min(plies, len(game))):
             mass = exact[game[:ply]]
             expected = np.zeros(12)
@@ -287,11 +287,11 @@ def test_a_mixture_predicts_its_posterior(case: str):
     exact = brute_force([(*tree(taste, min(last, plies)), weight) for taste, last, weight in sources])
     moves, weights = all_games(FOUR)[0][::97], [weight for _, _, weight in sources]
     corpora = [corpus_of(taste, last) for taste, last, _ in sources]
-    predictor = Mixture(corpora, weights, 0, 1000).predictor
-    assert predictor is not None
-    assert largest_error(predictor, exact, moves, plies) < 1e-9
-    require_single_process = [games.predictor for games in corpora]
-    assert torch.equal(mixed(require_single_process, weights)(moves), predictor(moves))  # type: ignore[arg-type]
+    oracle = Mixture(corpora, weights, 0, 1000).oracle
+    assert oracle is not None
+    assert largest_error(oracle, exact, moves, plies) < 1e-9
+    require_single_process = [games.oracle for games in corpora]
+    assert torch.equal(mixed(require_single_process, weights)(moves), oracle(moves))  # type: ignore[arg-type]
     if case != "the same, one ends early":
         shifted = mixed(require_single_process, [w + k for k, w in enumerate(weights)])  # type: ignore[arg-type]
         assert largest_error(shifted, exact, moves[:50], plies) > 1e-3  # control: another prior
@@ -309,29 +309,29 @@ def test_a_mixture_of_openings_is_told_apart_by_the_first_moves():
     exact = brute_force(parts)
     held = starts_with("b1 a1") | starts_with("b1 c1")
     moves = torch.cat([all_games(FOUR)[0][held][::31], tree("shy", 5)[0][::7]])
-    predictor = Mixture(corpora, weights, 0, 1000).predictor
-    assert predictor is not None
-    assert largest_error(predictor, exact, moves, PLIES) < 1e-9
+    oracle = Mixture(corpora, weights, 0, 1000).oracle
+    assert oracle is not None
+    assert largest_error(oracle, exact, moves, PLIES) < 1e-9
 
 
 def test_a_window_of_a_mixture_predicts_nothing_behind_its_end():
     window = Window(Mixture([corpus_of("greedy", 12), corpus_of("shy", 12)], [1.0, 2.5], 0, 1000), 2, 7)
-    inner, predictor = window.games.predictor, window.predictor
+    inner, oracle = window.games.oracle, window.oracle
     assert inner is not None
-    assert predictor is not None
+    assert oracle is not None
     moves = tree("greedy", 7)[0]
-    found = predictor(moves)
+    found = oracle(moves)
     assert torch.equal(found[:, :7], inner(moves)[:, :7])
     assert not found[:, 7:].any()
     assert inner(moves)[:, 7].any()  # control
-    assert float(probabilities_of(moves, predictor).sum()) == pytest.approx(1.0, abs=1e-10)
+    assert float(probabilities_of(moves, oracle).sum()) == pytest.approx(1.0, abs=1e-10)
 
 
 def test_a_mixture_in_a_mixture_predicts_as_the_flat_one():
     """A source that may end is less likely the more goes on: also when it is only a part of a source."""
     greedy, ends, shy = corpus_of("greedy", 12), corpus_of("greedy", 4), corpus_of("shy", 12)
-    nested = Mixture([Mixture([greedy, ends], [1, 1], 1, 1000), shy], [2.0, 1.0], 0, 1000).predictor
-    flat = Mixture([greedy, ends, shy], [1.0, 1.0, 1.0], 0, 1000).predictor
+    nested = Mixture([Mixture([greedy, ends], [1, 1], 1, 1000), shy], [2.0, 1.0], 0, 1000).oracle
+    flat = Mixture([greedy, ends, shy], [1.0, 1.0, 1.0], 0, 1000).oracle
     assert nested is not None
     assert flat is not None
     exact = brute_force([(*tree("greedy", PLIES), 1), (*tree("greedy", 4), 1), (*tree("shy", PLIES), 1)])
@@ -344,18 +344,18 @@ def test_one_unknown_source_leaves_a_mixture_unknown(tmp_path):
     shard = write_shard(tmp_path, 0, 0, [random_games(0, torch.arange(30), FOUR)], FOUR, {})
     write_index(tmp_path, FOUR, {"kind": "recorded"}, [shard])
     stored, played = StoredGames(tmp_path), RandomPlay(FOUR, 0, 30)
-    assert Mixture([played, played], [1, 1], 0, 30).predictor is not None
+    assert Mixture([played, played], [1, 1], 0, 30).oracle is not None
     for sources in ([stored], [played, stored], [stored, played], [Window(stored, 0, 3), played]):
-        assert Mixture(sources, [1.0] * len(sources), 0, 30).predictor is None
-    assert Window(stored, 0, 3).predictor is None
-    stored.known(play_predictor(FOUR))
-    assert Mixture([played, stored], [1, 1], 0, 30).predictor is not None
+        assert Mixture(sources, [1.0] * len(sources), 0, 30).oracle is None
+    assert Window(stored, 0, 3).oracle is None
+    stored.with_oracle(play_oracle(FOUR))
+    assert Mixture([played, stored], [1, 1], 0, 30).oracle is not None
 
 
 def test_games_that_no_source_holds_leave_no_nan():
-    predictor = mixed([play_predictor(FOUR, parse_game(text, FOUR)) for text in ("b1 a1", "b1 c1")], [1, 1])
+    oracle = mixed([play_oracle(FOUR, parse_game(text, FOUR)) for text in ("b1 a1", "b1 c1")], [1, 1])
     moves = all_games(FOUR)[0][::601]
-    found = predictor(moves)
+    found = oracle(moves)
     assert not starts_with("b1")[::601].all()
     assert not found.isnan().any()
     assert bool((found >= 0).all())
@@ -408,7 +408,7 @@ def test_random_play_samples_the_same_probabilities():
     for depth in (2, 4, 6, 12):
         assert fit(sample, all_games(FOUR)[0], chances("shy"), depth) > ALPHA, depth
     slightly = PolicyConfig(**{**vars(SHY), "temperature": 1.15})
-    off = probabilities_of(all_games(FOUR)[0], play_predictor(FOUR, (), slightly))
+    off = probabilities_of(all_games(FOUR)[0], play_oracle(FOUR, (), slightly))
     assert fit(sample, all_games(FOUR)[0], off, 4) < ALPHA  # control: slightly warmer
 
 

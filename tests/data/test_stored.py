@@ -128,11 +128,11 @@ def test_end_of_game_is_255_on_disk(folder: Path):
     assert raw.tolist() == torch.where(moves < 0, 255, moves.int()).tolist()
 
 
-def test_a_predictor_is_what_was_made_known(folder: Path):
+def test_an_oracle_is_what_was_made_known(folder: Path):
     games = StoredGames(folder)
-    assert games.predictor is None
-    assert games.known(torch.zeros_like).predictor is torch.zeros_like
-    assert games.known(None).predictor is None
+    assert games.oracle is None
+    assert games.with_oracle(torch.zeros_like).oracle is torch.zeros_like
+    assert games.with_oracle(None).oracle is None
 
 
 # The same bytes.

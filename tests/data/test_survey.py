@@ -1,6 +1,6 @@
 """Proves that what is said of a corpus is so: counts against plain loops over the slow engine, the floor by ply against the
 entropy counted from the 4x4 tree (uniform, biased, per split, cut short, mixed), divergence against its definition; and
-that the floors grow an interval that holds the truth. Controls: a wrong predictor misses, two halves of one corpus
+that the floors grow an interval that holds the truth. Controls: a wrong oracle misses, two halves of one corpus
 differ by far less than two domains.
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.reference import othello as slow
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, Window
 from mothello.data.enumerated import EnumeratedPlay, all_games, probabilities_of
-from mothello.data.oracle import play_predictor
+from mothello.data.oracle import play_oracle
 from mothello.data.split import PARTS, Split
 from mothello.data.survey import count, count_corpus, divergence, opening_tree, ply_floor, sampled_floor
 from mothello.othello.board import Board
@@ -77,7 +77,7 @@ def tree_entropy(games: Tensor, weight: Tensor) -> list[float | None]:
 
 def cases() -> dict[str, tuple[Corpus, Tensor, Tensor]]:
     games, uniform = all_games(FOUR)
-    greedy = probabilities_of(games, play_predictor(FOUR, (), GREEDY))
+    greedy = probabilities_of(games, play_oracle(FOUR, (), GREEDY))
     part = EnumeratedPlay(FOUR, 0, 9, PARTS[Split.probe], (), GREEDY)
     cut = games.clone()
     cut[:, 5:] = -1
@@ -109,14 +109,14 @@ def test_the_floor_is_exact_on_4x4(name: str):
 def test_sampled_floors_hold_the_exact_ones():
     games = RandomPlay(FOUR, 0, 4000, policy=GREEDY)
     exact = ply_floor(games, 10)
-    mean, error = sampled_floor(games, games.predictor, 4000)
+    mean, error = sampled_floor(games, games.oracle, 4000)
     assert ((mean - exact.nats).abs() <= 4.5 * error + 1e-9).all()
     other = ply_floor(RandomPlay(FOUR, 0, 10), 10)  # control: the floor of another policy is far away
     assert ((mean - other.nats).abs() > 4.5 * error).sum() > 5
 
 
 class Recorded(RandomPlay):
-    predictor = None  # type: ignore[assignment]
+    oracle = None  # type: ignore[assignment]
 
 
 def test_recorded_games_have_a_bound():

@@ -252,7 +252,7 @@ def test_costs_of_a_training_by_a_clock_made_for_it() -> None:
 def test_recorded_games_have_no_floors_to_compute(monkeypatch: pytest.MonkeyPatch) -> None:
     work = job("data.games=3200")
     assert floor_seconds(work, 1.0, Ticks(0.1)) > 0
-    monkeypatch.setattr(EnumeratedPlay, "predictor", None)
+    monkeypatch.setattr(EnumeratedPlay, "oracle", None)
     assert floor_seconds(work, 1.0, Ticks(0.1)) == 0
 
 

@@ -40,7 +40,7 @@ B = TypeVar("B")
 
 
 def rows(batch: B, games: slice | Tensor) -> B:
-    """Some games of a batch, whatever tuples, lists and dicts of tensors it is made of."""
+    """Some games of a batch, which may be any nest of tuples, lists and dicts of tensors."""
     return tree_map(lambda tensor: tensor[games], batch)
 
 
@@ -51,12 +51,13 @@ def make_batch(
     first_scored: Int64[Tensor, " game"] | None = None,
     width: int | None = None,
 ) -> Batch:
-    """Write games in their languages, one language index per game. first_scored: plies before it carry no loss. width:
-    tokens per row, by default what the languages present can need."""
+    """Write games in their languages, one language index per game.
+
+    first_scored: plies before it carry no loss. width: tokens per row, by default enough for these languages.
+    """
     tokens, move_ends = language_set.encode(moves, language, width)
-    return Batch(
-        tokens, move_ends, moves, language, torch.zeros_like(language) if first_scored is None else first_scored
-    )
+    first_scored = torch.zeros_like(language) if first_scored is None else first_scored
+    return Batch(tokens, move_ends, moves, language, first_scored)
 
 
 def in_language(moves: Int8[Tensor, "game ply"], language: int, language_set: LanguageSet) -> Batch:

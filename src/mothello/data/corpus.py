@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
-from mothello.data.oracle import Predictor, mixed, play_predictor
+from mothello.data.oracle import Oracle, mixed, play_oracle
 from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
@@ -32,8 +32,8 @@ class Corpus(Protocol):
         ...
 
     @property
-    def predictor(self) -> Predictor | None:
-        """What a perfect predictor of these games knows; None where nobody can say (recorded games)."""
+    def oracle(self) -> Oracle | None:
+        """The true distribution of the next move; None where it is unknown (recorded games)."""
         ...
 
 
@@ -66,8 +66,8 @@ class RandomPlay(WholeGames):
         return self.play.games(indices + self.first)
 
     @property
-    def predictor(self) -> Predictor:
-        return play_predictor(self.board, self.play.prefix, self.play.policy)
+    def oracle(self) -> Oracle:
+        return play_oracle(self.board, self.play.prefix, self.play.policy)
 
 
 class Window:
@@ -93,8 +93,8 @@ class Window:
         return self.games.first_scored(indices).clamp(min=self.first)
 
     @property
-    def predictor(self) -> Predictor | None:
-        inner = self.games.predictor
+    def oracle(self) -> Oracle | None:
+        inner = self.games.oracle
         if inner is None:
             return None
 
@@ -136,9 +136,9 @@ class Mixture:
         return each.gather(0, self.source(indices).unsqueeze(0)).squeeze(0)
 
     @property
-    def predictor(self) -> Predictor | None:
-        each = [games.predictor for games in self.sources]
-        known = [predictor for predictor in each if predictor is not None]
+    def oracle(self) -> Oracle | None:
+        each = [games.oracle for games in self.sources]
+        known = [oracle for oracle in each if oracle is not None]
         return mixed(known, self.weights) if len(known) == len(each) else None
 
 
@@ -172,5 +172,5 @@ class Consecutive(WholeGames):
         return result
 
     @property
-    def predictor(self) -> Predictor | None:
+    def oracle(self) -> Oracle | None:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 from mothello.config import check, ranged
 from mothello.data.corpus import Corpus, Mixture, Window
 from mothello.data.enumerated import EnumeratedPlay
-from mothello.data.oracle import Predictor, play_predictor
+from mothello.data.oracle import Oracle, play_oracle
 from mothello.data.split import PARTS, Split, corpus
 from mothello.data.stored import StoredGames, read_index
 from mothello.errors import UserError, keyed
@@ -63,15 +63,15 @@ def _seed(domain: DomainConfig, prefix: list[int], seed: int) -> int:
     return derive(seed, "domain", *domain.policy.units, "prefix", *prefix, "plies", *domain.plies)
 
 
-def source_predictor(board: Board, source: Mapping[str, Any], split: Split) -> Predictor | None:
-    """The predictor of stored games that this project generated, None for recorded ones."""
+def source_oracle(board: Board, source: Mapping[str, Any], split: Split) -> Oracle | None:
+    """The oracle of stored games: of generated games their generator's, of recorded games None."""
     if source.get("kind") != "generated":
         return None
     prefix = [parse_move(text, board) for text in source["prefix"]]
     policy = PolicyConfig(**source["policy"])
     if board.size == 4:
-        return EnumeratedPlay(board, 0, 1, PARTS[split], prefix, policy).predictor
-    return play_predictor(board, prefix, policy)
+        return EnumeratedPlay(board, 0, 1, PARTS[split], prefix, policy).oracle
+    return play_oracle(board, prefix, policy)
 
 
 def _opening(domain: DomainConfig, board: Board) -> list[int]:
@@ -86,7 +86,7 @@ def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: Doma
         if name != board.name:
             raise UserError(f"folder: {domain.folder} holds {name} games, the board is {board.name}")
         stored = StoredGames(domain.folder, PARTS[split], size)
-        games: Corpus = stored.known(source_predictor(board, stored.index["source"], split))
+        games: Corpus = stored.with_oracle(source_oracle(board, stored.index["source"], split))
     else:
         prefix = _opening(domain, board)
         games = corpus(board, _seed(domain, prefix, seed), split, size, prefix, domain.policy)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
 from mothello.data.corpus import WholeGames
-from mothello.data.oracle import Moves, Predictor, log_likelihood, play_predictor
+from mothello.data.oracle import Moves, Oracle, log_likelihood, play_oracle
 from mothello.data.orbit import orbit_hash, prefix_codes
 from mothello.errors import UserError
 from mothello.othello.board import Board
@@ -40,9 +40,9 @@ def all_games(board: Board) -> tuple[Int8[Tensor, "game ply"], Float[Tensor, " g
     return moves, probability
 
 
-def probabilities_of(moves: Moves, predictor: Predictor) -> Float[Tensor, " game"]:
-    """Probability of each whole game under a predictor, float64."""
-    parts = [log_likelihood(part, predictor(part))[:, -1] for part in moves.split(4096)]
+def probabilities_of(moves: Moves, oracle: Oracle) -> Float[Tensor, " game"]:
+    """Probability of each whole game under an oracle, float64."""
+    parts = [log_likelihood(part, oracle(part))[:, -1] for part in moves.split(4096)]
     return torch.cat(parts).exp()
 
 
@@ -51,7 +51,7 @@ def _openings(moves: Moves) -> Int64[Tensor, "game state"]:
     return torch.cat([torch.zeros(len(moves), 1, dtype=torch.int64), prefix_codes(moves)], 1)
 
 
-def tree_predictor(games: Moves, probability: Float[Tensor, " game"], n_moves: int) -> Predictor:
+def tree_oracle(games: Moves, probability: Float[Tensor, " game"], n_moves: int) -> Oracle:
     """The distribution of the next move under a listed distribution over 4x4 games."""
     codes = _openings(games)
     levels = []
@@ -93,7 +93,7 @@ class EnumeratedPlay(WholeGames):
         self.board, self.seed, self.size = board, seed, size
         moves, probability = all_games(board)
         if policy is not None and not policy.uniform:
-            probability = probabilities_of(moves, play_predictor(board, (), policy))
+            probability = probabilities_of(moves, play_oracle(board, (), policy))
         hashed = orbit_hash(moves, board).double() / 2**32
         keep = (hashed >= part[0]) & (hashed < part[1])
         for ply, move in enumerate(prefix):
@@ -114,5 +114,5 @@ class EnumeratedPlay(WholeGames):
         return self.games[place].to(indices.device)
 
     @property
-    def predictor(self) -> Predictor:
-        return tree_predictor(self.games, self.probability, self.board.n_moves)
+    def oracle(self) -> Oracle:
+        return tree_oracle(self.games, self.probability, self.board.n_moves)

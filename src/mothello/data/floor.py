@@ -1,8 +1,8 @@
-"""The loss floor: the entropy of what a perfect predictor still cannot know, over exactly the scored positions.
+"""The loss floor: the entropy of the true distribution of the next token, over exactly the scored positions.
 
-What can be known of the next move is the corpus' predictor (uniform over the legal moves for random play); its entropy
-is spread over the tokens of the word. Anchors can hide which language is spoken, so the distribution of the next token
-is a mixture over all languages that could have written the prefix, each weighted by how likely it made that prefix.
+The corpus' oracle gives the distribution of the next move; its entropy is spread over the tokens of the word. Anchors
+can hide the language of a game, so the distribution of the next token is a mixture over all languages that could have
+written the prefix, weighted by their likelihoods.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, LabeledBatch, rows
-from mothello.data.oracle import Predictor
+from mothello.data.oracle import Oracle
 from mothello.languages.language import PAD, ROOT, decode
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 
@@ -26,8 +26,8 @@ class Floor(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """What one language makes of the tokens: distributions over the next token and the next move, and the log
-    likelihood of the tokens before each place (-inf once the language cannot have written them)."""
+    """The tokens as read in one language: distributions over the next token and the next move, and the log likelihood
+    of the tokens before each place (-inf where the language cannot have written them)."""
 
     token: Float[Tensor, "game token vocabulary"]
     move: Float[Tensor, "game token move"]
@@ -35,7 +35,7 @@ class _Reading(NamedTuple):
 
 
 def _continuations(language_set: LanguageSet, language: int) -> Int64[Tensor, "state move"]:
-    """The token that continues each move's word from each decoder state, -1 where the word does not pass there."""
+    """The token that continues each move's word from each decoder state, -1 for other words."""
     trie = language_set.trie(language)
     table = torch.full((len(trie.next_state), language_set.board.n_moves), -1)
     for move, word in enumerate(language_set.languages[language].words):
@@ -47,13 +47,13 @@ def _continuations(language_set: LanguageSet, language: int) -> Int64[Tensor, "s
 
 
 def _read(
-    tokens: Int64[Tensor, "game token"], language_set: LanguageSet, language: int, predictor: Predictor, columns: Tensor
+    tokens: Int64[Tensor, "game token"], language_set: LanguageSet, language: int, oracle: Oracle, columns: Tensor
 ) -> _Reading:
-    """columns: place of each token id among those that matter."""
+    """columns: place of each token id among the ids of the possible languages."""
     trie, board = language_set.trie(language), language_set.board
     n, length = tokens.shape
     decoded = decode(tokens, trie)
-    predicted = predictor(decoded.moves[:, : board.n_moves]).float()
+    predicted = oracle(decoded.moves[:, : board.n_moves]).float()
     state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
     rows, continuing, width = torch.arange(n), _continuations(language_set, language), int(columns.max()) + 1
     token_p, move_p, weights = [], [], []
@@ -61,7 +61,7 @@ def _read(
     for place in range(length):
         following = continuing[state]
         possible = predicted[rows, ply.clamp(max=predicted.shape[1] - 1)] * (following >= 0)
-        total = possible.sum(1, keepdim=True).clamp(min=1e-30)  # between two moves: that the game goes on at all
+        total = possible.sum(1, keepdim=True).clamp(min=1e-30)  # between moves: P(the game continues)
         possible = torch.where((state == ROOT).unsqueeze(1), possible, possible / total)
         p = torch.zeros(n, width).scatter_add_(1, columns[following.clamp(min=0)], possible)
         token_p.append(p)
@@ -74,15 +74,15 @@ def _read(
     return _Reading(torch.stack(token_p, 1), torch.stack(move_p, 1), torch.stack(weights, 1))
 
 
-def _each(predictors: Predictor | Sequence[Predictor], language_set: LanguageSet) -> list[Predictor]:
+def _each(oracles: Oracle | Sequence[Oracle], language_set: LanguageSet) -> list[Oracle]:
     n = len(language_set.languages)
-    each = list(predictors) if isinstance(predictors, Sequence) else [predictors] * n
-    assert len(each) == n, "one predictor, or one per language"
+    each = list(oracles) if isinstance(oracles, Sequence) else [oracles] * n
+    assert len(each) == n, "one oracle, or one per language"
     return each
 
 
 def _possible(language: Int64[Tensor, " game"], language_set: LanguageSet) -> list[int]:
-    """Languages that share a token with one of the batch, ascending: the others did not write a single token of it."""
+    """Languages that share a token with a language of the batch, ascending: no other can have written it."""
     ids = language_set.own_table[torch.unique(language)].any(0)
     return torch.nonzero((language_set.own_table & ids).any(1)).flatten().tolist()
 
@@ -90,30 +90,29 @@ def _possible(language: Int64[Tensor, " game"], language_set: LanguageSet) -> li
 def entropies(
     batch: LabeledBatch,
     language_set: LanguageSet,
-    predictors: Predictor | Sequence[Predictor],
+    oracles: Oracle | Sequence[Oracle],
     weights: Sequence[float] | None = None,
 ) -> Float[Tensor, "game token"]:
-    """Expected loss of a perfect predictor at each place, in nats; zero where nothing is scored. Works on the CPU.
+    """Expected loss of the best prediction at each place, in nats; zero where nothing is scored. Works on the CPU.
 
-    It predicts the mixture over languages and is scored against the language spoken: over games of all languages that
-    is the mixture's entropy, and on the games of one language it is what that language costs.
-    predictors: what is known of the moves, for all languages or for each. weights: how often each language is spoken.
+    The prediction is the mixture over languages, the truth is the game's own language: the mean over games of all
+    languages is the mixture's entropy. oracles: one for all languages, or one per language. weights: frequencies of the
+    languages.
     """
     tokens, language = batch.text.tokens.cpu(), batch.text.language.cpu()
-    known, speakers = _each(predictors, language_set), _possible(language, language_set)
+    known, speakers = _each(oracles, language_set), _possible(language, language_set)
     ids = language_set.own_table[speakers].any(0)
-    columns = torch.where(ids, ids.cumsum(0), 0)  # 0: whatever these languages never write, such as PAD
+    columns = torch.where(ids, ids.cumsum(0), 0)  # 0: ids that these languages never write, such as PAD
     readings = [_read(tokens, language_set, k, known[k], columns) for k in speakers]
     prior = torch.tensor([weights[k] if weights else 1.0 for k in speakers]).log().view(-1, 1, 1)
-    log_weight = prior + torch.stack([r.log_weight for r in readings])[:, :, 1:]  # what is known predicts the next
-    p = torch.stack([r.move if language_set.output is OutputVocabulary.unified else r.token for r in readings])[
-        :, :, 1:
-    ]
+    log_weight = prior + torch.stack([r.log_weight for r in readings])[:, :, 1:]
+    unified = language_set.output is OutputVocabulary.unified
+    p = torch.stack([r.move if unified else r.token for r in readings])[:, :, 1:]
     mixed = (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
-    mixed = mixed / mixed.sum(-1, keepdim=True).clamp(min=1e-30)  # a reading whose game is over says nothing
-    spoken = p[torch.searchsorted(torch.tensor(speakers), language), torch.arange(len(tokens))]
-    spoken = spoken / spoken.sum(-1, keepdim=True).clamp(min=1e-30)
-    loss = -torch.special.xlogy(spoken, mixed).sum(-1)
+    mixed = mixed / mixed.sum(-1, keepdim=True).clamp(min=1e-30)  # the game is over in some readings
+    truth = p[torch.searchsorted(torch.tensor(speakers), language), torch.arange(len(tokens))]
+    truth = truth / truth.sum(-1, keepdim=True).clamp(min=1e-30)
+    loss = -torch.special.xlogy(truth, mixed).sum(-1)
     loss = torch.cat([loss, torch.zeros(len(tokens), 1)], 1)
     return torch.where(batch.targets.cpu() == IGNORE, 0.0, loss)
 
@@ -121,13 +120,13 @@ def entropies(
 def floor(
     batch: LabeledBatch,
     language_set: LanguageSet,
-    predictors: Predictor | Sequence[Predictor],
+    oracles: Oracle | Sequence[Oracle],
     weights: Sequence[float] | None = None,
 ) -> Floor:
-    """The floor of a batch's loss. Exact given the games; the standard error is over games."""
+    """The floor of a batch's loss: exact for these games, with the standard error over games."""
     assert bool((batch.text.tokens != PAD).any()), "no games"
     pieces = [rows(batch, slice(i, i + 128)) for i in range(0, len(batch.targets), 128)]
-    entropy = torch.cat([entropies(piece, language_set, predictors, weights) for piece in pieces]).double()
+    entropy = torch.cat([entropies(piece, language_set, oracles, weights) for piece in pieces]).double()
     scored = (batch.targets.cpu() != IGNORE).sum(1).double()
     mean = float(entropy.sum() / scored.sum())
     residual = entropy.sum(1) - mean * scored

@@ -1,4 +1,4 @@
-"""Which corpus each language draws its games from."""
+"""The corpus of each language."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

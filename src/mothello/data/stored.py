@@ -21,7 +21,7 @@ from jaxtyping import Int8, Int64
 from torch import Tensor
 
 from mothello.data.corpus import WholeGames
-from mothello.data.oracle import Predictor
+from mothello.data.oracle import Oracle
 from mothello.data.orbit import orbit_hash
 from mothello.errors import UserError
 from mothello.files import checksum, whole_file, write_whole
@@ -151,11 +151,11 @@ class StoredGames(WholeGames):
         if size is not None and size > self.available:
             raise StoredError(f"folder: {self.folder} has {self.available:,} games in this split, not {size:,}")
         self.size = self.available if size is None else size
-        self._predictor: Predictor | None = None
+        self._oracle: Oracle | None = None
 
-    def known(self, predictor: Predictor | None) -> "StoredGames":
-        """The same games, with a predictor where one is known."""
-        self._predictor = predictor
+    def with_oracle(self, oracle: Oracle | None) -> "StoredGames":
+        """The same games, with the oracle of their source."""
+        self._oracle = oracle
         return self
 
     @staticmethod
@@ -184,5 +184,5 @@ class StoredGames(WholeGames):
         return torch.from_numpy(result.view(np.int8)).to(indices.device)  # 255 is -1
 
     @property
-    def predictor(self) -> Predictor | None:
-        return self._predictor
+    def oracle(self) -> Oracle | None:
+        return self._oracle

@@ -1,4 +1,4 @@
-"""The training stream: batch = f(seed, step), so resuming is arithmetic and workers are a stride."""
+"""The training stream: batch = f(seed, step). Resuming is arithmetic, and parallel workers are a stride."""
 
 from copy import copy
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from mothello.data.domain import DomainConfig
 from mothello.data.language_sampling import LanguageSampling, Pairing, languages_of
 from mothello.data.orbit import orbit_code
 from mothello.data.sources import Sources
+from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
@@ -22,40 +23,40 @@ from mothello.seeding import derive
 
 @dataclass(kw_only=True)
 class DataConfig:
-    """What a model is trained on."""
+    """The training games."""
 
     games: int = ranged(400_000, low=1)
     """Games in the training corpus."""
     epochs: float = ranged(1.0, above=0)
-    """Visits of each game."""
+    """Number of visits of each game."""
     batch_size: int = ranged(128, low=1)
     """Games per step."""
     corpus_seed: int = 0
-    """Decides the games; the training seed never does."""
+    """Decides the games; the training seed does not."""
     prefix: list[str] = field(default_factory=list)
-    """Opening moves every training game starts with, such as [c2, b2, a2]."""
+    """Opening of every training game, such as [c2, b2, a2]."""
     domains: dict[str, DomainConfig] = field(default_factory=dict)
-    """Where the games come from, by name; none is uniform random play, several are mixed by their weights."""
+    """Sources of the games by name, mixed by their weights; by default uniform random play."""
     domain_of: dict[str, str] = field(default_factory=dict)
-    """Language -> domain: its games come from that domain alone; other languages draw from the mixture."""
+    """Language -> the only domain of its games; other languages draw from the mixture."""
     language_sampling: LanguageSampling = field(default_factory=LanguageSampling)
-    """How games are given to languages."""
+    """Assignment of games to languages."""
 
     def __post_init__(self) -> None:
         check(self, "data")
         if self.prefix and self.domains:
-            raise ValueError("data.prefix: with domains, give the opening to each of them (data.domains.NAME.prefix)")
+            raise UserError("data.prefix: with domains, give the opening to each of them (data.domains.NAME.prefix)")
         for language, domain in self.domain_of.items():
             if domain not in self.domains:
-                raise ValueError(f"data.domain_of.{language}: no domain {domain!r}; there are {list(self.domains)}")
+                raise UserError(f"data.domain_of.{language}: no domain {domain!r}; there are {list(self.domains)}")
         if self.domain_of and self.language_sampling.pairing is Pairing.parallel:
-            raise ValueError("data.domain_of: parallel corpora hold every game in every language; leave domain_of out")
+            raise UserError("data.domain_of: parallel corpora hold every game in every language; leave domain_of out")
         if self.steps < 1:
-            raise ValueError("data.games: games x epochs is less than one batch")
+            raise UserError("data.games: games x epochs is less than one batch")
 
     @property
     def steps(self) -> int:
-        """Optimizer steps: whole batches only."""
+        """Optimizer steps, of whole batches only."""
         return int(round(self.games * self.epochs, 6)) // self.batch_size
 
 
@@ -74,12 +75,11 @@ def permute(position: Int64[Tensor, " n"], size: int, seed: int) -> Int64[Tensor
 
 
 AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 17}
-"""Games played and written together: bulk is faster, a device then waits for the host once in many steps, and the
-games stay the same."""
+"""Number of games that are played and written together: bulk is faster, and the games are the same."""
 
 
 class Games(NamedTuple):
-    """Some rows of a stream before they are written."""
+    """Rows of a stream before they are written as tokens."""
 
     moves: Int8[Tensor, "game ply"]
     language: Int64[Tensor, " game"]
@@ -122,7 +122,7 @@ class Stream:
 
     @property
     def width(self) -> int:
-        """Tokens per row: what the languages spoken can need, the same in every batch."""
+        """Tokens per row, enough for every game; the same in every batch."""
         return self.language_set.max_tokens if self.only is None else self.language_set.languages[self.only].max_tokens
 
     def _rows(self, step: int, n_steps: int = 1) -> Int64[Tensor, " game"]:
@@ -130,7 +130,7 @@ class Stream:
         return torch.arange(start + self.rank, start + n_steps * self.batch_size, self.processes, device=self.device)
 
     def indices(self, rows: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
-        """Corpus index of each row of the endless stream."""
+        """Corpus index of each row."""
         result, epochs = torch.empty_like(rows), rows // self.size
         for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
             here = epochs == epoch
@@ -162,19 +162,19 @@ class Stream:
         return Games(moves, language, first_scored)
 
     def _chunk(self, step: int) -> tuple[int, slice]:
-        """The first of the steps that are played together, and this step's rows among theirs."""
+        """First of the steps that are played together, and the rows of this step among their rows."""
         first, size = step - step % self.steps_at_once, self.batch_size // self.processes
         return first, slice((step - first) * size, (step - first + 1) * size)
 
     def games(self, step: int) -> Games:
-        """The games of that step, before they are written."""
+        """The games of a step, before they are written."""
         first, part = self._chunk(step)
         if self._played is None or self._played[0] != first:
             self._played = first, self._games(first, self.steps_at_once)
         return rows_of(self._played[1], part)
 
     def batch(self, step: int) -> Batch:
-        """The batch of that step; the same whatever was asked before. Written in bulk: a step costs a slice."""
+        """The batch of a step, whatever steps came before."""
         first, part = self._chunk(step)
         if self._written is None or self._written[0] != first:
             self.games(step)
@@ -185,8 +185,8 @@ class Stream:
         return rows_of(self._written[1], part)
 
     def pairs(self, step: int, one: int, other: int) -> tuple[Batch, Batch]:
-        """The games of that step in two languages, row by row translations of each other: for measures, and for
-        objectives that need parallel text. Both languages must draw from the same corpus."""
+        """The games of a step in two languages, translations of each other row by row, for objectives that need
+        parallel text. Both languages must draw from one corpus."""
         games, source = self.sources[one], self.sources.of_language
         assert source[one] == source[other], "languages with domains of their own share no games"
         indices = self.indices(self._rows(step))

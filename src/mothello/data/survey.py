@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mothello.data.corpus import Corpus
 from mothello.data.enumerated import all_games
-from mothello.data.oracle import Predictor, given_a_move, log_likelihood, play_predictor
+from mothello.data.oracle import Oracle, given_a_move, log_likelihood, play_oracle
 from mothello.othello.bits import popcount
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_cells
@@ -31,16 +31,16 @@ def _entropy(p: Float[Tensor, "*batch move"]) -> Float[Tensor, " *batch"]:
     return -torch.special.xlogy(p, p).sum(-1)
 
 
-def _exact(board: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
+def _exact(board: Board, oracle: Oracle) -> Float[Tensor, " ply"]:
     """Mean over all openings, weighted by their probability."""
     games, _ = all_games(board)
-    uniform = play_predictor(board)
+    uniform = play_oracle(board)
     nats, mass = (torch.zeros(board.n_moves, dtype=torch.float64) for _ in range(2))
     for moves in games.split(4096):
-        predicted, known = predictor(moves)[:, :-1], uniform(moves)
+        predicted, known = oracle(moves)[:, :-1], uniform(moves)
         # the uniform probabilities of an opening's completions add up to that of the opening
         share = log_likelihood(moves, known)[:, -1:]
-        opening = log_likelihood(moves, predictor(moves))[:, :-1] - log_likelihood(moves, known)[:, :-1]
+        opening = log_likelihood(moves, oracle(moves))[:, :-1] - log_likelihood(moves, known)[:, :-1]
         weight = (share + opening).exp() * predicted.sum(-1)
         nats += (weight * _entropy(given_a_move(predicted))).sum(0)
         mass += weight.sum(0)
@@ -49,15 +49,15 @@ def _exact(board: Board, predictor: Predictor) -> Float[Tensor, " ply"]:
 
 def ply_floor(games: Corpus, n: int) -> PlyFloor:
     """The floor of a corpus by ply; where games cannot be enumerated, an estimate from the first n games."""
-    board, predictor = games.board, games.predictor
-    if board.size == 4 and predictor is not None:
-        exact = _exact(board, predictor)
+    board, oracle = games.board, games.oracle
+    if board.size == 4 and oracle is not None:
+        exact = _exact(board, oracle)
         return PlyFloor(exact, torch.zeros_like(exact), "exact")
-    mean, error = sampled_floor(games, predictor or play_predictor(board), n)
-    return PlyFloor(mean, error, "sampled" if predictor is not None else "bound")
+    mean, error = sampled_floor(games, oracle or play_oracle(board), n)
+    return PlyFloor(mean, error, "sampled" if oracle is not None else "bound")
 
 
-def sampled_floor(games: Corpus, known: Predictor, n: int) -> tuple[Float[Tensor, " ply"], Float[Tensor, " ply"]]:
+def sampled_floor(games: Corpus, known: Oracle, n: int) -> tuple[Float[Tensor, " ply"], Float[Tensor, " ply"]]:
     """Mean entropy of the next move before each ply of the first n games, and its standard error over games."""
     board = games.board
     total, square, count = (torch.zeros(board.n_moves, dtype=torch.float64) for _ in range(3))

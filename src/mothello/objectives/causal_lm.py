@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, LabeledBatch
 from mothello.data.floor import Floor, floor
-from mothello.data.oracle import Predictor
+from mothello.data.oracle import Oracle
 from mothello.data.stream import Stream
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
@@ -85,8 +85,8 @@ class CausalLM:
         self,
         batch: LabeledBatch,
         language_set: LanguageSet,
-        oracles: Sequence[Predictor],
+        oracles: Sequence[Oracle],
         weights: Sequence[float] | None = None,
     ) -> Floor:
-        """The entropy of what a perfect predictor still cannot know."""
+        """The entropy of what the oracle still cannot know."""
         return floor(batch, language_set, oracles, weights)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mothello.config import ranged
 from mothello.data.floor import Floor
-from mothello.data.oracle import Predictor
+from mothello.data.oracle import Oracle
 from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
@@ -42,7 +42,7 @@ class Combined:
         self,
         batch: Mapping[str, Any],
         language_set: LanguageSet,
-        oracles: Sequence[Predictor],
+        oracles: Sequence[Oracle],
         weights: Sequence[float] | None = None,
     ) -> Floor | None:
         """The main objective's."""

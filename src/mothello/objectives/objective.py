@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from mothello.data.floor import Floor
-from mothello.data.oracle import Predictor
+from mothello.data.oracle import Oracle
 from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguageSet
 from mothello.model.inputs import AttentionMask
@@ -81,7 +81,7 @@ class Objective(Protocol):
         ...
 
     def floor(
-        self, batch: Any, language_set: LanguageSet, oracles: Sequence[Predictor], weights: Sequence[float] | None
+        self, batch: Any, language_set: LanguageSet, oracles: Sequence[Oracle], weights: Sequence[float] | None
     ) -> Floor | None:
         """The loss that no model can go below, None where nobody knows it. oracles: per language. weights: how often
         each language is trained on."""

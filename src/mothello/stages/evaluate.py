@@ -93,11 +93,11 @@ def build_evaluator(
 ) -> Evaluator:
     """The first ``size`` games of each language's corpus (or all of a smaller one), written in it, with their floors.
 
-    weights: how often each language occurs in training; the floor is nan where no predictor is known.
+    weights: how often each language occurs in training; the floor is nan where no oracle is known.
     """
     size = min(size, games.games)
     moves = [corpus.moves(torch.arange(size, device=device)) for corpus in games]
-    oracles = [oracle for corpus in games if (oracle := corpus.predictor) is not None]
+    oracles = [oracle for corpus in games if (oracle := corpus.oracle) is not None]
     stream = Stream(games, language_set, DataConfig(games=size, batch_size=size), 0, device)
     batches = [objective.batch(stream.speaking(language), 0) for language in range(len(games))]
     floors = []

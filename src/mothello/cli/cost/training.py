@@ -164,8 +164,8 @@ def evaluation_seconds(job: Training, budget: float, clock: Clock = perf_counter
 
 
 def floor_seconds(job: Training, budget: float, clock: Clock = perf_counter) -> float:
-    """The floors of all languages, computed once at the start; zero where no predictor is known."""
-    known = [predictor for games in job.held_out if (predictor := games.predictor) is not None]
+    """The floors of all languages, computed once at the start; zero where no oracle is known."""
+    known = [oracle for games in job.held_out if (oracle := games.oracle) is not None]
     if len(known) < len(job.held_out):
         return 0.0
 
