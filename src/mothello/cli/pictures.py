@@ -2,23 +2,25 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
-from mothello.report import figures
+from mothello.measures.probes.headline import headlines, preferred
+from mothello.report import figures, heatmaps, measure_figures, transfer_figures
 from mothello.report.board_figure import Drawn, boards_figure, reading_boards
-from mothello.report.heatmaps import alignment_maps, scale
 from mothello.report.runs import Run, find_runs
-from mothello.report.tables import alignment_table, ply_table, training_table, transfer_table
+from mothello.report.table import by_ply, pairs, table_of, training, transfer
 from mothello.report.wandb_mirror import root_of
 
 log = logging.getLogger(__name__)
 
 SHOWN = 2
 """Games whose boards are drawn, and languages that they are drawn for."""
+HEADLINE = ("own", "across", "across_best_map", "loss_across", "constant", "random_weights", "aligned_pairs", "layer")
+"""What the summary holds of every headline."""
 
 
 def closing(folder: Path) -> tuple[Mapping[str, Figure], Mapping[str, Any]]:
@@ -27,21 +29,24 @@ def closing(folder: Path) -> tuple[Mapping[str, Figure], Mapping[str, Any]]:
     for run in find_runs([str(root)]):
         if folder == root:
             return _training(run), {"minutes": run.results["seconds"] / 60}
-        inside = str(folder.relative_to(root))
-        probes = [x for x in run.probes if x["folder"] == inside]
-        if probes:
-            return _probes(replace(run, probes=probes)), _headline(probes[0])
-        tunings = [x for x in run.transfers if x["folder"] == inside]
-        if tunings:
-            table = transfer_table([replace(run, transfers=tunings)])
-            return {"figures/fine-tuning": figures.transfer_curves(table)}, _ends(tunings[0])
+        rows = table_of([run])
+        for child in run.finetunings:
+            if folder == child.path:
+                return {}, _ends(child) | {"minutes": child.results["seconds"] / 60}
+        owner = folder.parent.parent
+        inside, tuned = str(folder.relative_to(owner)), str(owner.relative_to(root)) if owner != root else ""
+        rows = rows[(rows.finetuning == tuned) & (rows.folder == inside)]
+        owners = [run, *run.finetunings]
+        examples = [m.examples for one in owners if one.path == owner for m in one.measures if m.folder == inside]
+        return _measured(rows, *examples), _numbers(rows)
     return {}, {}
 
 
 def _training(run: Run) -> dict[str, Figure]:
+    rows = table_of([run])
     drawn = {
-        "figures/training": figures.training_curves(training_table([run])),
-        "figures/legality by ply": figures.ply_curves(ply_table([run])),
+        "figures/training": figures.training_curves(training(rows)),
+        "figures/legality by ply": figures.ply_curves(by_ply(rows)),
     }
     try:
         drawn["boards/next move"] = next_move_boards(run.path)
@@ -76,31 +81,51 @@ def next_move_boards(run_folder: Path) -> Figure:
     return boards_figure(rows)
 
 
-def _probes(run: Run) -> dict[str, Figure]:
-    rows = alignment_table([run])
-    probe, target = ("mlp" if "mlp" in set(rows.probe) else str(rows.probe.iloc[0])), "absolute"
-    drawn = {"figures/layers": figures.layer_curves(rows, probe, target)}
-    if len(run.languages) > 1:
-        regime = str(rows.regime.iloc[0])
-        drawn["figures/alignment"] = alignment_maps(rows, regime, probe, target, scale(rows))
-    examples = (run.probe or {}).get("examples") or []
-    if examples:
-        drawn["boards/readings"] = boards_figure([reading_boards(example) for example in examples])
+def _measured(rows: pd.DataFrame, examples: list[dict[str, Any]] = []) -> dict[str, Figure]:  # noqa: B006 (read only)
+    """The figures of one measurement."""
+    drawn, present = {}, set(rows.measure)
+    if "probe" in present:
+        probe, target = preferred(rows)
+        drawn["figures/layers"] = figures.layer_curves(rows, probe, target)
+        matrices = pairs(rows.assign(finetuning=""), probe, target)
+        if matrices.language.nunique() > 1:
+            drawn["figures/alignment"] = heatmaps.alignment_maps(matrices, heatmaps.scale(matrices))
+        if examples:
+            drawn["boards/readings"] = boards_figure([reading_boards(example) for example in examples])
+    if "alignment" in present:
+        drawn["figures/states"] = measure_figures.state_curves(rows)
+    if present & {"causal", "patching"}:
+        drawn["figures/interventions"] = measure_figures.causal_curves(rows)
+    if "transfer" in present:
+        curves, scratch = transfer(rows), transfer(rows, control="scratch")
+        drawn["figures/fine-tuning"] = transfer_figures.transfer_curves(
+            curves[curves.opening == ""], scratch[scratch.opening == ""]
+        )
     return drawn
 
 
-def _headline(content: dict[str, Any]) -> dict[str, float]:
-    """The headline, such as "alignment/mlp/absolute/cross"."""
-    shown = ("own", "cross", "cross_best_map", "loss_across", "constant", "random_weights", "aligned_pairs", "layer")
-    return {
-        f"alignment/{name}/{key}": row[key]
-        for name, row in content["headline"].items()
-        for key in shown
-        if row.get(key) is not None
+def _numbers(rows: pd.DataFrame) -> dict[str, float]:
+    """The headline, such as "alignment/mlp/absolute/across"; of other measures a mean by quantity and layer."""
+    numbers = {
+        f"alignment/{name}/{key}": value
+        for name, head in headlines(rows).items()
+        for key in HEADLINE
+        if (value := getattr(head, key)) is not None
     }
+    others = rows[(rows.measure != "probe") & (rows.control == "trained") & rows["map"].isin(["", "identity"])]
+    others = others[others.step.isna() & others.ply.isna() & (others.square == "")]
+    places = others.layer.map("/layer {:.0f}".format).where(others.layer.notna(), "")
+    names = others.measure + "/" + others.quantity + places
+    numbers |= {str(name): float(value) for name, value in others.value.groupby(names).mean().items()}
+    return numbers
 
 
-def _ends(tuning: dict[str, Any]) -> dict[str, float]:
+def _ends(child: Run) -> dict[str, float]:
     """Legality of every language before and after a fine-tuning."""
-    curves, ends = tuning["curves"], (("before", 0), ("after", -1))
-    return {f"transfer/{name}/{when}": curves[name][at] for name in tuning["languages"] for when, at in ends}
+    ends: dict[str, float] = {}
+    for line in child.metrics:
+        for name in child.languages:
+            if (value := line.get(f"val/{name}/top1")) is not None:
+                ends.setdefault(f"transfer/{name}/before", value)
+                ends[f"transfer/{name}/after"] = value
+    return ends

@@ -21,7 +21,7 @@ from mothello.cli.study_plan import STEPS, Part, StudyCommand, finished, names_o
 from mothello.cli.train import resolve_device, train
 from mothello.cli.transfer import transfer
 from mothello.errors import UserError
-from mothello.report.report import write_report
+from mothello.report.page import write_report
 from mothello.report.runs import find_runs
 from mothello.stages.folders import run_folder
 

@@ -15,42 +15,29 @@ MAX_LAYERWISE = 4
 MAP_NAMES = {"identity": "id", "rot180": "rot", "main": "main", "anti": "anti"}
 
 
-def scale(alignment: pd.DataFrame) -> tuple[float, float]:
-    """The colour scale that all heat maps of a report share: from the lowest value, rounded down to a tenth, to 1."""
-    return min(0.5, float(np.floor(alignment["accuracy"].min() * 10) / 10)), 1.0
+def scale(pairs: pd.DataFrame) -> tuple[float, float]:
+    """The color scale that all heat maps of a report share: from the lowest value, rounded down to a tenth, to 1."""
+    return min(0.5, float(np.floor(pairs["accuracy"].min() * 10) / 10)), 1.0
 
 
-def alignment_maps(
-    alignment: pd.DataFrame, regime: str, probe: str, target: str, limits: tuple[float, float]
-) -> Figure:
-    """Two rows (raw, best map) of a panel per layer.
+def alignment_maps(pairs: pd.DataFrame, limits: tuple[float, float], order: Sequence[int] = ()) -> Figure:
+    """Two rows (raw, best map) of a panel per layer. pairs: table.pairs of one label's runs. order: of the languages.
 
     Values are means over seeds. Under the best map each cell names the winning map, "mixed" where seeds differ, and
     "none" where the pair does not count as aligned in every seed.
     """
-    data = alignment[(alignment.regime == regime) & (alignment.probe == probe) & (alignment.target == target)]
-    data = data[data["map"] == "identity"]
-    return _maps(data, list(dict.fromkeys(data.source)), sorted(data.layer.unique()), limits)
-
-
-def ordered_maps(
-    alignment: pd.DataFrame, probe: str, target: str, limits: tuple[float, float], order: Sequence[int]
-) -> Figure:
-    """One run's matrices at the headline's layer, raw and under the best map, languages in the order given."""
-    data = alignment[(alignment.probe == probe) & (alignment.target == target) & (alignment["map"] == "identity")]
-    data = data[data.headline.astype(bool)]
-    names = list(dict.fromkeys(data.source))
-    return _maps(data, [names[i] for i in order], sorted(data.layer.unique()), limits)
+    names = list(dict.fromkeys(pairs.source))
+    return _maps(pairs, [names[i] for i in order] or names, sorted(pairs.layer.unique()), limits)
 
 
 def _maps(data: pd.DataFrame, languages: list[str], layers: list[int], limits: tuple[float, float]) -> Figure:
     figure, axes = _grid(len(layers), len(languages))
     image: Any = None
     for column, layer in enumerate(layers):
-        here = data[data.layer == layer]
+        rows = data[data.layer == layer]
         for row, best in enumerate((False, True)):
             axis = axes[row * len(layers) + column]
-            image = _panel(axis, here, languages, best, limits)
+            image = _panel(axis, rows, languages, best, limits)
             _dress(axis, languages, column == 0, row == 1, "under the best map" if best else "raw")
             if row == 0:
                 axis.set_title(
@@ -65,9 +52,9 @@ def _maps(data: pd.DataFrame, languages: list[str], layers: list[int], limits: t
 def _grid(layers: int, languages: int) -> tuple[Figure, list[Axes]]:
     if layers == 1:
         side = min(7.2, 1.5 + 0.5 * languages)
-        return canvas(1, 2 * side + 0.3, 2, width=min(WIDTH, side + 2.2))
+        return canvas(1, 2 * side + 0.9, 2, width=min(WIDTH, side + 2.2))
     cell = min(1.75, (WIDTH - 1.8) / layers)
-    return canvas(layers, 2 * cell + 0.8, 2, width=min(WIDTH, cell * layers + 1.8))
+    return canvas(layers, 2 * cell + 1.1, 2, width=min(WIDTH, cell * layers + 1.8))
 
 
 def _panel(axis: Axes, data: pd.DataFrame, languages: list[str], best: bool, limits: tuple[float, float]) -> Any:

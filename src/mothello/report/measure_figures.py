@@ -1,6 +1,6 @@
 """Curves over layers of what is measured without probes, and of interventions: functions table -> Figure.
 
-The table is tidy (tidy.py) with the columns run, regime, role and seed in front.
+The table is that of table.py.
 """
 
 import pandas as pd
@@ -23,28 +23,28 @@ EDITS = {"flip_error": "A disc flipped", "erase_error": "A disc erased"}
 PATCHES = {"patch_last_error": "Another game's last state", "patch_all_error": "All its states"}
 
 
-def has(tidy: pd.DataFrame, measure: str) -> bool:
-    return bool((tidy.measure == measure).any())
+def has(table: pd.DataFrame, measure: str) -> bool:
+    return bool((table.measure == measure).any())
 
 
-def state_curves(tidy: pd.DataFrame) -> Figure:
-    """A panel per quantity, a line per regime (mean over pairs); dashed random weights; dotted unrelated or chance."""
-    data = tidy[tidy.measure == "alignment"]
+def state_curves(table: pd.DataFrame) -> Figure:
+    """A panel per quantity, a line per label (mean over pairs); dashed random weights; dotted unrelated or chance."""
+    data = table[table.measure == "alignment"]
     figure, axes = canvas(3, 5.6, rows=2, sharex=True)
     for axis, (quantity, name) in zip(axes, STATES.items(), strict=False):
-        of = data[data.quantity == quantity]
-        for regime, colour in colours(data).items():
-            rows = of[(of.regime == regime) & (of["map"] == "identity")]
-            seeds(axis, rows[rows.control == "trained"], "layer", "value", color=colour, label=regime)
+        values = data[data.quantity == quantity]
+        for label, colour in colours(data).items():
+            rows = values[(values.label == label) & (values["map"] == "identity")]
+            seeds(axis, rows[rows.control == "trained"], "layer", "value", color=colour, label=label)
             random = rows[rows.control == "random_weights"]
             seeds(axis, random, "layer", "value", color=colour, linestyle=(0, (4, 2)), linewidth=1.1)
             other = rows[rows.control == "unrelated"]
             seeds(axis, other, "layer", "value", color=colour, linestyle=":", linewidth=1.1)
-        chance = of[of.control == "chance"]
+        chance = values[values.control == "chance"]
         if len(chance):
             axis.axhline(chance.value.mean(), color=MUTED, linewidth=1, linestyle=":")
         title(axis, name)
-        axis.set(ylim=(min(-0.02, float(of.value.min()) - 0.02), 1.03))
+        axis.set(ylim=(min(-0.02, float(values.value.min()) - 0.02), 1.03))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis in axes[len(STATES) :]:
         axis.set_visible(False)
@@ -57,12 +57,12 @@ def state_curves(tidy: pd.DataFrame) -> Figure:
     return figure
 
 
-def causal_curves(tidy: pd.DataFrame) -> Figure:
-    """Errors after interventions (above) and patching (below) by layer: a column per quantity, colours per regime."""
-    rows = [EDITS] * has(tidy, "causal") + [PATCHES] * has(tidy, "patching")
+def causal_curves(table: pd.DataFrame) -> Figure:
+    """Errors after interventions (above) and patching (below) by layer: a column per quantity, colours per label."""
+    rows = [EDITS] * has(table, "causal") + [PATCHES] * has(table, "patching")
     figure, axes = canvas(2, 0.6 + 2.7 * len(rows), rows=len(rows), sharey="row")
     for axis, (quantity, name) in zip(axes, [item for row in rows for item in row.items()], strict=True):
-        _errors(axis, tidy[tidy.quantity == quantity])
+        _errors(axis, table[table.quantity == quantity])
         title(axis, name)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.set(xlabel="edited after layer (0: embeddings)")
@@ -79,15 +79,15 @@ def causal_curves(tidy: pd.DataFrame) -> Figure:
 
 
 def _errors(axis: Axes, data: pd.DataFrame) -> None:
-    for regime, colour in colours(data).items():
-        of = data[data.regime == regime]
-        made = of[(of.control == "trained") & (of["map"] == "identity")]
+    for label, colour in colours(data).items():
+        rows = data[data.label == label]
+        made = rows[(rows.control == "trained") & (rows["map"] == "identity")]
         within = made.source == made.language
-        seeds(axis, made[within], "layer", "value", color=colour, label=regime)
+        seeds(axis, made[within], "layer", "value", color=colour, label=label)
         seeds(axis, made[~within], "layer", "value", color=colour, linestyle=(0, (4, 2)), linewidth=1.5)
-        random = of[of.control == "random"]
+        random = rows[rows.control == "random"]
         seeds(axis, random, "layer", "value", color=colour, linestyle=":", linewidth=1.2)
         for control, width in (("null", 1.2), ("floor", 0.7)):
-            level = of[of.control == control].value
+            level = rows[rows.control == control].value
             if len(level):
                 axis.axhline(level.mean(), color=colour, linewidth=width, alpha=0.6, zorder=1)

@@ -1,5 +1,6 @@
 """Finished run folders, read whole: the only place of this room that touches run files."""
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ import pandas as pd
 
 from mothello.report.finetuned import finetunings
 from mothello.report.measured import legality_content, probe_content
-from mothello.rows import COLUMNS, WORDS, read_tidy, training_rows
+from mothello.rows import COLUMNS, FILE, WORDS, read_tidy, training_rows
 from mothello.rundir import RESULTS_VERSION, RunDir
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,27 @@ log = logging.getLogger(__name__)
 _REQUIRED = {
     "train": ("final", "languages", "board", "steps", "games"),
 }
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A finished measure of a run."""
+
+    folder: str
+    """Relative to the run, such as measures/probes-HASH."""
+    config: dict[str, Any]
+    results: dict[str, Any]
+    """results.json: environment, games, seconds."""
+    rows: pd.DataFrame
+    """The numbers, one per row (mothello.rows.COLUMNS)."""
+    written: str = ""
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    """Boards as probes read them."""
+
+    @property
+    def name(self) -> str:
+        """The measure's name in the registry."""
+        return Path(self.folder).name.rpartition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,9 @@ class Run:
     transfers: list[dict[str, Any]]
     states: list[dict[str, Any]] = field(default_factory=list)
     """Measures without probes, and interventions, by "kind": legality, alignment, causal ..."""
+    measures: list[Measurement] = field(default_factory=list)
+    finetunings: list["Run"] = field(default_factory=list)
+    """Models fine-tuned from this one, without their controls from random weights."""
 
     @property
     def name(self) -> str:
@@ -47,6 +72,37 @@ class Run:
     def identity(self) -> str:
         """Hash of the configuration: seeds of one configuration share it."""
         return str(self.results.get("identity") or self.path.parent.name)
+
+    @property
+    def source(self) -> str:
+        """The language that a fine-tuning trained on."""
+        return str((self.config.get("finetune") or {}).get("source", ""))
+
+    def measure(self, name: str) -> Measurement | None:
+        """The measurement that a report shows: the one on the most games, the latest among equals."""
+        measured = [measure for measure in self.measures if measure.name == name]
+        return max(measured, key=lambda x: (x.results.get("games") or 0, x.written), default=None)
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The numbers that a report shows, one per row: of the training and of one measurement per measure. Column
+        "folder": the measurement's, or "."; "games": seen in training up to the row's step."""
+        shown = [self.measure(name) for name in dict.fromkeys(measure.name for measure in self.measures)]
+        trained = [*training_rows(self.metrics), *self._ply_rows()]
+        tables = [pd.DataFrame(trained, columns=list(COLUMNS)).assign(folder=".")]
+        tables += [measure.rows.assign(folder=measure.folder) for measure in shown if measure is not None]
+        table = pd.concat([part for part in tables if len(part)] or tables, ignore_index=True)
+        per_step = self.results["games"] / max(1, self.results["steps"])
+        table["games"] = (table.step.astype(float) * per_step).round().where(table.folder == ".")
+        return table.assign(**{name: table[name].fillna("") for name in WORDS})
+
+    def _ply_rows(self) -> Iterator[dict[str, Any]]:
+        """Legality by ply at the end of the training, which results.json holds."""
+        for language, values in (self.results.get("by_ply") or {}).items():
+            for ply, value in enumerate(values, start=1):
+                if value is not None:
+                    head = {"measure": "training", "quantity": "top1", "control": "trained", "language": language}
+                    yield head | {"ply": ply, "step": self.results["steps"], "value": value}
 
     @property
     def seed(self) -> int:
@@ -147,7 +203,34 @@ def _read_run(path: Path) -> Run | None:
         return None
     probes, states = measures_in(path)
     tuned = finetunings(path, probes, _read_results, lambda child: measures_in(child)[0])
-    return Run(path, config, results, _read_metrics(folder), probes, tuned, states)
+    return Run(
+        path, config, results, _read_metrics(folder), probes, tuned, states,
+        list(_measures(path)), list(_finetunings(path)),
+    )  # fmt: skip
+
+
+def _measures(run: Path) -> Iterator[Measurement]:
+    """The finished measures of a run; a damaged one is skipped with a warning that names it."""
+    for path in sorted(run.glob(f"measures/*/{FILE}")):
+        folder = RunDir(path.parent)
+        status = folder.read_status()
+        if status.get("status") != "ok":
+            log.warning("%s: not finished; skipped", folder.path / "status.json")
+            continue
+        try:
+            config, results, rows = folder.read_config(), folder.read_results(), read_tidy(folder.path)
+            examples = json.loads(text.read_text()) if (text := folder.path / "examples.json").exists() else []
+        except (OSError, ValueError) as error:
+            log.warning("%s: %s; skipped", folder.path, error)
+            continue
+        relative, written = str(folder.path.relative_to(run)), str(status.get("written", ""))
+        yield Measurement(relative, config, results, rows, written, examples)
+
+
+def _finetunings(run: Path) -> Iterator[Run]:
+    for path in sorted(run.glob("finetune/*")):
+        if path.is_dir() and not path.name.endswith("-scratch") and (child := _read_run(path)) is not None:
+            yield child
 
 
 def measures_in(path: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

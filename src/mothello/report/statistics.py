@@ -48,23 +48,19 @@ def _interval(data: np.ndarray, confidence: float) -> tuple[float | None, float 
     return float(low), float(high)
 
 
-HEADLINE = (
-    "own", "cross", "cross_best_map", "loss_across", "whole_board", "constant", "random_weights", "shuffled"
-)  # fmt: skip
-
-Headline = Mapping[str, Estimate | None]
-"""A headline's columns over seeds; None where no seed has the number."""
+Seeds = Mapping[str, Estimate | None]
+"""Columns of numbers over seeds; None where no seed has the number."""
 
 
-def headline(table: pd.DataFrame, probe: str, target: str) -> dict[str, Headline]:
-    """The headline table's rows of one probe and target -> per regime, the estimate of every column over seeds."""
-    chosen = table[(table.probe == probe) & (table.target == target)]
+def over_seeds(table: pd.DataFrame, columns: Sequence[str], by: str = "label") -> dict[str, Seeds]:
+    """Each group of a table with a row per run -> the estimate of every column."""
     return {
-        str(regime): {name: _column(group[name]) for name in HEADLINE}
-        for regime, group in chosen.groupby("regime", sort=False)
+        str(name): {column: estimate_of(group[column]) for column in columns}
+        for name, group in table.groupby(by, sort=False)
     }
 
 
-def _column(values: pd.Series) -> Estimate | None:
+def estimate_of(values: pd.Series) -> Estimate | None:
+    """The estimate of the values that are there."""
     present = pd.to_numeric(values, errors="coerce").dropna()
     return estimate(present.tolist()) if len(present) else None

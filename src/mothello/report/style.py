@@ -1,4 +1,4 @@
-"""The look of every figure: one colour per regime, quiet axes, text as paths so that a page needs no font."""
+"""The look of every figure: one colour per label, quiet axes, text as paths so that a page needs no font."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,8 @@ INK, MUTED, GRID = "#22262b", "#6b7480", "#e4e7eb"
 WIDTH = 9.6
 """Inches of a figure as wide as the page's text."""
 
-ROLE_COLOURS = {"naive": "#c8553d", "anchor": "#d69a1e", "unified": "#2a6f97", "single": "#5f6b7a"}
+SHARING_COLOURS = {"naive": "#c8553d", "anchors": "#d69a1e", "unified": "#2a6f97", "single": "#5f6b7a"}
+ROLE_COLOURS = SHARING_COLOURS | {"anchor": SHARING_COLOURS["anchors"]}
 LANGUAGE_COLOURS = ("#2a6f97", "#c8553d", "#5b8c5a", "#8e5ea2", "#d69a1e", "#3c9d9b", "#a05a2c", "#b0487f")
 ACCURACY = LinearSegmentedColormap.from_list("accuracy", ["#fbf8f1", "#d9e6e4", "#7fb3c0", "#2a6f97", "#0b2f4a"])
 
@@ -48,14 +49,14 @@ def canvas(columns: int, height: float, rows: int = 1, width: float = WIDTH, **m
 
 
 def colours(table: pd.DataFrame) -> dict[str, str]:
-    """A colour per regime of a table with columns regime and role; regimes of one role are shades of one colour."""
-    roles = table.drop_duplicates("regime").set_index("regime")["role"].to_dict()
+    """A colour per label of a table with columns label and sharing; labels of one sharing are shades of one colour."""
+    sharings = table.drop_duplicates("label").set_index("label")["sharing"].to_dict()
     seen: dict[str, int] = {}
     result = {}
-    for regime, role in roles.items():
-        step = seen.get(role, 0)
-        seen[role] = step + 1
-        result[str(regime)] = lighter(ROLE_COLOURS.get(role, MUTED), 1 - 0.72 ** (step % 4))
+    for label, sharing in sharings.items():
+        step = seen.get(sharing, 0)
+        seen[sharing] = step + 1
+        result[str(label)] = lighter(SHARING_COLOURS.get(sharing, MUTED), 1 - 0.72 ** (step % 4))
     return result
 
 

@@ -1,0 +1,50 @@
+"""One self-contained page over a set of runs: queries over the rows of their folders, in the words of a template."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from mothello.measures.probes.headline import preferred
+from mothello.report import probe_sections, sections
+from mothello.report.reference import quantities, repeat
+from mothello.report.runs import Run
+from mothello.report.sentences import summaries_of
+from mothello.report.sharing import by_label
+from mothello.report.table import heads, of_measure, table_of
+
+PREFERRED = ("mlp", "absolute")
+
+
+def render(runs: Sequence[Run], title: str, question: str = "", table: pd.DataFrame | None = None) -> str:
+    """The page as text; it asks nothing of the network. Sections without numbers are left out. table: that of the runs,
+    where it is known."""
+    rows, groups = table_of(runs) if table is None else table, by_label(runs)
+    probed = heads(of_measure(rows, "probe"))
+    probe, target = preferred(of_measure(rows, "probe")) if len(probed) else PREFERRED
+    shown = probed[(probed.probe == probe) & (probed.target == target)]
+    summaries = summaries_of(shown, groups)
+    content = sections.happened(groups, summaries) | sections.headline(rows, groups, summaries)
+    content |= sections.trained(rows) | sections.legality(rows, groups) | sections.exact(rows)
+    if summaries:
+        content |= probe_sections.probes(rows, probed, probe, target)
+        content |= probe_sections.maps(rows, groups, summaries, probe, target)
+    content |= sections.states(rows) | sections.causal(rows) | probe_sections.boards(groups)
+    content |= probe_sections.transfers(rows, groups, probe, target) | repeat(groups)
+    content |= {"quantities": quantities(rows), "probe": probe, "target": target}
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mothello.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html.j2").render(title=title, question=question, **content)
+
+
+def write_report(runs: Sequence[Run], out: Path, title: str, question: str = "") -> Path:
+    """Write OUT/index.html and the one table as OUT/table.csv; returns the page's path. ValueError without runs."""
+    if not runs:
+        raise ValueError("report: there is no finished run to report on")
+    out.mkdir(parents=True, exist_ok=True)
+    table, path = table_of(runs), out / "index.html"
+    path.write_text(render(runs, title, question, table), encoding="utf-8")
+    table.to_csv(out / "table.csv", index=False)
+    return path

@@ -1,0 +1,189 @@
+"""What the page's sections on probes hold: curves over layers, heat maps, example boards; and those on fine-tuning."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+from markupsafe import Markup
+
+from mothello.measures.probes.headline import Headline, headline, kinds
+from mothello.othello.board import Board
+from mothello.othello.notation import parse_game, svg_board
+from mothello.report import figures, heatmaps, transfer_figures
+from mothello.report.markup import image, over_runs, table
+from mothello.report.runs import Run
+from mothello.report.sections import Groups, Summaries
+from mothello.report.sentences import Summary, class_sentence
+from mothello.report.statistics import estimate_of
+from mothello.report.table import image_agreement, pairs, transfer
+
+COLUMNS = {
+    "own": "own", "whole_board": "own, whole board", "across": "across", "across_best_map": "across, best map",
+    "constant": "constant", "random_weights": "random weights", "shuffled": "shuffled",
+}  # fmt: skip
+
+
+class Panel(NamedTuple):
+    """A figure with its caption, under a heading of its own if there is one."""
+
+    image: Markup
+    caption: str
+    heading: str = ""
+
+
+def probes(rows: pd.DataFrame, heads: pd.DataFrame, probe: str, target: str) -> dict[str, Any]:
+    """Curves over layers for the headline's probe and the linear probe on relative colors; a table of all probes."""
+    measured = list(dict.fromkeys(zip(heads.probe, heads.target, strict=True)))
+    shown = [
+        (probe, target),
+        *(pair for pair in [("linear", "relative")] if pair in measured and pair != (probe, target)),
+    ]
+    layers = [
+        Panel(
+            image(figures.layer_curves(rows, *pair), f"Probe accuracy by layer, {pair[0]}, {pair[1]} colors"),
+            f"{pair[0]} probe, {pair[1]} colors, by layer. Mean over languages and pairs; thin lines are single seeds.",
+        )
+        for pair in dict.fromkeys(shown)
+    ]
+    lines = [
+        [label, *pair, *(estimate_of(group[name]) for name in COLUMNS)]
+        for pair in measured
+        for label, group in heads[(heads.probe == pair[0]) & (heads.target == pair[1])].groupby("label", sort=False)
+    ]
+    return {"layers": layers, "probes": table(["run", "probe", "target", *COLUMNS.values()], lines, left=3)}
+
+
+def maps(rows: pd.DataFrame, groups: Groups, summaries: Summaries, probe: str, target: str) -> dict[str, Any]:
+    """Heat maps of every label with at least two languages, on one color scale."""
+    data = pairs(rows, probe, target)
+    several = [label for label, summary in summaries.items() if summary.pairs]
+    if not several:
+        return {"single": bool(summaries)}
+    limits, what = heatmaps.scale(data), f"{probe} probe, {target} colors"
+    panels = [x for label in several for x in _matrices(data[data.label == label], summaries[label], what, limits)]
+    names = {str(run.path): run.results["board"] for runs in groups.values() for run in runs}
+    agreement = {
+        names[run]: ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+        for run, values in image_agreement(rows, target).items()
+    }
+    return {"maps": panels, "agreement": agreement}
+
+
+def _matrices(data: pd.DataFrame, summary: Summary, what: str, limits: tuple[float, float]) -> Iterator[Panel]:
+    """A heat map per layer; of many languages one per seed, ordered by symmetry class, with the classes in words."""
+    label = summary.label
+    if data.language.nunique() <= heatmaps.MAX_LAYERWISE:
+        drawing = heatmaps.alignment_maps(data, limits)
+        yield Panel(image(drawing, f"Alignment matrices, {label}"), f"{label}: {what}, mean over seeds.", label)
+        return
+    columns = ("run", "seed", "layer", "classes")
+    for index, (run, seed, layer, classes) in enumerate(zip(*(summary.heads[x] for x in columns), strict=True)):
+        own = data[(data.run == run) & (data.layer == layer)]
+        drawing = heatmaps.alignment_maps(own, limits, classes.order)
+        caption = f"{label}, seed {seed}: {what}, layer {layer}. {class_sentence(classes)}"
+        alternative = f"Alignment matrices by symmetry class, {label}, seed {seed}"
+        yield Panel(image(drawing, alternative), caption, "" if index else label)
+
+
+class Example(NamedTuple):
+    """A row of boards: the truth, and what a probe reads."""
+
+    label: str
+    caption: str
+    boards: list[tuple[Markup, str]]
+
+
+def boards(groups: Groups) -> dict[str, Any]:
+    """Example boards of one seed per label."""
+    shown = [(label, runs[0], runs[0].measure("probes")) for label, runs in groups.items()]
+    return {"examples": [_example(label, run, x) for label, run, probed in shown if probed for x in probed.examples]}
+
+
+def _example(label: str, run: Run, example: dict[str, Any]) -> Example:
+    board, truth = Board.of(int(run.results["board"].split("x")[0])), example["truth"]
+    last = board.moves[parse_game(example["game"], board)[-1]]
+    drawn = []
+    for name, cells in {"truth": truth, **example["readings"]}.items():
+        wrong = [a != b for a, b in zip(cells, truth, strict=True)]
+        right = len(truth) - sum(wrong)
+        caption = f"read from {name}: {right} of {len(truth)} cells ({right / len(truth):.2f})"
+        drawing = Markup(svg_board(cells, board, wrong=wrong, last=last, cell=24))
+        drawn.append((drawing, name if cells is truth else caption))
+    probe = f"{example['probe']} probe of {example['source']}, layer {example['layer']}"
+    return Example(label, f"seed {run.seed}, after ply {example['ply']}; {probe}", drawn)
+
+
+KEYS = ["label", "source", "language"]
+SUMMARY = {
+    "peak": "peak", "gain": "gain", "gain_ratio": "gain / source's gain", "forgetting": "forgotten",
+}  # fmt: skip
+
+
+def transfers(rows: pd.DataFrame, groups: Groups, probe: str, target: str) -> dict[str, Any]:
+    """Curves, ends, openings, retrieval and alignment of fine-tunings."""
+    curves = transfer(rows)
+    everywhere = curves[curves.opening == ""]
+    if everywhere.empty:
+        return {}
+    chance = transfer(rows, control="chance").value.mean()
+    scratch = transfer(rows, control="scratch")
+    scratch = scratch[scratch.opening == ""]
+    drawing = transfer_figures.transfer_curves(everywhere, scratch, float(chance))
+    watched = transfer(rows, "retrieval_same_ply")
+    along = image(transfer_figures.retrieval_curves(watched), "Retrieval along the fine-tuning") if len(watched) else ""
+    head, ends = ["run", "fine-tuned on", "language"], ["before", "after"]
+    other = ["run", "fine-tuned on", "games that begin", "language"]
+    return {
+        "transfer": image(drawing, "Transfer curves"), "retrieval": along,
+        "ends": table(
+            [*head, *ends, *SUMMARY.values(), "from scratch", "runs"], _summary(rows, everywhere, scratch), left=3
+        ),
+        "openings": table([*other, *ends], _ends(curves[curves.opening != ""], "opening"), left=4),
+        "retrieved": table([*head, *ends], _ends(watched), left=3),
+        "refitted": table(
+            ["run", "fine-tuned on", "when", "layer", *list(COLUMNS.values())[:5]],
+            list(_before_and_after(groups, probe, target)), left=3,
+        ),
+    }  # fmt: skip
+
+
+def _means(data: pd.DataFrame) -> list[Any]:
+    """Over runs, at the first and at the last step."""
+    ordered = data.sort_values("step").groupby("run").value
+    return [estimate_of(ordered.first()), estimate_of(ordered.last())]
+
+
+def _ends(data: pd.DataFrame, *more: str) -> list[list[Any]]:
+    keys = [*KEYS[:2], *more, KEYS[2]]
+    return [[*key, *_means(group)] for key, group in data.groupby(keys, sort=False)]
+
+
+def _summary(rows: pd.DataFrame, curves: pd.DataFrame, scratch: pd.DataFrame) -> list[list[Any]]:
+    measured = rows[(rows.measure == "transfer") & rows.step.isna()].assign(run=lambda x: x.run + "/" + x.finetuning)
+    lines: list[list[Any]] = []
+    for key, group in curves.groupby(KEYS, sort=False):
+        own, control = ((part[KEYS] == list(key)).all(axis=1) for part in (measured, scratch))
+        numbers = [over_runs(measured[own & (measured.quantity == name)]) for name in SUMMARY]
+        label, source, language = key
+        name = f"{language} (source)" if language == source else language
+        lines.append([label, source, name, *_means(group), *numbers, _means(scratch[control])[1], group.run.nunique()])
+    return lines
+
+
+def _before_and_after(groups: Groups, probe: str, target: str) -> Iterator[list[Any]]:
+    """The headline of probes fitted alike before and after each fine-tuning."""
+    for label, runs in groups.items():
+        children = [(run, child) for run in runs for child in run.finetunings]
+        for source in dict.fromkeys(child.source for _, child in children):
+            ends: dict[str, list[Headline]] = {"before": [], "after": []}
+            for run, child in children:
+                if child.source == source and (after := child.measure("probes")) is not None:
+                    before = [measure for measure in run.measures if measure.folder == after.folder]
+                    for when, measure in (("after", after), *(("before", measure) for measure in before)):
+                        if (probe, target) in kinds(measure.rows):
+                            ends[when].append(headline(measure.rows, probe, target))
+            for when, heads in ends.items():
+                if heads:
+                    part = pd.DataFrame(heads)
+                    layers = ", ".join(map(str, sorted(set(part.layer))))
+                    yield [label, source, when, layers, *(estimate_of(part[name]) for name in list(COLUMNS)[:5])]

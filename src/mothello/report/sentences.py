@@ -1,0 +1,202 @@
+"""What happened, in sentences computed from the headline over seeds. Every sentence states its numbers."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from mothello.measures.probes.headline import Headline
+from mothello.measures.probes.symmetry_classes import Classes
+from mothello.report.runs import Run
+from mothello.report.sharing import n_anchors, setting, sharing_of
+from mothello.report.statistics import Estimate, estimate_of
+
+READS_ABOVE = 0.05
+"""Own accuracy above the best constant and above random weights that counts as reading the board."""
+ALIGNED_BELOW = 0.03
+"""Loss across languages up to which languages count as aligned as they are, without a map."""
+
+
+class Verdict(NamedTuple):
+    """A comparison of naive and unified runs. shows: whether the output makes the difference; None: no judgement."""
+
+    shows: bool | None
+    sentence: str
+    numbers: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The headline of one label over its seeds."""
+
+    label: str
+    runs: Sequence[Run]
+    heads: pd.DataFrame
+    """A row per seed that was probed, with the columns of Headline."""
+
+    def __getitem__(self, column: str) -> Estimate | None:
+        """A column of Headline over seeds."""
+        return estimate_of(self.heads[column])
+
+    @property
+    def layers(self) -> str:
+        return " and ".join(map(str, sorted(set(self.heads.layer))))
+
+    @property
+    def pairs(self) -> int:
+        """Ordered pairs of languages, all seeds together."""
+        return int(self.heads.pairs.fillna(0).sum())
+
+    @property
+    def maps(self) -> dict[str, int]:
+        """Winning map -> aligned pairs, all seeds together."""
+        total: Counter[str] = Counter()
+        for maps in self.heads.maps.dropna():
+            total.update({name: count for name, count in maps.items() if count})
+        return dict(total)
+
+    @property
+    def loss_under_best_map(self) -> Estimate | None:
+        """Own accuracy less that under the best map of each pair."""
+        return estimate_of(pd.to_numeric(self.heads.own) - pd.to_numeric(self.heads.across_best_map))
+
+    @property
+    def reads(self) -> list[str]:
+        """Reasons why the label does not count as reading the board; none when it does."""
+        own, reasons = self["own"], []
+        for name, words in (("constant", "the best constant"), ("random_weights", "random weights")):
+            base = self[name]
+            if own is None or base is None:
+                reasons.append(f"{self.label} has no number for {words}")
+            elif (gap := own.mean - base.mean) < READS_ABOVE:
+                place = f"{gap:.3f} above" if gap >= 0 else f"{-gap:.3f} below"
+                reasons.append(
+                    f"{self.label} reads its own language only {place} {words} (at least {READS_ABOVE} asked)"
+                )
+        return reasons
+
+    @property
+    def direct(self) -> bool:
+        """Whether languages read each other as they are."""
+        loss = self["loss_across"]
+        return loss is not None and loss.mean <= ALIGNED_BELOW
+
+    @property
+    def state(self) -> str:
+        """How its languages are aligned, in words."""
+        aligned = sum(self.maps.values())
+        through = ", ".join(f"{name}: {count}" for name, count in self.maps.items())
+        if self.direct:
+            return "aligned as they are"
+        if not aligned:
+            return "aligned under no map"
+        how = "with a loss" if set(self.maps) == {"identity"} else "up to a map"
+        return f"aligned {how} in {aligned} of {self.pairs} pairs ({through})"
+
+
+def number(value: Estimate | None) -> str:
+    """Mean over seeds, with the interval where there is one and it has a width."""
+    if value is None:
+        return "not measured"
+    low, high = value.interval or (value.mean, value.mean)
+    return f"{value.mean:.3f}" + (f" [{low:.3f}, {high:.3f}]" if f"{low:.3f}" != f"{high:.3f}" else "")
+
+
+def describe(summary: Summary) -> str:
+    """The numbers of one label."""
+    seeds = f"{len(summary.heads)} seed" + ("s" if len(summary.heads) > 1 else "")
+    own = f"{summary.label} ({seeds}, layer {summary.layers}): a probe reads {number(summary['own'])} of the cells"
+    baselines = (
+        f"The best constant reaches {number(summary['constant'])}, random weights {number(summary['random_weights'])}."
+    )
+    if summary["across"] is None:
+        return f"{own} in its own language; there is no second language to read. {baselines}"
+    return (
+        f"{own} in its own language, {number(summary['across'])} in another as it is and "
+        f"{number(summary['across_best_map'])} under the best map of each pair. Its languages are {summary.state}. "
+        f"{baselines}"
+    )
+
+
+def _losses(summary: Summary) -> str:
+    return (
+        f"{summary.label} loses {number(summary['loss_across'])} across languages as they are and "
+        f"{number(summary.loss_under_best_map)} under the best map of each pair"
+    )
+
+
+def judge(naive: Summary, unified: Summary) -> Verdict:
+    """Does one output vocabulary align as they are the languages that disjoint vocabularies do not?"""
+    if naive["across"] is None or unified["across"] is None:
+        return Verdict(None, f"No verdict on {naive.label} and {unified.label}: one of them has no second language.")
+    if reasons := naive.reads + unified.reads:
+        return Verdict(False, f"Nothing can be concluded from {naive.label} and {unified.label}: {'; '.join(reasons)}.")
+    numbers = f"{_losses(naive)}: its languages are {naive.state}. {_losses(unified)}: {unified.state}."
+    if unified.direct and not naive.direct:
+        return Verdict(True, "Only the unified output aligns languages as they are.", numbers)
+    if unified.direct:
+        return Verdict(False, "Both outputs align languages as they are.", numbers)
+    return Verdict(False, "The unified output does not align languages as they are.", numbers)
+
+
+def comparable(summaries: Mapping[str, Summary], first: str, second: str) -> list[tuple[Summary, Summary]]:
+    """Pairs of labels of two sharings with the same board, languages, opening, model and number of games."""
+    return [
+        (a, b)
+        for a in summaries.values()
+        for b in summaries.values()
+        if (sharing_of(a.runs[0].config), sharing_of(b.runs[0].config)) == (first, second)
+        and setting(a.runs[0]) == setting(b.runs[0])
+    ]
+
+
+def verdicts(summaries: Mapping[str, Summary]) -> list[Verdict]:
+    """One for every naive and unified label of equal setting and budget."""
+    missing = (
+        "No verdict: it takes probed naive and unified runs with the same board, languages, model and number of games."
+    )
+    pairs = comparable(summaries, "naive", "unified")
+    return [judge(naive, unified) for naive, unified in pairs] or [Verdict(None, missing)]
+
+
+def anchor_sentences(summaries: Mapping[str, Summary]) -> list[str]:
+    """What every label with anchors lost across languages, and what naive runs of equal budget lost."""
+    sentences = []
+    for summary in summaries.values():
+        run = summary.runs[0]
+        if sharing_of(run.config) != "anchors" or summary["across"] is None:
+            continue
+        count = n_anchors(run.config)
+        text = f"With {count} shared move{'s' if count != 1 else ''} and {run.results['games']:,} games seen, "
+        text += f"{_losses(summary)}: its languages are {summary.state}."
+        for naive, anchored in comparable(summaries, "naive", "anchors"):
+            if anchored is summary and naive["across"] is not None:
+                text += f" Without anchors and all else equal, {_losses(naive)}."
+        sentences.append(text)
+    return sentences
+
+
+def class_sentence(classes: Classes) -> str:
+    """The symmetry classes of a model's languages, in words."""
+    members = list(zip(classes.component, classes.map, strict=True))
+    sizes = Counter(classes.component)
+    several = [component for component, size in sizes.items() if size > 1]
+    if not several:
+        return "No two languages are aligned, under any map."
+    blocks = sum(len({m for c, m in members if c == component}) for component in several)
+    listed = " and ".join(str(sizes[component]) for component in sorted(several))
+    components = "component" if len(several) == 1 else "components"
+    text = f"Languages are ordered by symmetry class: {len(several)} {components} (of {listed}) in {blocks} "
+    text += "class" if blocks == 1 else "classes"
+    rest = len(members) - sum(sizes[component] for component in several)
+    text += f", {rest} aligned with none" if rest else ""
+    return f"{text}; {classes.consistency:.2f} of the aligned pairs have the map that the classes imply."
+
+
+def summaries_of(heads: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> dict[str, Summary]:
+    """Label -> summary, of the labels that were probed. heads: of pretrained models, one probe and target."""
+    assert set(Headline._fields) <= set(heads)
+    return {label: Summary(label, runs, heads[heads.label == label]) for label, runs in groups.items()
+            if (heads.label == label).any()}  # fmt: skip

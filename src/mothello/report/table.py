@@ -1,0 +1,133 @@
+"""The one table of a report, a number per row with the columns of its run, and the queries of its figures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from mothello.files import fingerprint
+from mothello.measures.probes.headline import Headline, headlines
+from mothello.report.runs import Run
+from mothello.report.sharing import by_label, sharing_of
+from mothello.rows import COLUMNS
+
+RUN = ["run", "label", "sharing", "seed", "finetuning", "folder", "games"]
+"""Columns in front of those of mothello.rows. "finetuning": the folder of the fine-tuned model that was measured, empty
+for the pretrained one; "folder": the measurement's, "." for the training itself."""
+
+
+_SETTINGS = ("data", "optimizer", "evaluation", "finetune")
+
+
+def table_of(runs: Sequence[Run]) -> pd.DataFrame:
+    """Every number that a report shows, of the runs and of the models fine-tuned from them."""
+    parts = [pd.DataFrame(columns=[*RUN, *COLUMNS])]
+    for label, group in by_label(runs).items():
+        for run in group:
+            head: dict[str, Any] = {
+                "run": str(run.path),
+                "label": label,
+                "sharing": sharing_of(run.config),
+                "seed": run.seed,
+            }
+            parts.append(run.rows.assign(**head, finetuning=""))
+            for child in run.finetunings:
+                rows = child.rows
+                own = head | {
+                    "label": label_of(child, label, group),
+                    "finetuning": str(child.path.relative_to(run.path)),
+                }
+                parts.append(rows[rows.folder != "."].assign(**own))
+    parts = [part for part in parts if len(part)] or parts[:1]
+    return pd.concat(parts, ignore_index=True)[[*RUN, *COLUMNS]]
+
+
+def label_of(child: Run, label: str, runs: Sequence[Run]) -> str:
+    """The label of a fine-tuned model: its run's, and its settings where runs were fine-tuned in several ways."""
+    tuned = [other for run in runs for other in run.finetunings if other.source == child.source]
+    settings = {id(other): fingerprint({key: other.config.get(key) for key in _SETTINGS}) for other in tuned}
+    several = len(set(settings.values())) > 1
+    return f"{label}, {child.results['games']:,} games ({settings[id(child)]})" if several else label
+
+
+def pretrained(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of pretrained models."""
+    return table[table.finetuning == ""]
+
+
+def of_measure(table: pd.DataFrame, *measures: str) -> pd.DataFrame:
+    """The rows of some measures on pretrained models."""
+    return table[table.measure.isin(measures) & (table.finetuning == "")]
+
+
+def training(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per run and step, means over languages: loss, floor, top1, chance, train_loss, train_seconds ..., games."""
+    rows = of_measure(table, "training")
+    rows = rows[(rows.language == "") & rows.ply.isna()]
+    names = rows.quantity.where(~rows.control.isin(["floor", "chance"]), rows.control)
+    keys = ["run", "label", "sharing", "seed", "games", "step"]
+    wide = rows.assign(name=names).pivot_table(index=keys, columns="name", values="value", sort=False)
+    return wide.reset_index()
+
+
+def final_legality(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per run and language: the last evaluation of the training."""
+    rows = of_measure(table, "training")
+    rows = rows[(rows.language != "") & rows.ply.isna()]
+    rows = rows[rows.step == rows.groupby("run").step.transform("max")]
+    names = rows.quantity.where(~rows.control.isin(["floor", "chance"]), rows.control)
+    keys = ["run", "label", "sharing", "seed", "language"]
+    return rows.assign(name=names).pivot_table(index=keys, columns="name", values="value", sort=False).reset_index()
+
+
+def by_ply(table: pd.DataFrame) -> pd.DataFrame:
+    """Strict legality of the move after each ply, by run and language, at the end of the training."""
+    rows = of_measure(table, "training")
+    return rows[rows.ply.notna() & (rows.quantity == "top1")]
+
+
+def heads(table: pd.DataFrame) -> pd.DataFrame:
+    """A row per model, probe and target: the columns of Headline."""
+    rows = table[table.measure == "probe"]
+    keys = ["run", "label", "sharing", "seed", "finetuning", "folder"]
+    content = [
+        dict(zip(keys, key, strict=True)) | head._asdict()
+        for key, group in rows.groupby(keys, sort=False)
+        for head in headlines(group).values()
+    ]
+    return pd.DataFrame(content, columns=[*keys, *Headline._fields])
+
+
+_PAIR = ["run", "label", "sharing", "seed", "layer", "source", "language"]
+
+
+def pairs(table: pd.DataFrame, probe: str, target: str) -> pd.DataFrame:
+    """A row per run, layer, language of the probe (source) and language read: accuracy (as it is), best_accuracy (under
+    the best map), best_map, and whether the pair counts as aligned."""
+    rows = of_measure(table, "probe")
+    rows = rows[(rows.probe == probe) & (rows.target == target) & (rows.control == "trained")]
+    rows = rows[(rows.square == "") & rows.ply.isna() & (rows.source != "")]
+    accuracy = rows[rows.quantity == "accuracy"]
+    raw = accuracy[accuracy["map"] == "identity"].set_index(_PAIR).value
+    winners = rows[rows.quantity == "aligned"].set_index(_PAIR)
+    columns = {
+        "accuracy": raw, "best_accuracy": accuracy.groupby(_PAIR, sort=False).value.max(), "best_map": winners["map"],
+        "aligned": winners.value == 1,
+    }  # fmt: skip
+    return pd.DataFrame(columns).reindex(raw.index).reset_index().astype({"layer": int})
+
+
+def image_agreement(table: pd.DataFrame, target: str) -> dict[str, dict[str, float]]:
+    """Run -> map -> share of cells in which boards agree with their image, that is, what a perfect probe would score
+    through a wrong map."""
+    rows = of_measure(table, "probe")
+    rows = rows[(rows.control == "image") & (rows.target == target) & (rows["map"] != "identity")]
+    return {
+        str(run): dict(zip(group["map"], group.value, strict=True)) for run, group in rows.groupby("run", sort=False)
+    }
+
+
+def transfer(table: pd.DataFrame, quantity: str = "top1", control: str = "trained") -> pd.DataFrame:
+    """Rows along fine-tunings by step."""
+    rows = table[(table.measure == "transfer") & (table.quantity == quantity) & (table.control == control)]
+    return rows[rows.step.notna()].assign(run=rows.run + "/" + rows.finetuning)

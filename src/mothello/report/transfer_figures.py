@@ -1,0 +1,61 @@
+"""Curves along a fine-tuning: functions table -> Figure, the tables those of table.transfer."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mothello.report.figures import level, seeds
+from mothello.report.style import LANGUAGE_COLOURS, WIDTH, canvas, colours, legend_below, title
+
+
+def transfer_curves(trained: pd.DataFrame, scratch: pd.DataFrame, chance: float | None = None) -> Figure:
+    """Strict legality along fine-tuning, a panel per label and source language; the source is the heavy line, dashed
+    the same fine-tuning from random weights."""
+    groups = list(trained.groupby(["label", "source"], sort=False))
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, axes = canvas(columns, 0.6 + 3.0 * rows, rows, width=WIDTH if len(groups) > 1 else 6.4, sharey=True)
+    for axis, ((label, source), data) in zip(axes, groups, strict=False):
+        control = scratch[(scratch.label == label) & (scratch.source == source)]
+        _transfer_panel(axis, data, control, str(source))
+        title(axis, f"{label}\nfine-tuned on {source}")
+        axis.set(xlabel="fine-tuning step")
+        if chance is not None:
+            level(axis, chance, "chance")
+    for axis in axes[len(groups) :]:
+        axis.set_visible(False)
+    axes[0].set(ylabel="strict top-1 legality", ylim=(0, 1.02))
+    same = trained.groupby(["label", "source"]).language.agg(frozenset).reset_index()
+    if same.language.nunique() == same.source.nunique() == 1:
+        legend_below(figure, axes[:1])
+    else:  # a colour is another language elsewhere
+        for axis in axes[: len(groups)]:
+            axis.legend(loc="lower right", frameon=False, fontsize=8)
+    return figure
+
+
+def _transfer_panel(axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, source: str) -> None:
+    """Up to eight languages get a colour each, more share one grey."""
+    names = list(dict.fromkeys(data.language))
+    many = len(names) > len(LANGUAGE_COLOURS)
+    for index, name in enumerate(sorted(names, key=lambda x: x != source)):
+        colour = "#9aa3ad" if many and index else LANGUAGE_COLOURS[index]
+        label = f"{name} (source)" if name == source else name
+        if many and index:
+            label = "every other language" if index == 1 else f"_{name}"
+        width = 2.6 if name == source else 1.5
+        seeds(axis, data[data.language == name], "step", "value", color=colour, linewidth=width, label=label)
+        control = scratch[scratch.language == name]
+        named = "the same from random weights" if name == source and len(control) else None
+        dashes = {"linestyle": (0, (4, 2)), "linewidth": 0.6 * width}
+        seeds(axis, control, "step", "value", color=colour, label=named, **dashes)
+
+
+def retrieval_curves(rows: pd.DataFrame) -> Figure:
+    """Retrieval between source and targets by fine-tuning step, a line per label."""
+    figure, (axis,) = canvas(1, 2.8, width=6.4)
+    for label, colour in colours(rows).items():
+        seeds(axis, rows[rows.label == label], "step", "value", color=colour, label=label)
+    axis.set(xlabel="fine-tuning step", ylabel="P@1", ylim=(0, 1.03))
+    legend_below(figure, [axis])
+    return figure
