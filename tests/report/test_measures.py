@@ -3,15 +3,14 @@ table comes back as it was written, is the same bytes for the same rows, and one
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from report import folders
+from report import made as folders
 
 from mothello.report import measure_figures
-from mothello.report.material import gather
-from mothello.report.measure_sections import causal_section, exact_section, state_section
-from mothello.report.report import write_report
+from mothello.report.page import render
 from mothello.report.runs import find_runs
+from mothello.report.sections import causal, exact, states
+from mothello.report.table import table_of
 from mothello.rows import COLUMNS, FILE, QUANTITIES, all_tables, read_tidy, write_tidy
 
 ROW = {"measure": "probe", "quantity": "accuracy", "control": "trained", "layer": 1, "value": 0.123456789, "n": 4}
@@ -21,7 +20,7 @@ def _runs(root: Path, seeds: int = 2) -> list[folders.RunDir]:
     made = []
     for seed in range(seeds):
         folder = folders.add_run(root, seed=seed)
-        folders.add_probe(folder, own=0.9, cross=0.55, causal=True)
+        folders.add_probe(folder, own=0.9, across=0.55, causal=True)
         folders.add_states(folder, near=0.4 + 0.2 * seed, top1=0.9)
         made.append(folder)
     return made
@@ -58,19 +57,16 @@ def test_a_damaged_table_is_named(content: bytes, tmp_path: Path) -> None:
         read_tidy(tmp_path)
 
 
-def test_a_measurement_with_a_damaged_table_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (folder,) = _runs(tmp_path, seeds=1)
-    next(folder.path.glob(f"measures/probe-*/{FILE}")).write_bytes(b"")
-    (run,) = find_runs([str(tmp_path)])
-    assert run.probe is None
-    assert FILE in caplog.text
-    assert set(run.tidy.measure) == {"training", "legality", "alignment", "embedding"}
-
-
 def test_all_tables_of_a_run(tmp_path: Path) -> None:
     (folder,) = _runs(tmp_path, seeds=1)
     table = all_tables(folder.path)
-    assert {name.split("-")[0] for name in table.folder} == {".", "measures/probe", "measures/states"}
+    assert {name.split("-")[0] for name in table.folder} == {
+        ".",
+        "measures/probes",
+        "measures/causal",
+        "measures/legality",
+        "measures/alignment",
+    }
     assert all_tables(tmp_path / "nothing").empty
     trained = table[(table.measure == "training") & (table.quantity == "top1") & (table.control == "trained")]
     assert trained[trained.language == ""].value.tolist() == [0.1, 0.7, 0.9]
@@ -80,38 +76,37 @@ def test_all_tables_of_a_run(tmp_path: Path) -> None:
 
 def test_the_sections_say_what_the_tables_hold(tmp_path: Path) -> None:
     _runs(tmp_path)
-    material = gather(find_runs([str(tmp_path)]))
-    exact = exact_section(material)
-    assert exact.count("0.900") == 12  # six columns of two languages
-    assert exact.count("0.400") == 2  # chance
-    states = state_section(material)
-    assert "0.500" in states  # the same move: mean of .4 and .6 over seeds
-    assert "1.000" in states  # under the best map it is twice that
-    assert "<img" in causal_section(material)
-    write_report(find_runs([str(tmp_path)]), tmp_path / "page", "t")
-    page = (tmp_path / "page" / "index.html").read_text()
+    runs = find_runs([str(tmp_path)])
+    rows = table_of(runs)
+    text = exact(rows)["exact"]
+    assert text.count("0.900") == 8  # four columns of two languages
+    assert text.count("0.400") == 2  # chance
+    embeddings = states(rows)["embeddings"]
+    assert "0.500" in embeddings  # the same move: mean of .4 and .6 over seeds
+    assert "1.000" in embeddings  # under the best map it is twice that
+    assert "<img" in causal(rows)["causal"]
+    page = render(runs, "t", table=rows)
     for heading in ("Exact legality", "Alignment without probes", "Interventions"):
         assert heading in page
-    assert set(pd.read_csv(tmp_path / "page" / "tidy.csv").measure) >= {"probe", "causal", "alignment"}
 
 
 def test_curves_of_states_and_errors(tmp_path: Path) -> None:
     _runs(tmp_path)
-    tidy = gather(find_runs([str(tmp_path)])).tidy
-    drawn = measure_figures.state_curves(tidy)
+    rows = table_of(find_runs([str(tmp_path)]))
+    drawn = measure_figures.state_curves(rows)
     lines = [line for line in drawn.axes[0].get_lines() if line.get_label() == "naive"]
     assert lines[0].get_ydata().tolist() == pytest.approx([0.1, 0.5, 0.1])
-    errors = measure_figures.causal_curves(tidy)
+    errors = measure_figures.causal_curves(rows)
     heights = {float(line.get_ydata()[0]) for line in errors.axes[0].get_lines() if len(line.get_ydata())}
     assert {1.0, 2.0, 3.0, 4.0, 0.5} <= heights
 
 
-def test_sections_are_left_out_where_nothing_was_measured(tmp_path: Path) -> None:
-    folders.add_probe(folders.add_run(tmp_path), own=0.9, cross=0.55)
-    material = gather(find_runs([str(tmp_path)]))
-    assert not exact_section(material)
-    assert not state_section(material)
-    assert not causal_section(material)
+def test_sections_are_empty_where_nothing_was_measured(tmp_path: Path) -> None:
+    folders.add_probe(folders.add_run(tmp_path), own=0.9, across=0.55)
+    rows = table_of(find_runs([str(tmp_path)]))
+    assert not exact(rows)["exact"]
+    assert not states(rows)
+    assert not causal(rows)
 
 
 def test_the_documentation_names_every_column_and_quantity() -> None:

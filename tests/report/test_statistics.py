@@ -1,15 +1,11 @@
 """Proves the intervals against scipy and against their meaning, and that too few seeds give none."""
 
-from pathlib import Path
-
 import numpy as np
+import pandas as pd
 import pytest
-from report.folders import add_probe, add_run
 from scipy import stats
 
-from mothello.report.runs import find_runs
-from mothello.report.statistics import estimate, headline
-from mothello.report.tables import headline_table
+from mothello.report.statistics import estimate, estimate_of
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -42,15 +38,11 @@ def test_missing_values_are_refused(values: list[float]) -> None:
         estimate(values)
 
 
-def test_the_headline_is_a_mean_over_seeds_per_regime(tmp_path: Path) -> None:
-    for seed, own in enumerate((0.7, 0.8, 0.9)):
-        add_probe(add_run(tmp_path, seed=seed), own, 0.5)
-    add_probe(add_run(tmp_path, "solo", languages=1), 0.6, 0.6, languages=1)
-    found = headline(headline_table(find_runs([str(tmp_path)])), "mlp", "absolute")
-    own, cross = found["naive"]["own"], found["naive"]["cross"]
+def test_groups_have_an_estimate_per_column() -> None:
+    table = pd.DataFrame({"label": ["a", "a", "a", "b"], "own": [0.7, 0.8, 0.9, 0.6], "across": [0.5, 0.5, 0.5, None]})
+    own, across = (estimate_of(table[table.label == "a"][name]) for name in ("own", "across"))
     assert own is not None
-    assert own.mean == pytest.approx(0.8)
-    assert own.n == 3
-    assert cross is not None
-    assert cross.interval == (0.5, 0.5)
-    assert found["solo"]["cross"] is None
+    assert (own.mean, own.n) == (pytest.approx(0.8), 3)
+    assert across is not None
+    assert across.interval == (0.5, 0.5)
+    assert estimate_of(table[table.label == "b"].across) is None

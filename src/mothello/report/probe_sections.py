@@ -15,7 +15,7 @@ from mothello.report.runs import Run
 from mothello.report.sections import Groups, Summaries
 from mothello.report.sentences import Summary, class_sentence
 from mothello.report.statistics import estimate_of
-from mothello.report.table import image_agreement, pairs, transfer
+from mothello.report.table import image_agreement, pairs, pretrained, transfer
 
 COLUMNS = {
     "own": "own", "whole_board": "own, whole board", "across": "across", "across_best_map": "across, best map",
@@ -40,7 +40,7 @@ def probes(rows: pd.DataFrame, heads: pd.DataFrame, probe: str, target: str) -> 
     ]
     layers = [
         Panel(
-            image(figures.layer_curves(rows, *pair), f"Probe accuracy by layer, {pair[0]}, {pair[1]} colors"),
+            image(figures.layer_curves(pretrained(rows), *pair), f"Probe accuracy by layer, {pair[0]}, {pair[1]} colors"),
             f"{pair[0]} probe, {pair[1]} colors, by layer. Mean over languages and pairs; thin lines are single seeds.",
         )
         for pair in dict.fromkeys(shown)

@@ -16,7 +16,6 @@ _TRAINED = (
     "board", "languages", "model", "data", "objective", "auxiliary", "optimizer", "evaluation", "plugins", "seed",
 )  # fmt: skip
 """Parts of a run's config that determine its numbers, and the seed."""
-_NOT_REPEATED = ("run", "device", "tracking", "force", "dry_run", "name", "plugins")
 
 
 def quantities(rows: pd.DataFrame) -> dict[str, str]:
@@ -44,7 +43,7 @@ def literal(value: Any) -> str:
     if not isinstance(value, str):
         return repr(value)
     plain = re.fullmatch(r"[A-Za-z_][\w*./-]*", value) and value.lower() not in ("true", "false", "null", "nan", "inf")
-    return value if plain else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return value if plain else '"' + re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + m[2].replace('"', r"\""), value) + '"'
 
 
 def _overrides(content: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -59,20 +58,15 @@ def train_command(run: Run) -> str:
 
 def measure_command(measure: Measurement, folder: str) -> str:
     """The line that measures the run in a folder again."""
-    content = {key: value for key, value in measure.config.items() if key not in _NOT_REPEATED}
-    own = content.get(measure.name)
-    settings = own if isinstance(own, Mapping) else {k: v for k, v in content.items() if k != "measures"}
+    settings = {key: value for key, value in (measure.config.get(measure.name) or {}).items() if key != "name"}
     parts = [f"run={literal(folder)}", f"measures=[{measure.name}]", *_overrides(settings, f"{measure.name}.")]
     return shlex.join(["python", "scripts/measure.py", *parts])
 
 
 def finetune_command(child: Run, folder: str) -> str:
     """The line that fine-tunes the run in a folder again."""
-    own = dict(child.config.get("finetune") or {})
-    own |= {key: child.config[key] for key in ("data", "optimizer", "evaluation") if key in child.config}
-    data = {key: value for key, value in dict(own.get("data") or {}).items() if key != "language_sampling"}
-    parts = _overrides(own | {"data": data}, "transfer.")
-    return shlex.join(["python", "scripts/transfer.py", f"run={literal(folder)}", *parts, f"seed={child.seed}"])
+    own = _overrides({**(child.config.get("finetune") or {}), "source": child.source}, "transfer.")
+    return shlex.join(["python", "scripts/transfer.py", f"run={literal(folder)}", *own, f"seed={child.seed}"])
 
 
 def commands(run: Run) -> list[str]:

@@ -76,7 +76,7 @@ class Run:
     @property
     def source(self) -> str:
         """The language that a fine-tuning trained on."""
-        return str((self.config.get("finetune") or {}).get("source", ""))
+        return str((self.config.get("finetune") or {}).get("source") or self.languages[0])
 
     def measure(self, name: str) -> Measurement | None:
         """The measurement that a report shows: the one on the most games, the latest among equals."""

@@ -71,10 +71,8 @@ class Summary:
             if own is None or base is None:
                 reasons.append(f"{self.label} has no number for {words}")
             elif (gap := own.mean - base.mean) < READS_ABOVE:
-                place = f"{gap:.3f} above" if gap >= 0 else f"{-gap:.3f} below"
-                reasons.append(
-                    f"{self.label} reads its own language only {place} {words} (at least {READS_ABOVE} asked)"
-                )
+                place = f"only {gap:.3f} above" if gap >= 0 else f"{-gap:.3f} below"
+                reasons.append(f"{self.label} reads its own language {place} {words} (at least {READS_ABOVE} is asked)")
         return reasons
 
     @property

@@ -1,6 +1,6 @@
 """Means over seeds, and how far they can be trusted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,18 +46,6 @@ def _interval(data: np.ndarray, confidence: float) -> tuple[float | None, float 
     means = data[draw.integers(0, data.size, (RESAMPLES, data.size))].mean(1)
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-Seeds = Mapping[str, Estimate | None]
-"""Columns of numbers over seeds; None where no seed has the number."""
-
-
-def over_seeds(table: pd.DataFrame, columns: Sequence[str], by: str = "label") -> dict[str, Seeds]:
-    """Each group of a table with a row per run -> the estimate of every column."""
-    return {
-        str(name): {column: estimate_of(group[column]) for column in columns}
-        for name, group in table.groupby(by, sort=False)
-    }
 
 
 def estimate_of(values: pd.Series) -> Estimate | None:

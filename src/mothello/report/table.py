@@ -16,9 +16,6 @@ RUN = ["run", "label", "sharing", "seed", "finetuning", "folder", "games"]
 for the pretrained one; "folder": the measurement's, "." for the training itself."""
 
 
-_SETTINGS = ("data", "optimizer", "evaluation", "finetune")
-
-
 def table_of(runs: Sequence[Run]) -> pd.DataFrame:
     """Every number that a report shows, of the runs and of the models fine-tuned from them."""
     parts = [pd.DataFrame(columns=[*RUN, *COLUMNS])]
@@ -45,7 +42,7 @@ def table_of(runs: Sequence[Run]) -> pd.DataFrame:
 def label_of(child: Run, label: str, runs: Sequence[Run]) -> str:
     """The label of a fine-tuned model: its run's, and its settings where runs were fine-tuned in several ways."""
     tuned = [other for run in runs for other in run.finetunings if other.source == child.source]
-    settings = {id(other): fingerprint({key: other.config.get(key) for key in _SETTINGS}) for other in tuned}
+    settings = {id(other): fingerprint((other.config.get("finetune") or {}) | {"source": ""}) for other in tuned}
     several = len(set(settings.values())) > 1
     return f"{label}, {child.results['games']:,} games ({settings[id(child)]})" if several else label
 
