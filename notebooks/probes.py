@@ -23,8 +23,8 @@ from matplotlib import rc_context
 
 import mothello
 from mothello.report.board_figure import Drawn, boards_figure
-from mothello.report.material import gather
 from mothello.report.style import RC, ROLE_COLOURS
+from mothello.report.table import table_of
 
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
@@ -50,10 +50,10 @@ display(Markdown(pipe_table(tables.probe_errors(rows, "single"))))
 # empty for long, the middle changes hands.
 
 # %%
-tidy = gather(runs).tidy
-by_square = tidy.query(
+table = table_of(runs)
+by_square = table.query(
     "measure == 'probe' and quantity == 'accuracy' and control == 'trained' and probe == 'mlp' and target == 'absolute'"
-    " and square != '' and source == language and map == 'identity' and regime == 'single'"
+    " and square != '' and source == language and map == 'identity' and label == 'single'"
 )
 means = by_square.groupby("square").value.mean()
 squares = [f"{column}{row}" for row in range(1, 7) for column in "abcdef"]
@@ -64,10 +64,10 @@ display(boards_figure([[Drawn("share read right", [1] * 36, [float(means[square]
 # After the last two plies one square is left, or none: the next move needs no board any more, and the model keeps none.
 
 # %%
-by_ply = tidy.query(
+by_ply = table.query(
     "measure == 'probe' and quantity == 'accuracy' and control == 'trained' and probe == 'mlp' and target == 'absolute'"
     " and square == '' and ply == ply and source == language and map == 'identity'"
 )
-table = by_ply.pivot_table(index="ply", columns="regime", values="value")
+curves = by_ply.pivot_table(index="ply", columns="label", values="value")
 with rc_context(RC):
-    axis = table.plot(figsize=(8, 3), ylim=(0.4, 1), ylabel="cells read right", color=ROLE_COLOURS)
+    axis = curves.plot(figsize=(8, 3), ylim=(0.4, 1), ylabel="cells read right", color=ROLE_COLOURS)

@@ -21,7 +21,7 @@ from IPython.display import display
 
 import mothello
 from mothello.report import figures
-from mothello.report.material import gather
+from mothello.report.table import by_ply, final_legality, table_of, training
 
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
@@ -29,8 +29,8 @@ from studies.data import cell_table
 from studies.gather import study_runs
 
 runs = [run for run in study_runs("table1") if run.name in ("naive", "anchor_4", "unified")]
-material = gather(runs)
-display(figures.training_curves(material.training))
+table = table_of(runs)
+display(figures.training_curves(training(table)))
 
 # %% [markdown]
 # ## The floor
@@ -38,8 +38,8 @@ display(figures.training_curves(material.training))
 # anchor hides the language, of which language goes on. What a model could still learn is the excess above that floor.
 
 # %%
-columns = ["regime", "seed", "language", "loss", "floor", "excess_nats"]
-display(material.legality[columns].round(3))
+columns = ["label", "seed", "language", "loss", "floor", "excess_nats"]
+display(final_legality(table)[columns].round(3))
 
 # %% [markdown]
 # ## Legal for whom?
@@ -47,11 +47,11 @@ display(material.legality[columns].round(3))
 # random empty square.
 
 # %%
-columns = ["regime", "seed", "language", "top1", "lenient", "mass", "wrong_language", "chance"]
-display(material.legality[columns].round(3))
+columns = ["label", "seed", "language", "top1", "lenient", "mass", "wrong_language", "chance"]
+display(final_legality(table)[columns].round(3))
 
 # %%
-display(figures.ply_curves(material.plies))
+display(figures.ply_curves(by_ply(table)))
 
 # %% [markdown]
 # ## Seeds side by side

@@ -19,8 +19,9 @@ from pathlib import Path
 from IPython.display import Markdown, display
 
 import mothello
-from mothello.report import figures
-from mothello.report.material import gather
+from mothello.report.table import table_of
+from mothello.report.table import transfer as along
+from mothello.report.transfer_figures import transfer_curves
 
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
@@ -31,8 +32,9 @@ from studies.numbers import pipe_table
 from studies.tables import finetunings
 
 runs = study_runs("finetune")
-material = gather(runs)
-display(figures.transfer_curves(material.transfer, float(material.legality.chance.mean())))
+table = table_of(runs)
+curves, scratch = (part[part.opening == ""] for part in (along(table), along(table, control="scratch")))
+display(transfer_curves(curves, scratch, along(table, control="chance").value.mean()))
 
 # %% [markdown]
 # ## Forgotten, or only not said?

@@ -40,7 +40,9 @@ def probes(rows: pd.DataFrame, heads: pd.DataFrame, probe: str, target: str) -> 
     ]
     layers = [
         Panel(
-            image(figures.layer_curves(pretrained(rows), *pair), f"Probe accuracy by layer, {pair[0]}, {pair[1]} colors"),
+            image(
+                figures.layer_curves(pretrained(rows), *pair), f"Probe accuracy by layer, {pair[0]}, {pair[1]} colors"
+            ),
             f"{pair[0]} probe, {pair[1]} colors, by layer. Mean over languages and pairs; thin lines are single seeds.",
         )
         for pair in dict.fromkeys(shown)
