@@ -19,7 +19,9 @@ from mothello import tracking
 from mothello.cli.compose import composed
 from mothello.cli.main import SCHEMAS
 from mothello.cli.study_plan import part_of
+from mothello.measures.probes.headline import headline
 from mothello.report import wandb_mirror
+from mothello.rows import read_tidy
 from mothello.rundir import RunDir
 from mothello.stages.pretrain import TrainConfig
 from mothello.tracking import TrackingConfig, start_mirror
@@ -344,31 +346,32 @@ def test_the_default_workspace_of_a_study(tmp_path: Path, monkeypatch: pytest.Mo
     more = [*TINY_PROBE, *tuning, "transfer.scratch=false", "transfer.probe_before_and_after=false"]
     assert run(monkeypatch, "transfer", "run=run", *more) == 0
     command = [sys.executable, str(ROOT / "scripts" / "wandb_mirror.py"), "run"]
-    for copied in ("3 of 3", "0 of 0"):  # the measures added later; then there is nothing left to copy
+    for copied in ("4 of 4", "0 of 0"):  # what was added later; then there is nothing left to copy
         output = subprocess.run(command, timeout=120, capture_output=True, text=True, check=True).stdout
         assert f"wandb: {copied} folders copied (offline)" in output
     runs = {content["job_type"]: content for content in wandb_runs(tmp_path)}
-    assert sorted(runs) == ["finetune", "pretrain", "probe", "transfer"]
+    assert sorted(runs) == ["causal", "finetune", "pretrain", "probes", "transfer"]
     assert {content["group"] for content in runs.values()} == {"study"}
     for content in runs.values():
         config = content["config"]
         assert (config["cell"], config["sharing"]) == ("anchor_4", "anchors")
         assert config["seed"] == (0 if content["job_type"] == "finetune" else 3)
-    tuned, pretrain, probe, _ = (runs[name]["path"] for name in sorted(runs))
+    causal, finetune, pretrain, probes, transfer = (runs[name]["path"] for name in sorted(runs))
     declared = wandb_declared(pretrain)
     assert declared["train/*"] == declared["val/*"] == declared["align/*"] == ("games", "")
     assert declared["val/top1"] == ("games", "max,last")
     assert declared["val/loss"] == ("games", "min,last")
-    media = {path: wandb_media(path) for path in (pretrain, probe, tuned)}
+    media = {path: wandb_media(path) for path in (pretrain, probes, causal, transfer)}
     assert set(media[pretrain]) == {"figures/training", "figures/legality by ply", "boards/next move"}
-    assert set(media[probe]) == {"figures/layers", "figures/alignment", "boards/readings"}
-    assert set(media[tuned]) == {"figures/fine-tuning"}
+    assert set(media[probes]) == {"figures/layers", "figures/alignment", "boards/readings"}
+    assert set(media[causal]) == {"figures/interventions"}
+    assert set(media[transfer]) == {"figures/fine-tuning"}
     for path in (file for files in media.values() for file in files.values()):
         assert path.read_bytes()[:4] == b"\x89PNG"
     results = RunDir("run").read_results()
     assert wandb_summary(pretrain)["games"] == {"max": results["games"]}
     assert wandb_summary(pretrain)["val/top1"]["last"] == pytest.approx(results["final"]["val/top1"])
-    (measured,) = Path("run/measures").iterdir()
-    row = RunDir(measured).read_results()["headline"]["mlp/absolute"]
-    assert wandb_summary(probe)["alignment/mlp/absolute/cross"] == pytest.approx(row["cross"])
-    assert "transfer/atomic_1/after" in wandb_summary(tuned)
+    (measured,) = Path("run/measures").glob("probes-*")
+    head = headline(read_tidy(measured), "mlp", "absolute")
+    assert wandb_summary(probes)["alignment/mlp/absolute/across"] == pytest.approx(head.across)
+    assert "transfer/atomic_1/after" in wandb_summary(finetune)
