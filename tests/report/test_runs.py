@@ -79,6 +79,14 @@ def test_the_probe_scored_on_most_games_is_shown(tmp_path: Path) -> None:
     assert head == 0.3
 
 
+def test_seeds_are_shown_as_they_were_measured_alike(tmp_path: Path) -> None:
+    """One seed was measured once more, on more games: its usual measurement is the one to average."""
+    for seed in (0, 1):
+        add_probe(add_run(tmp_path, seed=seed), 0.8, 0.5, games=100)
+    add_probe(add_run(tmp_path, seed=0), 0.9, 0.5, games=300)
+    assert set(table.heads(table.table_of(find_runs([str(tmp_path)]))).own) == {0.8}
+
+
 def test_queries_give_the_numbers_of_the_folders(tmp_path: Path) -> None:
     folder = add_run(tmp_path, top1=0.93)
     add_probe(folder, 0.9, 0.55, best=0.7)

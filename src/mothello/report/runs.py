@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class Run:
     measures: list[Measurement] = field(default_factory=list)
     finetunings: list["Run"] = field(default_factory=list)
     """Models fine-tuned from this one, without their controls from random weights."""
+    alike: Mapping[str, int] = field(default_factory=dict)
+    """Folder of a measure -> how many runs of the same label have it."""
 
     @property
     def name(self) -> str:
@@ -79,9 +81,11 @@ class Run:
         return str((self.config.get("finetune") or {}).get("source") or self.languages[0])
 
     def measure(self, name: str) -> Measurement | None:
-        """The measurement that a report shows: the one on the most games, the latest among equals."""
+        """The measurement that a report shows: the one that most runs of the label have, so that seeds are measured
+        alike; among these the one on the most games, then the latest."""
         measured = [measure for measure in self.measures if measure.name == name]
-        return max(measured, key=lambda x: (x.results.get("games") or 0, x.written), default=None)
+        key = lambda x: (self.alike.get(x.folder, 0), x.results.get("games") or 0, x.written)  # noqa: E731
+        return max(measured, key=key, default=None)
 
     @property
     def rows(self) -> pd.DataFrame:

@@ -1,6 +1,8 @@
 """What the languages of a run share (its sharing), and which runs are seeds of the same thing (its label)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mothello.report.runs import Run
@@ -44,7 +46,13 @@ def by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for run in sorted(runs, key=lambda x: (SHARINGS.index(sharing_of(x.config)), x.name, x.identity, x.seed, x.path)):
         label = run.name if len(identities[run.name]) == 1 else f"{run.name} {run.identity}"
         groups.setdefault(label, []).append(run)
-    return groups
+    return {label: _alike(group) for label, group in groups.items()}
+
+
+def _alike(runs: Sequence[Run]) -> list[Run]:
+    """The runs of one label, each with what the others were measured by."""
+    counts = Counter(measure.folder for run in runs for measure in run.measures)
+    return [replace(run, alike=counts) for run in runs]
 
 
 def setting(run: Run) -> tuple[Any, ...]:
