@@ -58,8 +58,8 @@ display(Markdown(pipe_table(tables.controls(cells), COLUMNS)))
 # map; framed cells are wrong.
 
 # %%
-mirrored = next(run for run in runs if run.name == "mirror_main" and run.probe is not None)
-examples = mirrored.probe["examples"]
+mirrored = next(run for run in runs if run.name == "mirror_main" and run.measure("probes"))
+examples = mirrored.measure("probes").examples
 display(boards_figure([reading_boards(example, through="main") for example in examples]))
 
 # %% [markdown]

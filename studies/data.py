@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mothello.cli.study_plan import Expected
+from mothello.measures.probes.headline import Headline, headline, kinds
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.report.runs import Run
 from mothello.report.sharing import n_anchors, sharing_of
+from mothello.rundir import RunDir
 from studies import CRITERIA
 
 MAPS = OPENING_MAPS
@@ -56,7 +57,8 @@ def runs_of(study: Study, runs: Sequence[Run]) -> list[Run]:
     return [
         run
         for run in selected
-        if run is not None and (run.probe is not None or run.seed in study.planned.get(run.name, [run.seed]))
+        if run is not None
+        and (run.measure("probes") is not None or run.seed in study.planned.get(run.name, [run.seed]))
     ]
 
 
@@ -64,12 +66,20 @@ def chosen(run: Run, expected: Expected) -> Run | None:
     """The run with the measurements that are asked for; None where it is another run."""
     if run.path.parent.name != expected.train:
         return None
+    folders = (expected.probe, *expected.states)
     return replace(
         run,
-        probes=[x for x in run.probes if x["folder"] == expected.probe],
-        states=[x for x in run.states if x["folder"] in expected.states],
-        transfers=[x for x in run.transfers if expected.transfer and x["config"].get("transfer") == expected.transfer],
+        measures=[measure for measure in run.measures if measure.folder in folders],
+        finetunings=[x for x in run.finetunings if expected.transfer and x.config.get("finetune") == expected.transfer],
     )
+
+
+def headline_of(run: Run) -> Headline | None:
+    """The headline of MLP probes of absolute colors, where they were measured."""
+    measure = run.measure("probes")
+    if measure is None or ("mlp", "absolute") not in kinds(measure.rows):
+        return None
+    return headline(measure.rows, "mlp", "absolute")
 
 
 def pair_name(kinds: Iterable[str]) -> str:
@@ -103,32 +113,35 @@ def _setting(run: Run) -> dict[str, Any]:
 
 
 def _legality(run: Run) -> dict[str, Any]:
-    latest = max((x for x in run.states if x["legality"]), key=lambda x: x["written"], default=None)
+    measure = run.measure("legality")
     estimated = float(run.results["final"]["val/top1"])
     row: dict[str, Any] = {"legal": estimated}
-    if latest is not None:
-        table = pd.DataFrame.from_dict(latest["legality"], orient="index")
+    if measure is not None:
+        rows = measure.rows[measure.rows.ply.isna()]
+        columns = rows.quantity.where(rows.control != "chance", "chance")
+        table = rows.assign(column=columns).pivot_table(index="language", columns="column", values="value", sort=False)
         row = {"strict": table.top1.mean(), "lenient": table.lenient.mean(), "chance": table.chance.mean()}
-        kinds = table.index.map({language["name"]: language["kind"] for language in run.results["languages"]})
-        row["by_kind"] = table.top1.groupby(kinds, sort=False).mean().to_dict()
+        kind = table.index.map({language["name"]: language["kind"] for language in run.results["languages"]})
+        row["by_kind"] = table.top1.groupby(kind, sort=False).mean().to_dict()
         opening = (run.config.get("data") or {}).get("prefix")
         row["legal"] = estimated if opening else row["strict"]
     return row | {"learned": row["legal"] >= CRITERIA.bar}
 
 
 def _alignment(run: Run) -> dict[str, Any]:
-    head = (run.probe or {"headline": {}})["headline"].get("mlp/absolute")
+    head = headline_of(run)
     if head is None:
         return {}
-    row = {key: head.get(key) for key in ("layer", "own", "constant")} | {"random_own": head.get("random_weights")}
-    for name, key in (("own", "own"), ("raw", "cross"), ("best", "cross_best_map")):
-        row |= dict(zip((f"{name}_low", f"{name}_high"), (head.get("intervals") or {}).get(key, ()), strict=False))
-    if "cross" not in head:
+    row: dict[str, Any] = {"layer": head.layer, "own": head.own, "constant": head.constant}
+    row["random_own"] = head.random_weights
+    for name, key in (("own", "own"), ("raw", "across"), ("best", "across_best_map")):
+        row |= dict(zip((f"{name}_low", f"{name}_high"), head.intervals.get(key, ()), strict=False))
+    if head.across is None:
         return row
-    maps = {name: count for name, count in head["maps"].items() if count}
-    whole = len(maps) == 1 and head["aligned_pairs"] == head["pairs"]
-    row |= {"raw": head["cross"], "best": head["cross_best_map"], "classes": head["classes"], "maps": maps}
-    row |= {"aligned": head["aligned_pairs"], "pairs": head["pairs"]}
+    maps = {name: count for name, count in (head.maps or {}).items() if count}
+    whole = len(maps) == 1 and head.aligned_pairs == head.pairs
+    row |= {"raw": head.across, "best": head.across_best_map, "classes": head.classes, "maps": maps}
+    row |= {"aligned": head.aligned_pairs, "pairs": head.pairs}
     row["winner"] = next(iter(maps)) if whole else "mixed" if maps else "none"
     row["recovered"] = (row["best"] - row["constant"]) / (row["own"] - row["constant"])
     pairs = _pairs(run, "accuracy")
@@ -141,39 +154,36 @@ def _alignment(run: Run) -> dict[str, Any]:
 
 def _outside(run: Run) -> dict[str, float]:
     """Under the maps outside the group, mean over ordered pairs."""
-    assert run.probe is not None
-    outside, row = run.probe.get("outside"), {}
-    if outside is None:
-        return {}
-    linked = ((run.config.get("languages") or {}).get("anchors") or {}).get("image")
-    for key, end in (("kept", ""), ("exchanged", "_swapped")):
-        values = np.array(outside["mlp/absolute"][key])  # [map, source, language]
-        pairs = values[:, ~np.eye(values.shape[-1], dtype=bool)]
-        row[f"other_maps{end}"] = float(pairs.max(0).mean())
-        if linked in outside["map"]:
-            row[f"linked_map{end}"] = float(pairs[outside["map"].index(linked)].mean())
+    linked, row = ((run.config.get("languages") or {}).get("anchors") or {}).get("image"), {}
+    for quantity, end in (("other_map", ""), ("other_map_swapped", "_swapped")):
+        pairs = _pairs(run, quantity)
+        if len(pairs):
+            row[f"other_maps{end}"] = float(pairs.groupby(["source", "language"]).value.max().mean())
+            if (pairs["map"] == linked).any():
+                row[f"linked_map{end}"] = float(pairs.value[pairs["map"] == linked].mean())
     return row
 
 
 def _pairs(run: Run, quantity: str, control: str = "trained") -> pd.DataFrame:
     """Rows of the tidy table for the headline's probe and layer, over ordered pairs of languages."""
-    assert run.probe is not None
-    layer = run.probe["headline"]["mlp/absolute"]["layer"]
+    head = headline_of(run)
+    assert head is not None
     rows = _whole_boards(run, quantity).query("probe == 'mlp' and target == 'absolute' and source != language")
-    return rows[(rows.control == control) & (rows.layer == layer)]
+    return rows[(rows.control == control) & (rows.layer == head.layer)]
 
 
 def _whole_boards(run: Run, quantity: str) -> pd.DataFrame:
     """Rows of the tidy table of probes over all squares and plies."""
-    assert run.probe is not None
-    rows = run.probe["table"]
+    measure = run.measure("probes")
+    assert measure is not None
+    rows = measure.rows
     return rows[(rows.measure == "probe") & (rows.quantity == quantity) & (rows.square == "") & rows.ply.isna()]
 
 
 def probe_errors(runs: Iterable[Run]) -> pd.DataFrame:
     """cell, seed, probe, target, control, layer, error: mean over languages, each read by its own probe."""
     tables = []
-    for run in (run for run in runs if run.probe is not None):
+    for run in (run for run in runs if run.measure("probes") is not None):
         rows = _whole_boards(run, "accuracy")
         rows = rows[(rows["map"] == "identity") & (rows.source == rows.language) & rows.layer.notna()]
         errors = 1 - rows.groupby(["probe", "target", "control", "layer"]).value.mean()
@@ -185,9 +195,9 @@ def probe_errors(runs: Iterable[Run]) -> pd.DataFrame:
 def image_agreement(runs: Iterable[Run]) -> dict[str, float]:
     """Share of cells in which boards agree with their image under each map but the identity."""
     for run in runs:
-        if run.probe is not None and "image_agreement" in run.probe:
-            agreement: dict[str, float] = run.probe["image_agreement"]["absolute"]
-            return {name: value for name, value in agreement.items() if name != "identity"}
+        if run.measure("probes") is not None:
+            rows = _whole_boards(run, "accuracy").query("control == 'image' and target == 'absolute'")
+            return {name: value for name, value in zip(rows["map"], rows.value, strict=True) if name != "identity"}
     return {}
 
 
@@ -200,14 +210,22 @@ def finetuned(runs: Iterable[Run]) -> pd.DataFrame:
         legal, kinds = float(run.results["final"]["val/top1"]), [x["kind"] for x in run.results["languages"]]
         head = {key: value for key, value in _setting(run).items() if key in ("cell", "seed", "board", "sharing")}
         head |= {"kind": published_kind(kinds), "legal": legal, "learned": legal >= CRITERIA.bar}
-        for transfer in run.transfers:
-            lines = [line for line in transfer["metrics"] if "val/top1" in line]
-            for name in transfer["languages"]:
-                summary = {key: transfer["summary"][name].get(key) for key in ("gain", "gain_ratio", "scratch")}
-                part = "source" if name == transfer["source"] else "target"
-                rows.append(head | {"part": part, "language": name} | summary | _course(lines, name))
+        for child in run.finetunings:
+            lines = [line for line in child.metrics if "val/top1" in line]
+            for name in child.languages:
+                part = "source" if name == child.source else "target"
+                rows.append(head | {"part": part, "language": name} | _gains(child, name) | _course(lines, name))
     columns = ["cell", "seed", "board", "sharing", "kind", "part", "language", "legal", "learned"]
     return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def _gains(child: Run, language: str) -> dict[str, Any]:
+    measure = child.measure("transfer")
+    assert measure is not None
+    rows = measure.rows[(measure.rows.language == language) & (measure.rows.opening == "")]
+    scratch = rows[(rows.control == "scratch") & (rows.quantity == "top1")].sort_values("step").value.tolist()
+    numbers = dict(zip(rows.quantity[rows.step.isna()], rows.value[rows.step.isna()], strict=True))
+    return {key: numbers.get(key) for key in ("gain", "gain_ratio")} | {"scratch": scratch[-1] if scratch else None}
 
 
 def published_kind(kinds: Sequence[str]) -> str:
@@ -228,12 +246,19 @@ def _course(lines: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
 def costs(runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
     """A row per run and measurement: seconds, memory, and what it was."""
     for run in runs:
-        parts = {"training": [run.results], "measures": [*run.probes, *run.states], "finetuning": run.transfers}
-        for part, contents in parts.items():
-            for content in contents:
-                yield {
-                    "run": str(run.path), "folder": content.get("folder", "."), "part": part,
-                    "device": run.results.get("device", "?"), "threads": run.results.get("threads", "?"),
-                    "seconds": float(content.get("seconds_all") or content.get("seconds") or 0),
-                    "memory": content.get("memory_gb"),
-                }  # fmt: skip
+        head = {"run": str(run.path)} | {key: run.results.get(key, "?") for key in ("device", "threads")}
+        parts = [(".", "training", [run.results])]
+        parts += [(measure.folder, "measures", [measure.results]) for measure in run.measures]
+        parts += [(str(x.path.relative_to(run.path)), "finetuning", _tuning_parts(run, x)) for x in run.finetunings]
+        for folder, part, contents in parts:
+            seconds = sum(float(content.get("seconds") or 0) for content in contents)
+            memory = contents[0].get("memory_gb")
+            yield head | {"folder": folder, "part": part, "seconds": seconds, "memory": memory}
+
+
+def _tuning_parts(run: Run, child: Run) -> list[dict[str, Any]]:
+    """results.json of a fine-tuning, of its control, and of the probes before and after it."""
+    control = RunDir(child.path.with_name(f"{child.path.name}-scratch")).read_json("results.json")
+    after = [measure for measure in child.measures if measure.name == "probes"]
+    before = [RunDir(run.path / measure.folder).read_json("results.json") for measure in after]
+    return [child.results, control, *(measure.results for measure in after), *before]

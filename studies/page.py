@@ -12,11 +12,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mothello.files import write_whole
-from mothello.report.alignment_sections import class_sentence
 from mothello.report.board_figure import boards_figure, reading_boards
-from mothello.report.heatmaps import ordered_maps, scale
+from mothello.report.heatmaps import alignment_maps, scale
 from mothello.report.runs import Run, find_runs
-from mothello.report.tables import alignment_table
+from mothello.report.sentences import class_sentence
+from mothello.report.table import pairs, table_of
 from studies import CRITERIA, FOLDER, PUBLISHED, data, figures, numbers, tables
 from studies.data import MAPS, MIRRORS, Study
 from studies.judge import ATOMIC, winners
@@ -77,8 +77,8 @@ class Scale:
         budgets = Counter(
             (round(config["games"] * config.get("epochs", 1)), config["batch_size"]) for config in configs
         )
-        probes = [run.probe for run in self.runs[study] if run.probe is not None]
-        fits = sorted({(probe["config"]["probes"]["games"], probe["games"]) for probe in probes})
+        probes = [probe for run in self.runs[study] if (probe := run.measure("probes")) is not None]
+        fits = sorted({(probe.config["probes"]["games"], probe.results["games"]) for probe in probes})
         return [
             *(f"{games:,} games in steps of {batch} ({n} runs)" for (games, batch), n in sorted(budgets.items())),
             *(f"probes fitted on {games:,} games and scored on {tested:,}" for games, tested in fits),
@@ -182,7 +182,7 @@ class Scale:
 
     def tuning(self) -> list[str]:
         """Games, optimizer and evaluation of fine-tuning."""
-        transfers = [(x["games"], x["config"]["transfer"]) for run in self.runs["finetune"] for x in run.transfers]
+        transfers = [(x.results["games"], x.config) for run in self.runs["finetune"] for x in run.finetunings]
         return sorted(
             {
                 f"{games:,} games in one language, {config['optimizer']['name']}, learning rate "
@@ -228,19 +228,21 @@ class Scale:
         pairs["mirrored_boards"] = [(run, through) for run, through in mirrors if through in MIRRORS]
         drawn = {}
         for name, choices in pairs.items():
-            for run, through in [x for x in choices if (x[0].probe or {}).get("examples")][:1]:
-                assert run.probe is not None
-                drawn[name] = boards_figure([reading_boards(example, through) for example in run.probe["examples"]])
+            probed = [(run, run.measure("probes"), through) for run, through in choices]
+            for run, probe, through in [x for x in probed if x[1] and x[1].examples][:1]:
+                assert probe is not None
+                drawn[name] = boards_figure([reading_boards(example, through) for example in probe.examples])
                 self.figures[name] = f"`{run.name}` seed {run.seed}"
         return drawn
 
     def _heat_maps(self) -> dict[str, Figure]:
         drawn = {}
-        for run in (run for run in self.runs["many_languages"] if run.probe is not None):
-            assert run.probe is not None
-            rows, order = alignment_table([run]), run.probe["headline"]["mlp/absolute"]["classes"]["order"]
-            name = f"many_languages_{run.name}_{run.seed}"
-            drawn[name] = ordered_maps(rows, "mlp", "absolute", scale(rows), order)
+        for run in self.runs["many_languages"]:
+            head = data.headline_of(run)
+            if head is None or head.classes is None:
+                continue
+            rows, name = pairs(table_of([run]), "mlp", "absolute"), f"many_languages_{run.name}_{run.seed}"
+            drawn[name] = alignment_maps(rows[rows.layer == head.layer], scale(rows), head.classes.order)
             what = f"{len(run.languages)} naive languages, seed {run.seed}"
             self.figures[name] = self.heat_maps[name] = f"{what}, by class; above raw, below the best map."
         return drawn

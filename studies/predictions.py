@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from mothello.measures.probes.symmetry_classes import Classes
 from studies import CRITERIA
 from studies.data import MAPS, MIRRORS, records
 from studies.judge import ATOMIC, at_levels, winners
@@ -220,9 +221,9 @@ def finetuning(tuned: pd.DataFrame) -> Iterator[Prediction]:
 
 def _consistency(rows: pd.DataFrame) -> float:
     """Share of the aligned pairs whose map the others imply, the least over seeds."""
-    return float(rows.classes.map(lambda classes: classes["consistency"]).min())
+    return float(rows.classes.map(lambda classes: classes.consistency).min())
 
 
-def count_classes(classes: Mapping[str, Sequence[int]]) -> int:
+def count_classes(classes: Classes) -> int:
     """How many classes: languages that share a space, each through one map."""
-    return len(set(zip(classes["family"], classes["map"], strict=True)))
+    return len(set(zip(classes.component, classes.map, strict=True)))

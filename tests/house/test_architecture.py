@@ -69,7 +69,7 @@ def test_an_upward_or_sideways_arrow_would_be_found() -> None:
 
 
 def test_the_report_runs_without_torch() -> None:
-    code = "import sys, mothello.report.report, mothello.othello.symmetry; sys.exit('torch' in sys.modules)"
+    code = "import sys, mothello.report.page, mothello.othello.symmetry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -12,7 +12,7 @@ from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
 from studies import RESULTS, gather
-from studies.data import runs_of
+from studies.data import headline_of, runs_of
 from studies.gather import STUDIES, study_of
 from studies.page import write_results
 
@@ -100,12 +100,14 @@ def test_the_committed_runs_are_what_the_studies_ask_for() -> None:
         asked = {(cell, seed) for cell, seeds in study.planned.items() for seed in seeds}
         assert found == asked, name
         for one in runs:
-            assert one.probe is not None, f"{name}: {one.path}"
-            assert one.states, f"{name}: {one.path}"
-            assert bool(one.transfers) == (study.cells[one.name].transfer is not None), f"{name}: {one.path}"
-            head = one.probe["headline"]["mlp/absolute"]
-            assert 0.55 < head["constant"] < 0.65
-            assert 0.6 < head["random_weights"] < 0.8
+            assert one.measure("legality"), f"{name}: {one.path}"
+            assert bool(one.finetunings) == (study.cells[one.name].transfer is not None), f"{name}: {one.path}"
+            head = headline_of(one)
+            assert head is not None, f"{name}: {one.path}"
+            assert head.constant is not None
+            assert 0.55 < head.constant < 0.65
+            assert head.random_weights is not None
+            assert 0.6 < head.random_weights < 0.8
     statuses = [json.loads(path.read_text())["status"] for path in (RESULTS / "mini").rglob("status.json")]
     assert set(statuses) == {"ok"}
     assert not [path for path in (RESULTS / "mini").rglob("*") if path.name.endswith((".lock", ".pt", ".safetensors"))]
