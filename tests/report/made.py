@@ -70,8 +70,8 @@ def add_run(
     folder.write_config(config(name, seed, languages, **more))
     steps = games // 10
     for step, value in ((0, 0.1), (steps // 2, 0.7), (steps, top1)):
-        folder.append_metrics({"step": step, "train/loss": 2.0 - step / (2 * steps), "train/seconds": 1.2 * step})
-        folder.append_metrics({"step": step, **_scores(spoken, value)})
+        folder.append_metrics(step, {"train/loss": 2.0 - step / (2 * steps), "train/seconds": 1.2 * step})
+        folder.append_metrics(step, _scores(spoken, value))
     return folder
 
 
@@ -156,7 +156,7 @@ def add_finetuning(folder: RunDir, languages: int = 2, identity: str = "0123abcd
     rows: Rows = []
     courses = {name: [0.5, 0.8, 0.9 if name == source else 0.7] for name in spoken}
     for index, step in enumerate((0, 5, 10)):
-        child.append_metrics({"step": step} | {f"val/{name}/top1": courses[name][index] for name in spoken})
+        child.append_metrics(step, {f"val/{name}/top1": courses[name][index] for name in spoken})
     for name, curve in courses.items():
         head = {"measure": "transfer", "source": source, "language": name}
         for step, value in zip((0, 5, 10), curve, strict=True):

@@ -33,7 +33,7 @@ def test_a_tidy_table_comes_back(tmp_path: Path) -> None:
     table = read_tidy(tmp_path)
     assert list(table) == list(COLUMNS)
     assert table.control.tolist() == ["trained", "null"]  # a word, not a missing number
-    assert table.value.tolist() == [0.123457, 0.123457]
+    assert table.value.tolist() == [0.123456789, 0.123456789]
     assert table["map"].tolist() == ["", "main"]
     assert table.ply.isna().tolist() == [True, False]
     first = (tmp_path / FILE).read_bytes()

@@ -5,7 +5,6 @@ from pathlib import Path
 from time import perf_counter
 
 from mothello.cli.main import command
-from mothello.cli.units import minutes, size, table
 from mothello.errors import UserError
 from mothello.report.page import render, write_report
 from mothello.report.runs import find_runs
