@@ -30,16 +30,16 @@ def _spread(x: float, count: int) -> list[float]:
     return [x + 0.05 * (i - (count - 1) / 2) for i in range(count)]
 
 
-def _points(axis: Axes, x: float, values: pd.Series, colour: str, label: str, hollow: bool = False) -> None:
+def _points(axis: Axes, x: float, values: pd.Series, color: str, label: str, hollow: bool = False) -> None:
     """Every seed a point; their mean a bar."""
-    face = "none" if hollow else colour
+    face = "none" if hollow else color
     places = _spread(x, len(values))
-    axis.scatter(places, values, s=26, facecolors=face, edgecolors=colour, zorder=3, label=label)
-    _bar(axis, x, values.mean(), colour, 0.16, 1.4, zorder=2)
+    axis.scatter(places, values, s=26, facecolors=face, edgecolors=color, zorder=3, label=label)
+    _bar(axis, x, values.mean(), color, 0.16, 1.4, zorder=2)
 
 
-def _bar(axis: Axes, x: float, value: float, colour: str, half: float, width: float = 1, **more: Any) -> None:
-    axis.plot([x - half, x + half], [value] * 2, color=colour, linewidth=width, **more)
+def _bar(axis: Axes, x: float, value: float, color: str, half: float, width: float = 1, **more: Any) -> None:
+    axis.plot([x - half, x + half], [value] * 2, color=color, linewidth=width, **more)
 
 
 def _level(axis: Axes, value: float, label: str, dashes: object = (0, (4, 3))) -> None:
@@ -95,7 +95,7 @@ def map_figure(cells: pd.DataFrame, panels: Mapping[str, str], images: Mapping[s
         linked, ticks = rows.linked_map.dropna(), ["id", "rot", "main", "anti"]
         if len(linked):
             _points(axis, len(MAPS), linked, BEST, "the map linked", hollow=True)
-            ticks.append("linked")
+            ticks.append("link")
         middle = (len(ticks) - 1) / 2
         _bar(axis, middle, rows.own.mean(), INK, middle + 0.4, label="own language")
         _level(axis, rows.constant.mean(), "best constant")
@@ -129,17 +129,17 @@ def emergence_figure(naive: pd.DataFrame) -> Figure:
 
 
 def probe_figure(errors: pd.DataFrame, cell: str) -> Figure:
-    """Own-language accuracy by layer: MLP and linear, absolute and relative colours, with random weights."""
+    """Own-language accuracy by layer: MLP and linear, absolute and relative colors, with random weights."""
     figure, axes = canvas(2, 3.2, sharey=True)
     for axis, target in zip(axes, ("absolute", "relative"), strict=True):
-        for colour, probe in zip(LANGUAGE_COLOURS, ("mlp", "linear"), strict=False):
+        for color, probe in zip(LANGUAGE_COLOURS, ("mlp", "linear"), strict=False):
             same = errors[(errors.cell == cell) & (errors.target == target) & (errors.probe == probe)]
             for control, style in (("trained", "-"), ("random_weights", ":"), ("shuffled", "--")):
                 curve = 1 - same[same.control == control].groupby("layer").error.mean()
                 if len(curve):
                     label = probe if control == "trained" else f"{probe}, {control.replace('_', ' ')}"
-                    axis.plot(curve.index, curve, style, color=colour, marker="o", markersize=3.5, label=label)
-        title(axis, f"{target} colours" if target == "absolute" else "mine / theirs / empty")
+                    axis.plot(curve.index, curve, style, color=color, marker="o", markersize=3.5, label=label)
+        title(axis, f"{target} colors" if target == "absolute" else "mine / theirs / empty")
         axis.set(xlabel="layer")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_ylabel("cells read right")
@@ -152,11 +152,11 @@ def change_figure(tuned: pd.DataFrame) -> Figure:
     shown = [name for name in SHARING if (tuned.sharing == name).any()]
     figure, axes = canvas(max(1, len(shown)), 3.2, sharey=True)
     for axis, sharing in zip(axes, shown, strict=False):
-        for part, colour in (("source", ROLE_COLOURS["unified"]), ("target", ROLE_COLOURS["naive"])):
+        for part, color in (("source", ROLE_COLOURS["unified"]), ("target", ROLE_COLOURS["naive"])):
             for _, row in tuned[(tuned.sharing == sharing) & (tuned.part == part)].iterrows():
-                axis.plot(row.steps, row.curve, color=colour, marker="o", markersize=3, label=part)
+                axis.plot(row.steps, row.curve, color=color, marker="o", markersize=3, label=part)
                 label = f"{part}, own tokens only"
-                axis.plot(row.steps, row.own_curve, color=colour, linewidth=1, linestyle=":", label=label)
+                axis.plot(row.steps, row.own_curve, color=color, linewidth=1, linestyle=":", label=label)
         axis.set(xlabel="fine-tuning step")
         title(axis, SHARING[sharing])
     axes[0].set_ylabel("strict top-1 legality")

@@ -150,7 +150,7 @@ def judged_family(rows: pd.DataFrame, count: int) -> Judged:
     mirrored = sum(n for maps in rows.maps for name, n in maps.items() if name != "identity") / float(rows.pairs.sum())
     corrected = f"{percent(mirrored)} of the pairs are aligned through a mirror, best map {mean(rows.best)}"
     corrected = corrected if mirrored > CRITERIA.family["mirrored"] else ""
-    why = f"the pair in the middle reads {decimal(middle)} raw"
+    why = f"the median pair reads {decimal(middle)} raw"
     return judge(learned=learned(rows), agrees=agrees, corrected=corrected, why=why)
 
 
@@ -162,11 +162,11 @@ def judged_change(rows: pd.DataFrame, published: float) -> Judged:
     changes = [over_seeds(rows[f"{key}after"] - rows[f"{key}before"]) for key in ("", "lenient_", "own_")]
     strict, lenient, own = (change for change in changes if change is not None)
     agrees = near(published, lenient) if same_board(rows) else direction(lenient.mean) == direction(published)
-    corrected = f"strict {signed(strict.mean)}, either colour {signed(lenient.mean)}"
+    corrected = f"strict {signed(strict.mean)}, either color {signed(lenient.mean)}"
     corrected = "" if direction(strict.mean) == direction(lenient.mean) else corrected
     wrong, note = float(rows.wrong_after.mean()), ""
     if wrong > CRITERIA.wrong_language:
         note = f"{percent(wrong)} of the answers are in another language, in its own tokens {signed(own.mean)}"
-    why = f"either colour {signed(lenient.mean)}, published {signed(published)}{note and f'; {note}'}"
+    why = f"either color {signed(lenient.mean)}, published {signed(published)}{note and f'; {note}'}"
     judged = judge(learned=learned(rows), agrees=agrees, corrected=corrected, why=why)
     return Judged(REPRODUCED, note) if judged.word == REPRODUCED else judged

@@ -71,7 +71,7 @@ def mirrors(cells: pd.DataFrame, pairs: pd.DataFrame, images: Mapping[str, float
     inside, names = records(rows[rows.link.isin(MIRRORS)]), [f"mirror_{name}" for name in MIRRORS]
     outcomes = [mirror_outcomes(row, images[row["link"]], true) for row in inside]
     claims = (
-        "aligned through the map that they tell, in both directions",
+        "aligned through the map that they link, in both directions",
         f"best map within {plain(LIMITS['below_true_anchors'])} of true anchors",
         f"raw at most {plain(LIMITS['above_image'])} above the agreement with the image",
     )
@@ -88,11 +88,11 @@ def mirrors(cells: pd.DataFrame, pairs: pd.DataFrame, images: Mapping[str, float
 
 def control(rows: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Prediction]:
     names, outcomes = ["mirror_columns"], [control_outcome(row) for row in records(rows)]
-    claim = "1 negative control: anchors that tell a map outside the group align through none of the four"
+    claim = "1 negative control: anchors that link a map outside the group align through none of the four"
     yield Prediction(claim, _count(outcomes), every(outcomes), rows, names)
     known = rows[rows.linked_map.notna()]
     found = f"{_count([own_map_outcome(row) for row in records(known)])}; reads {mean(known.linked_map)}"
-    claim = "1 negative control, asked afterwards: not through the map that its anchors tell either"
+    claim = "1 negative control, asked afterward: not through the map that its anchors link either"
     yield Prediction(claim, found, "not predicted", rows, names)
     found, outcome = "-", None
     if len(rows) and len(pairs):
@@ -148,7 +148,7 @@ def twenty(cells: pd.DataFrame, asked: bool) -> Iterator[Prediction]:
     found: list[tuple[str, bool | None]] = [("-", None)] * 3
     if not asked:
         claim = "7 twenty naive languages, at the published scale"
-        yield Prediction(claim, "-", "not asked for at this scale", rows, [])
+        yield Prediction(claim, "-", "not planned at this scale", rows, [])
         return
     if len(rows):
         share = min(at_levels(pd.Series(values)) for values in rows.raw_pairs)

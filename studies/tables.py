@@ -79,7 +79,7 @@ def mirrors(cells: pd.DataFrame, images: Mapping[str, float], true: float | None
 
 
 def controls(cells: pd.DataFrame) -> Rows:
-    """The negative control: anchors that link a map which exchanges the colours of the opening."""
+    """The negative control: anchors that link a map which exchanges the colors of the opening."""
     rows = linked(cells)
     return [
         row | {"outcome": word(control_outcome(row)) if row["learned"] else NOT_REACHED}
@@ -193,7 +193,7 @@ def probe_errors(errors: pd.DataFrame, cell: str) -> Rows:
     for probe, target in (("mlp", "absolute"), ("mlp", "relative"), ("linear", "absolute"), ("linear", "relative")):
         same = errors[(errors.cell == cell) & (errors.probe == probe) & (errors.target == target)]
         published = PUBLISHED.probe_errors[probe].get(target)
-        row: dict[str, Any] = {"probe, colours": f"{probe}, {target}"}
+        row: dict[str, Any] = {"probe, colors": f"{probe}, {target}"}
         row["published, 8x8, layers 1-8"] = " ".join(map(decimal, published)) if published else "-"
         for layer, group in same.groupby("layer"):
             means = group.groupby("control").error.mean()

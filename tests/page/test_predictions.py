@@ -23,8 +23,8 @@ SEEDS = {cell: [0, 1, 2] for names in CELLS.values() for cell in names} | {"naiv
 TWENTY = "7 twenty naive languages: the best map reads within .05 of the own language"
 GROUP, LEVELS = "7 the same: the winning maps form the group", "7 the same: raw, pairs read .97, .61 or .53"
 NONE_OF_EIGHT = "4 eight naive languages: no pair is aligned at this scale"
-CONTROL = "1 negative control: anchors that tell a map outside the group align through none of the four"
-UNTESTED = {"open", "not predicted", "not asked for at this scale"}
+CONTROL = "1 negative control: anchors that link a map outside the group align through none of the four"
+UNTESTED = {"open", "not predicted", "not planned at this scale"}
 
 
 def outcomes(
@@ -67,7 +67,7 @@ def test_the_control_is_also_read_under_its_own_map(value: float | None, expecte
     columns = records(rows[rows.link == "columns"])[0]
     assert own_map_outcome(columns) is expected
     assert control_outcome(columns) is True
-    asked = "1 negative control, asked afterwards: not through the map that its anchors tell either"
+    asked = "1 negative control, asked afterward: not through the map that its anchors link either"
     assert outcomes(rows)[asked] == "not predicted"
 
 
@@ -118,7 +118,7 @@ def test_a_model_below_the_bar_tests_no_prediction() -> None:
 def test_twenty_languages_are_asked_for_at_the_published_scale_alone() -> None:
     family = row("naive_20", raw=0.51, best=0.84, pair="20 atomic", pairs=380)
     assert outcomes(table(family))[NONE_OF_EIGHT] == "open"
-    assert outcomes(table(family))["7 twenty naive languages, at the published scale"] == "not asked for at this scale"
+    assert outcomes(table(family))["7 twenty naive languages, at the published scale"] == "not planned at this scale"
     planned = SEEDS | {"naive_8": [], "naive_20": [0]}
     found = outcomes(table(family), planned)
     assert NONE_OF_EIGHT not in found
