@@ -24,7 +24,7 @@ run = mothello.train(
         "board": {"size": 4},
         "languages": {"kinds": ["atomic*2"]},
         "model": {"n_layer": 2, "n_head": 2, "d_model": 64},
-        "data": {"games": 25_600, "batch_size": 64},
+        "data": {"games": 12_800, "batch_size": 64},
         "evaluation": {"games": 64},
     }
 )
@@ -48,17 +48,17 @@ run.text(games[0], one)
 run.text(games[0], other)
 
 # %% [markdown]
-# The board after six plies: the dot marks the last move, rings mark the legal ones.
+# The board after four plies: the dot marks the last move, rings mark the legal ones.
 
 # %%
-run.show(games[0], ply=6)
+run.show(games[0], ply=4)
 
 # %% [markdown]
 # ## What would the model play?
 # The probability of every legal move, in both languages.
 
 # %%
-begun = games[0][:6]
+begun = games[0][:4]
 run.next_moves(begun, one)
 
 # %%
@@ -93,6 +93,25 @@ first, second = centered(one), centered(other)
     "another position": (first * second.roll(1, 1)).sum(-1).mean(1).tolist(),
 }
 
+
+# %% [markdown]
+# ## Is the board in there?
+# A linear probe per layer and language reads every cell of the board. Fitted on one language, does it read the other?
+
+# %%
+quick = {"probes": ["linear"], "games": 320, "test_games": 50, "draws": 50, "random_weights": False, "shuffled": False}
+rows = mothello.measure(run, "probes", quick)
+probe, layer = run.probe(2, one), 2
+{
+    language: float((probe(run.states(games, language)[layer]) == run.boards(games))[played].double().mean())
+    for language in run.languages
+}
+
+# %% [markdown]
+# Each cell as the probe reads it, and as it is, after six plies: 0 white, 1 empty, 2 black.
+
+# %%
+probe(run.states(games, one)[layer])[0, 5].reshape(4, 4), run.boards(games)[0, 5].reshape(4, 4)
 
 # %% [markdown]
 # ## Change something

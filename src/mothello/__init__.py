@@ -8,6 +8,7 @@ games = run.games(64)
 run.show(games[0], ply=12)
 run.next_moves("c2 b2 a2", run.languages[0])
 run.cache(games, run.languages[0])["blocks.0.resid_post"]
+mothello.measure(run, "probes")                         # rows; then run.probe(layer, language) reads boards
 """
 
 from importlib import import_module
@@ -16,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mothello.languages.language_set import LanguageSet
     from mothello.othello.board import Board
+    from mothello.stages.library import measure, train
     from mothello.stages.load import load_run
     from mothello.stages.run import Run
-    from mothello.stages.train import train
 
 __version__ = "0.1.0"
-__all__ = ["Board", "LanguageSet", "Run", "load_run", "train"]
+__all__ = ["Board", "LanguageSet", "Run", "load_run", "measure", "train"]
 
 _HOMES = {
     "Board": "othello.board", "LanguageSet": "languages.language_set", "Run": "stages.run",
-    "load_run": "stages.load", "train": "stages.train",
+    "load_run": "stages.load", "measure": "stages.library", "train": "stages.library",
 }  # fmt: skip
 
 

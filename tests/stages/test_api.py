@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import mothello
+from mothello.data.split import probe_corpus
 from mothello.errors import UserError
 from mothello.model.transformer import SITES
 from mothello.othello.rules import legal_moves
@@ -19,7 +20,7 @@ from mothello.training import checkpoint
 TINY = {
     "name": "tiny", "board": {"size": 4}, "languages": {"kinds": ["atomic", "split"]},
     "model": {"n_layer": 2, "n_head": 2, "d_model": 16}, "data": {"games": 256, "batch_size": 32},
-    "evaluation": {"games": 4, "times": 2}, "device": {"name": "cpu", "threads": 1}, "checkpoint_every": 1e-9,
+    "evaluation": {"games": 4, "times": 2}, "device": {"name": "cpu", "threads": 1, "precision": "fp32"}, "checkpoint_every": 1e-9,
 }  # fmt: skip
 
 
@@ -90,6 +91,23 @@ def test_an_edit_changes_what_follows_it_and_the_run_stays_as_it_is(run: Run) ->
     assert torch.equal(run.cache(games, language)["blocks.1.resid_post"], before["blocks.1.resid_post"])
     unchanged = run.edited(lambda _, x: x).states(games, language)
     torch.testing.assert_close(unchanged, run.states(games, language))
+
+
+def test_a_kept_probe_reads_boards(run: Run) -> None:
+    with pytest.raises(UserError, match=r"^run: no probes of step 8; python scripts/probe.py run="):
+        run.probe(1, "atomic_0")
+    settings = {"probes": ["linear"], "games": 32, "test_games": 16, "batch_size": 16, "held_out": 16, "draws": 10}
+    rows = mothello.measure(run, "probes", settings | {"random_weights": False, "shuffled": False})
+    assert len(rows) == len(mothello.measure(run, "probes", settings | {"random_weights": False, "shuffled": False}))
+    one = rows.query("quantity == 'accuracy' and control == 'trained' and square == '' and map == 'identity'")
+    one = one[(one.layer == 1) & (one.source == "atomic_0") & (one.language == "split_0") & (one.target == "absolute")]
+    scored = one[one.ply.isna()].value.item()
+    games = probe_corpus(run.board, 0, 32, 16, 16).moves(torch.arange(48, 64))  # fit, held out, test
+    reading = run.probe(1, "atomic_0")(run.states(games, "split_0")[1])
+    right = (reading == run.boards(games))[games >= 0].double().mean()
+    assert float(right) == pytest.approx(scored, abs=1e-5)
+    with pytest.raises(UserError, match=r"^language: no language 'klingon'"):
+        run.probe(1, "klingon")
 
 
 def test_every_kept_step_is_loaded(run: Run) -> None:

@@ -18,6 +18,7 @@ from mothello.measures.activations import states
 from mothello.measures.legality.estimate import rules
 from mothello.measures.legality.exact import next_moves
 from mothello.measures.measure import Subject
+from mothello.measures.probes.kept import FILE, Probe, kept_for, one_probe
 from mothello.measures.probes.targets import board_targets
 from mothello.model.edited import Edited
 from mothello.model.inputs import Inputs
@@ -114,6 +115,15 @@ class Run:
     def states(self, moves: Int8[Tensor, "game ply"], language: str) -> Float[Tensor, "layer game ply d_model"]:
         """The residual stream at every move's last token; layer 0 is the embedding. Zeros after a game's end."""
         return states(self.model, self.batch(moves, language), Precision.fp32)
+
+    def probe(self, layer: int, language: str, target: str = "absolute", kind: str = "") -> Probe:
+        """A kept probe: called on states of that layer it reads the board. kind: linear or mlp, by default the last of
+        those fitted. UserError where scripts/probe.py has not been run on this state of the model."""
+        fitted = [kept_for(path.parent, self.subject()) for path in sorted(self.folder.path.glob(f"measures/*/{FILE}"))]
+        probes = max((one for one in fitted if one is not None), key=lambda one: one.steps, default=None)
+        if probes is None:
+            raise UserError(f"run: no probes of step {self.step}; python scripts/probe.py run={self.folder.path}")
+        return one_probe(probes, kind or list(probes.modules)[-1], target, layer, self._index(language))
 
     def cache(self, moves: Int8[Tensor, "game ply"], language: str) -> dict[str, Tensor]:
         """Activations at every token by site: "embedding", and "blocks.B.SITE" for the sites of

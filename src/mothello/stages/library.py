@@ -1,10 +1,16 @@
-"""Pretraining from a script or a notebook."""
+"""Pretraining and measuring from a script or a notebook."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
+import mothello.measures.builtin  # noqa: F401
 from mothello.config import typed
+from mothello.measures.measure import MEASURES
+from mothello.rows import read_tidy
 from mothello.stages.load import load_run
+from mothello.stages.measuring import measure_run
 from mothello.stages.pretrain import Pretrain, TrainConfig
 from mothello.stages.run import Run
 from mothello.stages.stage import run_stage
@@ -18,3 +24,10 @@ def train(settings: Mapping[str, Any]) -> Run:
     device, stage = resolve(config.device), Pretrain(config)
     run_stage(stage, device)
     return load_run(stage.folder.path, device)
+
+
+def measure(run: Run, name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
+    """The rows of a measure of a run, such as "legality" or "probes"; written to its folder, unless they are there.
+    settings: such as {"games": 400}; keys are those of scripts/measure.py."""
+    config = MEASURES.typed({"name": name, **(settings or {})}, name)
+    return read_tidy(measure_run(run, config, run.config.device).path)
