@@ -13,15 +13,15 @@ from mothello.files import write_whole
 from mothello.rundir import RunDir
 
 COLUMNS = {
-    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer: what was done",
+    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks: what was done",
     "quantity": "what the value is; its unit is in QUANTITIES",
     "control": "trained: the model itself. random_weights: the same model never trained. shuffled: probes of another "
-    "game's board. constant: the best guess per ply and cell. unrelated: paired with another game. image: boards "
-    "against their images, no model. chance: by counting. null: no intervention. random: a random direction as "
-    "long. floor: the model on the boards as they are. "
+    "game's board. constant: the best guess per ply and cell. constant_by_move: the best guess per move. "
+    "unrelated: paired with another game. image: boards against their images, no model. chance: by counting. "
+    "null: no intervention. random: a random direction as long. floor: the model on the boards as they are. "
     "scratch: fine-tuned from random weights",
     "probe": "linear or mlp",
-    "target": "absolute or relative colours",
+    "target": "absolute or relative colours, or the task",
     "layer": "0 embeddings .. L",
     "source": "the probe's language; in pairs of states the first",
     "language": "the language read; in pairs of states the second",
@@ -44,6 +44,7 @@ QUANTITIES = {
     "across": "accuracy of another language's probes, mean over ordered pairs (language empty)",
     "across_best_map": "the same under the best map of every pair",
     "loss_across": "own - across",
+    "task_accuracy": "share of labels of a task (column target) that a linear head reads right, 0..1",
     "null_mean": "accuracy under the best map, readings paired with other games: mean of the draws",
     "null_95": "the same: 95% quantile of the draws",
     "other_map": "share of cells read as a map outside the opening's group shows the board, colors as they are, 0..1",

@@ -4,6 +4,7 @@ from mothello.measures.alignment.measure import Alignment
 from mothello.measures.causal.measure import Causal
 from mothello.measures.legality.measure import Legality
 from mothello.measures.probes.measure import Probes
+from mothello.measures.tasks.measure import Tasks
 from mothello.measures.transfer.measure import Transfer
 
-BUILTIN = (Legality, Alignment, Probes, Causal, Transfer)
+BUILTIN = (Legality, Alignment, Probes, Causal, Transfer, Tasks)
