@@ -65,3 +65,10 @@ def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: str) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
+
+
+def fragment(command: str, overrides: list[str]) -> list[str]:
+    """Overrides of a command as a study takes them: options of groups are chosen."""
+    groups = ("board", "device", "languages", "model", "optimizer", "tracking")
+    chosen = {text: text.partition("=")[0] in groups for text in overrides}
+    return [f"{command}.choose.{text}" if chosen[text] else f"{command}.{text}" for text in overrides]

@@ -1,16 +1,19 @@
 """Proves: dry_run=true of every script writes nothing, anywhere, and prints the folder or file that the real run then makes;
 what stands already is said to be finished."""
 
+import re
 import shutil
 import tempfile
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
-from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, run
+from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, fragment, run
 
 from mothello.cli import study
 from mothello.cli.main import SCHEMAS
+from mothello.measures.probes.fit import FittedProbes, fit_probes
 from mothello.rundir import RunDir
 from studies import gather
 
@@ -31,8 +34,8 @@ CALLS = {
 WORDS = {
     "train": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "minutes"],
     "transfer": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "probes", "minutes"],
-    "probe": ["probes", "parameters", "states", "tokens", "FLOPs", "memory", "rate", "minutes"],
-    "measure": ["languages", "legality", "pairs", "states", "memory", "minutes"],
+    "probe": ["languages", "probes", "causal", "rate", "minutes"],
+    "measure": ["languages", "legality", "alignment", "rate", "minutes"],
     "generate": ["games", "disk", "rate", "minutes"],
     "import_games": ["games", "disk", "rate", "minutes"],
     "export_games": ["games", "disk", "rate", "minutes"],
@@ -73,8 +76,9 @@ def here(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tree(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file and folder, with its size and time of writing."""
-    return {str(p.relative_to(folder)): (p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.rglob("*"))}
+    """Every file and folder; of a file, its size and time of writing."""
+    found = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*"))}
+    return {name: (p.stat().st_size, p.stat().st_mtime_ns) if p.is_file() else (0, 0) for name, p in found.items()}
 
 
 def written(out: str) -> str:
@@ -85,14 +89,11 @@ def written(out: str) -> str:
 def call_of(script: str) -> list[str]:
     if script != "study":
         return CALLS[script]
-    lists = {
-        "train": TINY,
-        "probe": [*TINY_PROBE, "causal.cases=8"],
-        "measure": TINY_MEASURE,
-        "transfer": [*TUNING, *TINY_PROBE],
-    }
-    named = [f"{key}=[{','.join(repr(text) for text in texts)}]" for key, texts in lists.items()]
-    return ["+study=demo", "name=tiny", "experiments=[naive]", "transfer_from=[naive]", *named]
+    return [
+        "+study=demo", "name=tiny", "experiments=[naive]", "transfer_from=[naive]",
+        *fragment("train", TINY), *fragment("probe", [*TINY_PROBE, "causal.cases=8"]),
+        *fragment("measure", TINY_MEASURE), *fragment("transfer", [*TUNING, *TINY_PROBE]),
+    ]  # fmt: skip
 
 
 def test_every_script_can_be_asked() -> None:
@@ -122,6 +123,29 @@ def test_nothing_is_written_but_what_would_be_is_said(
         assert run(monkeypatch, script, *call_of(script), "dry_run=true") == 0
         assert f"{written(out)} (finished already)" in capsys.readouterr().out
         assert tree(here) == made
+
+
+@pytest.mark.parametrize("more", [[], ["probes.random_weights=false", "probes.probes=[linear]"]])
+def test_a_dry_run_counts_the_probes_that_the_real_run_fits(
+    more: list[str], here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts: list[int] = []
+
+    def counting(*arguments: Any, **named: Any) -> FittedProbes:
+        probes = fit_probes(*arguments, **named)
+        counts.append(sum(len(next(module.parameters())) for module in probes.modules.values()))
+        return probes
+
+    for script, times in (("probe", 1), ("transfer", 2)):
+        call = [script, "run=base", *TINY_PROBE, *more] + (TUNING if script == "transfer" else ["measures=[probes]"])
+        assert run(monkeypatch, *call, "dry_run=true") == 0
+        line = re.search(r"([\d,]+) fitted probes", capsys.readouterr().out)
+        assert line is not None
+        counts.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr("mothello.measures.probes.measure.fit_probes", counting)
+            assert run(monkeypatch, *call) == 0
+        assert sum(counts) == times * int(line[1].replace(",", ""))
 
 
 def test_a_study_names_every_run_and_what_is_done(
@@ -157,7 +181,7 @@ def test_how_far_a_run_is(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     saved = next(Path("base").glob("checkpoints/step-*"))
     saved.rename(saved.with_name("step-000000005"))
     assert run(monkeypatch, *call) == 0
-    assert "base (goes on after step 5 of 8)" in capsys.readouterr().out
+    assert "base (resumes after step 5 of 8)" in capsys.readouterr().out
 
 
 def test_mistakes_are_found_by_a_dry_run(

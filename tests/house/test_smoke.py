@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from house.commands import MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
+from house.commands import MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment, run
 
 from mothello.rows import QUANTITIES
 from mothello.rundir import RunDir
@@ -67,16 +67,6 @@ def test_train_probe_transfer(
     assert set(watched[watched.quantity == "peak"].language) == set(loaded.languages)
     assert run(monkeypatch, "measure", f"run={child}", *TINY_MEASURE) == 0
     assert run(monkeypatch, "report", f"runs=[{child}]") == 0
-
-
-def fragment(command: str, overrides: list[str]) -> list[str]:
-    """Overrides of a command as a study takes them: group options are chosen."""
-    return [
-        f"{command}.{text}"
-        if "." in text.partition("=")[0] or text.partition("=")[0] in ("legality_games",)
-        else f"{command}.choose.{text}"
-        for text in overrides
-    ]
 
 
 def test_a_study_with_its_report(

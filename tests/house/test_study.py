@@ -12,8 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, run
-from house.test_smoke import fragment
+from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment, run
 
 from mothello.cli.compose import composed
 from mothello.cli.study_plan import StudyCommand, names_of, part_of

@@ -1,7 +1,6 @@
 """Proves: parameters, FLOPs, tokens and bytes are what independent counts say (torch's FLOP counter, real state dicts, torch's
 memory tracker, words counted one by one), and what is measured becomes minutes by arithmetic, with a clock made for it."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,8 @@ from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils.flop_counter import FlopCounterMode
 from training.loops import mean_loss
 
-from mothello.cli.compose import composed
-from mothello.cli.cost.table import minutes, short, size
-from mothello.cli.cost.training import Training, floor_seconds, mean_tokens, pretraining, priced, training_costs
-from mothello.data.batch import IGNORE, LabeledBatch, make_batch
-from mothello.data.enumerated import EnumeratedPlay
+from mothello.cli.units import minutes, short, size
+from mothello.data.batch import LabeledBatch, make_batch
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguagesConfig, OutputVocabulary, build_languages
@@ -23,13 +19,10 @@ from mothello.model.build import build_model
 from mothello.model.transformer import GPT, Activation, ModelConfig, Norm
 from mothello.objectives.causal_lm import CausalLM, label
 from mothello.othello.board import Board
-from mothello.stages.build import games_of, language_set_of
-from mothello.stages.pretrain import TrainConfig
 from mothello.training import checkpoint
 from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, tokens_per_game
-from mothello.training.device import Compile, Precision, autocast
+from mothello.training.device import Precision, autocast
 from mothello.training.optimizer import OptimizerConfig, OptimizerName, build_optimizer
-from mothello.training.rate import Pace, Rate, Step, measure, pace
 
 SHAPES = {
     "gpt2": ModelConfig(n_layer=2, n_head=2, d_model=32, dropout=0.1),
@@ -153,107 +146,6 @@ def test_activations_grow_by_the_game_and_leave_the_model_alone() -> None:
     assert found[12] - found[8] == found[8] - found[4] == (found[1000] - found[4]) / 249
     assert not model.training
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, model.parameters(), strict=True))
-
-
-class Ticks:
-    """A clock that every look at it moves on."""
-
-    def __init__(self, seconds: float) -> None:
-        self.now, self.seconds = 0.0, seconds
-
-    def __call__(self) -> float:
-        self.now += self.seconds
-        return self.now
-
-
-def test_pace_grows_until_it_can_tell() -> None:
-    asked: list[int] = []
-    assert pace(asked.append, 1000, 4.0, Ticks(1.0)) == Pace(8, 1.0)
-    assert asked == [8, 8]  # the first is not timed
-    asked.clear()
-    assert pace(asked.append, 100, 4.0, Ticks(0.1)) == Pace(100, pytest.approx(0.1))
-    assert asked == [8, 8, 32, 100]
-    assert pace(asked.append, 3, 4.0, Ticks(0.1)).each == pytest.approx(0.1 / 3)
-
-
-STEP = Step(objective=CausalLM(), optimizer=OptimizerConfig(), precision=Precision.fp32)
-
-
-def test_slow_steps_are_tried_with_fewer_games() -> None:
-    model, stream = made("gpt2", games=64)
-    rate = measure(model, stream, STEP, 10**9, budget=8.0, clock=Ticks(1.0))
-    # a trial of 8 games takes a second, so 16 fit into a quarter of the budget, and two such steps into half of it
-    assert rate == Rate(16, 2, 0.5, 1 / (64 * stream.steps_at_once), 1.0)
-    assert rate.seconds(32) == pytest.approx(32 * (0.5 / 16 + rate.game_seconds))
-    assert measure(model, stream, STEP, 5, budget=8.0, clock=Ticks(1.0)).games == 5  # no more fit into memory
-    assert measure(model, stream, STEP, 10**9, budget=8.0, clock=Ticks(0.01)).games == 64
-
-
-def test_measuring_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    model, stream = made("gpt2", games=16)
-    weights, draws, threads = [p.clone() for p in model.parameters()], torch.get_rng_state(), torch.get_num_threads()
-    rate = measure(model, stream, STEP, 10**9, budget=0.5)
-    assert min(rate.step_seconds, rate.game_seconds, rate.first_seconds) > 0
-    assert all(torch.equal(a, b) for a, b in zip(weights, model.parameters(), strict=True))
-    assert torch.equal(draws, torch.get_rng_state())
-    assert threads == torch.get_num_threads()
-    assert not torch.are_deterministic_algorithms_enabled()
-    assert not list(tmp_path.iterdir())
-
-
-def job(*more: str) -> Training:
-    tiny = ["+experiment=naive", "model=tiny", "board=4x4", "device=cpu", "device.threads=1", "data.batch_size=32"]
-    config = composed("train", TrainConfig, [*tiny, "evaluation.games=8", "evaluation.times=2", *more])
-    language_set = language_set_of(config)
-    games = games_of(config.data, language_set, Split.train, config.data.games)
-    return pretraining(config, language_set, games, torch.device("cpu"))
-
-
-def test_minutes_are_tokens_over_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    work = job("data.games=64000", "data.epochs=3")
-    tokens, held = mean_tokens(work), memory(work.model, work.optimizer, 10**6)
-    rate = Rate(games=32, steps=5, step_seconds=0.4, game_seconds=0.001, first_seconds=7.0)
-    costs = priced(work, tokens, held, rate, evaluation=2.0, floors=3.0)
-    per_second = tokens.read / (0.4 / 32 + 0.001)
-    assert costs.parts["training"] == pytest.approx(192_000 * tokens.read / per_second)
-    assert costs.parts["evaluation"] == 2.0 * (3 + 1)  # at the start, in the middle, at the end; by ply
-    assert costs.seconds == pytest.approx(192_000 * (0.4 / 32 + 0.001) + 8 + 3)
-    assert f"{short(per_second)} tokens/s" in costs.rows["rate"]
-    assert costs.rows["games"] == "192,000 in 6,000 steps of 32"
-    assert minutes(costs.seconds) in costs.table(folder="x").splitlines()[-2]
-    monkeypatch.setattr("mothello.cli.cost.training.has_compiler", lambda _: True)
-    compiled = replace(work, device=replace(work.device, compile=Compile.always))
-    assert priced(compiled, tokens, held, rate, 2.0, 3.0).seconds == costs.seconds + 7.0
-    monkeypatch.setattr("mothello.cli.cost.training.worth_compiling", lambda *_: True)
-    undecided = priced(work, tokens, held, rate, 2.0, 3.0)  # compile=auto: too long to try
-    assert undecided.seconds == costs.seconds
-    assert "eager; the run will compile" in undecided.rows["rate"]
-
-
-def test_mean_tokens_are_those_that_the_stream_gives() -> None:
-    work = job("data.games=64000", "languages=atomic_split", "data.language_sampling.shares=[1,3]")
-    batches = [work.objective.batch(work.stream, step) for step in range(200)]
-    found = mean_tokens(work)
-    assert found.read == pytest.approx(sum(int((b.text.tokens > 0).sum()) for b in batches) / 6400, rel=0.03)
-    assert found.scored == pytest.approx(sum(int((b.targets != IGNORE).sum()) for b in batches) / 6400, rel=0.03)
-    even = mean_tokens(job("data.games=64000", "languages=atomic_split"))
-    assert found.read > 1.1 * even.read  # split languages are wordier
-
-
-def test_costs_of_a_training_by_a_clock_made_for_it() -> None:
-    costs = training_costs(job("data.games=3200"), budget=1.0, clock=Ticks(0.25))
-    assert list(costs.rows) == ["parameters", "games", "tokens", "FLOPs", "memory", "disk", "rate"]
-    assert set(costs.parts) == {"training", "evaluation", "floors"}
-    # steps of 8 games: 16 are chosen of a quarter second's trial, one at a time; the floors of 8 games take a tick
-    assert costs.parts["floors"] == pytest.approx(2 * 0.25 * 1)
-
-
-def test_recorded_games_have_no_floors_to_compute(monkeypatch: pytest.MonkeyPatch) -> None:
-    work = job("data.games=3200")
-    assert floor_seconds(work, 1.0, Ticks(0.1)) > 0
-    monkeypatch.setattr(EnumeratedPlay, "oracle", None)
-    assert floor_seconds(work, 1.0, Ticks(0.1)) == 0
 
 
 def test_numbers_are_said_shortly() -> None:

@@ -23,7 +23,11 @@ from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.model.build import outline
 from mothello.objectives.objective import OBJECTIVES
+from mothello.othello.lazy_compile import Engine, using
 from mothello.rundir import RunDir
+from mothello.stages.finetune import Finetune, TransferCommand
+from mothello.stages.measuring import subject_of
+from mothello.stages.run import Run
 from mothello.stages.stage import Stage, run_stage
 from mothello.tracking import TrackingConfig
 from mothello.training import checkpoint
@@ -149,30 +153,46 @@ def _timed(small: Stage, device: torch.device) -> dict[str, float]:
 
 
 def measure_estimate(subject: Subject, configs: Sequence[Any]) -> Estimate:
-    """What measures take: the real ones, on a sixteenth of their games."""
-    rows, parts = dict[str, str](), dict[str, float]()
+    """What measures take: the real ones, on a sixteenth of their games; of one that cannot be shrunk, on all."""
+    rows, parts = {"languages": ", ".join(subject.names)}, dict[str, float]()
     for config in configs:
+        share = SHARE if hasattr(config, "shrunk") else 1.0
         begun = perf_counter()
-        with rehearsal() as folder:
-            numbers = list(MEASURES.build(config.shrunk(SHARE))(replace(subject, folder=folder)))
-        parts[config.name] = (perf_counter() - begun) / SHARE
+        with rehearsal() as folder, using(Engine.eager):
+            measure = MEASURES.build(config.shrunk(share) if share < 1 else config)
+            numbers = list(measure(replace(subject, folder=folder, compiled=False)))
+        parts[config.name] = (perf_counter() - begun) / share
         rows[config.name] = facts(config, numbers)
-    place = (
-        f"{where(subject.device)}, a sixteenth of the games; what takes the same time for any number counts too much"
-    )
+    place = f"{where(subject.device)}, on a sixteenth of the games; what is done once counts sixteen times"
     return Estimate(rows | {"rate": f"measured on {place}"}, parts)
 
 
 def facts(config: Any, rows: Sequence[Row]) -> str:
-    """What a measure did, counted in its rows: layers, languages, and the probes that were fitted."""
-    counted = {"layers": "layer", "languages": "language", "targets": "target", "probes": "probe", "maps": "map"}
-    values = {noun: {row[key] for row in rows if row.get(key) is not None} for noun, key in counted.items()}
-    return ", ".join([f"{games_of(config):,} games", *(f"{len(v)} {noun}" for noun, v in values.items() if len(v) > 1)])
+    """The size of a measure; how many probes it fits is counted in the rows of the rehearsed one."""
+    sizes = ("games", "pool", "held_out", "test_games", "cases")
+    counts = [f"{getattr(config, name):,} {name.replace('_', ' ')}" for name in sizes if hasattr(config, name)]
+    probes = fitted(rows)
+    return ", ".join([*counts, *[f"{probes:,} fitted probes"] * bool(probes)])
 
 
-def games_of(config: Any) -> int:
-    """Games, or cases, that a measure reads."""
-    return int(getattr(config, "games", getattr(config, "cases", 0)))
+def fitted(rows: Sequence[Row]) -> int:
+    """Probes that were fitted to make these rows: of every model, kind, target, layer and language."""
+    keys = ("control", "probe", "target", "layer", "source")
+    probed = [row for row in rows if row["measure"] == "probe" and row.keys() >= set(keys)]
+    return len({tuple(row[key] for key in keys) for row in probed})
+
+
+def finetune_estimate(command: TransferCommand, run: Run, device: torch.device) -> Estimate:
+    """What scripts/transfer.py takes: the stage, its control, and the probes before and after."""
+    estimate = stage_estimate(Finetune(command, run), device)
+    rows, parts = estimate.rows, estimate.parts
+    if command.transfer.scratch:
+        parts = parts | {"from scratch": estimate.seconds}
+    if command.transfer.probe_before_and_after:
+        probes = measure_estimate(subject_of(run, command.device), [command.brief_probes])
+        rows = rows | {"probes": f"{probes.rows['probes']}, before and after"}
+        parts = parts | {"probes": 2 * probes.seconds}
+    return estimate._replace(rows=rows, parts=parts)
 
 
 def where(device: torch.device) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from mothello.cli.cost.measures import measures_costs
+from mothello.cli.dry_run import measure_estimate
 from mothello.cli.main import command
 from mothello.config import NOT_IDENTITY, identity
 from mothello.errors import UserError
@@ -77,8 +77,8 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     if config.dry_run:
         folders = [measure_folder(run.folder, settings) for settings in config.configs]
         shown = [f"{folder.path}{' (finished already)' if folder.finished else ''}" for folder in folders]
-        costs = measures_costs(subject_of(run, config.device), config.configs)
-        print(costs.table(folder=", ".join(shown)), flush=True)
+        estimate = measure_estimate(subject_of(run, config.device), config.configs)
+        print("\n".join([estimate.text(), *(f"folder  {folder}" for folder in shown)]), flush=True)
         return {}
     results: dict[str, Any] = {}
     for settings in config.configs:

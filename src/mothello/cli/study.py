@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 
 from mothello.cli.compose import command_line, composed
-from mothello.cli.cost.study import study_table
 from mothello.cli.jobs import Job, Launcher, run_all, run_here
 from mothello.cli.launchers import launcher_of
 from mothello.cli.main import command, log_to_console, one_line_errors
 from mothello.cli.measure import measure
+from mothello.cli.study_dry_run import study_table
 from mothello.cli.study_plan import STEPS, Part, StudyCommand, finished, names_of, parts_of
 from mothello.cli.train import resolve_device, train
 from mothello.cli.transfer import transfer

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from mothello.cli.cost.measures import BUDGET, transfer_costs
-from mothello.cli.cost.table import where
+from mothello.cli.dry_run import finetune_estimate, place_of
 from mothello.cli.main import command
 from mothello.measures.measure import folder_name
 from mothello.measures.transfer.measure import TransferConfig
@@ -27,8 +26,8 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     stage.check()
     if config.dry_run:
         print(f"fine-tuning {run.folder.path} on {stage.source}", flush=True)
-        costs = transfer_costs(config, run, stage.language, BUDGET)
-        print(costs.table(folder=where(stage.folder, stage.config.data.steps)), flush=True)
+        estimate = finetune_estimate(config, run, device)
+        print(estimate.text(folder=place_of(stage.folder, stage.config.data.steps)), flush=True)
         return {}
     folder = measure_folder(stage.folder)
     if stage.folder.finished and folder.finished and not stage.config.force:

@@ -1,1 +1,0 @@
-"""A room on its way out."""

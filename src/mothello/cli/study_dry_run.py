@@ -1,0 +1,67 @@
+"""dry_run=true of a study: what each run and its measures take, and all of them together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from mothello.cli.dry_run import Estimate, finetune_estimate, measure_estimate, place_of, stage_estimate, where
+from mothello.cli.study_plan import Part, finished
+from mothello.cli.units import minutes, short
+from mothello.files import fingerprint
+from mothello.rundir import RunDir
+from mothello.stages.folders import identity, run_folder
+from mothello.stages.measuring import subject_of
+from mothello.stages.pretrain import Pretrain
+from mothello.stages.run import Run
+from mothello.training.device import Compile
+
+Estimates = dict[str, Estimate]
+"""By step of a part: train, probe, measure, transfer."""
+
+
+def shape(part: Part) -> str:
+    """Parts of one shape take the same time: they differ in their seed, their name and their anchors."""
+    languages = {key: getattr(part.train.languages, key) for key in ("kinds", "options", "output")}
+    return fingerprint(identity(part.train) | {"languages": languages} | {"tuned": part.transfer is not None})
+
+
+def estimates(part: Part, device: torch.device) -> Estimates:
+    """Of every step of a part, with random weights and eagerly: compiling each takes longer than it tells."""
+    eager = {"device": replace(part.train.device, compile=Compile.never)}
+    stage = Pretrain(replace(part.train, **eager))  # type: ignore[arg-type]
+    result = {"train": stage_estimate(stage, device)}
+    model, config = stage.initial().to(device).eval(), stage.config
+    run = Run(RunDir(""), config, stage.language_set.board, stage.language_set, model, config.data.steps)
+    for name, command in (("probe", part.probe), ("measure", part.measure)):
+        result[name] = measure_estimate(subject_of(run, command.device), command.configs)
+    if part.transfer is not None:
+        tuned = replace(part.transfer, device=replace(part.transfer.device, compile=Compile.never))
+        result["transfer"] = finetune_estimate(tuned, run, device)
+    return result
+
+
+def study_table(parts: Sequence[Part], device: torch.device) -> str:
+    """One line per run: minutes in all and of each step, tokens, FLOPs, the folder; then their sum."""
+    known: dict[str, Estimates] = {}
+    head = ["minutes", "train", "probe", "measure", "transfer", "tokens", "FLOPs"]
+    lines, folders, whole, tokens, flops = [head], ["folder"], 0.0, 0.0, 0.0
+    for part in parts:
+        done, key = finished(part), shape(part)
+        if not all(done.values()) and key not in known:
+            known[key] = estimates(part, device)
+        steps = {name: estimate for name, estimate in known.get(key, {}).items() if not done[name]}
+        seconds = {name: steps[name].seconds if name in steps else 0.0 for name in done}
+        shown = ["done" if done[n] else minutes(seconds[n]) for n in done]
+        if part.transfer is None:
+            shown[-1] = ""
+        train = steps.get("train", Estimate({}, {}))
+        sizes = ["", ""] if done["train"] else [short(train.tokens), f"{train.flops:.2g}"]
+        whole, tokens, flops = whole + sum(seconds.values()), tokens + train.tokens, flops + train.flops
+        lines.append([minutes(sum(seconds.values())), *shown, *sizes])
+        folders.append(place_of(RunDir(run_folder(part.train)), part.train.data.steps))
+    lines.append([minutes(whole), *[""] * 4, short(tokens), f"{flops:.2g}"])
+    folders.append("in all, one after the other")
+    widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)]
+    rows = ["".join(map(str.rjust, line, widths)) + f"   {folder}" for line, folder in zip(lines, folders, strict=True)]
+    return "\n".join([*rows, f"Steps measured eagerly on {where(device)}; compiled runs are faster."])
