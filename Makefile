@@ -60,7 +60,7 @@ notebooks: setup
 	else echo "runs/notebooks/*.ipynb are ready; $(BIN)/pip install jupyterlab, then make notebooks opens them"; fi
 
 docs: setup
-	@$(BIN)/python docs/architecture.py && $(BIN)/python docs/idea.py
+	@$(BIN)/python docs/architecture.py && $(BIN)/python docs/idea.py && $(BIN)/python docs/measurements.py
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -1,4 +1,4 @@
-"""The one tidy table of every measurement: a number a row, with what it is a number of. Figures come from these."""
+"""Rows: every number of every measure, one per row. Tables, figures and pages are queries over them."""
 
 import csv
 import gzip
@@ -13,29 +13,30 @@ from mothello.files import write_whole
 from mothello.rundir import RunDir
 
 COLUMNS = {
-    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks: what was done",
-    "quantity": "what the value is; its unit is in QUANTITIES",
-    "control": "trained: the model itself. random_weights: the same model never trained. shuffled: probes of another "
-    "game's board. constant: the best guess per ply and cell. constant_by_move: the best guess per move. "
-    "unrelated: paired with another game. image: boards against their images, no model. chance: by counting. "
-    "null: no intervention. random: a random direction as long. floor: the model on the boards as they are. "
-    "scratch: fine-tuned from random weights",
+    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks",
+    "quantity": "name of the value; units are listed below",
+    "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
+    "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
+    "constant: the best guess per ply and cell. constant_by_move: the best guess per move. unrelated: paired with another "
+    "game. image: boards compared with their "
+    "images, no model. chance: by counting. null: no intervention. random: a random direction of the same length. "
+    "floor: the loss that no model can go below; of interventions, the model on the boards as they are",
     "probe": "linear or mlp",
-    "target": "absolute or relative colours, or the task",
-    "layer": "0 embeddings .. L",
-    "source": "the probe's language; in pairs of states the first",
-    "language": "the language read; in pairs of states the second",
-    "map": "symmetry of the opening that the two are compared or edited through; empty: none",
+    "target": "absolute or relative colors, or the task",
+    "layer": "0 (embeddings) .. L",
+    "source": "the probe's language; of pairs of states the first; empty: a mean over languages or pairs",
+    "language": "the language read; of pairs of states the second; empty: a mean over languages or pairs",
+    "map": "symmetry of the board through which the two are compared or edited; empty: none",
     "square": "of numbers about one square",
     "ply": "of numbers about one ply, counted from 1",
     "step": "of numbers along a training or a fine-tuning: its step",
     "opening": "of legality on games that begin so; empty: all games",
     "value": "the number",
     "low": "95% interval over games, percentile bootstrap",
-    "high": "its other end",
-    "n": "what the value is a mean over: games, positions, moves or cases",
+    "high": "its upper end",
+    "n": "number of games, positions, moves or cases that the value is a mean over",
 }
-"""Column -> what stands in it; empty where it does not apply."""
+"""Column -> its content; empty where it does not apply."""
 
 QUANTITIES = {
     "accuracy": "share of cells read right, 0..1",
@@ -47,15 +48,15 @@ QUANTITIES = {
     "task_accuracy": "share of labels of a task (column target) that a linear head reads right, 0..1",
     "null_mean": "accuracy under the best map, readings paired with other games: mean of the draws",
     "null_95": "the same: 95% quantile of the draws",
-    "other_map": "share of cells read as a map outside the opening's group shows the board, colors as they are, 0..1",
+    "other_map": "share of cells read as the board under a map outside the opening's group, colors as they are, 0..1",
     "other_map_swapped": "the same, colors exchanged",
     "fit_steps": "updates that the probes were fitted for",
     "aligned": "1 where the best map beats null_95 and the best constant",
-    "cosine": "mean cosine of parallel states, centred by language, -1..1",
+    "cosine": "mean cosine of parallel states, centered by language, -1..1",
     "cka": "linear CKA, rows are positions of games, 0..1",
     "cka_games": "linear CKA, rows are games (mean state), 0..1",
     "cka_within_ply": "linear CKA at each ply by itself, mean over the plies that every game reached, 0..1",
-    "retrieval": "P@1 among the states of the other language (weak), cosine of centred states, 0..1",
+    "retrieval": "P@1 among the states of the other language (weak), cosine of centered states, 0..1",
     "retrieval_same_ply": "the same, candidates at the query's ply only",
     "retrieval_same_square": "the same, candidates whose last move is the query's only",
     "retrieval_csls": "the same, by cross-domain similarity local scaling",
@@ -80,10 +81,10 @@ QUANTITIES = {
     "over_scratch": "of a fine-tuning: strict legality at the end less that of the same from random weights",
     "top1": "share of plies after which the greedy move is legal (strict), 0..1",
     "top1_restricted": "the same, choosing among the tokens of the language",
-    "lenient": "share of plies after which the greedy move is legal for either colour, 0..1",
-    "loss": "held-out loss, nats a token; with control floor the loss nobody can go below",
+    "lenient": "share of plies after which the greedy move is legal for either color, 0..1",
+    "loss": "held-out loss, nats per token; with control floor the loss that no model can go below",
     "excess_nats": "loss above the floor",
-    "train_loss": "loss of the batch, nats a token",
+    "train_loss": "loss of the batch, nats per token",
     "train_gradient_norm": "norm of the gradients before clipping",
     "train_seconds": "seconds of training, evaluations included",
     "mass_first_token": "probability on tokens that begin a legal move, 0..1",

@@ -107,9 +107,3 @@ def test_sections_are_empty_where_nothing_was_measured(tmp_path: Path) -> None:
     assert not exact(rows)["exact"]
     assert not states(rows)
     assert not causal(rows)
-
-
-def test_the_documentation_names_every_column_and_quantity() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "measurements.md").read_text()
-    for name, meaning in (COLUMNS | QUANTITIES).items():
-        assert f"| `{name}` | {meaning} |" in text

@@ -1,22 +1,15 @@
-"""Proves: a pool holds different openings only, as many as there are; mirrored games are the games of mirrored boards; the
-states of a layer are those of one pass."""
+"""Proves: a pool holds different openings only, as many as there are; mirrored games are the games of mirrored boards."""
 
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mothello.data.batch import in_language
 from mothello.data.split import Split, corpus
 from mothello.languages.language_set import LanguagesConfig, build_languages
-from mothello.measures.activations import states
-from mothello.measures.parallel import image_states, layer_states, mirrored
-from mothello.measures.positions import draw_positions, prefix_hashes, same_ply, same_square
-from mothello.model.build import build_model
-from mothello.model.transformer import ModelConfig
+from mothello.measures.positions import draw_positions, mirrored, prefix_hashes, same_ply, same_square
 from mothello.othello.board import Board
 from mothello.othello.replay import replay
 from mothello.othello.symmetry import OPENING_MAPS
-from mothello.training.device import Precision
 
 FAMILY = build_languages(LanguagesConfig(kinds=["atomic", "split"]), Board.of(4))
 
@@ -64,22 +57,7 @@ def test_restrictions() -> None:
 def test_mirrored_games_are_legal_and_come_back() -> None:
     moves = games(30)
     for name in OPENING_MAPS:
-        image = mirrored(moves, FAMILY, name)
+        image = mirrored(moves, FAMILY.board, name)
         assert (replay(image, FAMILY.board).illegal_at < 0).all()
-        assert torch.equal(mirrored(image, FAMILY, name), moves)
+        assert torch.equal(mirrored(image, FAMILY.board, name), moves)
         assert torch.equal(image, moves) == (name == "identity")
-
-
-def test_states_of_a_layer_and_of_mirrored_games() -> None:
-    model = build_model(ModelConfig(n_layer=2, n_head=2, d_model=16), FAMILY).initialize(0).eval()
-    moves = games(150)
-    for language in range(2):
-        every = states(model, in_language(moves, language, FAMILY), Precision.fp32)
-        image = states(model, in_language(mirrored(moves, FAMILY, "main"), language, FAMILY), Precision.fp32)
-        for layer in range(3):
-            torch.testing.assert_close(
-                layer_states(model, moves, FAMILY, language, layer, Precision.fp32), every[layer]
-            )
-            found = image_states(model, moves, FAMILY, language, layer, Precision.fp32)
-            torch.testing.assert_close(found[OPENING_MAPS.index("main")], image[layer])
-            torch.testing.assert_close(found[0], every[layer])

@@ -10,7 +10,7 @@ from mothello.data.split import Split, corpus
 from mothello.measures.alignment.cka import cka_of_games, cka_within_ply, linear_cka
 from mothello.measures.alignment.cosine import parallel_cosines
 from mothello.measures.alignment.embeddings import neighbours, word_embeddings
-from mothello.measures.alignment.measures import Positions, Value, chances, pair_values
+from mothello.measures.alignment.pair import Positions, Value, chances, pair_values
 from mothello.measures.alignment.procrustes import explained, fit_rotation
 from mothello.measures.alignment.retrieval import chance, cosines, csls, hits, strong_hits
 from mothello.measures.positions import Pool, draw_positions

@@ -2,6 +2,7 @@
 it) that interventions reach no errors, random ones and none at all do; that cases are what they say, against the slow
 engine; and on a real model that doing nothing changes nothing and that a game's own states are the game."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -10,12 +11,13 @@ from torch import Tensor, nn
 
 from benchmarks.reference import othello as slow
 from mothello.data.split import Split, corpus
-from mothello.languages.language_set import LanguagesConfig, build_languages
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.causal.cases import EMPTY, MINE, THEIRS, draw_cases, top_n_errors
-from mothello.measures.causal.config import CausalConfig
-from mothello.measures.causal.intervene import Language, _Steering, directions, interventions, without
+from mothello.measures.causal.intervene import EditedPositions, _Steering, directions, interventions, without
+from mothello.measures.causal.measure import CausalConfig, causal_rows
 from mothello.measures.causal.patch import draw_patches, patched, unpatched
-from mothello.measures.causal.rows import causal_rows, causal_summary
+from mothello.measures.causal.summary import causal_summary
+from mothello.measures.measure import Subject
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.linear import LinearProbes
 from mothello.measures.probes.targets import board_targets
@@ -26,6 +28,7 @@ from mothello.othello.board import Board, signed
 from mothello.othello.replay import replay, squares_to_moves
 from mothello.othello.rules import legal_moves
 from mothello.othello.symmetry import cell_map
+from mothello.rows import as_table
 from mothello.training.device import Precision
 
 SIX = Board.of(6)
@@ -35,6 +38,10 @@ CODE = torch.linalg.qr(torch.randn(108, 108, generator=torch.Generator().manual_
 
 def games(n: int) -> Tensor:
     return corpus(SIX, 0, Split.probe, 1000).moves(torch.arange(n))
+
+
+def subject(model: nn.Module, language_set: LanguageSet = FAMILY) -> Subject:
+    return Subject(model, language_set, precision=Precision.fp32)
 
 
 class Answer(NamedTuple):
@@ -119,7 +126,7 @@ def test_a_model_that_plays_by_its_stream_is_steered_and_by_random_directions_is
     model, probes = Player(), exact_probes()
     cases = draw_cases(games(30), SIX, 60, torch.Generator().manual_seed(0))
     for language in range(2):
-        written = Language(model, FAMILY, language, cases.moves, cases.ply, Precision.fp32)  # type: ignore[arg-type]
+        written = EditedPositions(subject(model, FAMILY), language, cases.moves, cases.ply)
         controls = {(e.quantity, e.control): float(e.values.double().mean()) for e in without(written, cases)}
         assert controls["flip_error", "floor"] == controls["erase_error", "floor"] == 0
         assert controls["flip_error", "null"] > 1
@@ -136,7 +143,7 @@ def test_a_model_that_plays_by_its_stream_is_steered_and_by_random_directions_is
 def test_patching_a_model_that_plays_by_its_stream() -> None:
     model = Player()
     patches = draw_patches(games(30), SIX, 50, torch.Generator().manual_seed(0))
-    read = Language(model, FAMILY, 0, patches.moves, patches.ply, Precision.fp32)  # type: ignore[arg-type]
+    read = EditedPositions(subject(model, FAMILY), 0, patches.moves, patches.ply)
     for source in range(2):
         for errors in patched(read, patches, source):
             assert (int(errors.values.sum()) == 0) == (errors.map == "identity")
@@ -159,13 +166,13 @@ def test_a_game_patched_with_itself_is_itself_and_with_a_whole_other_game_is_tha
     model = build_model(ModelConfig(n_layer=2, n_head=2, d_model=32), language_set).initialize(0).eval()
     moves = games(20)
     patches = draw_patches(moves, SIX, 12, torch.Generator().manual_seed(0))
-    read = Language(model, language_set, 0, patches.moves, patches.ply, Precision.fp32)
+    read = EditedPositions(subject(model, language_set), 0, patches.moves, patches.ply)
     itself = patches._replace(donor=patches.moves)
     controls = list(unpatched(read, patches))
     plain = {errors.quantity: errors.values for errors in controls if errors.control == "null"}
     for errors in patched(read, itself, 0):
         assert torch.equal(errors.values, plain[errors.quantity])
-    donor = Language(model, language_set, 0, patches.donor, patches.ply, Precision.fp32)
+    donor = EditedPositions(subject(model, language_set), 0, patches.donor, patches.ply)
     expected = top_n_errors(donor.answer(None), patches.legal)
     assert all(torch.equal(errors.values, expected) for errors in controls if errors.control == "floor")
     if kinds[0] == "atomic":  # every token is the last of a move, so all that is read is put in
@@ -177,16 +184,17 @@ def test_a_game_patched_with_itself_is_itself_and_with_a_whole_other_game_is_tha
 
 def test_rows_and_their_summary() -> None:
     config = CausalConfig(cases=20, draws=50)
-    rows = list(causal_rows(Player(), FAMILY, exact_probes(), games(30), config, Precision.fp32))  # type: ignore[arg-type]
+    rows = list(causal_rows(subject(Player()), exact_probes(), games(30), config))
     assert {row["control"] for row in rows} == {"trained", "random", "null", "floor"}
     assert all(row["low"] <= row["value"] + 1e-6 and row["value"] <= row["high"] + 1e-6 for row in rows)
-    summary = causal_summary(rows, 2)
+    summary = causal_summary(as_table(rows))
     assert summary["patch_all_error"]["floor"] == 0
     assert summary["patch_last_error"]["layer"] == 1
     assert summary["flip_error"]["within"] == summary["flip_error"]["across"] == summary["flip_error"]["floor"] == 0
     assert summary["flip_error"]["null"] > 1
     assert set(summary) >= {"erase_error", "flip_error_once", "patch_all_error", "patch_last_error"}
-    assert not list(causal_rows(Player(), FAMILY, exact_probes(), games(30), CausalConfig(cases=0), Precision.fp32))  # type: ignore[arg-type]
+    edited = replace(subject(Player()), control="edited")
+    assert "trained" not in {row["control"] for row in causal_rows(edited, exact_probes(), games(30), config)}
 
 
 @pytest.mark.parametrize("kinds", [["atomic", "atomic"], ["split", "compositional"]])
@@ -199,7 +207,7 @@ def test_random_shifts_are_as_long_as_the_probes_own_and_the_same_in_every_pass(
         {"linear": module}, ("absolute", "relative"), torch.zeros(2, 3, 1, 32), torch.full((2, 3, 1, 32), 2.0), 1
     )
     cases = draw_cases(games(20), SIX, 10, torch.Generator().manual_seed(0))
-    written = Language(model, language_set, 0, cases.moves, cases.ply, Precision.fp32)
+    written = EditedPositions(subject(model, language_set), 0, cases.moves, cases.ply)
     steering = _Steering(directions(probes, 1, cases), 1, False, 2.0, written.ends)
     written.answer(steering)
     assert set(steering.shifts) == {1, 2}
@@ -217,12 +225,12 @@ def test_random_shifts_are_as_long_as_the_probes_own_and_the_same_in_every_pass(
 def test_few_cases_and_no_linear_probe() -> None:
     """One case is a flip alone; patching needs no probe; a game too few leaves nothing."""
     probes, model = exact_probes(), Player()
-    one = list(causal_rows(model, FAMILY, probes, games(30), CausalConfig(cases=1, draws=20), Precision.fp32))  # type: ignore[arg-type]
+    one = list(causal_rows(subject(model), probes, games(30), CausalConfig(cases=1, draws=20)))
     assert {row["quantity"] for row in one if row["measure"] == "causal"} == {"flip_error", "flip_error_once"}
-    none = probes._replace(modules={})
-    rows = list(causal_rows(model, FAMILY, none, games(30), CausalConfig(cases=4, draws=20), Precision.fp32))  # type: ignore[arg-type]
+    none = replace(probes, modules={})
+    rows = list(causal_rows(subject(model), none, games(30), CausalConfig(cases=4, draws=20)))
     assert {row["measure"] for row in rows} == {"patching"}
-    assert causal_summary([], 2) == {}
+    assert causal_summary(as_table([])) == {}
 
 
 class Mirror(Player):
@@ -244,11 +252,11 @@ class Mirror(Player):
 def test_a_mirrored_language_is_steered_and_patched_through_its_map_alone() -> None:
     model, probes = Mirror(), exact_probes()
     cases = draw_cases(games(30), SIX, 40, torch.Generator().manual_seed(0))
-    written = Language(model, FAMILY, 1, cases.moves, cases.ply, Precision.fp32)  # type: ignore[arg-type]
+    written = EditedPositions(subject(model, FAMILY), 1, cases.moves, cases.ply)
     for errors in interventions(written, probes, 0, cases, 2.0, 0):
         if errors.control == "trained":
             assert (int(errors.values.sum()) == 0) == (errors.map == "rot180"), errors
     patches = draw_patches(games(30), SIX, 40, torch.Generator().manual_seed(0))
-    read = Language(model, FAMILY, 1, patches.moves, patches.ply, Precision.fp32)  # type: ignore[arg-type]
+    read = EditedPositions(subject(model, FAMILY), 1, patches.moves, patches.ply)
     for errors in patched(read, patches, 0):
         assert (int(errors.values.sum()) == 0) == (errors.map == "rot180"), errors

@@ -16,6 +16,7 @@ class ProbesConfig:
 
     name: str = "probes"
     probes: list[str] = field(default_factory=lambda: list(PROBES))
+    """Kinds of probes."""
     games: int = ranged(8_000, low=1)
     """Fresh games to fit on, each seen in every language."""
     epochs: int = ranged(1, low=1)

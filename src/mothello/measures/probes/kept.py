@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int8
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -57,7 +57,7 @@ def _read(folder: Path, device: torch.device | str) -> tuple[dict[str, Tensor], 
     try:
         with safe_open(path, "pt", device=str(device)) as file:
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["probes"])  # noqa: SIM118
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"run: {path} is damaged ({error})") from None
 
 
