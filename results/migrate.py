@@ -53,6 +53,8 @@ def renamed(content: dict[str, Any]) -> dict[str, Any]:
 def rewrite(folder: RunDir) -> dict[str, Any]:
     """Give config.yaml today's keys; returns it."""
     content = renamed(folder.read_config())
+    if isinstance(content.get("objective"), str):
+        content["objective"] = {"name": content["objective"]}
     if "transfer" in content and "probe" in content:
         content = {{"probe": "probes"}.get(key, key): value for key, value in content.items()}
     (folder.path / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
@@ -175,6 +177,7 @@ def migrate(run: Path) -> None:
     for path in sorted(run.glob("transfer/*")):
         Tuning(run, config, path).migrate()
     for path in (run, *sorted(run.glob("finetune/*"))):
+        rewrite(RunDir(path))
         migrate_inside(path)
     name = fingerprint(identity(config))
     folder = RunDir(run)

@@ -15,7 +15,7 @@ from mothello.stages.folders import identity, run_folder
 from mothello.stages.pretrain import TrainConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-GROUPS = ["board", "languages", "model", "optimizer", "device", "tracking"]
+GROUPS = ["board", "languages", "model", "objective", "optimizer", "device", "tracking"]
 
 
 def names(group: str) -> list[str]:
