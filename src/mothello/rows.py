@@ -18,7 +18,8 @@ COLUMNS = {
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
     "constant: the best guess per ply and cell. constant_by_move: the best guess per move. unrelated: paired with "
-    "another game. image: boards compared with their images, no model. chance: by counting. null: no intervention. random: a random direction of the same length. "
+    "another game. image: boards compared with their images, no model. "
+    "chance: by counting. null: no intervention. random: a random direction of the same length. "
     "floor: the loss that no model can go below; of interventions, the model on the boards as they are",
     "probe": "linear or mlp",
     "target": "absolute or relative colors, or the task",
