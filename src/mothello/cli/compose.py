@@ -1,7 +1,7 @@
 """From override strings and config fragments to a typed config. Hydra composes; nothing is run here."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -31,10 +31,16 @@ CHOOSE = "choose"
 def schema_node(schema: type) -> DictConfig:
     """A schema as Hydra merges it. Settings of plug-ins (fields of any type) take keys that it does not know."""
     node = OmegaConf.structured(schema)
+    _open(node, schema)
+    return node
+
+
+def _open(node: DictConfig, schema: type) -> None:
     for spec in fields(schema):
         if spec.type is Any or spec.type == dict[str, Any]:
             OmegaConf.set_struct(node[spec.name], False)
-    return node
+        elif is_dataclass(spec.type):
+            _open(node[spec.name], spec.type)  # type: ignore[arg-type]
 
 
 def content(name: str, schema: type, overrides: list[str]) -> DictConfig:

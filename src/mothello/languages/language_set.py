@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
-from mothello.config import typed, without_effect
+from mothello.config import without_effect
 from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig, Member, anchor_links
 from mothello.languages.kinds import LANGUAGE_KINDS
@@ -70,7 +70,7 @@ class LanguagesConfig:
         if "longest_word" in options:
             raise UserError(f"{key}.longest_word: write languages.longest_word")
         common = {"longest_word": self.longest_word} if "longest_word" in {spec.name for spec in fields(schema)} else {}
-        return typed({**common, **options}, schema, key)
+        return LANGUAGE_KINDS.typed({"name": kind} | common | dict(options), key)
 
     def expanded_kinds(self) -> list[str]:
         """The kind of each language."""

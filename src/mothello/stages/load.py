@@ -12,7 +12,7 @@ from mothello.errors import UserError, keyed
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.othello.board import Board
-from mothello.registry import lenient
+from mothello.registry import lenient, load_plugins
 from mothello.rundir import RunDir
 from mothello.stages.build import language_set_of
 from mothello.stages.folders import own_settings
@@ -34,6 +34,7 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     folder = RunDir(find_run(path))
     content = folder.read_config()
     with keyed(f"run: {folder.path / 'config.yaml'}: "), lenient():
+        load_plugins(content.get("plugins", []))
         config = typed(own_settings(content), TrainConfig)
     language_set = language_set_of(config)
     weights, problems = _checkpoint(folder, step)
