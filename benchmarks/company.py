@@ -1,6 +1,8 @@
 """Training next to a busy process: steps per second alone, and with a busy single-thread process that starts later, or
 earlier. Targets: with company at least half of the rate alone; alone at least 85% of the rate with long spins.
 
+Compared are our way (mothello.training.company), long spins without it (fastest on an idle machine), and short spins.
+
     python -m benchmarks.company seconds=2
 """
 
@@ -19,18 +21,24 @@ from benchmarks.common import BenchConfig, Numbers, main
 from benchmarks.steps import SHAPES, Execution, plan_of, prepared
 from mothello.cli import SPINS
 from mothello.objectives.causal_lm import CausalLM
+from mothello.training.device import DeviceConfig, resolve
 from mothello.training.loop import train
 
-LONG = "100000"
-"""The setting that is fastest on an idle machine."""
-ROUNDS = 5
+WAYS = {
+    "ours": {"GOMP_SPINCOUNT": SPINS},
+    "long": {"GOMP_SPINCOUNT": SPINS, "OMP_PROC_BIND": "false"},
+    "short": {"GOMP_SPINCOUNT": "2000"},
+}
+"""Environments of the worker. One that says OMP_PROC_BIND is not watched."""
+ROUNDS, SETTLE = 5, 2.5
+"""Rounds, whose medians are taken; seconds until a change of company has been noticed."""
 
 
 class Worker:
     """A training in a process of its own, which runs while it is asked for a rate."""
 
-    def __init__(self, spins: str, compiled: bool, threads: int) -> None:
-        environment = os.environ | {"GOMP_SPINCOUNT": spins}
+    def __init__(self, way: str, compiled: bool, threads: int) -> None:
+        environment = os.environ | WAYS[way]
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, "worker", str(int(compiled)), str(threads)], env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -51,7 +59,7 @@ class Worker:
 
 def serve(compiled: bool, threads: int) -> None:
     """The worker's process: train for as many seconds as each line of standard input says, and print the rate."""
-    torch.set_num_threads(threads)
+    resolve(DeviceConfig(name="cpu", threads=threads))
     config, stream, model = prepared(SHAPES["small"], torch.device("cpu"))
     batches = [CausalLM().batch(stream, step) for step in range(8)]
     asked, start, first = 0.0, perf_counter(), 0
@@ -82,36 +90,40 @@ def _busy() -> Iterator[None]:
         process.wait()
 
 
-def _rates(spins: str, compiled: bool, seconds: float) -> dict[str, float]:
+def _rates(way: str, compiled: bool, seconds: float) -> dict[str, float]:
     """Steps per second: alone, with a busy process that starts later, and with one that is there before."""
-    later = Worker(spins, compiled, torch.get_num_threads())
-    alone = later.rate(seconds)
+
+    def settled(worker: Worker) -> float:
+        worker.rate(SETTLE)
+        return worker.rate(seconds)
+
+    later = Worker(way, compiled, torch.get_num_threads())
+    alone = settled(later)
     with _busy():
-        after = later.rate(seconds)
+        after = settled(later)
         later.end()
-        early = Worker(spins, compiled, torch.get_num_threads())
-        before = early.rate(seconds)
+        early = Worker(way, compiled, torch.get_num_threads())
+        before = settled(early)
     early.end()
     return {"alone": alone, "after": after, "before": before}
 
 
 def company(config: BenchConfig, device: torch.device) -> Numbers:
-    """Medians over alternating rounds of our spins and long ones, and the ratios of the targets, eager and compiled."""
+    """Medians over alternating rounds of every way, and the ratios of the targets, eager and compiled."""
     numbers: Numbers = {}
-    print("step      spins    alone   company later, earlier   share with company   share of long spins alone")
+    print("step      threads     alone   company later, earlier   of the rate alone   alone, of long spins")
     for name, compiled in (("eager", False), ("compiled", True)):
-        rounds: dict[str, list[dict[str, float]]] = {SPINS: [], LONG: []}
+        rounds: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
         for _ in range(ROUNDS):
-            for spins, rows in rounds.items():
-                rows.append(_rates(spins, compiled, config.seconds))
-        medians = {spins: {key: median(row[key] for row in rows) for key in rows[0]} for spins, rows in rounds.items()}
-        for spins, row in medians.items():
-            with_company, share = min(row["after"], row["before"]) / row["alone"], row["alone"] / medians[LONG]["alone"]
-            print(f"{name:8} {spins:>6} {row['alone']:>8.2f} {row['after']:>15.2f} {row['before']:>8.2f} "
-                  f"{with_company:>20.2f} {share:>27.2f}", flush=True)  # fmt: skip
-            numbers |= {f"company.{name}.{spins}.{key}": round(value, 2) for key, value in row.items()}
-            numbers |= {f"company.{name}.{spins}.with_company": round(with_company, 3),
-                        f"company.{name}.{spins}.alone_of_long": round(share, 3)}  # fmt: skip
+            for way, rows in rounds.items():
+                rows.append(_rates(way, compiled, config.seconds))
+        medians = {way: {key: median(row[key] for row in rows) for key in rows[0]} for way, rows in rounds.items()}
+        for way, row in medians.items():
+            share, of_long = min(row["after"], row["before"]) / row["alone"], row["alone"] / medians["long"]["alone"]
+            print(f"{name:8}  {way:8} {row['alone']:>8.2f} {row['after']:>15.2f} {row['before']:>8.2f} "
+                  f"{share:>19.2f} {of_long:>22.2f}", flush=True)  # fmt: skip
+            row |= {"with_company": share, "alone_of_long": of_long}
+            numbers |= {f"company.{name}.{way}.{key}": round(value, 3) for key, value in row.items()}
     return numbers
 
 

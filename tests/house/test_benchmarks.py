@@ -132,7 +132,7 @@ def test_the_shapes_are_what_a_user_trains() -> None:
 
 def test_a_worker_next_to_a_busy_process_tells_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    worker = company.Worker("1000", False, 1)
+    worker = company.Worker("short", False, 1)
     try:
         assert worker.rate(0.01) > 0
     finally:

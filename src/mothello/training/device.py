@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mothello.errors import UserError
+from mothello.training import company
 
 
 class Precision(StrEnum):
@@ -51,8 +53,9 @@ class DeviceConfig:
             raise ValueError(f"device.threads: {self.threads} is negative")
 
 
+@cache
 def cores() -> int:
-    """CPU cores this process may use."""
+    """CPU cores this process may use, as it started."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -82,6 +85,7 @@ def resolve(config: DeviceConfig) -> torch.device:
     keep_memory()
     torch.set_num_threads(config.threads or _threads_wanted())
     if config.name == "cpu" or (config.name == "auto" and not torch.cuda.is_available()):
+        company.watch()
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise UserError(f"device: {config.name} was asked for, but no CUDA device is present; use auto or cpu")
