@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
@@ -202,5 +203,10 @@ def measures(config: BenchConfig, device: torch.device) -> Numbers:
     return {f"measures.{key}": round(v, 4) if isinstance(v, float) else v for key, v in numbers.items()}
 
 
+def figure(numbers: Numbers) -> Figure:
+    """Alignment by number of languages."""
+    return language_figure(numbers["measures.languages"])
+
+
 if __name__ == "__main__":
-    main("measures", measures, language_figure)
+    main("measures", measures, figure)

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from benchmarks import common, company, engine, figures, growth, steps, training
+from benchmarks import common, company, engine, figures, growth, measures, steps, training
+from benchmarks.reference import published_measures
+from mothello.model.transformer import ModelConfig
 from mothello.othello.random_play import CHUNK
 
 ROOT = Path(__file__).parents[2]
@@ -137,3 +140,37 @@ def test_a_worker_next_to_a_busy_process_tells_its_rate(monkeypatch: pytest.Monk
         assert worker.rate(0.01) > 0
     finally:
         worker.end()
+
+
+@pytest.fixture
+def _few(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = ModelConfig(n_layer=1, n_head=2, d_model=16)
+    sizes = measures.Sizes(languages=(2, 3), ours=4, slow=1, slow_alignment=1, ten=4, growth=4, fit=32, model=tiny)
+    monkeypatch.setattr(measures, "SIZES", sizes)
+    monkeypatch.setattr("torch.compile", lambda model: model)
+
+
+@pytest.mark.usefixtures("_few")
+def test_measures_compare_with_one_position_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = run(monkeypatch, capsys, "measures", measures.measures, show=measures.figure)
+    for name in ("legality", "alignment"):
+        ours, slow = numbers[f"measures.{name}_ours_ms"], numbers[f"measures.{name}_slow_ms"]
+        assert numbers[f"measures.{name}_ratio"] == pytest.approx(slow / ours, rel=0.01)
+    assert [point["languages"] for point in numbers["measures.languages"]] == [2, 3]
+    assert [point["passes"] for point in numbers["measures.languages"]] == [2, 3]
+    assert numbers["measures.ten_languages_s"] is None
+    assert Path("out/measures.png").stat().st_size > 5000
+
+
+@pytest.mark.usefixtures("_few")
+def test_measures_stop_where_the_slow_loops_count_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(*arguments: Any) -> dict[str, float]:
+        totals = legality(*arguments)
+        return totals | {"lenient": totals["lenient"] + 1}
+
+    legality = published_measures.legality
+    monkeypatch.setattr(published_measures, "legality", other)
+    with pytest.raises(AssertionError, match="legality differs in lenient"):
+        measures.legality(measures.random_subject(["atomic", "atomic"], torch.device("cpu")))
