@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from report.made import add_finetuning, add_probe, add_run, add_states
 
-from mothello.cli.main import SCHEMAS
-from mothello.cli.study_plan import composed
+from mothello.cli.compose import composed
+from mothello.cli.measure import schema
 from mothello.report.page import render, write_report
 from mothello.report.reference import commands, literal, train_command
 from mothello.report.runs import find_runs
@@ -232,7 +232,7 @@ def test_every_command_is_complete_and_parses(tmp_path: Path, monkeypatch: pytes
     assert (config.name, config.board.size, config.seed) == ("a name", 4, 0)
     assert config.languages.anchors.links == ["atomic_0.a1=atomic_1.b1"]
     assert train == train_command(run)
-    roots = {"measure": SCHEMAS["measure"], "transfer": TransferCommand}
+    roots = {"measure": schema(), "transfer": TransferCommand}
     for script, *overrides in (shlex.split(line)[1:] for line in rest):
         root = Path(script).stem
         assert composed(root, roots[root], overrides).run == "a name/a name-id/seed0"
