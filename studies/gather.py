@@ -28,7 +28,7 @@ class ResultsCommand:
     dry_run: bool = False
 
 
-LEFT_OUT = shutil.ignore_patterns("checkpoints", "wandb", "log.txt", ".part-*", ".*.lock")
+LEFT_OUT = shutil.ignore_patterns("checkpoints", "*.safetensors", "wandb", "log.txt", ".part-*", ".*.lock")
 STUDIES = ("table1", "mirror_anchors", "anchor_placement", "many_languages", "emergence", "finetune", "probes")
 """The studies of the page."""
 

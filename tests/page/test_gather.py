@@ -31,7 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(here)
         assert run(patch, "train", *OTHER) == 0
         (folder,) = Path("runs/mini/naive").glob("*/seed0")
-        assert run(patch, "probe", f"run={folder}", *TINY_PROBE, "causal.cases=0") == 0
+        assert run(patch, "probe", f"run={folder}", *TINY_PROBE, "measures=[probes]") == 0
         assert run(patch, "measure", f"run={folder}", *TINY_MEASURE) == 0
         RunDir(folder / "measures" / "probe-00000000").write_status("running")
         (folder / "measures" / ".probe-00000000.lock").touch()
@@ -65,9 +65,10 @@ def test_runs_are_gathered_whole_and_without_weights(
     assert "1 runs copied to results" in out
     copy = Path("results") / gathered.relative_to("runs")
     out_of_it = ("checkpoints", "measures/probe-00000000", "measures/.probe-00000000.lock")
-    kept = {name for name in files(gathered) if not name.startswith(out_of_it) and not name.endswith("log.txt")}
+    ends = ("log.txt", ".safetensors")
+    kept = {name for name in files(gathered) if not name.startswith(out_of_it) and not name.endswith(ends)}
     assert set(files(copy)) == kept
-    assert sum(name.endswith("results.json") for name in kept) == 3
+    assert sum(name.endswith("results.json") for name in kept) == 4
     assert not [name for name in files(copy.parents[3]) if name.endswith(".lock") or "probe-00000000" in name]
     assert sorted(path.name for path in copy.parent.iterdir()) == ["seed0"]
     assert f"left out, since no study asks for it: {copy.resolve()}" in out  # tiny: not the study's budget
