@@ -52,7 +52,7 @@ TINY_PROBE = [
 ]
 TINY_CAUSAL = ["causal.cases=6", "causal.draws=20"]
 TINY_MEASURE = [
-    "device=cpu", "device.threads=1", "legality.games=4", "alignment.games=8", "alignment.pool=20", "alignment.draws=20",
+    "tracking=jsonl", "device=cpu", "device.threads=1", "legality.games=4", "alignment.games=8", "alignment.pool=20", "alignment.draws=20",
 ]  # fmt: skip
 
 
