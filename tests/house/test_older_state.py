@@ -67,7 +67,7 @@ def test_the_one_before_is_used_and_told(
     assert "using the one before, step 7 of 8" in caplog.text
     assert run(monkeypatch, *PROBE) == 0
     assert "using the one before, step 7 of 8" in capsys.readouterr().out
-    assert measured("measures/*") == (7, 8)
+    assert measured("measures/probes-*") == (7, 8)
     assert "measured after 7 of 8 steps" in page(monkeypatch)
 
     assert run(monkeypatch, "train", *CALL, "run=run") == 0
@@ -75,13 +75,13 @@ def test_the_one_before_is_used_and_told(
     capsys.readouterr()
     assert run(monkeypatch, *PROBE) == 0
     assert "finished already" not in capsys.readouterr().out
-    assert measured("measures/*") == (8, 8)
+    assert measured("measures/probes-*") == (8, 8)
     assert "measured after" not in page(monkeypatch)
 
     harm()
     assert run(monkeypatch, *PROBE) == 0
     assert "finished already" in capsys.readouterr().out
-    assert measured("measures/*") == (8, 8)
+    assert measured("measures/probes-*") == (8, 8)
 
 
 def test_a_fine_tuning_goes_on_from_where_it_began(
