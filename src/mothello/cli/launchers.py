@@ -119,7 +119,7 @@ def _collect(running: dict[Connection, _Running], seconds: float | None = None) 
 
 
 class _Submitted:
-    """A job as submitit runs it; one that is put back into the queue begins anew, and goes on from its checkpoint."""
+    """A job as submitit runs it; one that is put back into the queue begins again and resumes from its checkpoint."""
 
     def __init__(self, job: Job) -> None:
         self.job = job

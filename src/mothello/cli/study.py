@@ -67,7 +67,7 @@ def heading(config: StudyCommand, runs: int) -> str:
 
 
 def run_part(part: Part, measures: bool = True) -> None:
-    """Train, probe, measure, fine-tune: what is finished is skipped, what was begun goes on."""
+    """Train, probe, measure, fine-tune: what is finished is skipped, what was begun is resumed."""
     done = finished(part)
     if all(done.values()) or (done["train"] and not measures):  # even where its checkpoints were removed since
         print(f"finished already: {run_folder(part.train)}", flush=True)
