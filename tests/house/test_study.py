@@ -112,7 +112,7 @@ def test_a_mistake_in_the_last_part_is_told_before_the_first_runs(
         assert run(monkeypatch, "study", *CALL, "seeds=[0,-1]", *launcher) == 2
         assert not Path("runs").exists()
         (line,) = capsys.readouterr().err.splitlines()
-        assert line == "error: seed: -1 is negative"
+        assert line == "error: train.seed: -1 is negative"
 
 
 def test_a_study_through_a_launcher(

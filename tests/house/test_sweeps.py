@@ -138,7 +138,7 @@ def test_probes_and_transfers_sweep_too(
     assert run(monkeypatch, "probe", "-m", "run=one,nowhere", *TINY_PROBE) == 1
     out = capsys.readouterr().out
     assert ended(out) == {"run=one": "ok", "run=nowhere": "failed"}
-    assert out.splitlines()[-4].split()[:4] == ["job", "status", "own", "cross"]
+    assert out.splitlines()[-4].split()[:4] == ["job", "status", "own", "across"]
     assert "nowhere/config.yaml does not exist" in out
     short = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
     call = ["-m", "run=one", *TINY_PROBE, *short, "transfer.probe_before_and_after=false"]

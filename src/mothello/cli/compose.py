@@ -72,13 +72,15 @@ def choices(fragments: list[Mapping[str, Any]]) -> list[str]:
     return [f"{'+' * (group == 'experiment')}{group}={quoted(option)}" for group, option in chosen.items()]
 
 
-def merged(base: DictConfig, fragments: list[Mapping[str, Any]], key: str) -> DictConfig:
-    """A composed config with fragments merged over it, the last one wins. key: what messages call the fragments."""
+def merged(base: DictConfig, fragments: list[Mapping[str, Any]], schema: type) -> DictConfig:
+    """A composed config with fragments merged over it, the last one wins. UserError names a key of a wrong type."""
     values = [{name: value for name, value in fragment.items() if name != CHOOSE} for fragment in fragments]
+    open_ = base.copy()
+    OmegaConf.set_struct(open_, False)  # a plugin's keys are not known yet; what nobody knows fails when it is typed
     try:
-        return OmegaConf.merge(base, *values)  # type: ignore[return-value]
+        return OmegaConf.merge(open_, *values)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
-        raise UserError(f"{key}.{one_line(error)}") from None
+        raise UserError(one_line(error, schema)) from None
 
 
 class CommandLine(NamedTuple):

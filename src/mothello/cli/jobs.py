@@ -158,16 +158,12 @@ def _may_write(folder: Path) -> bool:
 
 
 def headline(results: Any) -> dict[str, float | None]:
-    """The few numbers of a results.json that stand in a table of jobs."""
+    """The few numbers of what a command returns that stand in a table of jobs."""
     if not isinstance(results, Mapping):
         return {}
     if "final" in results:
         return {"top-1": results["final"].get("val/top1"), "loss": results["final"].get("val/loss")}
-    if "headline" in results:
-        rows = results["headline"]
-        row = rows.get("mlp/absolute") or next(iter(rows.values()))
-        return {key: row.get(key) for key in ("own", "cross")}
-    return {}
+    return results.get("numbers", {})
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

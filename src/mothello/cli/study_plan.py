@@ -12,7 +12,7 @@ from mothello.cli.compose import CHOOSE, built, choices, content, merged
 from mothello.cli.measure import MeasureCommand, schema
 from mothello.cli.transfer import measure_folder as transfer_folder
 from mothello.config import plain
-from mothello.errors import UserError
+from mothello.errors import UserError, keyed
 from mothello.rundir import RunDir
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import finetune_folder, run_folder
@@ -185,8 +185,8 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
 
     def composed(script: str, **own: Any) -> Any:
         fragments = [shared, *(getattr(source, script) for source in sources), own]
-        base = _base(script, tuple(choices(fragments)))
-        return built(STEPS[script], merged(base, fragments, script))
+        with keyed(f"{script}."):
+            return built(STEPS[script], merged(_base(script, tuple(choices(fragments))), fragments, STEPS[script]))
 
     runs = config.runs or f"runs/{config.scale or config.name}"
     train = composed("train", name=name, runs=runs, seed=seed, tracking={"group": config.name})
