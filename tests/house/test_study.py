@@ -128,7 +128,7 @@ def test_a_study_through_a_launcher(
     assert len(runs) == 2
     assert all(run_.read_results()["threads"] == 1 for run_ in runs)
     before = {path: path.stat().st_mtime_ns for path in Path("runs/demo").rglob("results.json")}
-    assert len(before) == 6
+    assert len(before) == 10
     assert run(monkeypatch, "study", *CALL) == 0  # and without one
     assert {path: path.stat().st_mtime_ns for path in Path("runs/demo").rglob("results.json")} == before
 
@@ -142,16 +142,16 @@ def test_a_study_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Monkey
         stderr=subprocess.DEVNULL,
     )
     until = time.monotonic() + 120
-    while not list(Path("runs").glob("demo/naive/*/seed0/measures/states-*/results.json")) and time.monotonic() < until:
+    while not list(Path("runs").glob("demo/naive/*/seed0/measures/alignment-*/results.json")) and time.monotonic() < until:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     first = {path: path.stat().st_mtime_ns for path in Path("runs/demo/naive").rglob("results.json")}
-    assert len(first) == 3
+    assert len(first) == 5
     assert run(monkeypatch, "study", *call) == 0
     assert {path: path.stat().st_mtime_ns for path in Path("runs/demo/naive").rglob("results.json")} == first
     states = Path("runs/demo/unified").rglob("status.json")
-    assert [json.loads(path.read_text())["status"] for path in states] == ["ok"] * 3
+    assert [json.loads(path.read_text())["status"] for path in states] == ["ok"] * 5
 
 
 def test_a_part_that_fails_does_not_stop_the_others(

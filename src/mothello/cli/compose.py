@@ -30,6 +30,7 @@ CHOOSE = "choose"
 
 def schema_node(schema: type) -> DictConfig:
     """A schema as Hydra merges it. Settings of plug-ins (fields of any type) take keys that it does not know."""
+    schema = getattr(schema, "extended", lambda _: schema)({})
     node = OmegaConf.structured(schema)
     _open(node, schema)
     return node

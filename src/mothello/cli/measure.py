@@ -105,4 +105,4 @@ def shown_numbers(folder: RunDir) -> dict[str, float | None]:
 
 
 assert all(MEASURES.get(measure.Config.name) is measure for measure in BUILTIN)
-main = command("measure", schema(), measure)
+main = command("measure", MeasureCommand, measure)

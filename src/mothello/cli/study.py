@@ -17,7 +17,7 @@ from mothello.cli.launchers import launcher_of
 from mothello.cli.main import command, log_to_console, one_line_errors
 from mothello.cli.measure import measure
 from mothello.cli.study_dry_run import study_table
-from mothello.cli.study_plan import STEPS, Part, StudyCommand, finished, names_of, parts_of
+from mothello.cli.study_plan import STEPS, Part, StudyCommand, finished, names_of, part_of, parts_of
 from mothello.cli.train import resolve_device, train
 from mothello.cli.transfer import transfer
 from mothello.errors import UserError
@@ -37,16 +37,13 @@ def study(config: StudyCommand, launcher: Launcher = run_here) -> Path | None:
         print(study_table(parts, device), flush=True)
         print(f"report: {config.report or 'none'}", flush=True)
         return None
-    jobs = [Job(part.name, partial(_same, part), partial(run_part, measures=config.measures)) for part in parts]
+    act = partial(run_part, measures=config.measures)
+    jobs = [Job(part.name, partial(part_of, config, part.cell, part.train.seed), act) for part in parts]
     code = run_all(jobs, launcher)
     page = page_of(config, parts) if config.report and code < 2 else None
     if code:
         raise SystemExit(code)
     return page
-
-
-def _same(part: Part) -> Part:
-    return part
 
 
 def present(part: Part) -> torch.device:

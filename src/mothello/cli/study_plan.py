@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
-from mothello.cli.measure import MeasureCommand, schema
+from mothello.cli.measure import MeasureCommand
 from mothello.cli.transfer import measure_folder as transfer_folder
 from mothello.config import plain
 from mothello.errors import UserError, keyed
@@ -20,7 +20,7 @@ from mothello.stages.measuring import measure_folder
 from mothello.stages.pretrain import TrainConfig
 
 STEPS: dict[str, type] = {
-    "train": TrainConfig, "probe": schema(), "measure": schema(), "transfer": TransferCommand,
+    "train": TrainConfig, "probe": MeasureCommand, "measure": MeasureCommand, "transfer": TransferCommand,
 }  # fmt: skip
 """The commands that a study calls for every part, with their schemas."""
 
