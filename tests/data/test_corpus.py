@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -24,7 +25,6 @@ from mothello.data.split import Split, corpus
 from mothello.othello.board import SIZES, Board
 from mothello.othello.counter import random_bits
 from mothello.othello.notation import parse_game
-from mothello.othello.random_play import random_games
 from mothello.othello.replay import replay
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, move_map
 

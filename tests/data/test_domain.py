@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from data.streams import stream_of
+from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -35,7 +36,7 @@ from mothello.objectives.causal_lm import label
 from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import parse_game, parse_move
 from mothello.othello.policy import PolicyConfig
-from mothello.othello.random_play import RandomGames, random_games
+from mothello.othello.random_play import RandomGames
 from mothello.othello.replay import replay
 from mothello.stages.build import games_of, weights_of
 

@@ -12,6 +12,7 @@ from math import exp
 import numpy as np
 import pytest
 import torch
+from games import random_games
 from scipy.stats import chisquare
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from mothello.data.stored import StoredGames, write_index, write_shard
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game
 from mothello.othello.policy import PolicyConfig
-from mothello.othello.random_play import RandomGames, random_games
+from mothello.othello.random_play import RandomGames
 
 ALPHA = 1e-4
 FOUR = Board.of(4)

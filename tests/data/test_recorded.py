@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from games import random_games
 
 from benchmarks.reference import othello as slow
 from mothello.data.game_import import Imported, import_records
 from mothello.data.stored import StoredGames
 from mothello.othello.board import Board
 from mothello.othello.game_files import Record
-from mothello.othello.random_play import random_games
 
 
 def played(size: int, n: int) -> list[list[int]]:

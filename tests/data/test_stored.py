@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -26,7 +27,6 @@ from mothello.data.split import PARTS
 from mothello.data.stored import StoredError, StoredGames, shard_names, whole_shard, write_index, write_shard
 from mothello.othello.board import SIZES, Board
 from mothello.othello.counter import random_bits
-from mothello.othello.random_play import random_games
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, move_map
 
 ALPHA = 1e-4

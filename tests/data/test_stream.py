@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from data.streams import stream_of
+from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
@@ -23,7 +24,6 @@ from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
 from mothello.objectives.causal_lm import label
 from mothello.othello.board import Board
-from mothello.othello.random_play import random_games
 
 ALPHA = 1e-4
 MIXED = ["atomic", "split", "compositional"]

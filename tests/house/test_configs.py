@@ -108,9 +108,10 @@ def test_the_published_recipe_is_the_published_one() -> None:
 
 
 def test_stored_games_are_identified_by_what_they_are(tmp_path: Path) -> None:
+    from games import random_games
+
     from mothello.data.stored import write_index, write_shard
     from mothello.othello.board import Board
-    from mothello.othello.random_play import random_games
 
     def run(name: str, seed: int) -> str:
         folder, board = tmp_path / name, Board.of(6)

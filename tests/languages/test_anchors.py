@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from games import random_games
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from mothello.languages.anchors import AnchorConfig, Placement, Sharing, anchor_
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import move_name, parse_move
-from mothello.othello.random_play import random_games
 from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS, move_map
 
 GOLDEN = ["e1", "e3", "f5", "a3", "f2", "c1", "f3", "e6"]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language import PAD, Language, decode
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.othello.board import Board
-from mothello.othello.random_play import random_games
 
 FAMILIES = {
     "naive": LanguagesConfig(kinds=["atomic", "split", "compositional"]),

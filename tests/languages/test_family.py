@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -21,7 +22,6 @@ from mothello.languages.language import PAD, decode
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
 from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import move_name
-from mothello.othello.random_play import random_games
 
 ALPHA = 1e-4
 

@@ -7,12 +7,12 @@ import xml.etree.ElementTree as ET
 
 import pytest
 import torch
+from games import random_games
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mothello.othello.board import SIZES, Board
 from mothello.othello.notation import (
-    ascii_board,
     game_text,
     move_name,
     parse_game,
@@ -20,20 +20,9 @@ from mothello.othello.notation import (
     square_name,
     svg_board,
 )
-from mothello.othello.random_play import random_games
 from mothello.othello.replay import replay, squares_to_moves
 
 SVG = "{http://www.w3.org/2000/svg}"
-START_8 = """\
-  a b c d e f g h
-1 . . . . . . . .
-2 . . . . . . . .
-3 . . . . . . . .
-4 . . . O X . . .
-5 . . . X O . . .
-6 . . . . . . . .
-7 . . . . . . . .
-8 . . . . . . . ."""
 
 
 def start_cells(board: Board) -> list[int]:
@@ -122,21 +111,6 @@ def test_a_game_ends_at_the_first_negative_move() -> None:
 def test_broken_games_are_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_game(text, Board.of(8))
-
-
-def test_the_ascii_start_position() -> None:
-    assert ascii_board(start_cells(Board.of(8)), Board.of(8)) == START_8
-    assert ascii_board(start_cells(Board.of(4)), Board.of(4)) == "  a b c d\n1 . . . .\n2 . O X .\n3 . X O .\n4 . . . ."
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_the_ascii_drawing_shows_every_cell(size: int) -> None:
-    board = Board.of(size)
-    contents = [cell % 3 for cell in range(board.n_cells)]
-    drawn = "".join("".join(line.split()[1:]) for line in ascii_board(contents, board).splitlines()[1:])
-    assert ["O.X".index(mark) for mark in drawn] == contents
-    changed = [*contents[:-1], (contents[-1] + 1) % 3]
-    assert ascii_board(changed, board) != ascii_board(contents, board)
 
 
 def shapes(svg: str, tag: str) -> list[dict[str, str]]:

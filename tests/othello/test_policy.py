@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -30,7 +31,7 @@ from mothello.othello.board import SIZES, Board, signed
 from mothello.othello.counter import random_bits
 from mothello.othello.notation import parse_game
 from mothello.othello.policy import Options, PolicyConfig, options, pick, probabilities
-from mothello.othello.random_play import RandomGames, random_games
+from mothello.othello.random_play import RandomGames
 from mothello.othello.replay import Replay, replay
 from mothello.othello.rules import flips
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from games import random_games
 from numpy.typing import NDArray
 from reference import mailbox
 from scipy.stats import chi2_contingency, chisquare
@@ -30,7 +31,7 @@ from mothello.othello.bits import popcount
 from mothello.othello.board import SIZES, Board
 from mothello.othello.lazy_compile import Engine, LazyCompiled, using
 from mothello.othello.policy import PolicyConfig
-from mothello.othello.random_play import RandomGames, random_games
+from mothello.othello.random_play import RandomGames
 from mothello.othello.replay import Replay, replay, squares_to_moves
 from mothello.othello.rules import Position, advance, apply_move, legal_moves, start_position
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from games import random_games
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mothello.othello.board import SIZES, Board
 from mothello.othello.game_files import ENDINGS, RecordError, read_pickle, read_text, read_wthor, reader
 from mothello.othello.notation import game_text
-from mothello.othello.random_play import random_games
 
 EIGHT = Board.of(8)
 RAN: list[str] = []

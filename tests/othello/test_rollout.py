@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
+from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -20,7 +21,7 @@ from mothello.othello.bits import popcount
 from mothello.othello.board import SIZES, Board, signed
 from mothello.othello.counter import random_bits
 from mothello.othello.notation import game_text, parse_game, parse_move
-from mothello.othello.random_play import GENERATOR_VERSION, random_games
+from mothello.othello.random_play import GENERATOR_VERSION
 from mothello.othello.replay import replay, squares_to_cells, squares_to_moves
 from mothello.othello.rules import Position, advance, start_position
 

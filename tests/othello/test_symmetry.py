@@ -5,10 +5,10 @@ Negative controls: the other four maps make every first move illegal, and a wron
 
 import pytest
 import torch
+from games import random_games
 from torch import Tensor
 
 from mothello.othello.board import SIZES, Board
-from mothello.othello.random_play import random_games
 from mothello.othello.replay import Replay, replay, squares_to_cells, squares_to_moves
 from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS, cell_map, compose, move_map, square_map
 

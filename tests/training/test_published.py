@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from games import random_games
 from torch import Tensor
 from training.loops import mean_loss
 
@@ -20,7 +21,6 @@ from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.causal_lm import CausalLM, label
 from mothello.othello.board import Board
-from mothello.othello.random_play import random_games
 from mothello.training.device import Precision
 from mothello.training.loop import train
 from mothello.training.optimizer import OptimizerConfig, OptimizerName

@@ -22,7 +22,7 @@ def allocate(local: Sequence[Words]) -> tuple[list[Words], int]:
 
 
 def _share_moves(words: Sequence[Words], links: Sequence[Sequence[Member]]) -> list[Words]:
-    """Every move of a link takes the word of the first."""
+    """Every move of a link takes the word of the first move."""
     result = [list(table) for table in words]
     for (first, move), *others in links:
         for language, linked in others:
@@ -31,7 +31,7 @@ def _share_moves(words: Sequence[Words], links: Sequence[Sequence[Member]]) -> l
 
 
 def _share_components(words: Sequence[Words], links: Sequence[Sequence[Member]]) -> list[Words]:
-    """The parts of linked words become one token, wherever they occur: classes of tokens, named by their lowest id."""
+    """Corresponding tokens of linked words become one token, wherever they occur: the lowest id of each class."""
     name = {token: token for table in words for word in table for token in word}
     for (first, move), *others in links:
         for language, linked in others:
@@ -53,13 +53,13 @@ def _share_components(words: Sequence[Words], links: Sequence[Sequence[Member]])
 def share(words: Sequence[Words], links: Sequence[Sequence[Member]], sharing: Sharing) -> list[Words]:
     """Words after the anchors are applied; a link takes the tokens of its lowest-indexed language.
 
-    UserError when components are to be shared between words of different lengths, or the links contradict each other.
+    UserError when components are shared between words of different lengths, or links contradict each other.
     """
     return _share_moves(words, links) if sharing is Sharing.move else _share_components(words, links)
 
 
 def compact(words: Sequence[Words]) -> tuple[list[Words], int]:
-    """Renumber so that ids which anchors left unused leave no holes; order is kept, PAD stays 0."""
+    """Renumber the ids in their order without holes; anchors leave some ids unused. PAD stays 0."""
     used = sorted({token for table in words for word in table for token in word})
     new = {token: index for index, token in enumerate(used, start=PAD + 1)}
     return [[tuple(new[token] for token in word) for word in table] for table in words], len(used) + 1

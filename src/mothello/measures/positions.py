@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
+from mothello.data.orbit import prefix_codes
 from mothello.othello.board import Board
 from mothello.othello.symmetry import move_map
-
-_MIX = -7046029254386353131  # odd, bits well spread (2**64 / golden ratio); products wrap
 
 
 class Pool(NamedTuple):
@@ -19,24 +18,13 @@ class Pool(NamedTuple):
     ply: Int64[Tensor, " row"]
 
 
-def prefix_hashes(moves: Int8[Tensor, "game ply"]) -> Int64[Tensor, "game ply"]:
-    """A number for the moves up to and with each ply; the same for the same moves, and hardly ever otherwise."""
-    value = torch.zeros(len(moves), dtype=torch.int64, device=moves.device)
-    hashes = []
-    for column in moves.long().unbind(1):
-        value = (value + column + 2) * _MIX
-        value = value ^ (value >> 29)
-        hashes.append(value)
-    return torch.stack(hashes, 1)
-
-
 def draw_positions(moves: Int8[Tensor, "game ply"], size: int, generator: torch.Generator) -> Pool:
     """Up to ``size`` positions reached by different moves, drawn without replacement, in order of game and ply."""
     played = moves >= 0
     order = torch.randperm(moves.numel(), generator=generator).to(moves.device)
     order = order[played.flatten()[order]]
-    hashes = prefix_hashes(moves).flatten()[order]
-    _, group = torch.unique(hashes, return_inverse=True)
+    codes = prefix_codes(moves).flatten()[order]
+    _, group = torch.unique(codes, return_inverse=True)
     first = torch.full((int(group.max()) + 1,), len(group), device=moves.device)
     first.scatter_reduce_(0, group, torch.arange(len(group), device=moves.device), "amin")
     chosen = order[first.sort().values[:size]].sort().values

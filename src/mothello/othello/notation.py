@@ -1,4 +1,4 @@
-"""Squares as text ("d3"), games as text, and boards drawn in ASCII and SVG. No torch here."""
+"""Squares as text ("d3"), games as text, and boards as SVG. No torch here."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -49,15 +49,6 @@ def game_text(moves: Iterable[int], board: Board) -> str:
             break
         names.append(move_name(board, int(move)))
     return " ".join(names)
-
-
-def ascii_board(cells: Sequence[int], board: Board) -> str:
-    """Classes per cell (0 white, 1 empty, 2 black) -> a drawing with coordinates: O white, X black."""
-    lines = ["  " + " ".join("abcdefgh"[: board.size])]
-    for row in range(board.size):
-        cells_of_row = cells[row * board.size : (row + 1) * board.size]
-        lines.append(f"{row + 1} " + " ".join("O.X"[int(cell)] for cell in cells_of_row))
-    return "\n".join(lines)
 
 
 def svg_board(

@@ -4,7 +4,6 @@
 game's index, so a corpus is a seed and a size. A ply is one fused step on int64 bitboards that also draws the move.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from time import perf_counter
@@ -114,14 +113,3 @@ class RandomGames:
                 ply.record(len(chunk), perf_counter() - start)
             done += len(chunk)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def random_games(
-    seed: int,
-    indices: Int64[Tensor, " game"],
-    board: Board,
-    prefix: Sequence[int] = (),
-    engine: Engine = Engine.auto,
-) -> Int8[Tensor, "game ply"]:
-    """Uniform random games; see :class:`RandomGames`."""
-    return RandomGames(board, seed, tuple(prefix)).games(indices, engine)

@@ -4,9 +4,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mothello.data.orbit import prefix_codes
 from mothello.data.split import Split, corpus
 from mothello.languages.language_set import LanguagesConfig, build_languages
-from mothello.measures.positions import draw_positions, mirrored, prefix_hashes, same_ply, same_square
+from mothello.measures.positions import draw_positions, mirrored, same_ply, same_square
 from mothello.othello.board import Board
 from mothello.othello.replay import replay
 from mothello.othello.symmetry import OPENING_MAPS
@@ -38,7 +39,7 @@ def test_the_same_pool_again_and_another_with_another_seed() -> None:
 
 def test_hashes_are_of_the_moves_so_far() -> None:
     moves = torch.tensor([[1, 2, 3], [1, 2, 0], [2, 1, 3]], dtype=torch.int8)
-    hashes = prefix_hashes(moves)
+    hashes = prefix_codes(moves)
     assert hashes[0, 1] == hashes[1, 1] != hashes[2, 1]
     assert len(set(hashes[:, 2].tolist())) == 3
 

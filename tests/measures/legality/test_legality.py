@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from games import random_games
 from torch import Tensor, nn
 
 from benchmarks.reference import othello as slow
@@ -24,7 +25,6 @@ from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game
-from mothello.othello.random_play import random_games
 
 FOUR = Board.of(4)
 Word = tuple[int, ...]
