@@ -8,9 +8,11 @@ import torch
 from hypothesis import settings
 
 from mothello.othello.lazy_compile import Engine, using
+from mothello.training import company
 
 settings.register_profile("mothello", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("mothello")
+company._watching.acquire(blocking=False)  # no test moves this process to other cores
 torch.set_num_threads(1)  # already for fixtures of modules, which are made before those of a test
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: tests of Ctrl-C need Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
