@@ -11,7 +11,7 @@ from mothello.measures.probes.symmetry_classes import Classes
 from mothello.report import figures, heatmaps, table, transfer_figures
 from mothello.report.runs import find_runs
 from mothello.report.sentences import class_sentence
-from mothello.report.style import colours
+from mothello.report.style import colors
 
 
 def _table(root: Path, languages: int = 2, seeds: int = 1, **probe: float) -> pd.DataFrame:
@@ -134,7 +134,7 @@ def test_panels_of_other_sources_have_legends_of_their_own(tmp_path: Path) -> No
 def test_a_label_keeps_its_color_and_two_of_one_sharing_differ(tmp_path: Path) -> None:
     for identity in ("one", "two"):
         add_run(tmp_path, identity=identity)
-    alone = colours(table.table_of(find_runs([str(tmp_path / "naive" / "one")])))
-    both = colours(table.table_of(find_runs([str(tmp_path)])))
+    alone = colors(table.table_of(find_runs([str(tmp_path / "naive" / "one")])))
+    both = colors(table.table_of(find_runs([str(tmp_path)])))
     assert len(set(both.values())) == 2
     assert alone["naive"] == both["naive one"]

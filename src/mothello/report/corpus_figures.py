@@ -11,10 +11,10 @@ from mothello.report.style import LANGUAGE_COLOURS, MUTED, canvas, legend_below,
 
 
 def _colours(numbers: Mapping[str, Any]) -> dict[str, str]:
-    """A color per corpus; the last one, with which the others are compared, is grey."""
+    """A color per corpus; the last one, with which the others are compared, is gray."""
     names = list(numbers["corpora"])
-    colours = {name: LANGUAGE_COLOURS[i % len(LANGUAGE_COLOURS)] for i, name in enumerate(names)}
-    return colours | {names[-1]: MUTED}
+    colors = {name: LANGUAGE_COLOURS[i % len(LANGUAGE_COLOURS)] for i, name in enumerate(names)}
+    return colors | {names[-1]: MUTED}
 
 
 def _label(numbers: Mapping[str, Any], name: str) -> str:
@@ -24,7 +24,7 @@ def _label(numbers: Mapping[str, Any], name: str) -> str:
 def lengths_and_passes(numbers: Mapping[str, Any]) -> Figure:
     """Shares of games by their number of plies (logarithmic) and by their number of passes."""
     figure, (length, passes) = canvas(2, 3.2)
-    corpora, colours = numbers["corpora"], _colours(numbers)
+    corpora, colors = numbers["corpora"], _colours(numbers)
     lowest = min(int(np.flatnonzero(row["lengths"])[0]) for row in corpora.values())
     width = 0.8 / len(corpora)
     for place, (name, row) in enumerate(corpora.items()):
@@ -32,7 +32,7 @@ def lengths_and_passes(numbers: Mapping[str, Any]) -> Figure:
         for axis, key, first in ((length, "lengths", lowest), (passes, "passes", 0)):
             share = np.array(row[key]) / max(1, sum(row[key]))
             x = np.arange(first, int(np.flatnonzero(share)[-1]) + 1)
-            axis.bar(x + shift, share[x], width, color=colours[name], label=_label(numbers, name))
+            axis.bar(x + shift, share[x], width, color=colors[name], label=_label(numbers, name))
     title(length, "Length")
     title(passes, "Passes")
     length.set(xlabel="plies of a game", ylabel="share of games", yscale="log")

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mothello.report.style import INK, MUTED, canvas, colours, legend_below, title
+from mothello.report.style import INK, MUTED, canvas, colors, legend_below, title
 
 _THOUSANDS = FuncFormatter(
     lambda value, _: f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value else "0"
@@ -27,21 +27,21 @@ def seeds(axis: Axes, data: pd.DataFrame, x: str, y: str, **style: Any) -> None:
     axis.plot(mean.index.to_numpy(), mean.to_numpy(), **style)
 
 
-def level(axis: Axes, value: float, label: str, colour: str = MUTED) -> None:
+def level(axis: Axes, value: float, label: str, color: str = MUTED) -> None:
     """A dashed line at a height."""
-    axis.axhline(value, color=colour, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1, label=label)
+    axis.axhline(value, color=color, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1, label=label)
 
 
 def training_curves(training: pd.DataFrame) -> Figure:
     """Loss against games seen with its floor, and strict top-1 legality with chance, a line per label."""
     figure, axes = canvas(2, 3.5)
     loss, legal = axes
-    for label, colour in colours(training).items():
+    for label, color in colors(training).items():
         data = training[training.label == label]
         if "train_loss" in data:
-            seeds(loss, data, "games", "train_loss", color=colour, linewidth=0.9, alpha=0.45)
-        seeds(loss, data, "games", "loss", color=colour, marker="o", markersize=3.5, label=label)
-        seeds(legal, data, "games", "top1", color=colour, marker="o", markersize=3.5, label=label)
+            seeds(loss, data, "games", "train_loss", color=color, linewidth=0.9, alpha=0.45)
+        seeds(loss, data, "games", "loss", color=color, marker="o", markersize=3.5, label=label)
+        seeds(legal, data, "games", "top1", color=color, marker="o", markersize=3.5, label=label)
     for value in sorted(set(training["floor"].dropna().round(3))) if "floor" in training else ():
         level(loss, value, "floor (loss) or chance (legality)")
     if "chance" in training:
@@ -61,10 +61,10 @@ def skill_curves(training: pd.DataFrame) -> Figure:
     """Strict top-1 legality against minutes of training, a line per run: how long a skill takes."""
     figure, (axis,) = canvas(1, 3.4)
     training = training.dropna(subset=["top1", "train_seconds"])
-    for label, colour in colours(training).items():
+    for label, color in colors(training).items():
         for index, (_, run) in enumerate(training[training.label == label].groupby("run")):
             minutes, illegal = (run["train_seconds"] / 60).to_numpy(), (1 - run["top1"]).to_numpy()
-            axis.plot(minutes, illegal, color=colour, marker="o", markersize=3, label="" if index else label)
+            axis.plot(minutes, illegal, color=color, marker="o", markersize=3, label="" if index else label)
     for wrong in (0.025, 0.01):
         axis.axhline(wrong, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axis.annotate(f"{1 - wrong:.1%}", (0.005, wrong), xycoords=("axes fraction", "data"), va="bottom", color=MUTED)
@@ -78,8 +78,8 @@ def skill_curves(training: pd.DataFrame) -> Figure:
 def ply_curves(plies: pd.DataFrame) -> Figure:
     """Strict legality of the next move by ply, a line per label (mean over languages)."""
     figure, (axis,) = canvas(1, 2.9)
-    for label, colour in colours(plies).items():
-        seeds(axis, plies[plies.label == label], "ply", "value", color=colour, label=label)
+    for label, color in colors(plies).items():
+        seeds(axis, plies[plies.label == label], "ply", "value", color=color, label=label)
     low = float(plies["value"].min())
     axis.set(
         xlabel="ply after which the move is predicted", ylabel="strict legality", ylim=(max(0.0, low - 0.05), 1.02)
@@ -100,18 +100,18 @@ _BASELINES = {"constant": ("best constant", "|", 110), "random_weights": ("rando
 
 def headline_points(heads: pd.DataFrame) -> Figure:
     """A row per label, every seed a point: own, across, across under the best map; ticks for the two baselines."""
-    palette = colours(heads)
+    palette = colors(heads)
     figure, (axis,) = canvas(1, 0.9 + 0.5 * len(palette))
-    for row, (label, colour) in enumerate(palette.items()):
+    for row, (label, color) in enumerate(palette.items()):
         data = heads[heads.label == label].astype(dict.fromkeys((*_POINTS, *_BASELINES), float))
         places, ends = [row] * len(data), data[["own", "across"]].mean()
-        axis.plot(ends.tolist(), [row, row], color=colour, alpha=0.35, linewidth=5, solid_capstyle="round", zorder=1)
+        axis.plot(ends.tolist(), [row, row], color=color, alpha=0.35, linewidth=5, solid_capstyle="round", zorder=1)
         for column, (name, shape, size) in _BASELINES.items():
             axis.scatter(data[column], places, marker=shape, s=size, color=MUTED, label=name)
         for column, (_, marker, filled) in _POINTS.items():
             style: dict[str, Any] = {"s": 26, "zorder": 4} if marker == "D" else {"s": 58, "zorder": 3}
-            face = colour if filled else "white"
-            axis.scatter(data[column], places, marker=marker, facecolor=face, edgecolor=colour, linewidth=1.6, **style)
+            face = color if filled else "white"
+            axis.scatter(data[column], places, marker=marker, facecolor=face, edgecolor=color, linewidth=1.6, **style)
     for name, marker, filled in _POINTS.values():
         face = INK if filled else "white"
         axis.scatter([], [], marker=marker, facecolor=face, edgecolor=INK, linewidth=1.6, label=name)
@@ -130,18 +130,18 @@ _LINES: dict[str, tuple[str, str, str, Any, str | None, float]] = {
     "best": ("across_best_map", "trained", "other language, best map", (0, (1, 1.2)), "#8e5ea2", 1.8),
     "random": ("own", "random_weights", "random weights", (0, (5, 2)), "#9aa3ad", 1.3),
 }
-"""Quantity, control, label, dashes, colour (None: the label's) and width of every line over layers."""
+"""Quantity, control, label, dashes, color (None: the label's) and width of every line over layers."""
 
 
 def layer_curves(table: pd.DataFrame, probe: str, target: str) -> Figure:
     """Accuracy by layer, a panel per label: own, across, across under the best map, constant, random weights."""
     data = table[(table.measure == "probe") & (table.target == target) & table.probe.isin([probe, ""])]
-    palette = colours(data[data.probe == probe])
+    palette = colors(data[data.probe == probe])
     columns = 3 if len(palette) in (5, 6) else min(4, len(palette))
     rows = -(-len(palette) // columns)
     figure, axes = canvas(columns, 0.6 + 2.7 * rows, rows, sharey=True)
-    for axis, (label, colour) in zip(axes, palette.items(), strict=False):
-        _layer_panel(axis, data[data.label == label], colour)
+    for axis, (label, color) in zip(axes, palette.items(), strict=False):
+        _layer_panel(axis, data[data.label == label], color)
         title(axis, label)
         axis.set(xlabel="after layer (0: embeddings)")
     for axis in axes[len(palette) :]:
@@ -151,11 +151,11 @@ def layer_curves(table: pd.DataFrame, probe: str, target: str) -> Figure:
     return figure
 
 
-def _layer_panel(axis: Axes, data: pd.DataFrame, colour: str) -> None:
+def _layer_panel(axis: Axes, data: pd.DataFrame, color: str) -> None:
     means = data[(data.language == "") & data.ply.isna()]
     for quantity, control, name, dashes, shade, width in _LINES.values():
         rows = means[(means.quantity == quantity) & (means.control == control) & means.layer.notna()]
-        seeds(axis, rows, "layer", "value", color=shade or colour, linestyle=dashes, linewidth=width, label=name)
+        seeds(axis, rows, "layer", "value", color=shade or color, linestyle=dashes, linewidth=width, label=name)
     constant = means[(means.quantity == "accuracy") & (means.control == "constant")].value.mean()
     axis.axhline(constant, color=MUTED, linewidth=1.0, linestyle=":", label="best constant")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))

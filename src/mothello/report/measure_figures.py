@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mothello.report.figures import seeds
-from mothello.report.style import INK, MUTED, canvas, colours, legend_below, title
+from mothello.report.style import INK, MUTED, canvas, colors, legend_below, title
 
 STATES = {
-    "cosine": "Centred cosine",
+    "cosine": "Centered cosine",
     "cka_within_ply": "Linear CKA within a ply",
     "retrieval_same_ply": "Retrieval P@1 at one ply",
     "retrieval_strong": "Strong retrieval P@1",
@@ -33,13 +33,13 @@ def state_curves(table: pd.DataFrame) -> Figure:
     figure, axes = canvas(3, 5.6, rows=2, sharex=True)
     for axis, (quantity, name) in zip(axes, STATES.items(), strict=False):
         values = data[data.quantity == quantity]
-        for label, colour in colours(data).items():
+        for label, color in colors(data).items():
             rows = values[(values.label == label) & (values["map"] == "identity")]
-            seeds(axis, rows[rows.control == "trained"], "layer", "value", color=colour, label=label)
+            seeds(axis, rows[rows.control == "trained"], "layer", "value", color=color, label=label)
             random = rows[rows.control == "random_weights"]
-            seeds(axis, random, "layer", "value", color=colour, linestyle=(0, (4, 2)), linewidth=1.1)
+            seeds(axis, random, "layer", "value", color=color, linestyle=(0, (4, 2)), linewidth=1.1)
             other = rows[rows.control == "unrelated"]
-            seeds(axis, other, "layer", "value", color=colour, linestyle=":", linewidth=1.1)
+            seeds(axis, other, "layer", "value", color=color, linestyle=":", linewidth=1.1)
         chance = values[values.control == "chance"]
         if len(chance):
             axis.axhline(chance.value.mean(), color=MUTED, linewidth=1, linestyle=":")
@@ -58,7 +58,7 @@ def state_curves(table: pd.DataFrame) -> Figure:
 
 
 def causal_curves(table: pd.DataFrame) -> Figure:
-    """Errors after interventions (above) and patching (below) by layer: a column per quantity, colours per label."""
+    """Errors after interventions (above) and patching (below) by layer: a column per quantity, colors per label."""
     rows = [EDITS] * has(table, "causal") + [PATCHES] * has(table, "patching")
     figure, axes = canvas(2, 0.6 + 2.7 * len(rows), rows=len(rows), sharey="row")
     for axis, (quantity, name) in zip(axes, [item for row in rows for item in row.items()], strict=True):
@@ -79,15 +79,15 @@ def causal_curves(table: pd.DataFrame) -> Figure:
 
 
 def _errors(axis: Axes, data: pd.DataFrame) -> None:
-    for label, colour in colours(data).items():
+    for label, color in colors(data).items():
         rows = data[data.label == label]
         made = rows[(rows.control == "trained") & (rows["map"] == "identity")]
         within = made.source == made.language
-        seeds(axis, made[within], "layer", "value", color=colour, label=label)
-        seeds(axis, made[~within], "layer", "value", color=colour, linestyle=(0, (4, 2)), linewidth=1.5)
+        seeds(axis, made[within], "layer", "value", color=color, label=label)
+        seeds(axis, made[~within], "layer", "value", color=color, linestyle=(0, (4, 2)), linewidth=1.5)
         random = rows[rows.control == "random"]
-        seeds(axis, random, "layer", "value", color=colour, linestyle=":", linewidth=1.2)
+        seeds(axis, random, "layer", "value", color=color, linestyle=":", linewidth=1.2)
         for control, width in (("null", 1.2), ("floor", 0.7)):
             level = rows[rows.control == control].value
             if len(level):
-                axis.axhline(level.mean(), color=colour, linewidth=width, alpha=0.6, zorder=1)
+                axis.axhline(level.mean(), color=color, linewidth=width, alpha=0.6, zorder=1)

@@ -20,7 +20,7 @@ ALIGNED_BELOW = 0.03
 
 
 class Verdict(NamedTuple):
-    """A comparison of naive and unified runs. shows: whether the output makes the difference; None: no judgement."""
+    """A comparison of naive and unified runs. shows: whether the output makes the difference; None: no judgment."""
 
     shows: bool | None
     sentence: str

@@ -1,4 +1,4 @@
-"""The look of every figure: one colour per label, quiet axes, text as paths so that a page needs no font."""
+"""The look of every figure: one color per label, quiet axes, text as paths so that a page needs no font."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -48,8 +48,8 @@ def canvas(columns: int, height: float, rows: int = 1, width: float = WIDTH, **m
     return figure, list(axes.ravel())
 
 
-def colours(table: pd.DataFrame) -> dict[str, str]:
-    """A colour per label of a table with columns label and sharing; labels of one sharing are shades of one colour."""
+def colors(table: pd.DataFrame) -> dict[str, str]:
+    """A color per label of a table with columns label and sharing; labels of one sharing are shades of one color."""
     sharings = table.drop_duplicates("label").set_index("label")["sharing"].to_dict()
     seen: dict[str, int] = {}
     result = {}
@@ -60,9 +60,9 @@ def colours(table: pd.DataFrame) -> dict[str, str]:
     return result
 
 
-def lighter(colour: str, share: float) -> str:
-    """The colour mixed with that share of white."""
-    return to_hex(LinearSegmentedColormap.from_list("lighter", [colour, "white"])(share))
+def lighter(color: str, share: float) -> str:
+    """The color mixed with that share of white."""
+    return to_hex(LinearSegmentedColormap.from_list("lighter", [color, "white"])(share))
 
 
 def title(axis: Axes, text: str) -> None:

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mothello.report.figures import level, seeds
-from mothello.report.style import LANGUAGE_COLOURS, WIDTH, canvas, colours, legend_below, title
+from mothello.report.style import LANGUAGE_COLOURS, WIDTH, canvas, colors, legend_below, title
 
 
 def transfer_curves(trained: pd.DataFrame, scratch: pd.DataFrame, chance: float | None = None) -> Figure:
@@ -28,34 +28,34 @@ def transfer_curves(trained: pd.DataFrame, scratch: pd.DataFrame, chance: float 
     same = trained.groupby(["label", "source"]).language.agg(frozenset).reset_index()
     if same.language.nunique() == same.source.nunique() == 1:
         legend_below(figure, axes[:1])
-    else:  # a colour is another language elsewhere
+    else:  # a color is another language elsewhere
         for axis in axes[: len(groups)]:
             axis.legend(loc="lower right", frameon=False, fontsize=8)
     return figure
 
 
 def _transfer_panel(axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, source: str) -> None:
-    """Up to eight languages get a colour each, more share one grey."""
+    """Up to eight languages get a color each, more share one gray."""
     names = list(dict.fromkeys(data.language))
     many = len(names) > len(LANGUAGE_COLOURS)
     for index, name in enumerate(sorted(names, key=lambda x: x != source)):
-        colour = "#9aa3ad" if many and index else LANGUAGE_COLOURS[index]
+        color = "#9aa3ad" if many and index else LANGUAGE_COLOURS[index]
         label = f"{name} (source)" if name == source else name
         if many and index:
             label = "every other language" if index == 1 else f"_{name}"
         width = 2.6 if name == source else 1.5
-        seeds(axis, data[data.language == name], "step", "value", color=colour, linewidth=width, label=label)
+        seeds(axis, data[data.language == name], "step", "value", color=color, linewidth=width, label=label)
         control = scratch[scratch.language == name]
         named = "the same from random weights" if name == source and len(control) else None
         dashes = {"linestyle": (0, (4, 2)), "linewidth": 0.6 * width}
-        seeds(axis, control, "step", "value", color=colour, label=named, **dashes)
+        seeds(axis, control, "step", "value", color=color, label=named, **dashes)
 
 
 def retrieval_curves(rows: pd.DataFrame) -> Figure:
     """Retrieval between source and targets by fine-tuning step, a line per label."""
     figure, (axis,) = canvas(1, 2.8, width=6.4)
-    for label, colour in colours(rows).items():
-        seeds(axis, rows[rows.label == label], "step", "value", color=colour, label=label)
+    for label, color in colors(rows).items():
+        seeds(axis, rows[rows.label == label], "step", "value", color=color, label=label)
     axis.set(xlabel="fine-tuning step", ylabel="P@1", ylim=(0, 1.03))
     legend_below(figure, [axis])
     return figure
