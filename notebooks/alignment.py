@@ -26,15 +26,16 @@ from mothello.report.board_figure import boards_figure, reading_boards
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
 from studies import figures, tables
-from studies.data import cell_table, image_agreement
+from studies.data import cell_table, records
 from studies.gather import study_runs
 from studies.numbers import pipe_table
-from studies.outcomes import true_anchors
+from studies.outcomes import with_outcomes
+from studies.runs import image_agreement
 
 runs = study_runs("mirror_anchors")
 cells = cell_table(runs)
 columns = ["cell", "seed", "own", "raw", "best", "winner", "constant", "random_own"]
-display(cells[cells.raw.notna()][columns].round(3))
+display(cells[cells.probed][columns].round(3))
 
 # %% [markdown]
 # ## Mirror anchors
@@ -47,10 +48,10 @@ images = image_agreement(runs)
 display(figures.map_figure(cells, figures.MIRROR_PANELS, images))
 
 # %%
-display(Markdown(pipe_table(tables.mirrors(cells, images, true_anchors(cells)), COLUMNS)))
+display(Markdown(pipe_table(tables.mirrors(with_outcomes(cells, images)), COLUMNS)))
 
 # %%
-display(Markdown(pipe_table(tables.controls(cells), COLUMNS)))
+display(Markdown(pipe_table(records(cells[cells.link == "columns"]), COLUMNS)))
 
 # %% [markdown]
 # ## What such a probe reads

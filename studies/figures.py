@@ -9,20 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mothello.report.style import INK, LANGUAGE_COLOURS, MUTED, ROLE_COLOURS, canvas, legend_below, title
-from studies.data import MAPS
+from studies import CRITERIA
+from studies.data import MAPS, MIRRORS
 from studies.tables import SHARING
 
 RAW, BEST, IMAGE = "#2a6f97", "#c8553d", "#d69a1e"
 MAP_COLOURS = dict(zip(MAPS, LANGUAGE_COLOURS, strict=False)) | {"mixed": LANGUAGE_COLOURS[4], "none": MUTED}
-MIRROR_PANELS = {
-    "anchor_4": "true anchors", "mirror_rot180": "rot180", "mirror_main": "main", "mirror_anti": "anti",
-    "mirror_columns": "columns",
-}  # fmt: skip
-PLACEMENT_PANELS = {
-    "anchor_1": "1, off", "anchor_1_main": "1, main", "anchor_1_anti": "1, anti", "anchor_2": "2, off",
-    "anchor_2_main": "2, main", "anchor_2_each": "2, each",
-}  # fmt: skip
-"""The cells of two studies, in the words of a narrow panel."""
+MIRROR_PANELS = {"anchor_4": "true anchors"} | {f"mirror_{name}": name for name in (*MIRRORS, "columns")}
+PLACEMENT_PANELS = {cell: place["panel"] for cell, place in CRITERIA.placement.items()}
 
 
 def _spread(x: float, count: int) -> list[float]:
@@ -48,7 +42,7 @@ def _level(axis: Axes, value: float, label: str, dashes: object = (0, (4, 3))) -
 
 def anchor_figure(cells: pd.DataFrame) -> Figure:
     """Table 1: raw and best-map accuracy of every seed by number of anchors, a panel per pair of kinds."""
-    rows = cells[cells.raw.notna() & cells.sharing.isin(list(SHARING))]
+    rows = cells[cells.probed & cells.sharing.isin(list(SHARING))]
     pairs = [
         name for name in ("atomic + atomic", "atomic + split", "atomic + compositional") if (rows.pair == name).any()
     ]
@@ -84,7 +78,7 @@ def map_figure(cells: pd.DataFrame, panels: Mapping[str, str], images: Mapping[s
     shown = [name for name in panels if (cells.cell == name).any()]
     figure, axes = canvas(max(1, len(shown)), 3.1, sharey=True)
     for axis, name in zip(axes, shown, strict=False):
-        rows = cells[(cells.cell == name) & cells.raw.notna()]
+        rows = cells[(cells.cell == name) & cells.probed]
         for x, g in enumerate(MAPS):
             won = rows.winner == g
             _points(axis, x, rows[g][won], BEST, "best map, aligned")

@@ -13,8 +13,9 @@ from mothello.errors import UserError
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
 from studies import RESULTS
-from studies.data import Study, runs_of
-from studies.page import SCALES, write_results
+from studies.page import write_results
+from studies.runs import Study, runs_of
+from studies.scale import SCALES
 
 
 @dataclass(kw_only=True)

@@ -67,7 +67,7 @@ def winners(rows: pd.DataFrame) -> str:
 def judged_pair(published: float, rows: pd.DataFrame) -> Judged:
     """Two languages at one number of anchors. Naive pairs are judged by the seed in the middle: a mean over pairs that
     aligned and pairs that did not is the accuracy of none of them."""
-    known = rows[rows.raw.notna()]
+    known = rows[rows.probed]
     if known.empty:
         return Judged(NOT_RUN)
     mirrored, corrected = known[known.winner.isin(MIRRORS)], ""

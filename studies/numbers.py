@@ -73,9 +73,13 @@ def out_of(count: int, planned: int) -> str:
 
 
 def text(value: object) -> str:
-    """A cell of a table: shares to three digits, counts by name as "identity 24, rot180 32"."""
+    """A cell of a table: shares to three digits, outcomes (None: open), counts such as "identity 24, rot180 32"."""
+    if value is None or isinstance(value, bool):
+        return "open" if value is None else "held" if value else "failed"
     if isinstance(value, dict):
         return ", ".join(f"{name} {count}" for name, count in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(value)
     return decimal(value) if isinstance(value, float) else str(value).replace("|", "/")
 
 

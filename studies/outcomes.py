@@ -1,4 +1,4 @@
-"""What one run says of a prediction: held, failed, or open where it could not test it."""
+"""What single runs say of the predictions about them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,61 +6,47 @@ from typing import Any
 import pandas as pd
 
 from studies import CRITERIA
-from studies.data import MAPS
-from studies.numbers import over_seeds
+from studies.data import MAPS, MIRRORS, records
 
 LIMITS = CRITERIA.predictions
-LEFT = {
-    "anchor_1": ["identity"], "anchor_2": ["identity"], "anchor_2_each": ["identity"],
-    "anchor_1_main": ["identity", "main"], "anchor_2_main": ["identity", "main"], "anchor_1_anti": ["identity", "anti"],
-}  # fmt: skip
-"""Cells of anchor_placement -> the maps that their anchors leave."""
-
-Record = Mapping[str, Any]
-"""A row of data.CELLS."""
+OUTCOMES = ("1.1", "1.2", "1.3", "control", "own_map", "2", "8")
+"""1.1 to 1.3: mirror anchors; control: anchors that link a map outside the group do not align through one in it;
+own_map: nor through the linked map; 2: anchors leave the map; 8: no map outside the group reads naive pairs."""
 
 
-def word(outcome: bool | str | None) -> str:
-    return outcome if isinstance(outcome, str) else "open" if outcome is None else "held" if outcome else "failed"
-
-
-def linked(cells: pd.DataFrame) -> pd.DataFrame:
-    """The probed runs of mirror_anchors, with ``link``, the map that their anchors link a move through."""
-    rows = cells[cells.cell.str.startswith("mirror_") & cells.raw.notna()]
-    return rows.assign(link=rows.cell.str.removeprefix("mirror_"))
+def with_outcomes(cells: pd.DataFrame, images: Mapping[str, float]) -> pd.DataFrame:
+    """The cells with a column per OUTCOMES: True, False, or None where the run could not test it; with the agreement of
+    boards with their image under the linked map; and with the place of the anchors. images: by map."""
+    true = true_anchors(cells)
+    rows = [
+        row
+        | dict.fromkeys(OUTCOMES)
+        | {"image": images.get(row["link"]), **CRITERIA.placement.get(row["cell"], {})}
+        | (_outcomes(row, images, true) if row["learned"] and row["probed"] else {})
+        for row in records(cells)
+    ]
+    columns = [*cells, *OUTCOMES, "image", "place", "panel", "left"]
+    return pd.DataFrame(rows, columns=columns).astype(cells.dtypes.to_dict())
 
 
 def true_anchors(cells: pd.DataFrame) -> float | None:
     """What true anchors read raw, mean over seeds."""
-    value = over_seeds(cells[(cells.cell == "anchor_4") & cells.learned].raw)
-    return value.mean if value else None
+    rows = cells[(cells.cell == "anchor_4") & cells.learned & cells.probed]
+    return float(rows.raw.mean()) if len(rows) else None
 
 
-def mirror_outcomes(row: Record, image: float, true: float | None) -> list[bool | None]:
-    """1.1 to 1.3 of a run whose anchors link a map of the group; None below the bar."""
-    if not row["learned"]:
-        return [None] * 3
-    as_true = None if true is None else row["best"] >= true - LIMITS["below_true_anchors"]
-    return [row["winner"] == row["link"], as_true, row["raw"] <= image + LIMITS["above_image"]]
-
-
-def control_outcome(row: Record) -> bool | None:
-    """The negative control of 1: aligned through none of the four maps."""
-    return row["winner"] == "none" if row["learned"] else None
-
-
-def own_map_outcome(row: Record) -> bool | None:
-    """The control once more, asked afterwards: not aligned through the map that its anchors link."""
-    known = row["learned"] and not pd.isna(row["linked_map"])
-    return row["linked_map"] <= max(row["constant"], row["null"]) if known else None
-
-
-def left_outcome(row: Record) -> bool | None:
-    """2, of a run; open where it is not aligned in both directions through one map."""
-    return row["winner"] in LEFT[row["cell"]] if row["winner"] in MAPS and row["learned"] else None
-
-
-def outside_outcome(row: Record) -> bool | None:
-    """8, of a naive pair: no map outside the group reads more than the best constant."""
-    read = [row["other_maps"], row["other_maps_swapped"]]
-    return None if not row["learned"] or any(map(pd.isna, read)) else max(read) <= row["constant"]
+def _outcomes(row: Mapping[str, Any], images: Mapping[str, float], true: float | None) -> dict[str, bool | None]:
+    found: dict[str, bool | None] = {}
+    if row["link"] in MIRRORS:
+        found["1.1"] = row["winner"] == row["link"]
+        found["1.2"] = None if true is None else row["best"] >= true - LIMITS["below_true_anchors"]
+        found["1.3"] = row["raw"] <= images[row["link"]] + LIMITS["above_image"]
+    elif row["link"] and row["link"] not in MAPS:
+        found["control"] = row["winner"] == "none"
+        if not pd.isna(row["linked_map"]):
+            found["own_map"] = row["linked_map"] <= max(row["constant"], row["null"])
+    if row["cell"] in CRITERIA.placement and row["winner"] in MAPS:  # aligned in both directions through one map
+        found["2"] = row["winner"] in CRITERIA.placement[row["cell"]]["left"]
+    if not pd.isna(row["other_maps"]):
+        found["8"] = max(row["other_maps"], row["other_maps_swapped"]) <= row["constant"]
+    return found

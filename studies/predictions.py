@@ -2,27 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from mothello.measures.probes.symmetry_classes import Classes
 from studies import CRITERIA
-from studies.data import MAPS, MIRRORS, records
+from studies.data import MAPS, MIRRORS
 from studies.judge import ATOMIC, at_levels, winners
 from studies.numbers import decimal, mean, middle, over_seeds, percent, plain, signed, text
-from studies.outcomes import (
-    LEFT,
-    LIMITS,
-    control_outcome,
-    left_outcome,
-    linked,
-    mirror_outcomes,
-    outside_outcome,
-    own_map_outcome,
-    true_anchors,
-    word,
-)
+from studies.outcomes import LIMITS
 
 
 class Prediction(NamedTuple):
@@ -45,53 +34,47 @@ def _count(outcomes: Sequence[bool | None]) -> str:
 
 
 def prediction_table(
-    cells: Mapping[str, pd.DataFrame], tuned: pd.DataFrame, planned: Mapping[str, Sequence[int]],
-    images: Mapping[str, float],
-) -> list[dict[str, str]]:  # fmt: skip
-    """A row per prediction. cells: by study; tuned: data.finetuned; planned: the seeds of every cell."""
-    learned = {name: rows[rows.learned & rows.raw.notna()] for name, rows in cells.items()}
+    cells: Mapping[str, pd.DataFrame], tuned: pd.DataFrame, planned: Mapping[str, Sequence[int]]
+) -> list[dict[str, Any]]:
+    """A row per prediction. cells: by study, with outcomes; tuned: data.finetuned; planned: the seeds of every cell."""
+    learned = {name: rows[rows.learned & rows.probed] for name, rows in cells.items()}
     table_1, many = learned["table1"], learned["many_languages"]
-    asked = [eight(many)] if planned.get("naive_8") else []
-    asked += [twenty(many, bool(planned.get("naive_20")))]
     rows = []
     for prediction in chain(
-        mirrors(learned["mirror_anchors"], table_1, images), placement(learned["anchor_placement"]), naive(table_1),
-        *asked, anchors(table_1), kinds(table_1), finetuning(tuned[tuned.learned.astype(bool)]),
+        mirrors(learned["mirror_anchors"]), control(learned["mirror_anchors"], table_1),
+        account(learned["mirror_anchors"]), placement(learned["anchor_placement"]), naive(table_1),
+        eight(many) if planned.get("naive_8") else (), twenty(many, bool(planned.get("naive_20"))), anchors(table_1),
+        kinds(table_1), finetuning(tuned[tuned.learned]),
     ):  # fmt: skip
         names, tested = prediction.cells, prediction.rows
         count = len(tested[tested.cell.isin(list(names))][["cell", "seed"]].drop_duplicates())
         runs = f"{count} of {sum(len(planned.get(name, ())) for name in names)}" if names else "-"
-        head = {"prediction": prediction.text, "what was found": prediction.found}
-        rows.append(head | {"runs": runs, "outcome": word(prediction.outcome)})
+        head: dict[str, Any] = {"prediction": prediction.text, "what was found": prediction.found}
+        rows.append(head | {"runs": runs, "outcome": prediction.outcome})
     return rows
 
 
-def mirrors(cells: pd.DataFrame, pairs: pd.DataFrame, images: Mapping[str, float]) -> Iterator[Prediction]:
-    true, rows = true_anchors(cells), linked(cells)
-    inside, names = records(rows[rows.link.isin(MIRRORS)]), [f"mirror_{name}" for name in MIRRORS]
-    outcomes = [mirror_outcomes(row, images[row["link"]], true) for row in inside]
-    claims = (
-        "aligned through the map that they link, in both directions",
-        f"best map within {plain(LIMITS['below_true_anchors'])} of true anchors",
-        f"raw at most {plain(LIMITS['above_image'])} above the agreement with the image",
-    )
-    for number, claim in enumerate(claims):
-        each = [outcome[number] for outcome in outcomes]
-        yield Prediction(f"1.{number + 1} mirror anchors: {claim}", _count(each), every(each), rows, names)
-    yield from control(rows[~rows.link.isin(MAPS)], pairs[pairs.cell == "naive"])
-    failed = sum(outcome[0] is False for outcome in outcomes)
-    tested = len(outcomes) >= LIMITS["mirror_runs"]
-    account = "rejected" if failed > LIMITS["mirror_failures"] else "stands" if tested else "open"
-    claim = "1 the symmetry account is wrong if 1.1 fails on more than one of six runs"
-    yield Prediction(claim, f"{failed} failed", account, rows, names)
+MIRRORED = [f"mirror_{name}" for name in MIRRORS]
 
 
-def control(rows: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Prediction]:
-    names, outcomes = ["mirror_columns"], [control_outcome(row) for row in records(rows)]
+def mirrors(cells: pd.DataFrame) -> Iterator[Prediction]:
+    rows = cells[cells.cell.isin(MIRRORED)]
+    claims = {
+        "1.1": "aligned through the map that they link, in both directions",
+        "1.2": f"best map within {plain(LIMITS['below_true_anchors'])} of true anchors",
+        "1.3": f"raw at most {plain(LIMITS['above_image'])} above the agreement with the image",
+    }
+    for number, claim in claims.items():
+        each = rows[number].tolist()
+        yield Prediction(f"{number} mirror anchors: {claim}", _count(each), every(each), rows, MIRRORED)
+
+
+def control(cells: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Prediction]:
+    rows, pairs, names = cells[cells.cell == "mirror_columns"], pairs[pairs.cell == "naive"], ["mirror_columns"]
+    outcomes, known = rows.control.tolist(), rows[rows.linked_map.notna()]
     claim = "1 negative control: anchors that link a map outside the group align through none of the four"
     yield Prediction(claim, _count(outcomes), every(outcomes), rows, names)
-    known = rows[rows.linked_map.notna()]
-    found = f"{_count([own_map_outcome(row) for row in records(known)])}; reads {mean(known.linked_map)}"
+    found = f"{_count(known.own_map.tolist())}; reads {mean(known.linked_map)}"
     claim = "1 negative control, asked afterward: not through the map that its anchors link either"
     yield Prediction(claim, found, "not predicted", rows, names)
     found, outcome = "-", None
@@ -101,13 +84,22 @@ def control(rows: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[Prediction]:
     yield Prediction("1 negative control: no better off than naive pairs", found, outcome, rows, names)
 
 
+def account(cells: pd.DataFrame) -> Iterator[Prediction]:
+    rows = cells[cells.cell.isin(MIRRORED)]
+    failed = rows["1.1"].tolist().count(False)
+    tested = len(rows) >= LIMITS["mirror_runs"]
+    outcome = "rejected" if failed > LIMITS["mirror_failures"] else "stands" if tested else None
+    claim = "1 the symmetry account is wrong if 1.1 fails on more than one of six runs"
+    yield Prediction(claim, f"{failed} failed", outcome, rows, MIRRORED)
+
+
 def placement(cells: pd.DataFrame) -> Iterator[Prediction]:
-    rows = cells[cells.cell.isin(list(LEFT))]
-    outcomes = [left_outcome(row) for row in records(rows)]
-    tested = [outcome for outcome in outcomes if outcome is not None]
-    found = f"{_count(tested)} that are aligned; {len(outcomes) - len(tested)} are not"
+    names = list(CRITERIA.placement)
+    rows = cells[cells.cell.isin(names)]
+    tested = rows["2"].dropna().tolist()
+    found = f"{_count(tested)} that are aligned; {len(rows) - len(tested)} are not"
     claim = "2 anchors: an aligned pair is aligned through a map that they leave"
-    yield Prediction(claim, found, every(tested), rows, list(LEFT))
+    yield Prediction(claim, found, every(tested), rows, names)
 
 
 def naive(cells: pd.DataFrame) -> Iterator[Prediction]:
@@ -117,7 +109,7 @@ def naive(cells: pd.DataFrame) -> Iterator[Prediction]:
     claim = "3 naive pairs: where some are aligned, one at least through a map other than the identity"
     yield Prediction(claim, winners(rows), outcome, rows, ["naive"])
     known, found = rows[rows.other_maps.notna()], "-"
-    outcomes = [outside_outcome(row) for row in records(known)]
+    outcomes = known["8"].tolist()
     if outcomes:
         most = max(known.other_maps.max(), known.other_maps_swapped.max())
         found = f"{_count(outcomes)}; the most is {decimal(most)}, best constant {mean(known.constant)}"

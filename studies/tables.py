@@ -6,10 +6,9 @@ from typing import Any
 import pandas as pd
 
 from studies import CRITERIA, PUBLISHED
-from studies.data import MAPS, records
+from studies.data import MIRRORS, records
 from studies.judge import (
     ATOMIC,
-    NOT_REACHED,
     NOT_RUN,
     Judged,
     judge,
@@ -22,22 +21,16 @@ from studies.judge import (
     winners,
 )
 from studies.numbers import decimal, interval, mean, measured, middle, out_of, over_seeds, text
-from studies.outcomes import LEFT, control_outcome, left_outcome, linked, mirror_outcomes, word
 
 Rows = list[dict[str, Any]]
 Planned = Mapping[str, Sequence[int]]
-PLACES = {
-    "anchor_1": "1, off the diagonals", "anchor_1_main": "1, on main", "anchor_1_anti": "1, on anti",
-    "anchor_2": "2, off the diagonals", "anchor_2_main": "2, on main", "anchor_2_each": "2, one on each diagonal",
-}  # fmt: skip
-"""Cells of anchor_placement, in words."""
 SHARING = {"naive": "naive", "anchors": "8 anchors", "unified": "unified output"}
 
 
 def summary(rows: pd.DataFrame, planned: Planned) -> dict[str, Any]:
     """The seeds of one setting, every number as text. Naive pairs, which fall into kinds, are given by their median."""
     naive = len(rows) > 1 and rows.sharing.eq("naive").all()
-    known = rows[rows.raw.notna()]
+    known = rows[rows.probed]
     counts = {"below the bar": int((~rows.learned.astype(bool)).sum()), "not measured": int(rows.strict.isna().sum())}
     mark = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
     return {
@@ -68,39 +61,22 @@ def table_1(cells: pd.DataFrame, planned: Planned) -> Rows:
     return rows
 
 
-def mirrors(cells: pd.DataFrame, images: Mapping[str, float], true: float | None) -> Rows:
-    """Runs whose anchors link a map of the group, with predictions 1.1 to 1.3. true: what true anchors read."""
-    found, rows = Rows(), linked(cells)
-    for row in records(rows[rows.link.isin(MAPS)]):
-        outcomes = mirror_outcomes(row, images[row["link"]], true)
-        row |= {"image": images[row["link"]]} | {f"1.{i}": word(x) for i, x in enumerate(outcomes, 1)}
-        found.append(row | {row["link"]: f"**{decimal(row[row['link']])}**"})
-    return found
-
-
-def controls(cells: pd.DataFrame) -> Rows:
-    """The negative control: anchors that link a map which exchanges the colors of the opening."""
-    rows = linked(cells)
-    return [
-        row | {"outcome": word(control_outcome(row)) if row["learned"] else NOT_REACHED}
-        for row in records(rows[~rows.link.isin(MAPS)])
-    ]
+def mirrors(cells: pd.DataFrame) -> Rows:
+    """Runs whose anchors link a map of the group, that map in bold."""
+    rows = records(cells[cells.link.isin(MIRRORS) & cells.probed])
+    return [row | {row["link"]: f"**{decimal(row[row['link']])}**"} for row in rows]
 
 
 def placements(cells: pd.DataFrame) -> Rows:
-    """Every run of anchor_placement, with the maps that its anchors leave."""
-    return [
-        row | {"place": PLACES[name], "left": ", ".join(left), "outcome": word(left_outcome(row))}
-        for name, left in LEFT.items()
-        for row in records(cells[(cells.cell == name) & cells.raw.notna()])
-    ]
+    """The probed runs of anchor_placement, by place."""
+    return [row for name in CRITERIA.placement for row in records(cells[(cells.cell == name) & cells.probed])]
 
 
 def families(cells: pd.DataFrame, planned: Planned) -> Rows:
     """Families of naive languages that the study asks for at this scale, compared with the published ones."""
     rows: Rows = []
     for count, seeds in sorted((int(name.removeprefix("naive_")), seeds) for name, seeds in planned.items() if seeds):
-        same = cells[(cells.pair == f"{count} atomic") & (cells.sharing == "naive") & cells.raw.notna()]
+        same = cells[(cells.pair == f"{count} atomic") & (cells.sharing == "naive") & cells.probed]
         judged = Judged(NOT_RUN) if same.empty else Judged("-")
         if len(same) and count in PUBLISHED.families:
             judged = judged_family(same, count)
@@ -180,7 +156,7 @@ def _changes(rows: pd.DataFrame) -> dict[str, str]:
 
 def openings(cells: pd.DataFrame) -> Rows:
     """Alignment of the atomic pairs that were pretrained on one opening, before they are fine-tuned."""
-    rows = cells[(cells.opening != "") & cells.raw.notna() & (cells.pair == ATOMIC)]
+    rows = cells[(cells.opening != "") & cells.probed & (cells.pair == ATOMIC)]
     groups = [(group.iloc[0], group) for _, group in rows.groupby(["opening", "sharing"], sort=False)]
     return [
         {"opening": x.opening, "regime": SHARING.get(x.sharing, x.sharing)} | summary(rows, {}) for x, rows in groups

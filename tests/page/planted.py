@@ -16,7 +16,7 @@ def row(cell: str, seed: int = 0, raw: float = 0.5, best: float | None = None, *
     pairs = more.get("pairs", 2)
     return {
         "run": f"{cell}/{seed}", "cell": cell, "seed": seed, "board": "4x4", "pair": "atomic + atomic",
-        "sharing": "naive", "anchors": 0, "opening": "", "games": 1000, "layers": 2, "width": 16,
+        "sharing": "naive", "anchors": 0, "link": "", "opening": "", "probed": True, "games": 1000, "layers": 2, "width": 16,
         "strict": 0.98, "lenient": 0.99, "chance": 0.4, "by_kind": {"atomic": 0.98}, "legal": 0.98, "learned": True,
         "layer": 1, "own": 0.85, "raw": raw, "best": top, **dict.fromkeys(MAPS, 0.45), "identity": raw, "main": top,
         "winner": winner, "maps": {} if winner == "none" else {winner: pairs}, "aligned": 0 if winner == "none" else pairs,
@@ -27,15 +27,16 @@ def row(cell: str, seed: int = 0, raw: float = 0.5, best: float | None = None, *
 
 
 def anchored(cell: str, count: int, seed: int = 0, raw: float = 0.5, best: float | None = None, **more: Any) -> dict:
-    return row(cell, seed, raw, best, sharing="anchors", anchors=count, **more)
+    link = cell.removeprefix("mirror_") if cell.startswith("mirror_") else "identity"
+    return row(cell, seed, raw, best, sharing="anchors", anchors=count, link=link, **more)
 
 
 def table(*rows: dict[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=CELLS).astype({"learned": bool})
+    return pd.DataFrame(list(rows), columns=CELLS).astype({"learned": bool, "probed": bool})
 
 
 def finetuned(cell: str = "prefix_naive", seed: int = 0, part: str = "target", **more: Any) -> dict[str, Any]:
-    """A fine-tuned language that falls from .7 to .5, by either colour from .8 to .6, and answers in another language."""
+    """A fine-tuned language that falls from .7 to .5, by either color from .8 to .6, and answers in another language."""
     return {
         "cell": cell, "seed": seed, "board": "4x4", "sharing": "naive", "kind": "atomic", "part": part,
         "language": "atomic_1", "legal": 0.98, "learned": True, "gain": -0.2, "gain_ratio": -1.0, "scratch": 0.4,

@@ -12,9 +12,9 @@ from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
 from studies import RESULTS, gather
-from studies.data import headline_of, runs_of
 from studies.gather import STUDIES, study_of
 from studies.page import write_results
+from studies.runs import headline_of, runs_of
 
 OTHER = ["+experiment=naive", *TINY, "runs=runs/mini"]
 
@@ -120,3 +120,20 @@ def test_the_committed_page_is_what_the_committed_runs_say(tmp_path: Path) -> No
     shutil.copytree(RESULTS / "mini", tmp_path / "mini")
     page = write_results(tmp_path, {"mini": [asked_for(name, "mini") for name in STUDIES]})
     assert page.read_text() == (RESULTS / "README.md").read_text(), "say: make results"
+
+
+@pytest.mark.parametrize(
+    "cells", [["naive"], ["prefix_naive"], ["mirror_columns", "single"], ["naive_8", "anchor_1_main"]]
+)
+def test_a_page_of_few_runs(cells: list[str], tmp_path: Path) -> None:
+    """What is missing is said to be missing."""
+    for cell in cells:
+        folder = next((RESULTS / "mini" / cell).iterdir()) / "seed0"
+        shutil.copytree(folder, tmp_path / "mini" / folder.relative_to(RESULTS / "mini"))
+    text = write_results(tmp_path, {"mini": [asked_for(name, "mini") for name in STUDIES]}).read_text()
+    assert "Not run yet." in text
+    assert "not run" in text
+    assert " nan" not in text
+    assert "None" not in text
+    for cell in cells:
+        assert f"| {cell} | 1 | " in text

@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 from page.planted import anchored, finetuned, row, table
 
-from studies.data import records
-from studies.outcomes import LEFT, control_outcome, left_outcome, linked, own_map_outcome
+from studies import CRITERIA
+from studies.numbers import text
+from studies.outcomes import OUTCOMES, with_outcomes
 from studies.predictions import prediction_table
-from studies.tables import controls, mirrors, placements
+from studies.tables import mirrors, placements
 
 IMAGES = {"rot180": 0.474, "main": 0.621, "anti": 0.578}
 CELLS = {
     "table1": ["naive", "anchor_1", "anchor_2", "anchor_4", "unified"],
     "mirror_anchors": ["anchor_4", "mirror_main", "mirror_columns"],
-    "anchor_placement": list(LEFT),
+    "anchor_placement": list(CRITERIA.placement),
     "many_languages": ["naive_5", "naive_8", "naive_20"],
 }
 SEEDS = {cell: [0, 1, 2] for names in CELLS.values() for cell in names} | {"naive_20": []}
@@ -31,10 +32,10 @@ def outcomes(
     cells: pd.DataFrame, planned: Mapping[str, Sequence[int]] = SEEDS, *tuned: dict[str, Any]
 ) -> dict[str, str]:
     """Prediction -> outcome; the short ones by what stands before the colon."""
-    by_study = {study: cells[cells.cell.isin(names)] for study, names in CELLS.items()}
+    by_study = {study: with_outcomes(cells[cells.cell.isin(names)], IMAGES) for study, names in CELLS.items()}
     fine_tuned = pd.DataFrame(tuned or [finetuned()])[slice(None) if tuned else slice(0)]
-    rows = prediction_table(by_study, fine_tuned, planned, IMAGES)
-    found = {x["prediction"]: x["outcome"] for x in rows}
+    rows = prediction_table(by_study, fine_tuned, planned)
+    found = {x["prediction"]: text(x["outcome"]) for x in rows}
     assert len(found) == len(rows)
     return {name if name[:2] in ("1 ", "4 ", "7 ", "6 ") else name.split(":")[0]: x for name, x in found.items()}
 
@@ -48,13 +49,12 @@ def mirrored(main: float, columns: float, linked_map: float | None = 0.5) -> lis
 
 def test_mirror_anchors_that_hold_and_that_fail() -> None:
     """The negative control of the page: other numbers, other words."""
-    good, bad = table(*mirrored(0.82, 0.5)), table(*mirrored(0.65, 0.82))
-    (first, second) = mirrors(good, IMAGES, 0.83)
-    assert list(first.values())[-3:] == list(second.values())[-3:] == ["held"] * 3
-    assert first["main"] == "**.820**"
-    assert list(mirrors(bad, IMAGES, 0.83)[0].values())[-3:] == ["held", "failed", "held"]  # aligned, not as well
-    assert [x["outcome"] for x in controls(good)] == ["held"] * 2
-    assert [x["outcome"] for x in controls(bad)] == ["failed"] * 2
+    good, bad = (with_outcomes(table(*mirrored(*values)), IMAGES) for values in ((0.82, 0.5), (0.65, 0.82)))
+    assert [[x["1.1"], x["1.2"], x["1.3"]] for x in mirrors(good)] == [[True] * 3] * 2
+    assert [[x["1.1"], x["1.2"], x["1.3"]] for x in mirrors(bad)] == [[True, False, True]] * 2  # aligned, not as well
+    assert mirrors(good)[0]["main"] == "**.820**"
+    assert [x.control.dropna().tolist() for x in (good, bad)] == [[True] * 2, [False] * 2]
+    good, bad = (table(*mirrored(*values)) for values in ((0.82, 0.5), (0.65, 0.82)))
     found = outcomes(good)
     assert found["1.1 mirror anchors"] == found["1.2 mirror anchors"] == found[CONTROL] == "held"
     assert outcomes(bad)["1.2 mirror anchors"] == outcomes(bad)[CONTROL] == "failed"
@@ -63,10 +63,10 @@ def test_mirror_anchors_that_hold_and_that_fail() -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [(0.84, False), (0.59, True), (None, None)])
 def test_the_control_is_also_read_under_its_own_map(value: float | None, expected: bool | None) -> None:
-    rows = linked(table(*mirrored(0.82, 0.5, value)))
-    columns = records(rows[rows.link == "columns"])[0]
-    assert own_map_outcome(columns) is expected
-    assert control_outcome(columns) is True
+    rows = table(*mirrored(0.82, 0.5, value))
+    columns = with_outcomes(rows, IMAGES).query("link == 'columns'")
+    assert columns.own_map.tolist() == [expected] * 2
+    assert columns.control.tolist() == [True] * 2
     asked = "1 negative control, asked afterward: not through the map that its anchors link either"
     assert outcomes(rows)[asked] == "not predicted"
 
@@ -76,10 +76,10 @@ def test_an_anchor_leaves_what_it_leaves() -> None:
         anchored("anchor_1", 1, raw=0.5, best=0.8), anchored("anchor_1_main", 1, raw=0.5, best=0.8),
         anchored("anchor_1_anti", 1),
     )  # fmt: skip
-    words = {x["place"]: x["outcome"] for x in placements(cells)}
+    words = {x["place"]: text(x["2"]) for x in placements(with_outcomes(cells, IMAGES))}
     assert words == {"1, off the diagonals": "failed", "1, on main": "held", "1, on anti": "open"}
     mixed = cells.assign(winner="mixed")  # one direction alone: nothing is tested
-    assert {left_outcome(x) for x in records(mixed)} == {None}
+    assert with_outcomes(mixed, IMAGES)["2"].tolist() == [None] * 3
 
 
 def test_naive_pairs_under_maps_outside_the_group() -> None:
@@ -110,9 +110,7 @@ def test_every_prediction_has_an_outcome() -> None:
 def test_a_model_below_the_bar_tests_no_prediction() -> None:
     below = everything().assign(learned=False, legal=0.9)
     assert set(outcomes(below, SEEDS, finetuned(learned=False)).values()) <= UNTESTED
-    assert list(mirrors(below, IMAGES, None)[0].values())[-3:] == ["open"] * 3
-    assert controls(below)[0]["outcome"] == "not reached"
-    assert placements(below)[0]["outcome"] == "open"
+    assert with_outcomes(below, IMAGES)[list(OUTCOMES)].isna().all(axis=None)
 
 
 def test_twenty_languages_are_asked_for_at_the_published_scale_alone() -> None:

@@ -1,0 +1,110 @@
+"""The runs of a study, what they were trained on, and what they cost."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mothello.cli.study_plan import Expected
+from mothello.measures.probes.headline import Headline, headline, kinds
+from mothello.report.runs import Run
+from mothello.rundir import RunDir
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as the page needs it; cells by name."""
+
+    name: str
+    question: str
+    cells: Mapping[str, Expected]
+    planned: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """The seeds that are asked for at this scale, by cell."""
+
+
+def runs_of(study: Study, runs: Iterable[Run]) -> list[Run]:
+    """The runs of a study, each with the measurements that it asks for alone, so that another budget or another fit
+    under the same name is never averaged with it. Other seeds count where they were probed alike."""
+    chosen = []
+    for run in runs:
+        expected = study.cells.get(run.name)
+        if expected is not None and run.path.parent.name == expected.train:
+            folders = (expected.probe, *expected.states)
+            measures = [measure for measure in run.measures if measure.folder in folders]
+            tuned = [x for x in run.finetunings if expected.transfer and x.config["finetune"] == expected.transfer]
+            chosen.append(replace(run, measures=measures, finetunings=tuned))
+    return [run for run in chosen if run.measure("probes") or run.seed in study.planned.get(run.name, [run.seed])]
+
+
+def headline_of(run: Run) -> Headline | None:
+    """The headline of MLP probes of absolute colors, where they were measured."""
+    measure = run.measure("probes")
+    if measure is None or ("mlp", "absolute") not in kinds(measure.rows):
+        return None
+    return headline(measure.rows, "mlp", "absolute")
+
+
+def setting(runs: Sequence[Run]) -> str:
+    """Boards, models and machines, in words."""
+
+    def listed(values: Iterable[object]) -> str:
+        return ", ".join(sorted({str(value) for value in values}))
+
+    shapes = sorted({(run.config["model"]["n_layer"], run.config["model"]["d_model"]) for run in runs})
+    models = ", ".join(f"{layers} layers of width {width}" for layers, width in shapes)
+    count = len({run.path for run in runs})
+    torch = listed(run.results["environment"]["versions"].get("torch", "?") for run in runs)
+    devices = listed(run.results.get("device", "?") for run in runs)
+    return f"{listed(run.results['board'] for run in runs)}; {models}; {count} runs on {devices}, torch {torch}."
+
+
+def budget(runs: Iterable[Run]) -> str:
+    """How long the runs of a study were trained, and what their probes were fitted on."""
+    configs = [run.config["data"] for run in runs]
+    games = Counter((round(config["games"] * config.get("epochs", 1)), config["batch_size"]) for config in configs)
+    probes = [probe for run in runs if (probe := run.measure("probes")) is not None]
+    fits = sorted({(probe.config["probes"]["games"], probe.results["games"]) for probe in probes})
+    parts = [f"{count:,} games in steps of {batch} ({n} runs)" for (count, batch), n in sorted(games.items())]
+    parts += [f"probes fitted on {fitted:,} games and scored on {tested:,}" for fitted, tested in fits]
+    return f"Budget: {'; '.join(parts)}." if parts else ""
+
+
+def tuning(runs: Iterable[Run]) -> str:
+    """Games, optimizer and evaluation of fine-tuning; empty where there was none."""
+    settings = {
+        f"{child.results['games']:,} games in one language, {child.config['optimizer']['name']}, learning rate "
+        f"{child.config['optimizer']['lr']:g}; legality estimated on {child.config['evaluation']['games']} games per "
+        "language"
+        for run in runs
+        for child in run.finetunings
+    }
+    return "; ".join(sorted(settings))
+
+
+def image_agreement(runs: Iterable[Run]) -> dict[str, float]:
+    """Share of cells in which boards agree with their image under each map but the identity."""
+    for run in runs:
+        if (probe := run.measure("probes")) is not None:
+            rows = probe.rows.query("control == 'image' and target == 'absolute' and map != 'identity'")
+            return dict(zip(rows["map"], rows.value, strict=True))
+    return {}
+
+
+def costs(runs: Iterable[Run]) -> Iterator[dict[str, Any]]:
+    """A row per run and measurement: seconds, memory, and what it was."""
+    for run in runs:
+        head = {"run": str(run.path)} | {key: run.results.get(key, "?") for key in ("device", "threads")}
+        parts = [(".", "training", [run.results])]
+        parts += [(measure.folder, "measures", [measure.results]) for measure in run.measures]
+        parts += [(str(x.path.relative_to(run.path)), "finetuning", _tuning_parts(run, x)) for x in run.finetunings]
+        for folder, part, contents in parts:
+            seconds = sum(float(content.get("seconds") or 0) for content in contents)
+            yield head | {"folder": folder, "part": part, "seconds": seconds, "memory": contents[0].get("memory_gb")}
+
+
+def _tuning_parts(run: Run, child: Run) -> list[dict[str, Any]]:
+    """results.json of a fine-tuning, of its control, and of the probes before and after it."""
+    control = RunDir(child.path.with_name(f"{child.path.name}-scratch")).read_json("results.json")
+    after = [measure for measure in child.measures if measure.name == "probes"]
+    before = [RunDir(run.path / measure.folder).read_json("results.json") for measure in after]
+    return [child.results, control, *(measure.results for measure in after), *before]

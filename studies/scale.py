@@ -1,0 +1,113 @@
+"""The tables of one scale, and the facts that the sentences of the page need."""
+
+from collections.abc import Sequence
+from itertools import chain
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+from mothello.report.runs import Run
+from mothello.report.sentences import class_sentence
+from studies import CRITERIA, PUBLISHED, data, runs, tables
+from studies.judge import ATOMIC
+from studies.outcomes import true_anchors, with_outcomes
+from studies.predictions import prediction_table
+
+SCALES = {
+    "published": "the published board, model and budget on a GPU",
+    "paper": "the published board and model on a GPU, 1/9 of the published pretraining",
+    "mini": "a small board and model, two CPU cores; published numbers are compared in direction and order only",
+}
+
+
+class Scale:
+    """Everything that scale.md.j2 shows."""
+
+    def __init__(self, name: str, found: Sequence[Run], studies: Sequence[runs.Study]) -> None:
+        self.name, self.description, self.found = name, SCALES[name], found
+        self.studies = {study.name: study for study in studies}
+        self.runs = {study.name: runs.runs_of(study, found) for study in studies}
+        self.images = runs.image_agreement(self.runs.get("mirror_anchors", ()))
+        self.cells = {name: with_outcomes(data.cell_table(chosen), self.images) for name, chosen in self.runs.items()}
+        self.every = pd.concat(list(self.cells.values())).drop_duplicates("run") if studies else pd.DataFrame()
+        cells = {cell for study in studies for cell in study.planned}
+        self.planned = {x: sorted({*chain(*(study.planned.get(x, ()) for study in studies))}) for x in cells}
+        self.tuned = data.finetuned(self.runs.get("finetune", ()))
+        self.errors = data.probe_errors(self.runs.get("probes", ()))
+        costs = ({"study": study} | row for study, chosen in self.runs.items() for row in runs.costs(chosen))
+        self.costs = pd.DataFrame(costs)
+        self.figures: dict[str, str] = {}
+        """Name -> whose numbers it shows, where the caption says so."""
+
+    def setting(self) -> str:
+        return runs.setting(list(chain(*self.runs.values())))
+
+    def budget(self, study: str) -> str:
+        return runs.budget(self.runs[study])
+
+    def tuning(self) -> str:
+        return runs.tuning(self.runs["finetune"])
+
+    def predictions(self) -> list[dict[str, Any]]:
+        return prediction_table(self.cells, self.tuned, self.planned)
+
+    def mirrors(self) -> SimpleNamespace:
+        """Mirror anchors inside and outside the group, of the runs that learned; what true anchors read."""
+        cells = self.cells["mirror_anchors"]
+        rows = cells[cells.learned & cells.probed]
+        inside = rows[rows.link.isin(data.MIRRORS)]
+        outside = rows[~rows.link.isin(data.MAPS) & (rows.link != "")]
+        through = outside[outside.own_map.eq(False)]
+        share = (through.linked_map - through.constant) / (through.own - through.constant)
+        return SimpleNamespace(
+            inside=inside, outside=outside, through=through, partly=int((share <= CRITERIA.bands[1]).sum()),
+            true=true_anchors(cells), true_seeds=int((rows.cell == "anchor_4").sum()),
+        )  # fmt: skip
+
+    def outside_maps(self) -> SimpleNamespace:
+        """Aligned naive pairs, and the most that pairs with common tokens read outside the group."""
+        rows = self.cells["table1"].query("learned and probed")
+        tied = rows[rows.sharing.isin(["anchors", "unified"])]
+        aligned = rows[(rows.cell == "naive") & rows.winner.isin(data.MAPS)]
+        return SimpleNamespace(aligned=len(aligned), most=float(tied[["other_maps", "other_maps_swapped"]].max().max()))
+
+    def naive(self) -> pd.DataFrame:
+        """Naive atomic pairs and families that were pretrained on every opening and probed."""
+        rows = pd.concat([self.cells["emergence"], self.cells["many_languages"]]).drop_duplicates("run")
+        rows = rows[(rows.sharing == "naive") & (rows.opening == "") & rows.probed]
+        return rows[rows.pair.str.fullmatch(r"atomic \+ atomic|\d+ atomic")]
+
+    def pairs_by_games(self) -> list[tuple[Any, pd.DataFrame]]:
+        """Pairs at the study's widest model."""
+        rows = self.naive()
+        return list(rows[(rows.pairs == 2) & (rows.width == rows.width.max())].groupby("games"))
+
+    def families(self) -> tables.Rows:
+        """A row per run of three languages or more."""
+        rows = data.records(self.cells["many_languages"].query("pairs > 2"))
+        for row in rows:
+            row |= {"shown_games": f"{row['games']:,}", "shown_pairs": f"{row['aligned']} of {row['pairs']}"}
+            row |= {"sentence": class_sentence(row["classes"])}
+        return rows
+
+    def families_left(self) -> list[int]:
+        asked = [name for name, seeds in self.studies["many_languages"].planned.items() if seeds]
+        return [count for count in PUBLISHED.families if f"naive_{count}" not in asked]
+
+    def curves_left(self) -> list[str]:
+        """Published curves of fine-tuning that were neither asked for nor run."""
+        run = set(zip(self.tuned.kind, self.tuned.sharing, strict=True))
+        left = [x for x in tables.published_curves() if x not in run and not self.planned.get(tables.curve_cell(*x))]
+        return [f"{kind}, {tables.SHARING[sharing]}" for kind, sharing in left]
+
+    def targets(self) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
+        """The atomic pair by sharing: fine-tuning of the target, and the pretrained runs."""
+        cells, tuned = self.cells["finetune"], self.tuned.query("part == 'target' and kind == 'atomic'")
+        before = cells[(cells.pair == ATOMIC) & (cells.opening != "")]
+        labels = {"naive": "naive", "anchors": "eight anchors", "unified": "unified output"}
+        parts = [(label, tuned[tuned.sharing == x], before[before.sharing == x]) for x, label in labels.items()]
+        return [part for part in parts if len(part[1])]
+
+    def probed(self) -> list[str]:
+        return [name for name in ("single", "naive", "unified") if (self.errors.cell == name).any()]
