@@ -58,3 +58,13 @@ def test_the_python_of_the_readme_runs(
     assert 8 <= len(code.strip().splitlines()) <= 14
     exec(code.replace("40_000", "256"), {})
     assert re.fullmatch(r"\{'atomic_0': 0\.\d+, 'atomic_1': 0\.\d+\}", capsys.readouterr().out.splitlines()[-1])
+
+
+def test_the_tree_names_every_file() -> None:
+    spec = importlib.util.spec_from_file_location("tree", ROOT / "docs" / "architecture.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = module.PAGE.read_text()
+    assert text == module.page(text), "run: python docs/architecture.py"

@@ -142,7 +142,9 @@ def test_a_study_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Monkey
         stderr=subprocess.DEVNULL,
     )
     until = time.monotonic() + 120
-    while not list(Path("runs").glob("demo/naive/*/seed0/measures/alignment-*/results.json")) and time.monotonic() < until:
+    while (
+        not list(Path("runs").glob("demo/naive/*/seed0/measures/alignment-*/results.json")) and time.monotonic() < until
+    ):
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
