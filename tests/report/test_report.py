@@ -13,6 +13,7 @@ from report.made import add_finetuning, add_probe, add_run, add_states
 
 from mothello.cli.compose import composed
 from mothello.cli.measure import schema
+from mothello.files import fingerprint
 from mothello.report.page import render, write_report
 from mothello.report.reference import commands, literal, train_command
 from mothello.report.runs import find_runs
@@ -20,6 +21,7 @@ from mothello.report.sentences import anchor_sentences, describe, summaries_of, 
 from mothello.report.sharing import by_label
 from mothello.report.table import heads, table_of
 from mothello.stages.finetune import TransferCommand
+from mothello.stages.folders import identity
 from mothello.stages.pretrain import TrainConfig
 
 SHOWS = "Only the unified output aligns languages as they are."
@@ -237,6 +239,13 @@ def test_every_command_is_complete_and_parses(tmp_path: Path, monkeypatch: pytes
         root = Path(script).stem
         assert composed(root, roots[root], overrides).run == "a name/a name-id/seed0"
     assert {Path(shlex.split(line)[1]).stem for line in rest} == set(roots)
+
+
+def test_the_command_of_a_committed_run_trains_that_run() -> None:
+    runs = sorted((Path(__file__).parents[2] / "results" / "mini").glob("split_anchor_4/*/seed0"))
+    (run,) = find_runs([str(runs[0])])
+    config = composed("train", TrainConfig, shlex.split(train_command(run))[2:])
+    assert fingerprint(identity(config)) == run.identity
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,13 @@ Summaries = Mapping[str, Summary]
 
 LEGALITY = {
     "top1": "strict", "lenient": "either color", "chance": "chance", "mass": "legal mass",
-    "first_token_mass": "legal mass, first token", "mass_first_token": "legal mass, first token",
-    "wrong_language": "wrong language", "malformed": "malformed", "loss": "loss", "floor": "floor",
-    "excess_nats": "excess",
+    "mass_first_token": "legal mass, first token", "wrong_language": "wrong language", "malformed": "malformed",
+    "loss": "loss", "floor": "floor", "excess_nats": "excess",
 }  # fmt: skip
 EXACT = {
     "top1": "strict", "top1_restricted": "own tokens only", "lenient": "either color", "mass": "mass",
-    "mass_restricted": "mass, own tokens", "mass_own_tokens": "mass, own tokens", "spelled": "on any move",
-    "mass_any_move": "on any move", "wrong_language": "wrong language", "malformed": "malformed",
+    "mass_own_tokens": "mass, own tokens", "mass_any_move": "on any move", "wrong_language": "wrong language",
+    "malformed": "malformed",
 }  # fmt: skip
 """Quantity -> head of its column."""
 
