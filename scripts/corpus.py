@@ -1,4 +1,4 @@
-"""See src/mothello/commands/corpus.py; every key of the command line: configs/corpus.yaml."""
+"""Numbers and figures of the games that a training run would read: src/mothello/cli/corpus.py"""
 
 from mothello.cli.corpus import main
 

@@ -1,4 +1,4 @@
-"""See src/mothello/commands/export_games.py; every key of the command line: configs/export_games.yaml."""
+"""A folder of shards as text, one game per line: src/mothello/cli/export_games.py"""
 
 from mothello.cli.export_games import main
 

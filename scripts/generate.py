@@ -1,4 +1,4 @@
-"""See src/mothello/commands/generate.py; every key of the command line: configs/generate.yaml."""
+"""Write shards of random games, or resume where a killed job stopped: src/mothello/cli/generate.py"""
 
 from mothello.cli.generate import main
 

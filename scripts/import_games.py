@@ -1,4 +1,4 @@
-"""See src/mothello/commands/import_games.py; every key of the command line: configs/import_games.yaml."""
+"""Recorded games, checked by strict replay, into a folder of shards: src/mothello/cli/import_games.py"""
 
 from mothello.cli.import_games import main
 

@@ -1,4 +1,4 @@
-"""See src/mothello/commands/measure.py; every key of the command line: configs/measure.yaml."""
+"""Measures of one run, a folder for each; by default exact legality and alignment: src/mothello/cli/measure.py"""
 
 from mothello.cli.measure import main
 

@@ -1,4 +1,4 @@
-"""See src/mothello/commands/probe.py; every key of the command line: configs/probe.yaml."""
+"""Probes and interventions of one run; scripts/measure.py with these measures by default: src/mothello/cli/probe.py"""
 
 from mothello.cli.probe import main
 

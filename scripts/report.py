@@ -1,4 +1,4 @@
-"""See src/mothello/commands/report.py; every key of the command line: configs/report.yaml."""
+"""One self-contained page over any set of run folders, and its numbers as one table: src/mothello/cli/report.py"""
 
 from mothello.cli.report import main
 

@@ -1,4 +1,4 @@
-"""See src/mothello/commands/study.py; every key of the command line: configs/study.yaml."""
+"""Cells x seeds, the measurements on each, then the report; finished parts are skipped: src/mothello/cli/study.py"""
 
 from mothello.cli.study import main
 

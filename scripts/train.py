@@ -1,4 +1,4 @@
-"""See src/mothello/commands/train.py; every key of the command line: configs/train.yaml."""
+"""Pretrain one model, or resume it where it stopped, or do nothing when it is finished: src/mothello/cli/train.py"""
 
 from mothello.cli.train import main
 

@@ -1,4 +1,4 @@
-"""See src/mothello/commands/transfer.py; every key of the command line: configs/transfer.yaml."""
+"""Fine-tune a run on one language, and measure what that does to every language: src/mothello/cli/transfer.py"""
 
 from mothello.cli.transfer import main
 
