@@ -1,18 +1,25 @@
 """Proves: every file under configs/ composes with its root into a typed config, and a run's identity is what it should be."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from house.commands import MAINS, run
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from mothello.cli.compose import composed
 from mothello.cli.main import SCHEMAS
 from mothello.cli.study_plan import StudyCommand, parts_of
-from mothello.config import plain
+from mothello.config import plain, quoted
+from mothello.model.transformer import ModelConfig
 from mothello.stages.build import language_set_of
 from mothello.stages.folders import identity, run_folder
 from mothello.stages.pretrain import TrainConfig
+from mothello.training.device import DeviceConfig
+from mothello.training.optimizer import OptimizerConfig
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 GROUPS = ["board", "languages", "model", "objective", "optimizer", "device", "tracking"]
@@ -121,3 +128,46 @@ def test_stored_games_are_identified_by_what_they_are(tmp_path: Path) -> None:
         return run_folder(composed("train", TrainConfig, ["domain=[human]", f"data.domains.human.folder={folder}"]))
 
     assert run("here", 0) == run("there", 0) != run("elsewhere", 1)
+
+
+def repeated(content: Any, default: Any, key: str = "") -> list[str]:
+    """Keys of a file whose values are the code's defaults."""
+    if isinstance(content, dict):
+        return [
+            x for name, inner in content.items() for x in repeated(inner, (default or {}).get(name), f"{key}.{name}")
+        ]
+    return [key] if content == default else []
+
+
+@pytest.mark.parametrize("root", sorted(MAINS))
+def test_a_root_holds_only_what_differs_from_the_code(root: str) -> None:
+    content = yaml.safe_load((CONFIGS / f"{root}.yaml").read_text())
+    own = {key: value for key, value in content.items() if key not in ("defaults", "hydra")}
+    assert repeated(own, OmegaConf.to_container(OmegaConf.structured(SCHEMAS[root]), enum_to_str=True)) == []
+    assert content["defaults"][-2:] == [{"hydra": "default"}, "_self_"]
+
+
+@pytest.mark.parametrize(
+    ("group", "schema"), [("model", ModelConfig), ("optimizer", OptimizerConfig), ("device", DeviceConfig)]
+)
+def test_an_option_holds_only_what_differs_from_the_code(group: str, schema: type) -> None:
+    for name in names(group):
+        content = yaml.safe_load((CONFIGS / group / f"{name}.yaml").read_text())
+        content.pop("name", None)
+        assert repeated(content, plain(schema())) == [], name
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a", "1e3", "null", "True", "a,b=c", "x[1]", "{a}", "it's", "a\\", "\\'", "", " a ", "\u00fc\u2192", "<b>&\"q'", "runs/a/0", ".5",
+     "../a", 3, -1.5, True, None, ["a b", 2, {"x": "y,z"}]],
+)  # fmt: skip
+def test_a_quoted_value_is_read_back(value: Any) -> None:
+    def bare(read: Any) -> Any:
+        if isinstance(read, list):
+            return [bare(inner) for inner in read]
+        return {key: bare(inner) for key, inner in read.items()} if isinstance(read, dict) else read
+
+    read = OverridesParser.create().parse_override(f"key={quoted(value)}").value()
+    assert bare(read) == value
+    assert type(read) is type(value)

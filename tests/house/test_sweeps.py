@@ -237,7 +237,7 @@ def test_a_killed_worker_of_joblib_leaves_the_others(tmp_path: Path) -> None:
     assert states == {"title=kill": "killed", "title=sleep1": "ok", "title=ok": "ok"}
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
 def test_ctrl_c_stops_a_sweep(launcher: str, tmp_path: Path) -> None:
     more = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
     titles = "ok,sleep30,sleep31" if launcher == "basic" else "sleep30"
