@@ -38,7 +38,7 @@ class Closeness:
         name: str = "closeness"
         scale: float = 1.0
 
-    attention = AttentionMask.causal
+    attention = None
 
     def __init__(self, config: Config) -> None:
         self.scale = config.scale
@@ -233,6 +233,13 @@ def test_the_model_is_built_with_the_objectives_attention() -> None:
     assert config().model.mask is AttentionMask.causal
     assert config(objective={"name": "guess"}).model.mask is AttentionMask.full
     assert identity(config(objective={"name": "guess"}))["objective"] == {"name": "guess"}
+
+
+def test_objectives_of_different_attention_are_not_added() -> None:
+    """A model of full attention would see the token that a causal one is to predict."""
+    with pytest.raises(UserError, match=r"^auxiliary\.causal_lm: needs causal attention; guess has full"):
+        config(objective={"name": "guess"}, auxiliary={"causal_lm": {}})
+    assert isinstance(build_objective("guess", {"closeness": {}}), Combined)
 
 
 def test_from_the_command_line_to_a_loaded_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,8 +63,9 @@ class ModelConfig:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"model.dropout: {self.dropout} is outside 0..1")
 
-    def take_mask(self, mask: AttentionMask) -> None:
-        """Take the objective's mask. UserError where another one was asked for."""
+    def take_mask(self, mask: AttentionMask | None) -> None:
+        """Take the objective's mask, if it needs one. UserError where another one was asked for."""
+        mask = mask or self.mask
         if self.mask not in (mask, AttentionMask.causal):
             raise UserError(f"model.mask: {self.mask} does not fit the objective, which gives {mask}; leave it out")
         self.mask = mask

@@ -75,4 +75,8 @@ def build_objective(main: Any, auxiliary: Mapping[str, Any] | None = None) -> Ob
     objective = OBJECTIVES.build(config)
     entries = typed_auxiliary(auxiliary or {}, config)
     added = {key: (OBJECTIVES.build(entry), entry.weight) for key, entry in entries.items()}
+    for key, (other, _) in added.items():
+        if other.attention not in (None, objective.attention):
+            line = f"needs {other.attention} attention; {config.name} has {objective.attention or 'causal'}"
+            raise UserError(f"auxiliary.{key}: {line}")
     return Combined(objective, config.name, added) if added else objective

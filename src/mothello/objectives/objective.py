@@ -67,8 +67,8 @@ class Objective(Protocol):
     The class has a dataclass ``Config`` whose field ``name`` defaults to its name in the registry.
     """
 
-    attention: AttentionMask
-    """The model is built with it, so that measures need not know the objective."""
+    attention: AttentionMask | None
+    """The model is built with it, so that measures need not know the objective. None: any will do."""
 
     def __init__(self, config: Any) -> None: ...
 

@@ -12,7 +12,7 @@ from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguagesConfig
 from mothello.model.transformer import GPT, ModelConfig
-from mothello.objectives.combined import typed_auxiliary
+from mothello.objectives.combined import build_objective, typed_auxiliary
 from mothello.objectives.objective import OBJECTIVES
 from mothello.othello.board import BoardConfig
 from mothello.registry import load_plugins
@@ -63,8 +63,8 @@ class TrainConfig:
         load_plugins(self.plugins)
         self.objective = OBJECTIVES.typed(self.objective, "objective")
         self.auxiliary = typed_auxiliary(self.auxiliary, self.objective)
-        if is_dataclass(self.objective):  # else it was made with a plugin that is not here
-            self.model.take_mask(OBJECTIVES.build(self.objective).attention)
+        if all(map(is_dataclass, (self.objective, *self.auxiliary.values()))):  # else a plugin is missing
+            self.model.take_mask(build_objective(self.objective, self.auxiliary).attention)
         if self.seed < 0:
             raise ValueError(f"seed: {self.seed} is negative")
         if self.checkpoint_every < 0:
