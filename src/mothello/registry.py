@@ -22,8 +22,8 @@ _LENIENT = ContextVar("lenient", default=False)
 
 @contextmanager
 def lenient() -> Iterator[None]:
-    """Within: settings of an unknown entry stay a dict, and a plugin that cannot be imported is logged. This is how a
-    run is read that was made with a plugin which is not here."""
+    """Within: settings of an unknown entry stay a dict, and a plugin that cannot be imported is logged. So a run can be
+    read whose plugin is missing."""
     token = _LENIENT.set(True)
     try:
         yield
@@ -57,7 +57,7 @@ class Registry(Generic[E]):
         return name in self._entries
 
     def get(self, name: str, key: str = "") -> type[E]:
-        """The class of that name. UserError lists the names; ``key`` is the config key that asked."""
+        """The class of that name. UserError lists the names; ``key`` is the config key that holds it."""
         if name not in self._entries:
             raise UserError(f"{key or self.noun}: {name!r} is not one of {', '.join(self._entries)}")
         return self._entries[name]
@@ -85,13 +85,13 @@ class Registry(Generic[E]):
 
 
 def load_plugins(modules: Iterable[str]) -> None:
-    """Import a user's modules, from the working directory or wherever Python finds them; they register themselves.
+    """Import a user's modules, from the working directory or another folder of sys.path; they register themselves.
 
     UserError names the module that is missing or fails.
     """
     for module in modules:
-        if (here := str(Path.cwd())) not in sys.path:
-            sys.path.insert(0, here)
+        if (folder := str(Path.cwd())) not in sys.path:
+            sys.path.insert(0, folder)
         try:
             importlib.import_module(module)
         except ImportError as error:

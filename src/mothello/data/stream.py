@@ -133,8 +133,8 @@ class Stream:
         """Corpus index of each row."""
         result, epochs = torch.empty_like(rows), rows // self.size
         for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
-            here = epochs == epoch
-            result[here] = permute(rows[here] % self.size, self.size, derive(self.seed, "order", epoch))
+            visit = epochs == epoch
+            result[visit] = permute(rows[visit] % self.size, self.size, derive(self.seed, "order", epoch))
         return result
 
     def languages(self, rows: Int64[Tensor, " game"], indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
@@ -156,9 +156,9 @@ class Stream:
         first_scored = torch.zeros_like(rows)
         source = torch.tensor(self.sources.of_language, device=self.device)[language]
         for index, games in enumerate(self.sources.corpora):
-            here = source == index
-            moves[here] = games.moves(indices[here])
-            first_scored[here] = games.first_scored(indices[here])
+            drawn = source == index
+            moves[drawn] = games.moves(indices[drawn])
+            first_scored[drawn] = games.first_scored(indices[drawn])
         return Games(moves, language, first_scored)
 
     def _chunk(self, step: int) -> tuple[int, slice]:

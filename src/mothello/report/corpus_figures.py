@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from mothello.report.style import LANGUAGE_COLOURS, MUTED, canvas, legend_below, title
 
 
-def _colours(numbers: Mapping[str, Any]) -> dict[str, str]:
+def _colors(numbers: Mapping[str, Any]) -> dict[str, str]:
     """A color per corpus; the last one, with which the others are compared, is gray."""
     names = list(numbers["corpora"])
     colors = {name: LANGUAGE_COLOURS[i % len(LANGUAGE_COLOURS)] for i, name in enumerate(names)}
@@ -24,7 +24,7 @@ def _label(numbers: Mapping[str, Any], name: str) -> str:
 def lengths_and_passes(numbers: Mapping[str, Any]) -> Figure:
     """Shares of games by their number of plies (logarithmic) and by their number of passes."""
     figure, (length, passes) = canvas(2, 3.2)
-    corpora, colors = numbers["corpora"], _colours(numbers)
+    corpora, colors = numbers["corpora"], _colors(numbers)
     lowest = min(int(np.flatnonzero(row["lengths"])[0]) for row in corpora.values())
     width = 0.8 / len(corpora)
     for place, (name, row) in enumerate(corpora.items()):
@@ -49,7 +49,7 @@ def by_ply(numbers: Mapping[str, Any]) -> Figure:
     figure, (legal, floor, passed, away) = canvas(4, 2.8)
     for name, row in numbers["corpora"].items():
         alive = np.array(row["alive"]) > 0.001
-        ply, style = np.arange(1, len(alive) + 1)[alive], dict[str, Any](color=_colours(numbers)[name])
+        ply, style = np.arange(1, len(alive) + 1)[alive], dict[str, Any](color=_colors(numbers)[name])
         nats, error = (np.array(row["floor"][key], dtype=float)[alive] for key in ("nats", "standard_error"))
         legal.plot(ply, np.array(row["legal"])[alive], label=_label(numbers, name), **style)
         floor.plot(ply, nats, linestyle=":" if row["floor"]["kind"] == "bound" else "-", **style)
