@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,14 @@ def closing(folder: Path) -> tuple[Mapping[str, Figure], Mapping[str, Any]]:
     for run in find_runs([str(root)]):
         if folder == root:
             return _training(run), {"minutes": run.results["seconds"] / 60}
-        rows = table_of([run])
-        for child in run.finetunings:
-            if folder == child.path:
-                return {}, _ends(child) | {"minutes": child.results["seconds"] / 60}
-        owner = folder.parent.parent
-        inside, tuned = str(folder.relative_to(owner)), str(owner.relative_to(root)) if owner != root else ""
-        rows = rows[(rows.finetuning == tuned) & (rows.folder == inside)]
-        owners = [run, *run.finetunings]
-        examples = [m.examples for one in owners if one.path == owner for m in one.measures if m.folder == inside]
-        return _measured(rows, *examples), _numbers(rows)
+        for owner in (run, *run.finetunings):
+            if folder == owner.path:
+                return {}, _ends(owner) | {"minutes": owner.results["seconds"] / 60}
+            for measure in owner.measures:
+                if folder == owner.path / measure.folder:
+                    rows = table_of([replace(owner, measures=[measure], finetunings=[])])
+                    rows = rows[rows.folder != "."]
+                    return _measured(rows, measure.examples), _numbers(rows)
     return {}, {}
 
 
@@ -81,13 +80,13 @@ def next_move_boards(run_folder: Path) -> Figure:
     return boards_figure(rows)
 
 
-def _measured(rows: pd.DataFrame, examples: list[dict[str, Any]] = []) -> dict[str, Figure]:  # noqa: B006 (read only)
+def _measured(rows: pd.DataFrame, examples: list[dict[str, Any]]) -> dict[str, Figure]:
     """The figures of one measurement."""
     drawn, present = {}, set(rows.measure)
     if "probe" in present:
         probe, target = preferred(rows)
         drawn["figures/layers"] = figures.layer_curves(rows, probe, target)
-        matrices = pairs(rows.assign(finetuning=""), probe, target)
+        matrices = pairs(rows, probe, target)
         if matrices.language.nunique() > 1:
             drawn["figures/alignment"] = heatmaps.alignment_maps(matrices, heatmaps.scale(matrices))
         if examples:

@@ -1,1 +1,1 @@
-"""From finished run folders to tables, figures and one page. Reads files only: no torch here, and none behind it."""
+"""From finished run folders to tables, figures and one page. It reads files only and never imports torch."""
