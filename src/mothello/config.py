@@ -38,7 +38,7 @@ def check(config: Any, key: str) -> None:
         if low is not None and high is not None and not low <= value <= high:
             raise UserError(f"{prefix}: {value} is outside {low}..{high}")
         if low is not None and value < low:
-            raise UserError(f"{prefix}: {value} is below {low}")
+            raise UserError(f"{prefix}: {value} is {f'below {low}' if low else 'negative'}")
         if above is not None and not value > above:
             raise UserError(f"{prefix}: {value} is not {'positive' if above == 0 else f'above {above}'}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mothello.config import NOT_IDENTITY, plain, typed
+from mothello.config import NOT_IDENTITY, check, plain, typed
 from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
@@ -46,9 +46,9 @@ class TrainConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig, metadata=NOT_IDENTITY)
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
     tracking: TrackingConfig = field(default_factory=TrackingConfig, metadata=NOT_IDENTITY)
-    seed: int = field(default=0, metadata=NOT_IDENTITY)
+    seed: int = field(default=0, metadata=NOT_IDENTITY | {"low": 0})
     """Initialization and data order, nothing else."""
-    checkpoint_every: float = field(default=120, metadata=NOT_IDENTITY)
+    checkpoint_every: float = field(default=120, metadata=NOT_IDENTITY | {"low": 0})
     """Seconds between checkpoints, 0 for the last only."""
     runs: str = field(default="runs", metadata=NOT_IDENTITY)
     """Where run folders go."""
@@ -65,10 +65,7 @@ class TrainConfig:
         self.auxiliary = typed_auxiliary(self.auxiliary, self.objective)
         if all(map(is_dataclass, (self.objective, *self.auxiliary.values()))):  # else a plugin is missing
             self.model.take_mask(build_objective(self.objective, self.auxiliary).attention)
-        if self.seed < 0:
-            raise ValueError(f"seed: {self.seed} is negative")
-        if self.checkpoint_every < 0:
-            raise ValueError(f"checkpoint_every: {self.checkpoint_every} is negative")
+        check(self, "")
 
 
 class Pretrain:
