@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 PART = ".part-"
-"""How names of files begin that are not whole yet; a kill leaves them behind."""
+"""Beginning of the names of files that are not whole yet; a kill leaves them."""
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:

@@ -35,10 +35,10 @@ def commit() -> str:
     """The commit of this checkout, as of the first call in this process: a later commit is not the code that runs."""
     words = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        found = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5).stdout
+        text = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5).stdout
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    return found.strip() or "unknown"
+    return text.strip() or "unknown"
 
 
 def _version(name: str) -> str:

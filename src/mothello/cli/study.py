@@ -18,12 +18,13 @@ from mothello.cli.main import command, log_to_console, one_line_errors
 from mothello.cli.measure import measure
 from mothello.cli.study_dry_run import study_table
 from mothello.cli.study_plan import STEPS, Part, StudyCommand, finished, names_of, part_of, parts_of
-from mothello.cli.train import resolve_device, train
+from mothello.cli.train import train
 from mothello.cli.transfer import transfer
 from mothello.errors import UserError
 from mothello.report.page import write_report
 from mothello.report.runs import find_runs
 from mothello.stages.folders import run_folder
+from mothello.training.device import resolve
 
 
 def study(config: StudyCommand, launcher: Launcher = run_here) -> Path | None:
@@ -49,7 +50,7 @@ def study(config: StudyCommand, launcher: Launcher = run_here) -> Path | None:
 def present(part: Part) -> torch.device:
     """The device of a study. UserError where it is absent: reported once, not by every part."""
     try:
-        return resolve_device(part.train)
+        return resolve(part.train.device)
     except UserError as error:
         how = " ".join(f"{script}.choose.device=cpu" for script in STEPS)
         raise UserError(f"{error}; for a study: {how}") from None

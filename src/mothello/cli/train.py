@@ -15,7 +15,7 @@ from mothello.training.distributed import World, join, leave
 
 def train(config: TrainConfig) -> dict[str, Any]:
     """Run the config; returns results.json. Under torchrun every process calls it."""
-    device = resolve_device(config)
+    device = resolve(config.device)
     stage = Pretrain(config)
     stage.check()
     if config.dry_run:
@@ -23,11 +23,6 @@ def train(config: TrainConfig) -> dict[str, Any]:
         print(stage_estimate(stage, device).text(folder=place_of(stage.folder, config.data.steps)), flush=True)
         return {}
     return run_stage(stage, device, joined(device, config.data.batch_size))
-
-
-def resolve_device(config: Any) -> torch.device:
-    """The device of a config. UserError when it is absent."""
-    return resolve(config.device)
 
 
 def joined(device: torch.device, batch_size: int) -> World:

@@ -14,7 +14,7 @@ from mothello.rows import format_table
 from mothello.rundir import RunDir
 
 SCRATCH = "-scratch"
-"""How the folder of the control ends, which lies beside the fine-tuning's: the same from random weights."""
+"""End of the name of the control's folder: the same fine-tuning from random weights, next to the other."""
 
 
 @dataclass(kw_only=True)
