@@ -64,7 +64,10 @@ def budget(runs: Iterable[Run]) -> str:
     games = Counter((round(config["games"] * config.get("epochs", 1)), config["batch_size"]) for config in configs)
     probes = [probe for run in runs if (probe := run.measure("probes")) is not None]
     fits = sorted({(probe.config["probes"]["games"], probe.results["games"]) for probe in probes})
-    parts = [f"{count:,} games in steps of {batch} ({n} runs)" for (count, batch), n in sorted(games.items())]
+    parts = [
+        f"{count:,} games in steps of {batch} ({n} run{'s' if n > 1 else ''})"
+        for (count, batch), n in sorted(games.items())
+    ]
     parts += [f"probes fitted on {fitted:,} games and scored on {tested:,}" for fitted, tested in fits]
     return f"Budget: {'; '.join(parts)}." if parts else ""
 
