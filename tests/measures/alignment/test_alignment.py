@@ -30,7 +30,7 @@ def rotation(d: int, seed: int = 0) -> Tensor:
 
 
 def test_cosine_by_hand() -> None:
-    x = torch.tensor([[3.0, 0.0], [1.0, 0.0]])  # centred: 1, -1
+    x = torch.tensor([[3.0, 0.0], [1.0, 0.0]])  # centered: 1, -1
     assert parallel_cosines(x, x).tolist() == [1.0, 1.0]
     assert parallel_cosines(x, -x).tolist() == [-1.0, -1.0]
     assert parallel_cosines(x, torch.tensor([[0.0, 5.0], [0.0, 1.0]])).tolist() == [0.0, 0.0]

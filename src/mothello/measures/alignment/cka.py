@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mothello.measures.alignment.cosine import centred
+from mothello.measures.alignment.cosine import centered
 
 
 def linear_cka(x: Float[Tensor, "*batch row d"], y: Float[Tensor, "*batch row e"]) -> Float[Tensor, "*batch"]:
     """|Y'X|^2 / (|X'X| |Y'Y|) of centered columns, Frobenius norms; 0 where a side does not vary."""
-    x, y = centred(x), centred(y)
+    x, y = centered(x), centered(y)
     cross = torch.linalg.matrix_norm(x.mT @ y).square()
     within = torch.linalg.matrix_norm(x.mT @ x) * torch.linalg.matrix_norm(y.mT @ y)
     return torch.where(within > 0, cross / within.clamp(min=torch.finfo(x.dtype).tiny), 0.0)

@@ -28,10 +28,10 @@ class Forward(Protocol):
 
 
 class MoveProbabilities(NamedTuple):
-    """Log probability of every move to follow each place, whether it is legal or not."""
+    """Log probability of every move after each place, legal or not."""
 
     full: Float[Tensor, "game place move"]
-    """Over the whole vocabulary: what is missing to one is on other languages' tokens and on no move at all."""
+    """Over the whole vocabulary: the rest is on other languages' tokens and on tokens that spell no move."""
     restricted: Float[Tensor, "game place move"]
     """Every token chosen among those of the language."""
 
@@ -40,10 +40,10 @@ def move_probabilities(
     forward: Forward, tokens: Int64[Tensor, "game token"], ends: Int64[Tensor, "game place"], language_set: LanguageSet,
     language: int, n_positions: int,
 ) -> MoveProbabilities:  # fmt: skip
-    """Exact, float64. ends: places after which the next move is asked for, by the place of the token before it.
+    """Exact, float64. ends: the place of the token before each move that is predicted.
 
-    n_positions: the longest row the model can read; words that do not fit behind a game's last places count as if
-    written on the last one (no such move can be played).
+    n_positions: the longest row the model can read; places beyond it are clamped to the last one, which affects only
+    moves that are never legal.
     """
     logits = _at(forward(Inputs(tokens)).logits, ends)
     if language_set.output is OutputVocabulary.unified:
@@ -57,8 +57,8 @@ def move_probabilities(
         at_once = max(1, _PLACES * tokens.shape[1] // (ends.shape[1] * depth))
         for first in range(0, len(of_depth), at_once):
             some = of_depth[first : first + at_once]
-            for node, found in zip(some, _after(forward, tokens, ends, some, n_positions), strict=True):
-                logs |= _children(found, own, node, words)
+            for node, after in zip(some, _after(forward, tokens, ends, some, n_positions), strict=True):
+                logs |= _children(after, own, node, words)
     spelled = [torch.stack([logs[word[: i + 1]] for i in range(len(word))]).sum(0) for word in words]
     full, restricted = torch.stack(spelled, -1)
     return MoveProbabilities(full, restricted)
@@ -81,7 +81,7 @@ def _children(
 def _after(
     forward: Forward, tokens: Tensor, ends: Tensor, nodes: list[tuple[int, ...]], n_positions: int
 ) -> list[Tensor]:
-    """Logits behind every place and each of the nodes, which are equally deep: a list of [game, place, token]."""
+    """Logits after every place and each of the nodes, which are equally deep: a list of [game, place, token]."""
     n, places = ends.shape
     spread = ends.repeat(1, len(nodes))  # node by node, all places of each
     written = [

@@ -39,7 +39,7 @@ def branches(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Rows with branch tokens appended, their positions, and who may attend to whom.
 
-    Each branch hangs on the row behind the token at its end and reads that far, and itself. written: the branches'
+    Each branch follows the token at its end; it reads the row up to there, and itself. written: the branches'
     tokens, one [game, branch] per depth.
     """
     (n, length), plies, device = tokens.shape, ends.shape[1], tokens.device
@@ -60,7 +60,7 @@ def branches(
 
 
 def first_logits(model: Model, batch: Batch) -> Float[Tensor, "game ply output"]:
-    """What the model says behind every ply of the games themselves, but the last."""
+    """Logits after every ply of the games but the last."""
     ends = batch.move_ends[:, :-1].clamp(min=0)
     logits = torch.cat([model(Inputs(rows)).logits for rows in batch.tokens.split(ROWS_AT_ONCE)])
     return logits.gather(1, ends.unsqueeze(-1).expand(-1, -1, logits.shape[-1])).float()

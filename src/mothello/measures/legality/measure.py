@@ -27,7 +27,7 @@ class LegalityConfig:
 
     name: str = "legality"
     games: int = ranged(400, low=2)
-    """Games after whose every ply the next move is asked for."""
+    """Games; the next move is predicted after every ply."""
     draws: int = ranged(1000, low=1)
     """Draws of the bootstrap over games."""
 

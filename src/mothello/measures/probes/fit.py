@@ -36,7 +36,7 @@ class FittedProbes:
     mean: Float[Tensor, "language layer 1 d_model"]
     scale: Float[Tensor, "language layer 1 d_model"]
     steps: int
-    """Updates made; fewer than asked for when no probe was improving any more."""
+    """Updates made; fewer than planned when no probe was improving any more."""
 
     def normalize(self, x: Float[Tensor, "layer row d_model"], source: int) -> Float[Tensor, "layer row d_model"]:
         """Activations as the probes of ``source`` expect them, whichever language they come from."""

@@ -1,4 +1,4 @@
-"""Alignment up to a symmetry of the opening: the best of four maps, and what the best of four reaches by chance.
+"""Alignment up to a symmetry of the opening: the best of four maps, and the best of four by chance.
 
 Pure functions of readings and boards; nothing here knows about models.
 """
@@ -65,5 +65,5 @@ class NullOfMaximum:
 
 def aligned(best: Float[Tensor, "*pair"], null_95: Float[Tensor, "*pair"], constant: float) -> Bool[Tensor, "*pair"]:
     """Whether a pair counts as aligned: its best map beats readings paired with other games, and a guess that never
-    looks at the board (a reading may beat unrelated games by a hair and still say less than the ply does)."""
+    looks at the board (a probe can beat the null by a small margin and still be worse than the best guess per ply)."""
     return (best > null_95) & (best > constant)
