@@ -7,14 +7,16 @@ from pathlib import Path
 
 from mothello.cli.compose import composed
 from mothello.cli.main import command, folder_for
-from mothello.cli.study_plan import StudyCommand, cells_of, expected, names_of
+from mothello.cli.study_plan import StudyCommand, cells_of, names_of, part_of
 from mothello.cli.units import size, table
+from mothello.config import plain
 from mothello.errors import UserError
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
+from mothello.stages.measuring import measure_folder
 from studies import RESULTS
 from studies.page import write_results
-from studies.runs import Study, runs_of
+from studies.runs import Expected, Study, runs_of
 from studies.scale import SCALES
 
 
@@ -53,6 +55,19 @@ def _left_out(folder: str, names: list[str]) -> set[str]:
     statuses = (Path(folder) / name / "status.json" for name in names)
     begun = {path.parent.name for path in statuses if path.exists() and not RunDir(path.parent).finished}
     return LEFT_OUT(folder, names) | begun
+
+
+def expected(config: StudyCommand) -> dict[str, Expected]:
+    """What the study asks of every cell, as the names of the folders that it would write."""
+    cells = {}
+    for cell in cells_of(config):
+        part = part_of(config, cell, 0)
+        run = RunDir(part.probe.run)
+        configs = (part.probe.probes, part.measure.legality, part.measure.alignment)  # type: ignore[attr-defined]
+        names = [str(measure_folder(run, config).path.relative_to(run.path)) for config in configs]
+        tuned = None if part.transfer is None else plain(part.transfer.transfer)
+        cells[cell] = Expected(run.path.parent.name, names[0], names[1:], tuned)
+    return cells
 
 
 def study_of(name: str, scale: str) -> Study:

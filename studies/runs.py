@@ -5,10 +5,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mothello.cli.study_plan import Expected
 from mothello.measures.probes.headline import Headline, headline, kinds
 from mothello.report.runs import Run
 from mothello.rundir import RunDir
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a study asks of a cell, as the names of the folders that hold it."""
+
+    train: str
+    """Hash of the run."""
+    probe: str
+    """measures/probes-HASH."""
+    states: Sequence[str]
+    """measures/legality-HASH and measures/alignment-HASH."""
+    transfer: Mapping[str, Any] | None = None
+    """Settings of the fine-tuning."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A study as a list of parts: cells x seeds, each with the typed configs of its run and of what is measured on it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
@@ -11,7 +11,6 @@ from omegaconf import DictConfig
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
 from mothello.cli.measure import MeasureCommand
 from mothello.cli.transfer import measure_folder as transfer_folder
-from mothello.config import plain
 from mothello.errors import UserError, keyed
 from mothello.rundir import RunDir
 from mothello.stages.finetune import TransferCommand
@@ -94,20 +93,6 @@ class StudyCommand(Fragments):
     minutes: float = 0.0
     """Measured time on 2 cores per seed, printed first."""
     dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a study asks of a cell, as the names of the folders that hold it."""
-
-    train: str
-    """Hash of the run."""
-    probe: str
-    """measures/probes-HASH."""
-    states: Sequence[str]
-    """measures/legality-HASH and measures/alignment-HASH."""
-    transfer: Mapping[str, Any] | None = None
-    """Settings of the fine-tuning."""
 
 
 class Part(NamedTuple):
@@ -216,16 +201,3 @@ def finished(part: Part) -> dict[str, bool]:
         source = part.transfer.transfer.source or part.train.languages.language_names()[0]
         done["transfer"] = transfer_folder(finetune_folder(folder, part.transfer, source)).finished
     return done
-
-
-def expected(config: StudyCommand) -> dict[str, Expected]:
-    """What the study asks of every cell, as the names of the folders that it would write."""
-    cells = {}
-    for cell in cells_of(config):
-        part = part_of(config, cell, 0)
-        run = RunDir(part.probe.run)
-        configs = (part.probe.probes, part.measure.legality, part.measure.alignment)  # type: ignore[attr-defined]
-        names = [str(measure_folder(run, config).path.relative_to(run.path)) for config in configs]
-        tuned = None if part.transfer is None else plain(part.transfer.transfer)
-        cells[cell] = Expected(run.path.parent.name, names[0], names[1:], tuned)
-    return cells
