@@ -33,9 +33,8 @@ class Combined:
         main = self.main.loss(model, batch[""])
         parts = {self.name: Part(main.sum, main.count), **main.parts}
         for name, (objective, weight) in self.auxiliary.items():
-            loss = objective.loss(model, batch[name])
-            inner = {f"{name}/{key}": part._replace(weight=weight * part.weight) for key, part in loss.parts.items()}
-            parts |= {name: Part(loss.sum, loss.count, weight)} | inner
+            for key, (total, count, own) in objective.loss(model, batch[name]).terms.items():
+                parts[f"{name}/{key}" if key else name] = Part(total, count, weight * own)
         return Loss(main.sum, main.count, parts)
 
     def floor(
