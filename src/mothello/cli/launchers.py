@@ -19,15 +19,8 @@ DYING = 10.0
 """Seconds that interrupted jobs get to write their status."""
 GONE = "the process is gone; rerun the command to resume"
 SHARED = (
-    "name",
-    "timeout_min",
-    "mem_gb",
-    "nodes",
-    "cpus_per_task",
-    "gpus_per_node",
-    "tasks_per_node",
-    "stderr_to_stdout",
-)
+    "name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout",
+)  # fmt: skip
 """Settings that submitit has for every kind of cluster; the others are of one kind."""
 
 
@@ -44,16 +37,12 @@ def launcher_of(overrides: Sequence[str]) -> Launcher:
         settings[outer] = settings.get(outer, {}) | {inner: value} if inner else value
     if name == "basic":
         if settings:
-            raise UserError(
-                f"hydra.launcher.{min(settings)}: has no effect without hydra/launcher=joblib or submitit_slurm"
-            )
+            raise UserError(f"hydra.launcher.{min(settings)}: has no effect without hydra/launcher=NAME")
         return run_here
     if name == "joblib":
         n_jobs = settings.pop("n_jobs", -1)
         if settings or not isinstance(n_jobs, int) or n_jobs == 0:
-            raise UserError(
-                f"hydra.launcher: joblib takes n_jobs=N, the jobs at a time, -1 for one per core; not {overrides}"
-            )
+            raise UserError("hydra.launcher: joblib takes n_jobs=N alone, the jobs at a time; -1 for one per core")
         return partial(run_in_processes, n_jobs if n_jobs > 0 else cores())
     if name in ("submitit_local", "submitit_slurm"):
         return partial(run_by_submitit, name.removeprefix("submitit_"), settings)
