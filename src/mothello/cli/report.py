@@ -5,6 +5,7 @@ from pathlib import Path
 from time import perf_counter
 
 from mothello.cli.main import command
+from mothello.cli.units import minutes, size, table
 from mothello.errors import UserError
 from mothello.report.page import render, write_report
 from mothello.report.runs import find_runs
@@ -33,9 +34,14 @@ def report(config: ReportCommand) -> Path:
         raise UserError(f"runs: no finished run in {', '.join(config.runs) or 'an empty list'}")
     if config.dry_run:
         start = perf_counter()
-        size, seconds = len(render(runs, config.title)) / 1e6, perf_counter() - start
-        replaced = "replaces" if page.exists() else "would be"
-        print(f"report of {len(runs)} runs: {replaced} {page} ({size:.1f} MB, made in {seconds:.1f} s, not written)")
+        text, seconds = render(runs, config.title), perf_counter() - start
+        rows = {
+            "runs": f"{len(runs):,} finished",
+            "disk": f"{size(len(text))}, and the table",
+            "minutes": f"{minutes(seconds)} (made once just now, and not written)",
+            "folder": f"{config.out}{' (its page would be replaced)' if page.exists() else ''}",
+        }
+        print(table(rows), flush=True)
         return page
     page = write_report(runs, Path(config.out), config.title)
     print(f"report of {len(runs)} runs: {page.resolve()}", flush=True)
