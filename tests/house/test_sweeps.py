@@ -2,6 +2,7 @@
 whichever launcher runs it; the exit code tells; nothing passes from one job to the next."""
 
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -19,10 +20,10 @@ from house.jobs import job as fake_job
 from house.test_mistakes import assert_one_line, snapshot
 from hydra.core.global_hydra import GlobalHydra
 
-from mothello.cli import jobs
+from mothello.cli import jobs, measure, train, transfer
 from mothello.cli.compose import command_line
 from mothello.cli.jobs import Outcome, isolated
-from mothello.cli.main import command
+from mothello.cli.main import SCHEMAS, command
 from mothello.cli.report import ReportCommand
 from mothello.rundir import RunDir
 
@@ -260,6 +261,19 @@ def test_ctrl_c_stops_a_sweep(launcher: str, tmp_path: Path) -> None:
     while subprocess.run(["pgrep", "-g", str(sweeping.pid)], capture_output=True, check=False).returncode == 0:
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("script", ["train", "probe", "measure", "transfer"])
+def test_jobs_of_every_command_can_be_sent_to_another_process(script: str) -> None:
+    actions = {
+        "train": train.train,
+        "probe": measure.measure,
+        "measure": measure.measure,
+        "transfer": transfer.transfer,
+    }
+    plan = jobs.sweep_jobs(script, SCHEMAS[script], actions[script], ["run=a,b"])
+    sent = pickle.loads(pickle.dumps(plan))
+    assert [job.config().run for job in sent] == ["a", "b"]
 
 
 def test_the_table() -> None:

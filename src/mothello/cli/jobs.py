@@ -16,6 +16,7 @@ from textwrap import shorten
 from typing import Any, TypeVar
 
 import torch
+from omegaconf import DictConfig, OmegaConf
 
 from mothello.cli.compose import built, content, grid
 from mothello.errors import UserError
@@ -60,7 +61,8 @@ def sweep_jobs(name: str, schema: type[T], action: Callable[[T], Any], overrides
     plan = grid(overrides)
     common = set.intersection(*map(set, plan)) if len(plan) > 1 else set()
     labels = [" ".join(x.lstrip("+") for x in words if x not in common) for words in plan]
-    composed = [content(name, schema, words) for words in plan]
+    typeless = partial(OmegaConf.to_container, enum_to_str=True)  # types of plugins cannot be sent to other processes
+    composed = [DictConfig(typeless(content(name, schema, words))) for words in plan]
     return [
         Job(shorten(label, 80, placeholder=" ..."), partial(built, schema, settings), action)
         for label, settings in zip(labels, composed, strict=True)
