@@ -71,7 +71,7 @@ def _in_block(edit: Edit, index: int) -> Edit:
 
 
 class Block(nn.Module):
-    """Attention and MLP, each behind a layer norm and added to the residual stream."""
+    """Attention and MLP, each after a norm and added to the residual stream."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def initialize(self, seed: int) -> "GPT":
-        """GPT-2's initialisation from a seed of its own: normal(0, .02), residual outputs over sqrt(2 L) or zero.
+        """GPT-2's initialization from a seed of its own: normal(0, .02), residual outputs over sqrt(2 L) or zero.
 
         Every tensor draws from a stream named after it, so a bigger vocabulary moves no other weight.
         """

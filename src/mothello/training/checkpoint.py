@@ -63,8 +63,8 @@ def _write(part: Path, checkpoint: Checkpoint) -> None:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``folder/step-N`` whole or not at all, then drop all but it and the one before.
 
-    Later ones are dropped too: a run that comes to step N again found them damaged. CheckpointError when it cannot be
-    written (a full disk, no permission): what was there is left as it was.
+    Later ones are deleted as well: reaching step N again means that they failed verification. CheckpointError
+    when it cannot be written (a full disk, no permission): what was there is left as it was.
     """
     final = folder / f"step-{checkpoint.step:09d}"
     part = folder / f".part-{final.name}"

@@ -98,9 +98,9 @@ def resolve(config: DeviceConfig) -> torch.device:
 
 def _threads_wanted() -> int:
     """OMP_NUM_THREADS is a user's word, but for the processes of torchrun, where it is torchrun's."""
-    processes, told = int(os.environ.get("LOCAL_WORLD_SIZE", "0")), os.environ.get("OMP_NUM_THREADS", "")
-    if not processes and told.isdecimal() and int(told) > 0:
-        return int(told)
+    processes, threads = int(os.environ.get("LOCAL_WORLD_SIZE", "0")), os.environ.get("OMP_NUM_THREADS", "")
+    if not processes and threads.isdecimal() and int(threads) > 0:
+        return int(threads)
     return max(1, cores() // max(1, processes))
 
 

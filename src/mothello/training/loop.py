@@ -85,7 +85,7 @@ class _Run:
 
 
 def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
-    """Train for ``plan.steps`` in all, going on from the newest good checkpoint in ``plan.folder``.
+    """Train for ``plan.steps`` in all, resuming from the newest good checkpoint in ``plan.folder``.
 
     Killed at any moment and called again, it ends with the same weights. FloatingPointError when loss or gradient are
     not finite; Stopped when a signal asked for it; CheckpointError when the disk is full: in each case the last good

@@ -1,6 +1,6 @@
 """Muon: momentum, then the nearest orthogonal matrix by five Newton-Schulz steps (Jordan et al. 2024).
 
-Matrices of one shape are orthogonalised together as one stack: the arithmetic of ``torch.optim.Muon``, which takes them
+Matrices of one shape are orthogonalized together as one stack: the arithmetic of ``torch.optim.Muon``, which takes them
 one by one, in two thirds of its time on a CPU (docs/LOG.md) and with fewer kernels on a GPU.
 """
 
