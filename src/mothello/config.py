@@ -169,7 +169,7 @@ def quoted(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float):
         return "null" if value is None else str(value).lower()
     text = str(value)
-    if re.fullmatch(r"([A-Za-z_/]|\.+/)[\w./-]*", text, re.ASCII) and text.lower() not in _WORDS:
+    if re.fullmatch(r"([A-Za-z_/]|\.+/)[\w./*-]*", text, re.ASCII) and text.lower() not in _WORDS:
         return text
     ends = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text)
     return f"'{ends}'"

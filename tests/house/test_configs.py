@@ -160,7 +160,7 @@ def test_an_option_holds_only_what_differs_from_the_code(group: str, schema: typ
 @pytest.mark.parametrize(
     "value",
     ["a", "1e3", "null", "True", "a,b=c", "x[1]", "{a}", "it's", "a\\", "\\'", "", " a ", "\u00fc\u2192", "<b>&\"q'", "runs/a/0", ".5",
-     "../a", 3, -1.5, True, None, ["a b", 2, {"x": "y,z"}]],
+     "../a", "atomic*2", 3, 1e-05, -1.5, True, None, ["a b", 2, {"x": "y,z"}]],
 )  # fmt: skip
 def test_a_quoted_value_is_read_back(value: Any) -> None:
     def bare(read: Any) -> Any:

@@ -15,7 +15,7 @@ from mothello.cli.compose import composed
 from mothello.cli.measure import schema
 from mothello.files import fingerprint
 from mothello.report.page import render, write_report
-from mothello.report.reference import commands, literal, train_command
+from mothello.report.reference import commands, train_command
 from mothello.report.runs import find_runs
 from mothello.report.sentences import anchor_sentences, describe, summaries_of, verdicts
 from mothello.report.sharing import by_label
@@ -246,15 +246,6 @@ def test_the_command_of_a_committed_run_trains_that_run() -> None:
     (run,) = find_runs([str(runs[0])])
     config = composed("train", TrainConfig, shlex.split(train_command(run))[2:])
     assert fingerprint(identity(config)) == run.identity
-
-
-@pytest.mark.parametrize(
-    "value", ["off", "1e3", "null", 'a "b" \\ c', "x=y", 1e-05, True, None, [1, "a b"], {"a": "b"}]
-)
-def test_literals_come_back(value: object) -> None:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    assert OverridesParser.create().parse_override(f"++key={literal(value)}").value() == value
 
 
 def test_no_runs_is_an_error(tmp_path: Path) -> None:

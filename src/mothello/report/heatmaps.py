@@ -26,23 +26,18 @@ def alignment_maps(pairs: pd.DataFrame, limits: tuple[float, float], order: Sequ
     Values are means over seeds. Under the best map each cell names the winning map, "mixed" where seeds differ, and
     "none" where the pair does not count as aligned in every seed.
     """
-    names = list(dict.fromkeys(pairs.source))
-    return _maps(pairs, [names[i] for i in order] or names, sorted(pairs.layer.unique()), limits)
-
-
-def _maps(data: pd.DataFrame, languages: list[str], layers: list[int], limits: tuple[float, float]) -> Figure:
+    names, layers = list(dict.fromkeys(pairs.source)), sorted(pairs.layer.unique())
+    languages = [names[i] for i in order] or names
     figure, axes = _grid(len(layers), len(languages))
     image: Any = None
     for column, layer in enumerate(layers):
-        rows = data[data.layer == layer]
+        rows = pairs[pairs.layer == layer]
         for row, best in enumerate((False, True)):
             axis = axes[row * len(layers) + column]
             image = _panel(axis, rows, languages, best, limits)
             _dress(axis, languages, column == 0, row == 1, "under the best map" if best else "raw")
-            if row == 0:
-                axis.set_title(
-                    f"layer {layer}" if layer else "embeddings", loc="center", fontsize=9.5, fontweight="bold"
-                )
+        name = f"layer {layer}" if layer else "embeddings"
+        axes[column].set_title(name, loc="center", fontsize=9.5, fontweight="bold")
     bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=28, pad=0.015)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, colors=MUTED)
@@ -82,13 +77,8 @@ def _winner(pair: pd.DataFrame) -> str:
 
 def _dress(axis: Axes, languages: list[str], left: bool, bottom: bool, label: str) -> None:
     ticks, size = range(len(languages)), 8 if len(languages) <= 8 else 6.5
-    axis.set_xticks(
-        ticks,
-        languages if bottom else [],
-        rotation=35 if max(map(len, languages)) > 3 else 0,
-        ha="right",
-        fontsize=size,
-    )
+    slant = 35 if max(map(len, languages)) > 3 else 0
+    axis.set_xticks(ticks, languages if bottom else [], rotation=slant, ha="right", fontsize=size)
     axis.set_yticks(ticks, languages if left else [], fontsize=size)
     axis.tick_params(length=0)
     for spine in axis.spines.values():

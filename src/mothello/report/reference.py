@@ -1,13 +1,13 @@
 """How to repeat the runs of a page, and what each quantity on it means."""
 
 import os
-import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from mothello.config import quoted
 from mothello.report.markup import table
 from mothello.report.runs import Measurement, Run
 from mothello.rows import QUANTITIES
@@ -24,49 +24,32 @@ def quantities(rows: pd.DataFrame) -> dict[str, str]:
     return {name: meaning for name, meaning in QUANTITIES.items() if name in present}
 
 
-def _settings(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in content.items():
-        if isinstance(value, Mapping) and value:
-            yield from _settings(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-def literal(value: Any) -> str:
-    """A plain value as Hydra's command line reads it."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(literal, value))}]"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{literal(inner)}" for key, inner in value.items()) + "}"
-    if not isinstance(value, str):
-        return repr(value)
-    plain = re.fullmatch(r"[A-Za-z_][\w*./-]*", value) and value.lower() not in ("true", "false", "null", "nan", "inf")
-    return value if plain else '"' + re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + m[2].replace('"', r"\""), value) + '"'
-
-
 def _overrides(content: Mapping[str, Any], prefix: str = "") -> list[str]:
-    return [f"++{key}={literal(value)}" for key, value in _settings(content, prefix)]
+    """A line's settings, every key of nested ones with its path."""
+    lines = []
+    for key, value in content.items():
+        nested = isinstance(value, Mapping) and value
+        lines += _overrides(value, f"{prefix}{key}.") if nested else [f"++{prefix}{key}={quoted(value)}"]
+    return lines
 
 
 def train_command(run: Run) -> str:
     """The line that trains the run again, every setting that determines its numbers spelled out."""
     chosen = {key: run.config[key] for key in _TRAINED if run.config.get(key) not in (None, {}, [])}
-    return shlex.join(["python", "scripts/train.py", f"name={literal(run.name)}", *_overrides(chosen)])
+    return shlex.join(["python", "scripts/train.py", f"name={quoted(run.name)}", *_overrides(chosen)])
 
 
 def measure_command(measure: Measurement, folder: str) -> str:
     """The line that measures the run in a folder again."""
     settings = {key: value for key, value in (measure.config.get(measure.name) or {}).items() if key != "name"}
-    parts = [f"run={literal(folder)}", f"measures=[{measure.name}]", *_overrides(settings, f"{measure.name}.")]
+    parts = [f"run={quoted(folder)}", f"measures=[{measure.name}]", *_overrides(settings, f"{measure.name}.")]
     return shlex.join(["python", "scripts/measure.py", *parts])
 
 
 def finetune_command(child: Run, folder: str) -> str:
     """The line that fine-tunes the run in a folder again."""
     own = _overrides({**(child.config.get("finetune") or {}), "source": child.source}, "transfer.")
-    return shlex.join(["python", "scripts/transfer.py", f"run={literal(folder)}", *own, f"seed={child.seed}"])
+    return shlex.join(["python", "scripts/transfer.py", f"run={quoted(folder)}", *own, f"seed={child.seed}"])
 
 
 def commands(run: Run) -> list[str]:

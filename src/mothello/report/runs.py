@@ -130,29 +130,23 @@ def _candidates(top: Path) -> Iterator[Path]:
         inside[:] = sorted(name for name in inside if not name.startswith("."))
 
 
-def _finished(folder: RunDir) -> bool:
-    """Whether a folder is finished; a warning where it is not."""
-    status = folder.read_status()
-    if not isinstance(status, dict) or status.get("status") != "ok":
-        log.warning("%s: not finished; skipped", folder.path / "status.json")
-        return False
-    return True
+def _results(folder: RunDir) -> dict[str, Any]:
+    """results.json. ValueError names the file that says that the folder is not finished, or is damaged."""
+    if not folder.finished:
+        raise ValueError(f"{folder.path / 'status.json'}: not finished")
+    return folder.read_results()
 
 
 def _read_run(path: Path) -> Run | None:
-    folder = RunDir(path)
-    if not _finished(folder):
-        return None
+    folder, file = RunDir(path), path / "results.json"
     try:
-        results = folder.read_results()
+        results = _results(folder)
         if not isinstance(results, dict) or results.get("kind") != "train":
-            raise ValueError(f"run: {path / 'results.json'} is not of a training")
+            raise ValueError(f"run: {file} is not of a training")
         if results.get("version") != RESULTS_VERSION:
-            raise ValueError(
-                f"run: {path / 'results.json'} has version {results.get('version')}, not {RESULTS_VERSION}"
-            )
+            raise ValueError(f"run: {file} has version {results.get('version')}, not {RESULTS_VERSION}")
         if missing := [key for key in _REQUIRED if key not in results]:
-            raise ValueError(f"run: {path / 'results.json'}: {', '.join(missing)} missing")
+            raise ValueError(f"run: {file}: {', '.join(missing)} missing")
         config = folder.read_config()
     except (OSError, ValueError) as error:
         log.warning("%s; skipped", error)
@@ -169,10 +163,8 @@ def _measures(run: Path) -> Iterator[Measurement]:
     """The finished measures of a run; a damaged one is skipped with a warning that names it."""
     for path in sorted(run.glob(f"measures/*/{FILE}")):
         folder = RunDir(path.parent)
-        if not _finished(folder):
-            continue
         try:
-            config, results, rows = folder.read_config(), folder.read_results(), read_tidy(folder.path)
+            results, config, rows = _results(folder), folder.read_config(), read_tidy(folder.path)
             examples = json.loads(text.read_text()) if (text := folder.path / "examples.json").exists() else []
         except (OSError, ValueError) as error:
             log.warning("%s: %s; skipped", folder.path, error)

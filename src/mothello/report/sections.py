@@ -36,18 +36,14 @@ EXACT = {
 
 def happened(groups: Groups, summaries: Summaries) -> dict[str, Any]:
     """Verdicts and sentences."""
-    if not summaries:
-        return {"verdicts": [], "sentences": []}
-    sentences = [describe(summary) for summary in summaries.values()] + anchor_sentences(summaries)
-    unprobed = [label for label in groups if label not in summaries]
-    if unprobed:
-        sentences.append(f"Not probed: {', '.join(unprobed)}.")
-    counts = [len(summary.heads) for summary in summaries.values()]
-    if max(counts) >= MIN_SEEDS:
-        sentences.append("Brackets hold 95% intervals over seeds (Student's t; from ten seeds on, bootstrap).")
-    if min(counts) < MIN_SEEDS:
-        sentences.append("Fewer than three seeds give no interval: such differences are those of these runs.")
-    return {"verdicts": verdicts(summaries), "sentences": sentences}
+    seeds = [len(summary.heads) for summary in summaries.values()]
+    return {
+        "verdicts": verdicts(summaries) if summaries else [],
+        "sentences": [describe(summary) for summary in summaries.values()] + anchor_sentences(summaries),
+        "unprobed": [label for label in groups if label not in summaries],
+        "intervals": any(count >= MIN_SEEDS for count in seeds),
+        "differences": any(count < MIN_SEEDS for count in seeds),
+    }
 
 
 def headline(rows: pd.DataFrame, groups: Groups, summaries: Summaries) -> dict[str, Any]:
@@ -72,21 +68,18 @@ def _probed(summary: Summary | None) -> list[Any]:
         return [None] * 7
     maps = None
     if summary.pairs:
-        listed = ", ".join(f"{name}: {count}" for name, count in summary.maps.items()) or "none"
         aligned = Markup("<br><small>{} of {} pairs aligned</small>").format(sum(summary.maps.values()), summary.pairs)
-        maps = cell(listed) + aligned
+        maps = cell(summary.winners or "none") + aligned
     values = [summary[name] for name in ("own", "across", "across_best_map")]
     return [summary.layers, *values, maps, summary["constant"], summary["random_weights"]]
 
 
-def _early(groups: Groups) -> Iterator[str]:
-    """A line per measure of a model that had not been trained to the end."""
+def _early(groups: Groups) -> Iterator[tuple[Run, str, int]]:
+    """Run, folder and step of the measures of models that were not trained to the end."""
     for run in (run for runs in groups.values() for run in runs):
         for measure in run.measures:
-            step, steps = measure.results.get("step", run.results["steps"]), run.results["steps"]
-            if step < steps:
-                where = f"{run.name}, seed {run.seed}, {measure.folder}"
-                yield f"{where}: measured after {step:,} of {steps:,} steps."
+            if (step := measure.results.get("step", run.results["steps"])) < run.results["steps"]:
+                yield run, measure.folder, step
 
 
 def trained(rows: pd.DataFrame) -> dict[str, Any]:

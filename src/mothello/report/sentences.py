@@ -1,13 +1,14 @@
-"""What happened, in sentences computed from the headline over seeds. Every sentence states its numbers."""
+"""What happened, in sentences computed from the headline over seeds, worded by templates/sentences.j2."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
+import jinja2
 import pandas as pd
 
-from mothello.measures.probes.headline import Headline
 from mothello.measures.probes.symmetry_classes import Classes
 from mothello.report.runs import Run
 from mothello.report.sharing import n_anchors, setting, sharing_of
@@ -58,6 +59,11 @@ class Summary:
         return dict(total)
 
     @property
+    def winners(self) -> str:
+        """The maps with their counts."""
+        return ", ".join(f"{name}: {count}" for name, count in self.maps.items())
+
+    @property
     def loss_under_best_map(self) -> Estimate | None:
         """Own accuracy less that under the best map of each pair."""
         return estimate_of(pd.to_numeric(self.heads.own) - pd.to_numeric(self.heads.across_best_map))
@@ -81,18 +87,6 @@ class Summary:
         loss = self["loss_across"]
         return loss is not None and loss.mean <= ALIGNED_BELOW
 
-    @property
-    def state(self) -> str:
-        """How its languages are aligned, in words."""
-        aligned = sum(self.maps.values())
-        through = ", ".join(f"{name}: {count}" for name, count in self.maps.items())
-        if self.direct:
-            return "aligned as they are"
-        if not aligned:
-            return "aligned under no map"
-        how = "with a loss" if set(self.maps) == {"identity"} else "up to a map"
-        return f"aligned {how} in {aligned} of {self.pairs} pairs ({through})"
-
 
 def number(value: Estimate | None) -> str:
     """Mean over seeds, with the interval where there is one and it has a width."""
@@ -102,27 +96,22 @@ def number(value: Estimate | None) -> str:
     return f"{value.mean:.3f}" + (f" [{low:.3f}, {high:.3f}]" if f"{low:.3f}" != f"{high:.3f}" else "")
 
 
+def _sentences(macro: str, *values: Any) -> str:
+    return " ".join(getattr(_words(), macro)(*values).split())
+
+
+@cache
+def _words() -> Any:
+    """The macros of templates/sentences.j2."""
+    loader = jinja2.PackageLoader("mothello.report")
+    environment = jinja2.Environment(loader=loader, trim_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["number"] = number
+    return environment.get_template("sentences.j2").module
+
+
 def describe(summary: Summary) -> str:
     """The numbers of one label."""
-    seeds = f"{len(summary.heads)} seed" + ("s" if len(summary.heads) > 1 else "")
-    own = f"{summary.label} ({seeds}, layer {summary.layers}): a probe reads {number(summary['own'])} of the cells"
-    baselines = (
-        f"The best constant reaches {number(summary['constant'])}, random weights {number(summary['random_weights'])}."
-    )
-    if summary["across"] is None:
-        return f"{own} in its own language; there is no second language to read. {baselines}"
-    return (
-        f"{own} in its own language, {number(summary['across'])} in another as it is and "
-        f"{number(summary['across_best_map'])} under the best map of each pair. Its languages are {summary.state}. "
-        f"{baselines}"
-    )
-
-
-def _losses(summary: Summary) -> str:
-    return (
-        f"{summary.label} loses {number(summary['loss_across'])} across languages as they are and "
-        f"{number(summary.loss_under_best_map)} under the best map of each pair"
-    )
+    return _sentences("describe", summary)
 
 
 def judge(naive: Summary, unified: Summary) -> Verdict:
@@ -131,7 +120,7 @@ def judge(naive: Summary, unified: Summary) -> Verdict:
         return Verdict(None, f"No verdict on {naive.label} and {unified.label}: one of them has no second language.")
     if reasons := naive.reads + unified.reads:
         return Verdict(False, f"Nothing can be concluded from {naive.label} and {unified.label}: {'; '.join(reasons)}.")
-    numbers = f"{_losses(naive)}: its languages are {naive.state}. {_losses(unified)}: {unified.state}."
+    numbers = _sentences("comparison", naive, unified)
     if unified.direct and not naive.direct:
         return Verdict(True, "Only the unified output aligns languages as they are.", numbers)
     if unified.direct:
@@ -161,40 +150,25 @@ def verdicts(summaries: Mapping[str, Summary]) -> list[Verdict]:
 
 def anchor_sentences(summaries: Mapping[str, Summary]) -> list[str]:
     """What every label with anchors lost across languages, and what naive runs of equal budget lost."""
-    sentences = []
+    pairs, sentences = comparable(summaries, "naive", "anchors"), []
     for summary in summaries.values():
         run = summary.runs[0]
-        if sharing_of(run.config) != "anchors" or summary["across"] is None:
-            continue
-        count = n_anchors(run.config)
-        text = f"With {count} shared move{'s' if count != 1 else ''} and {run.results['games']:,} games seen, "
-        text += f"{_losses(summary)}: its languages are {summary.state}."
-        for naive, anchored in comparable(summaries, "naive", "anchors"):
-            if anchored is summary and naive["across"] is not None:
-                text += f" Without anchors and all else equal, {_losses(naive)}."
-        sentences.append(text)
+        if sharing_of(run.config) == "anchors" and summary["across"] is not None:
+            without = [naive for naive, anchored in pairs if anchored is summary and naive["across"] is not None]
+            sentences.append(_sentences("anchors", summary, n_anchors(run.config), run.results["games"], without))
     return sentences
 
 
 def class_sentence(classes: Classes) -> str:
     """The symmetry classes of a model's languages, in words."""
-    members = list(zip(classes.component, classes.map, strict=True))
     sizes = Counter(classes.component)
-    several = [component for component, size in sizes.items() if size > 1]
-    if not several:
-        return "No two languages are aligned, under any map."
-    blocks = sum(len({m for c, m in members if c == component}) for component in several)
-    listed = " and ".join(str(sizes[component]) for component in sorted(several))
-    components = "component" if len(several) == 1 else "components"
-    text = f"Languages are ordered by symmetry class: {len(several)} {components} (of {listed}) in {blocks} "
-    text += "class" if blocks == 1 else "classes"
-    rest = len(members) - sum(sizes[component] for component in several)
-    text += f", {rest} aligned with none" if rest else ""
-    return f"{text}; {classes.consistency:.2f} of the aligned pairs have the map that the classes imply."
+    several = sorted(component for component, size in sizes.items() if size > 1)
+    blocks = {place for place in zip(classes.component, classes.map, strict=True) if place[0] in several}
+    listed = [sizes[component] for component in several]
+    return _sentences("classes", listed, len(blocks), sizes.total() - sum(listed), classes.consistency)
 
 
 def summaries_of(heads: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> dict[str, Summary]:
     """Label -> summary, of the labels that were probed. heads: of pretrained models, one probe and target."""
-    assert set(Headline._fields) <= set(heads)
-    return {label: Summary(label, runs, heads[heads.label == label]) for label, runs in groups.items()
-            if (heads.label == label).any()}  # fmt: skip
+    probed = set(heads.label)
+    return {x: Summary(x, runs, heads[heads.label == x]) for x, runs in groups.items() if x in probed}

@@ -27,25 +27,19 @@ class Estimate(NamedTuple):
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
-def estimate(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+def estimate(values: Sequence[float]) -> Estimate:
     """Mean and interval over seeds: none below 3, t for 3-9, bootstrap from 10. ValueError without values."""
     data = np.asarray(values, dtype=float)
     if data.size == 0 or not np.isfinite(data).all():
         raise ValueError("estimate: one finite value per seed is needed")
-    low, high = _interval(data, confidence)
-    return Estimate(float(data.mean()), low, high, data.size)
-
-
-def _interval(data: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
-    if data.size < MIN_SEEDS:
-        return None, None
-    if data.size < BOOTSTRAP_SEEDS:
-        half = float(stats.t.ppf((1 + confidence) / 2, data.size - 1) * data.std(ddof=1) / data.size**0.5)
-        return float(data.mean()) - half, float(data.mean()) + half
-    draw = np.random.default_rng(0)
-    means = data[draw.integers(0, data.size, (RESAMPLES, data.size))].mean(1)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    mean, low, high = float(data.mean()), None, None
+    if data.size >= BOOTSTRAP_SEEDS:
+        resamples = np.random.default_rng(0).integers(0, data.size, (RESAMPLES, data.size))
+        low, high = np.quantile(data[resamples].mean(1), [0.025, 0.975]).tolist()
+    elif data.size >= MIN_SEEDS:
+        half = float(stats.t.ppf(0.975, data.size - 1) * data.std(ddof=1) / data.size**0.5)
+        low, high = mean - half, mean + half
+    return Estimate(mean, low, high, data.size)
 
 
 def estimate_of(values: pd.Series) -> Estimate | None:

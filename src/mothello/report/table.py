@@ -21,25 +21,17 @@ def table_of(runs: Sequence[Run]) -> pd.DataFrame:
     parts = [pd.DataFrame(columns=[*RUN, *COLUMNS])]
     for label, group in by_label(runs).items():
         for run in group:
-            head: dict[str, Any] = {
-                "run": str(run.path),
-                "label": label,
-                "sharing": sharing_of(run.config),
-                "seed": run.seed,
-            }
-            parts.append(run.rows.assign(**head, finetuning=""))
+            head: dict[str, Any] = {"run": str(run.path), "sharing": sharing_of(run.config), "seed": run.seed}
+            parts.append(run.rows.assign(**head, label=label, finetuning=""))
             for child in run.finetunings:
-                rows = child.rows
-                own = head | {
-                    "label": label_of(child, label, group),
-                    "finetuning": str(child.path.relative_to(run.path)),
-                }
-                parts.append(rows[rows.folder != "."].assign(**own))
+                measured = child.rows.query("folder != '.'")
+                place = str(child.path.relative_to(run.path))
+                parts.append(measured.assign(**head, label=_label(child, label, group), finetuning=place))
     parts = [part for part in parts if len(part)] or parts[:1]
     return pd.concat(parts, ignore_index=True)[[*RUN, *COLUMNS]]
 
 
-def label_of(child: Run, label: str, runs: Sequence[Run]) -> str:
+def _label(child: Run, label: str, runs: Sequence[Run]) -> str:
     """The label of a fine-tuned model: its run's, and its settings where runs were fine-tuned in several ways."""
     tuned = [other for run in runs for other in run.finetunings if other.source == child.source]
     settings = {id(other): fingerprint((other.config.get("finetune") or {}) | {"source": ""}) for other in tuned}
@@ -60,21 +52,21 @@ def of_measure(table: pd.DataFrame, *measures: str) -> pd.DataFrame:
 def training(table: pd.DataFrame) -> pd.DataFrame:
     """A row per run and step, means over languages: loss, floor, top1, chance, train_loss, train_seconds ..., games."""
     rows = of_measure(table, "training")
-    rows = rows[(rows.language == "") & rows.ply.isna()]
-    names = rows.quantity.where(~rows.control.isin(["floor", "chance"]), rows.control)
-    keys = ["run", "label", "sharing", "seed", "games", "step"]
-    wide = rows.assign(name=names).pivot_table(index=keys, columns="name", values="value", sort=False)
-    return wide.reset_index()
+    return _wide(rows[(rows.language == "") & rows.ply.isna()], "games", "step")
 
 
 def final_legality(table: pd.DataFrame) -> pd.DataFrame:
     """A row per run and language: the last evaluation of the training."""
     rows = of_measure(table, "training")
     rows = rows[(rows.language != "") & rows.ply.isna()]
-    rows = rows[rows.step == rows.groupby("run").step.transform("max")]
+    return _wide(rows[rows.step == rows.groupby("run").step.transform("max")], "language")
+
+
+def _wide(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """A row per run and keys, a column per quantity; that of a floor or of chance has the name of the control."""
     names = rows.quantity.where(~rows.control.isin(["floor", "chance"]), rows.control)
-    keys = ["run", "label", "sharing", "seed", "language"]
-    return rows.assign(name=names).pivot_table(index=keys, columns="name", values="value", sort=False).reset_index()
+    index = ["run", "label", "sharing", "seed", *keys]
+    return rows.assign(name=names).pivot_table(index=index, columns="name", values="value", sort=False).reset_index()
 
 
 def by_ply(table: pd.DataFrame) -> pd.DataFrame:
