@@ -22,10 +22,11 @@ from mothello.cli.train import train as pretrain
 from mothello.config import plain, typed
 from mothello.data.split import Split
 from mothello.data.stream import Stream
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.objectives.combined import build_objective
 from mothello.rundir import RunDir
-from mothello.stages.build import games_of, language_set_of, model_of
+from mothello.stages.build import games_of, language_set_of
 from mothello.stages.folders import identity
 from mothello.stages.pretrain import TrainConfig
 from mothello.training.loop import train
@@ -101,7 +102,7 @@ def fine_tuned(settings: Settings, folder: Path) -> list[float]:
     """Losses of a fresh model of another seed on the games of fine-tuning, all in the last language."""
     config = config_of(settings, folder)
     language_set, losses = language_set_of(config), []
-    model = model_of(config, language_set).initialize(1)
+    model = build_model(config.model, language_set).initialize(1)
     plan = Plan(
         steps=config.data.steps, objective=build_objective(config.objective), optimizer=config.optimizer,
         precision=config.device.precision, seed=config.seed, folder=folder / "checkpoints",

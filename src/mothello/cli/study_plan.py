@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
 from mothello.cli.measure import MeasureCommand
-from mothello.cli.transfer import measure_folder as transfer_folder
 from mothello.errors import UserError, keyed
+from mothello.measures.transfer.measure import TransferConfig
 from mothello.rundir import RunDir
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import finetune_folder, run_folder
@@ -199,5 +199,6 @@ def finished(part: Part) -> dict[str, bool]:
     }
     if part.transfer is not None:
         source = part.transfer.transfer.source or part.train.languages.language_names()[0]
-        done["transfer"] = transfer_folder(finetune_folder(folder, part.transfer, source)).finished
+        child = finetune_folder(folder, part.transfer, source)
+        done["transfer"] = measure_folder(child, TransferConfig()).finished
     return done

@@ -4,14 +4,12 @@ from typing import Any
 
 from mothello.cli.dry_run import finetune_estimate, place_of
 from mothello.cli.main import command
-from mothello.measures.measure import folder_name
 from mothello.measures.transfer.measure import TransferConfig
 from mothello.measures.transfer.rows import overview
 from mothello.rows import FILE, format_table, read_tidy
-from mothello.rundir import RunDir
 from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.load import load_run
-from mothello.stages.measuring import measure_run
+from mothello.stages.measuring import measure_folder, measure_run
 from mothello.stages.running import require_single_process
 from mothello.stages.stage import run_stage
 from mothello.training.device import resolve
@@ -29,7 +27,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
         estimate = finetune_estimate(config, run, device)
         print(estimate.text(folder=place_of(stage.folder, stage.config.data.steps)), flush=True)
         return {}
-    folder = measure_folder(stage.folder)
+    folder = measure_folder(stage.folder, TransferConfig())
     if stage.folder.finished and folder.finished and not stage.config.force:
         print(f"finished already: {stage.folder.path} (force=true to redo)", flush=True)
         return stage.folder.read_results()
@@ -46,11 +44,6 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     print(f"fine-tuned on {stage.source}: strict top-1 legality\n{format_table(overview(rows))}")
     print(f"every step and language: {folder.path / FILE}", flush=True)
     return results
-
-
-def measure_folder(child: RunDir) -> RunDir:
-    """Where the measure of a fine-tuning stands, in its folder."""
-    return RunDir(child.path / "measures" / folder_name(TransferConfig()))
 
 
 main = command("transfer", TransferCommand, transfer)

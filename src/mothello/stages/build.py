@@ -1,4 +1,4 @@
-"""From a training's config to its parts: languages, model, games."""
+"""From a training's config to its parts: languages, games."""
 
 from typing import Any
 
@@ -8,8 +8,6 @@ from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig
 from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguageSet, build_languages
-from mothello.model.build import build_model
-from mothello.model.transformer import GPT
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
 
@@ -17,11 +15,6 @@ from mothello.othello.notation import parse_move
 def language_set_of(config: Any) -> LanguageSet:
     """The languages of a config. UserError names the key that does not fit."""
     return build_languages(config.languages, Board.of(config.board.size))
-
-
-def model_of(config: Any, language_set: LanguageSet) -> GPT:
-    """A model of a config, not yet initialized. UserError when the parts do not fit."""
-    return build_model(config.model, language_set)
 
 
 def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: int) -> Sources:

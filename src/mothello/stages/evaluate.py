@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Int8
-from torch import Tensor
 
 from mothello.config import check, ranged
 from mothello.data.floor import Floor
@@ -47,18 +45,26 @@ class Evaluation(NamedTuple):
     """Language -> strict top-1 legality after every ply, None where nothing is scored."""
 
 
-@dataclass(frozen=True)
 class Evaluator:
-    """Evaluates a model on fixed games, language by language."""
+    """Evaluates a model on the first ``size`` games of each language's corpus (or all of a smaller one), written in it.
 
-    language_set: LanguageSet
-    moves: list[Int8[Tensor, "game ply"]]
-    """Per language; the same games in all of them unless they have different domains."""
-    batches: list[Any]
-    """The objective's."""
-    floors: list[Floor]
-    objective: Objective
-    precision: Precision
+    weights: how often each language occurs in training; the floor is nan where no oracle is known.
+    """
+
+    def __init__(
+        self, language_set: LanguageSet, games: Sources, size: int, objective: Objective, precision: Precision,
+        weights: Sequence[float] | None, device: torch.device,
+    ) -> None:  # fmt: skip
+        self.language_set, self.objective, self.precision = language_set, objective, precision
+        size = min(size, games.games)
+        self.moves = [corpus.moves(torch.arange(size, device=device)) for corpus in games]
+        oracles = [oracle for corpus in games if (oracle := corpus.oracle) is not None]
+        stream = Stream(games, language_set, DataConfig(games=size, batch_size=size), 0, device)
+        self.batches = [objective.batch(stream.speaking(language), 0) for language in range(len(games))]
+        self.floors: list[Floor] = []
+        for batch in self.batches:
+            lowest = objective.floor(batch, language_set, oracles, weights) if len(oracles) == len(games) else None
+            self.floors.append(lowest or Floor(float("nan"), float("nan")))
 
     def __call__(self, model: GPT) -> Evaluation:
         """The model is in eval mode."""
@@ -80,28 +86,3 @@ def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
     keys = {key.split("/")[2] for key in numbers}
     shared = [key for key in sorted(keys) if all(f"val/{name}/{key}" in numbers for name in names)]
     return {f"val/{key}": sum(numbers[f"val/{name}/{key}"] for name in names) / len(names) for key in shared}
-
-
-def build_evaluator(
-    language_set: LanguageSet,
-    games: Sources,
-    size: int,
-    objective: Objective,
-    precision: Precision,
-    weights: Sequence[float] | None = None,
-    device: torch.device | str = "cpu",
-) -> Evaluator:
-    """The first ``size`` games of each language's corpus (or all of a smaller one), written in it, with their floors.
-
-    weights: how often each language occurs in training; the floor is nan where no oracle is known.
-    """
-    size = min(size, games.games)
-    moves = [corpus.moves(torch.arange(size, device=device)) for corpus in games]
-    oracles = [oracle for corpus in games if (oracle := corpus.oracle) is not None]
-    stream = Stream(games, language_set, DataConfig(games=size, batch_size=size), 0, device)
-    batches = [objective.batch(stream.speaking(language), 0) for language in range(len(games))]
-    floors = []
-    for batch in batches:
-        lowest = objective.floor(batch, language_set, oracles, weights) if len(oracles) == len(games) else None
-        floors.append(lowest or Floor(float("nan"), float("nan")))
-    return Evaluator(language_set, moves, batches, floors, objective, precision)

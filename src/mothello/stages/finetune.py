@@ -19,11 +19,12 @@ from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
 from mothello.measures.positions import draw_positions
 from mothello.measures.probes.config import ProbesConfig
-from mothello.measures.transfer.watch import GAMES, POOL, Watch, opening_name
+from mothello.measures.transfer.watch import GAMES, POOL, Watch
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.othello.notation import parse_move
 from mothello.seeding import derive, generator
-from mothello.stages.build import games_of, model_of
+from mothello.stages.build import games_of
 from mothello.stages.evaluate import EvaluationConfig
 from mothello.stages.folders import finetune_folder, finetune_identity
 from mothello.stages.run import Run
@@ -122,13 +123,11 @@ class Finetune:
             raise UserError(f"run: {self.folder.path} {line}; force=true to begin again")
 
     def initial(self) -> GPT:
-        """The model before its first step."""
         if self.scratch:
-            return model_of(self.config, self.language_set).initialize(derive(self.config.seed, "scratch"))
+            return build_model(self.config.model, self.language_set).initialize(derive(self.config.seed, "scratch"))
         return deepcopy(self.run.model)
 
     def stream(self, device: torch.device, world: World) -> Stream:
-        """The games to train on."""
         games = Sources.shared(self.games[self.language], len(self.games))
         stream = Stream(games, self.language_set, self.config.data, self.config.seed, device, world)
         return stream.speaking(self.language)
@@ -151,5 +150,5 @@ class Finetune:
             with keyed("transfer.openings: "):
                 moves = [parse_move(text, board) for text in opening]
                 held_out = corpus(board, self.config.data.corpus_seed, Split.validation, size, moves)
-            games[opening_name(opening)] = held_out.moves(torch.arange(size))
+            games["".join(opening)] = held_out.moves(torch.arange(size))
         return games

@@ -26,10 +26,9 @@ def identity(config: Any) -> dict[str, Any]:
     return settings.identity(config) | {"generator_version": GENERATOR_VERSION}
 
 
-def run_folder(config: "TrainConfig", known: Mapping[str, Any] | None = None) -> str:
-    """The folder of a run: runs/NAME/HASH/seedN, the same for the same result. known: its identity."""
-    name = fingerprint(identity(config) if known is None else known)
-    return config.run or f"{config.runs}/{config.name}/{name}/seed{config.seed}"
+def run_folder(config: "TrainConfig") -> str:
+    """The folder of a run: runs/NAME/HASH/seedN, the same for the same result."""
+    return config.run or f"{config.runs}/{config.name}/{fingerprint(identity(config))}/seed{config.seed}"
 
 
 def finetune_identity(config: "TransferCommand") -> dict[str, Any]:

@@ -21,6 +21,7 @@ from mothello.stages.run import Run
 from mothello.training import checkpoint
 
 log = logging.getLogger(__name__)
+_WITHIN = ("measures", "checkpoints", "wandb")
 TOPS = ("runs", "results")
 """Where a run is looked for by the beginnings of its folders' names."""
 
@@ -39,7 +40,8 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     language_set = language_set_of(config)
     weights, problems = _checkpoint(folder, step)
     model = build_model(config.model, language_set)
-    restore(model, weights, folder.checkpoints)
+    check_fits(model, weights, folder.checkpoints)
+    model.load_state_dict(weights.weights)
     for line in problems:
         log.warning("%s; using the one before, step %d of %d", line, weights.step, config.data.steps)
     parent = folder.path / content["parent"] if "parent" in content else None
@@ -67,16 +69,9 @@ def _stage_folders() -> Iterator[Path]:
                 yield Path(folder)
 
 
-_WITHIN = ("measures", "checkpoints", "wandb")
-
-
 def _matches(asked: tuple[str, ...], path: Path, exact: bool) -> bool:
     """Whether the parts asked for are parts of the path (or begin them), in order, and the last its last."""
-
-    def same(part: str, word: str) -> bool:
-        return part == word if exact else part.startswith(word)
-
-    parts = iter(path.parts)
+    same, parts = str.__eq__ if exact else str.startswith, iter(path.parts)
     return all(any(same(part, word) for part in parts) for word in asked) and same(path.parts[-1], asked[-1])
 
 
@@ -92,15 +87,13 @@ def find_run(path: str | Path) -> Path:
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
-            listed = ", ".join(map(str, fitting[:8])) + (", ..." if len(fitting) > 8 else "")
-            raise UserError(f"run: {path} fits several runs: {listed}")
-    listed = ", ".join(map(str, folders[:8])) + (", ..." if len(folders) > 8 else "")
-    raise UserError(f"run: {Path(path) / 'config.yaml'} does not exist" + (f"; runs: {listed}" if folders else ""))
+            raise UserError(f"run: {path} fits several runs: {_listed(fitting)}")
+    known = f"; runs: {_listed(folders)}" if folders else ""
+    raise UserError(f"run: {Path(path) / 'config.yaml'} does not exist{known}")
 
 
-def measured(folder: RunDir, run: Run) -> bool:
-    """Whether a measure is finished, on a model trained for as many steps or more."""
-    return folder.finished and folder.read_json("results.json").get("step", run.step) >= run.step
+def _listed(folders: list[Path]) -> str:
+    return ", ".join(map(str, folders[:8])) + (", ..." if len(folders) > 8 else "")
 
 
 def check_fits(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:
@@ -117,9 +110,3 @@ def check_fits(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:
     extra = set(saved.weights) - set(own)
     if extra:
         raise checkpoint.CheckpointError(f"checkpoint: {where} has {min(extra)}, which this model has not")
-
-
-def restore(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:
-    """Load weights. CheckpointError names the first tensor that does not fit."""
-    check_fits(model, saved, where)
-    model.load_state_dict(saved.weights)

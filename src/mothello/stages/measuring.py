@@ -8,7 +8,6 @@ from mothello.files import locked
 from mothello.measures.measure import MEASURES, Measure, Subject, folder_name
 from mothello.rows import write_tidy
 from mothello.rundir import RunDir
-from mothello.stages.load import measured
 from mothello.stages.run import Run
 from mothello.stages.running import describe_device, running
 from mothello.tracking import TrackingConfig, start_mirror
@@ -32,7 +31,8 @@ def measure_run(
     """Measure a run unless it is measured already; returns the folder, with table.csv.gz (every number) and
     results.json (where and how it was measured)."""
     folder = measure_folder(run.folder, config)
-    if measured(folder, run) and not force:
+    reached = folder.finished and folder.read_json("results.json").get("step", run.step) >= run.step
+    if reached and not force:
         print(f"finished already: {folder.path} (force=true to redo)", flush=True)
         return folder
     print(f"{config.name}: {run.folder.path} -> {folder.path}", flush=True)

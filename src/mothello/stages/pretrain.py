@@ -11,13 +11,14 @@ from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguagesConfig
+from mothello.model.build import build_model
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.combined import build_objective, typed_auxiliary
 from mothello.objectives.objective import OBJECTIVES
 from mothello.othello.board import BoardConfig
 from mothello.registry import load_plugins
 from mothello.rundir import RunDir
-from mothello.stages.build import games_of, language_set_of, model_of, weights_of
+from mothello.stages.build import games_of, language_set_of, weights_of
 from mothello.stages.evaluate import EvaluationConfig
 from mothello.stages.folders import identity, own_settings, run_folder
 from mothello.tracking import TrackingConfig
@@ -78,11 +79,10 @@ class Pretrain:
         self.games = games_of(config.data, self.language_set, Split.train, config.data.games)
         self.floor_weights: list[float] | None = weights_of(config.data, self.language_set)
         self.identity = identity(config)
-        self.folder = RunDir(run_folder(config, self.identity))
+        self.folder = RunDir(run_folder(config))
         self.title = config.name
 
     def content(self) -> dict[str, Any]:
-        """config.yaml."""
         return {"stage": "pretrain", **plain(self.config), "generator_version": self.identity["generator_version"]}
 
     def check(self) -> None:
@@ -102,13 +102,10 @@ class Pretrain:
                 raise UserError(f"run: {path} was made by another config ({key} differs); choose another folder")
 
     def initial(self) -> GPT:
-        """The model before its first step."""
-        return model_of(self.config, self.language_set).initialize(self.config.seed)
+        return build_model(self.config.model, self.language_set).initialize(self.config.seed)
 
     def stream(self, device: torch.device, world: World) -> Stream:
-        """The games to train on."""
         return Stream(self.games, self.language_set, self.config.data, self.config.seed, device, world)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
-        """Numbers logged with every evaluation, besides its own."""
         return lambda _: {}

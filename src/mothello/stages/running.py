@@ -53,19 +53,16 @@ def running(folder: RunDir, world: World, config: Any = None) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        text = str(error) if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-        log.warning("%s", text or "interrupted")
-        _mark_failed(folder, text or "interrupted")
+        by_signal = isinstance(error, KeyboardInterrupt)
+        text = str(error) or "interrupted" if by_signal else f"{type(error).__name__}: {error}"
+        log.warning("%s", text)
+        try:
+            folder.write_status("failed", error=text, traceback=traceback.format_exc())
+        except OSError as full:  # a full disk: the first error is the one to report
+            log.warning("status.json cannot be written (%s)", full)
         raise
     finally:
         house.removeHandler(handler)
-
-
-def _mark_failed(folder: RunDir, text: str) -> None:
-    try:
-        folder.write_status("failed", error=text, traceback=traceback.format_exc())
-    except OSError as error:  # a full disk: the first error is the one to report
-        log.warning("status.json cannot be written (%s)", error)
 
 
 def resolve_execution(
@@ -86,14 +83,7 @@ def resolve_execution(
     if compiled and not has_compiler(device):
         log.warning("device.compile: no C++ compiler was found; running eagerly")
         compiled = False
-    now = {
-        "compiled": compiled,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "bf16": is_bf16(device, config.precision),
-        "processes": world.size,
-    }
+    now = {"compiled": compiled, "bf16": is_bf16(device, config.precision), **_place(device, world)}
     if world.main:
         for key, value in recorded.items():
             if now.get(key) != value:
@@ -110,15 +100,13 @@ def require_single_process() -> None:
 
 def describe_device(device: torch.device, world: World) -> dict[str, Any]:
     """Where a command ran, for results.json."""
+    return {**_place(device, world), "memory_gb": peak_memory(device)}
+
+
+def _place(device: torch.device, world: World) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    threads, memory = torch.get_num_threads(), peak_memory(device)
-    return {
-        "device": name,
-        "threads": threads,
-        "processes": world.size,
-        "memory_gb": memory,
-        "torch": torch.__version__,
-    }
+    threads, version = torch.get_num_threads(), torch.__version__
+    return {"device": name, "threads": threads, "processes": world.size, "torch": version}
 
 
 def peak_memory(device: torch.device) -> float:

@@ -20,7 +20,7 @@ from mothello.objectives.objective import OBJECTIVES, Objective
 from mothello.registry import Registry
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of
-from mothello.stages.evaluate import Evaluation, Evaluator, build_evaluator
+from mothello.stages.evaluate import Evaluation, Evaluator
 from mothello.stages.finetune import Finetune
 from mothello.stages.load import check_fits
 from mothello.stages.pretrain import Pretrain, TrainConfig
@@ -48,27 +48,21 @@ class Stage(Protocol):
     @property
     def identity(self) -> Mapping[str, Any]:
         """What determines the result."""
-        ...
 
     def content(self) -> dict[str, Any]:
         """config.yaml: the config, ``stage``, and the ``parent`` where there is one."""
-        ...
 
     def check(self) -> None:
         """UserError when the folder holds something else."""
-        ...
 
     def initial(self) -> GPT:
         """The model before its first step."""
-        ...
 
     def stream(self, device: torch.device, world: World) -> Stream:
         """The games to train on."""
-        ...
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Numbers logged with every evaluation, besides its own."""
-        ...
 
 
 STAGES: Registry[Any] = Registry("stage")
@@ -95,20 +89,16 @@ def run_stage(stage: Stage, device: torch.device, world: World | None = None) ->
     return folder.read_results()
 
 
-def _describe(stage: Stage, outlined: GPT) -> str:
-    """One line on what a stage will do."""
-    data, languages = stage.config.data, stage.language_set
-    return (
-        f"{stage.title}: {languages.board.name}, {', '.join(languages.names)}; {outlined.n_parameters / 1e6:.2f} M "
-        f"parameters, {data.steps} steps of {data.batch_size} games ({data.steps * data.batch_size:,} games); "
-        f"folder {stage.folder.path}"
-    )
-
-
 def _prepare(stage: Stage) -> bool:
     """Make the folder ready to begin or resume; False when its stage is finished."""
-    folder, outlined = stage.folder, outline(stage.config.model, stage.language_set)
-    print(_describe(stage, outlined), flush=True)
+    folder, data, languages = stage.folder, stage.config.data, stage.language_set
+    outlined = outline(stage.config.model, languages)
+    print(
+        f"{stage.title}: {languages.board.name}, {', '.join(languages.names)}; {outlined.n_parameters / 1e6:.2f} M "
+        f"parameters, {data.steps} steps of {data.batch_size} games ({data.steps * data.batch_size:,} games); "
+        f"folder {folder.path}",
+        flush=True,
+    )
     if stage.config.force:
         shutil.rmtree(folder.path, ignore_errors=True)
     if checkpoint.saved(folder.checkpoints):
@@ -117,7 +107,7 @@ def _prepare(stage: Stage) -> bool:
         except checkpoint.CheckpointError as error:
             raise checkpoint.CheckpointError(f"{error}; force=true to train it again") from None
         check_fits(outlined, newest, folder.checkpoints)
-        if folder.finished and newest.step == stage.config.data.steps and not problems:
+        if folder.finished and newest.step == data.steps and not problems:
             print(f"finished already: {folder.path} (force=true to redo)", flush=True)
             return False
         folder.cut_metrics(newest.step)
@@ -136,7 +126,7 @@ class _Evaluations:
         config, size = stage.config, stage.config.evaluation.games
         held_out = games_of(config.data, stage.language_set, Split.validation, size)
         weights, precision = stage.floor_weights, config.device.precision
-        self.evaluator = build_evaluator(stage.language_set, held_out, size, objective, precision, weights, device)
+        self.evaluator = Evaluator(stage.language_set, held_out, size, objective, precision, weights, device)
         self.watch = stage.watch(device)
         self.last: Evaluation | None = None
 
@@ -169,23 +159,20 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     progress = train(model, partial(plan.objective.batch, stream), plan)
     if evaluations is None:
         return {}
-    about = {"compiled": compiled} | describe_device(device, world)
-    return _results(stage, evaluations.evaluator, evaluations.final(model), progress, model.n_parameters) | about
+    return _results(stage, evaluations, model, progress) | {"compiled": compiled} | describe_device(device, world)
 
 
-def _results(
-    stage: Stage, evaluator: Evaluator, final: Evaluation, progress: Progress, parameters: int
-) -> dict[str, Any]:
+def _results(stage: Stage, evaluations: _Evaluations, model: GPT, progress: Progress) -> dict[str, Any]:
     """results.json of a finished stage."""
-    names = stage.language_set.names
+    final, floors, languages = evaluations.final(model), evaluations.evaluator.floors, stage.language_set
     return {
         "identity": fingerprint(stage.identity),
         "final": {key: value for key, value in final.numbers.items() if key.startswith("val/")},
-        "floors": {name: value._asdict() for name, value in zip(names, evaluator.floors, strict=True)},
+        "floors": {name: floor._asdict() for name, floor in zip(languages.names, floors, strict=True)},
         "by_ply": final.by_ply,
-        "languages": [{"name": x.name, "kind": x.kind} for x in stage.language_set.languages],
-        "board": stage.language_set.board.name,
-        "parameters": parameters,
+        "languages": [{"name": x.name, "kind": x.kind} for x in languages.languages],
+        "board": languages.board.name,
+        "parameters": model.n_parameters,
         "steps": progress.step,
         "games": progress.step * stage.config.data.batch_size,
         "tokens": progress.tokens,

@@ -1,6 +1,6 @@
 """What is watched along a fine-tuning besides legality on all games: openings, and retrieval between languages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from jaxtyping import Int8
@@ -48,20 +48,15 @@ class Watch:
             return {}
         layer, allowed = (model.config.n_layer + 1) // 2, same_ply(self.pool)
         rows = [self._rows(model, index, layer) for index in range(len(self.language_set.names))]
-        return {
-            f"align/{name}/retrieval_same_ply": float(
-                hits(cosines(rows[self.source], rows[index]), allowed).double().mean()
-            )
-            for index, name in enumerate(self.language_set.names)
-            if index != self.source
-        }
+        numbers: Numbers = {}
+        for index, name in enumerate(self.language_set.names):
+            if index != self.source:
+                right = hits(cosines(rows[self.source], rows[index]), allowed)
+                numbers[f"align/{name}/retrieval_same_ply"] = float(right.double().mean())
+        return numbers
 
     def _rows(self, model: GPT, language: int, layer: int) -> Tensor:
         assert self.parallel is not None
         assert self.pool is not None
         layers = states(model, in_language(self.parallel, language, self.language_set), self.precision)
         return layers[layer][self.pool.game, self.pool.ply]
-
-
-def opening_name(opening: Sequence[str]) -> str:
-    return "".join(opening)
