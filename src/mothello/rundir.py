@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from mothello.errors import UserError
-from mothello.files import PART, fingerprint, json_text, write_whole
+from mothello.files import PART, json_text, write_whole
 
 RESULTS_VERSION = 1
 """Version of the form of results.json."""
@@ -51,18 +51,9 @@ def _version(name: str) -> str:
 
 def environment() -> dict[str, Any]:
     """Commit, versions and machine: what a reader needs to repeat a number."""
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
     versions = {name: _version(name) for name in ("mothello", "torch", "numpy", "hydra-core")}
-    return {
-        "commit": commit(),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "versions": versions,
-    }
-
-
-def _write(path: Path, text: str) -> None:
-    write_whole(path, text.encode())
+    return {"commit": commit(), **machine, "versions": versions}
 
 
 class RunDir:
@@ -75,10 +66,6 @@ class RunDir:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    def measure(self, name: str, identity: Mapping[str, Any]) -> "RunDir":
-        """The folder of one measure on this run, named by what determines its result."""
-        return RunDir(self.path / "measures" / f"{name}-{fingerprint(identity)}")
-
     @property
     def empty(self) -> bool:
         """Whether it holds nothing but what a kill left of a first write."""
@@ -88,7 +75,7 @@ class RunDir:
         """Write config.yaml, a command's first file; half-written files of a killed process are removed."""
         for left in self.path.glob(f"{PART}*"):
             left.unlink(missing_ok=True)
-        _write(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+        write_whole(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
     def read_config(self) -> dict[str, Any]:
         """UserError names the file when it is missing or no config."""
@@ -104,7 +91,7 @@ class RunDir:
         return content
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        _write(self.path / name, json_text(content, indent=1))
+        write_whole(self.path / name, json_text(content, indent=1))
 
     def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file; empty if the file is missing or cut off."""
@@ -152,7 +139,7 @@ class RunDir:
         """Drop the lines of steps beyond ``after`` and a line cut off by a kill: a resumed run writes them again."""
         path = self.path / "metrics.jsonl"
         if path.exists():
-            _write(path, "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after))
+            write_whole(path, "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         path, lines = self.path / "metrics.jsonl", []

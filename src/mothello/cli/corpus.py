@@ -180,7 +180,7 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
         print(f"minutes  {minutes:.2f}, measured on a {share}th of the games", flush=True)
         return {}
     numbers = _survey(config)
-    write_whole(out / "numbers.json", json_text(numbers).encode())
+    write_whole(out / "numbers.json", json_text(numbers))
     corpus_figures.by_ply(numbers).savefig(out / "by_ply.png", dpi=150)
     corpus_figures.lengths_and_passes(numbers).savefig(out / "lengths.png", dpi=150)
     print(f"{_table(numbers)}\ncorpus: {out.resolve()}", flush=True)

@@ -44,11 +44,8 @@ def export_games(config: ExportCommand) -> Path:
         few, begun = min(len(games), 4096), perf_counter()
         text = sum(map(len, lines(torch.arange(few))))
         share, seconds = len(games) / few, perf_counter() - begun
-        rows = {
-            "games": f"{len(games):,} of {games.board.name}",
-            "disk": f"{size(share * text)} of text",
-            "rate": f"{short(few / seconds)} games/s",
-        }
+        rows = {"games": f"{len(games):,} of {games.board.name}", "disk": f"{size(share * text)} of text"}
+        rows["rate"] = f"{short(few / seconds)} games/s"
         print(Estimate(rows, {"without the disk: writing": share * seconds}).text(file=str(out)), flush=True)
         return out
     with whole_file(out) as file, tqdm(total=len(games), unit="game", unit_scale=True, desc="export") as bar:

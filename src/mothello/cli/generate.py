@@ -84,12 +84,8 @@ def _span(config: GenerateCommand, number: int) -> tuple[int, int]:
 
 def _about(config: GenerateCommand, number: int) -> dict[str, Any]:
     start, end = _span(config, number)
-    return {
-        "version": FORMAT_VERSION,
-        "board": Board.of(config.board.size).name,
-        "count": end - start,
-        **source(config),
-    }
+    board = Board.of(config.board.size).name
+    return {"version": FORMAT_VERSION, "board": board, "count": end - start, **source(config)}
 
 
 def _write(config: GenerateCommand, number: int, share: int, bar: "tqdm[Any] | None") -> dict[str, Any]:
@@ -104,8 +100,7 @@ def _write(config: GenerateCommand, number: int, share: int, bar: "tqdm[Any] | N
             if bar is not None:
                 bar.update(len(indices))
 
-    about = {key: value for key, value in _about(config, number).items() if key != "count"}
-    return write_shard(Path(config.out), number, start, parts(), play.board, about)
+    return write_shard(Path(config.out), number, start, parts(), play.board, _about(config, number))
 
 
 def _in_worker(config: GenerateCommand, number: int, share: int, threads: int) -> dict[str, Any]:
@@ -127,11 +122,9 @@ def _check_folder(config: GenerateCommand, board: Board) -> bool:
         index = read_index(folder)
     if (index["board"], index["source"]) != (board.name, source(config)):
         raise UserError(f"out: {folder} holds other games; choose another folder")
-    if index["count"] > config.games:
-        raise UserError(
-            f"out: {folder} holds {index['count']:,} of these games already; choose another folder for fewer"
-        )
-    return index["count"] == config.games
+    if (count := index["count"]) > config.games:
+        raise UserError(f"out: {folder} holds {count:,} of these games already; choose another folder for fewer")
+    return count == config.games
 
 
 def generate(config: GenerateCommand) -> Path:
@@ -163,10 +156,8 @@ def _estimate(config: GenerateCommand, board: Board) -> Estimate:
 
 def _generate(config: GenerateCommand, board: Board, complete: bool) -> Path:
     folder, n_shards = Path(config.out), -(-config.games // config.shard_games)
-    print(
-        f"{config.games:,} {board.name} games in {n_shards} shards, {config.games * board.n_moves / 1e9:.2f} GB: "
-        f"{folder}"
-    )
+    gigabytes = config.games * board.n_moves / 1e9
+    print(f"{config.games:,} {board.name} games in {n_shards} shards, {gigabytes:.2f} GB: {folder}")
     shards = {n: whole_shard(folder, n, _about(config, n)) for n in range(n_shards)}
     todo = [number for number, shard in shards.items() if shard is None]
     if complete and not todo:

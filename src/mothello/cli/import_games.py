@@ -1,7 +1,6 @@
 """scripts/import_games.py: recorded games, checked by strict replay, into a folder of shards."""
 
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +17,7 @@ from mothello.data.stored import StoredGames
 from mothello.errors import UserError
 from mothello.files import locked
 from mothello.othello.board import Board, BoardConfig
-from mothello.othello.game_files import ENDINGS, Record, RecordError, reader
+from mothello.othello.game_files import ENDINGS, Reader, reader
 
 TRIED = 4_000_000
 """Bytes of files that a dry run reads."""
@@ -79,13 +78,8 @@ def _estimate(config: ImportCommand, files: list[Path]) -> Estimate:
     few = next((n for n in range(1, len(files)) if sum(sizes[:n]) > TRIED), len(files))
     begun, share = perf_counter(), max(1, sum(sizes)) / max(1, sum(sizes[:few]))
     with rehearsal() as part:
-        own = {
-            "files": [str(path) for path in files[:few]],
-            "out": str(part / "games"),
-            "force": False,
-            "dry_run": False,
-        }
-        games = len(StoredGames(import_games(replace(config, **own)), verify=False))  # type: ignore[arg-type]
+        first = replace(config, files=list(map(str, files[:few])), out=str(part / "games"), force=False, dry_run=False)
+        games = len(StoredGames(import_games(first)))
         stored = sum(path.stat().st_size for path in (part / "games").iterdir())
     rows = {
         "files": f"{len(files):,}, {size(sum(sizes))}",
@@ -103,18 +97,15 @@ def import_games(config: ImportCommand) -> Path:
         raise UserError(f"out: {folder} exists; choose another folder, or force=true to replace it")
     if folder.exists() and not (folder / "corpus.json").exists() and any(folder.iterdir()):
         raise UserError(f"out: {folder} holds no corpus; it is not replaced")
-    files = listed(config)
-    readers = [reader(path, config.format) for path in files]
+    files = [(path, reader(path, config.format)) for path in listed(config)]
     if config.dry_run:
-        print(_estimate(config, files).text(folder=config.out), flush=True)
+        print(_estimate(config, [path for path, _ in files]).text(folder=config.out), flush=True)
         return folder
     with locked(folder):
-        return _import(config, files, readers, folder)
+        return _import(config, files, folder)
 
 
-def _import(
-    config: ImportCommand, files: list[Path], readers: list[Callable[[Path, Board], Iterator[Record]]], folder: Path
-) -> Path:
+def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Path) -> Path:
     board = Board.of(config.board.size)
     part = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -124,16 +115,15 @@ def _import(
             (part / "rejected.txt").open("w", encoding="utf-8") as rejected,
             tqdm(desc="import", unit="game", unit_scale=True) as bar,
         ):
-            each = ((str(path), read(path, board)) for path, read in zip(files, readers, strict=True))
-            source = {"kind": "recorded", "files": [path.name for path in files]}
+            each = ((str(path), read(path, board)) for path, read in files)
+            source = {"kind": "recorded", "files": [path.name for path, _ in files]}
             seen = import_records(each, board, part, config.shard_games, source, rejected, bar.update)
-    except RecordError:
+        if not seen.kept:
+            reason = f"the first problem: {seen.first_problem}" if seen.first_problem else "they hold none"
+            raise UserError(f"files: no legal game in {len(files)} files; {reason}")
+    except UserError:
         shutil.rmtree(part)
         raise
-    if not seen.kept:
-        reason = f"the first problem: {seen.first_problem}" if seen.first_problem else "they hold none"
-        shutil.rmtree(part)
-        raise UserError(f"files: no legal game in {len(files)} files; {reason}")
     if not seen.set_aside:
         (part / "rejected.txt").unlink()
     shutil.rmtree(folder, ignore_errors=True)

@@ -4,8 +4,7 @@ from typing import Any
 
 from mothello.cli.dry_run import finetune_estimate, place_of
 from mothello.cli.main import command
-from mothello.measures.transfer.measure import TransferConfig
-from mothello.measures.transfer.rows import overview
+from mothello.measures.transfer.measure import TransferConfig, overview
 from mothello.rows import FILE, format_table, read_tidy
 from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.load import load_run

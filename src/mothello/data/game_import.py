@@ -85,14 +85,9 @@ def _kept(
 
 
 def import_records(
-    files: Iterable[tuple[str, Iterable[Record]]],
-    board: Board,
-    folder: Path,
-    shard_games: int,
-    source: dict[str, Any],
-    rejected: TextIO,
-    progress: Callable[[int], Any] = lambda games: None,
-) -> Imported:
+    files: Iterable[tuple[str, Iterable[Record]]], board: Board, folder: Path, shard_games: int, source: dict[str, Any],
+    rejected: TextIO, progress: Callable[[int], Any] = lambda games: None,
+) -> Imported:  # fmt: skip
     """Write the legal games of files, in order, as shards of a folder. files: (name, records).
 
     progress: called with the number of games kept from each part of a file.

@@ -24,7 +24,7 @@ from mothello.data.corpus import WholeGames
 from mothello.data.oracle import Oracle
 from mothello.data.orbit import orbit_hash
 from mothello.errors import UserError
-from mothello.files import checksum, whole_file, write_whole
+from mothello.files import checksum, json_text, whole_file, write_whole
 from mothello.othello.board import SIZES, Board
 
 FORMAT_VERSION = 1
@@ -36,10 +36,6 @@ class StoredError(UserError):
     """A folder of games that is missing, incomplete or damaged. The message is one line that names the file."""
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    write_whole(path, (json.dumps(content, indent=1) + "\n").encode())
-
-
 def shard_names(folder: Path, number: int) -> tuple[Path, Path, Path]:
     """(moves, orbits, JSON) of a shard."""
     stem = f"shard-{number:05d}"
@@ -47,13 +43,9 @@ def shard_names(folder: Path, number: int) -> tuple[Path, Path, Path]:
 
 
 def write_shard(
-    folder: Path,
-    number: int,
-    first: int,
-    parts: Iterable[Int8[Tensor, "game ply"]],
-    board: Board,
+    folder: Path, number: int, first: int, parts: Iterable[Int8[Tensor, "game ply"]], board: Board,
     about: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Write one shard; returns the content of its JSON. parts: its games, in order."""
     games, orbits = [], []
     for moves in parts:
@@ -66,7 +58,7 @@ def write_shard(
     count = sum(map(len, games))
     sums = {"checksum": checksum(file), "orbit_checksum": checksum(orbit_file)}
     content = {"file": file.name, "first": first, "count": count, **sums, **about}
-    _write_json(described, content)
+    write_whole(described, json_text(content, indent=1) + "\n")
     return content
 
 
@@ -87,23 +79,17 @@ def whole_shard(folder: Path, number: int, about: Mapping[str, Any]) -> dict[str
 def write_index(folder: Path, board: Board, source: Mapping[str, Any], shards: Sequence[Mapping[str, Any]]) -> None:
     """Write corpus.json, the last file: a folder with it is complete."""
     listed = [{key: shard[key] for key in ("file", "count", "checksum")} for shard in shards]
-    content = {
-        "version": FORMAT_VERSION,
-        "board": board.name,
-        "count": sum(shard["count"] for shard in shards),
-        "source": dict(source),
-        "shards": listed,
-    }
-    _write_json(folder / "corpus.json", content)
+    count = sum(shard["count"] for shard in shards)
+    content = {"version": FORMAT_VERSION, "board": board.name, "count": count, "source": source, "shards": listed}
+    write_whole(folder / "corpus.json", json_text(content, indent=1) + "\n")
 
 
 def read_index(folder: Path) -> dict[str, Any]:
     """Content of corpus.json. StoredError names the file that is missing, damaged or of another version."""
     path = folder / "corpus.json"
     if not path.exists():
-        raise StoredError(
-            f"folder: {path} does not exist; scripts/generate.py and scripts/import_games.py write it last"
-        )
+        writers = "scripts/generate.py and scripts/import_games.py"
+        raise StoredError(f"folder: {path} does not exist; {writers} write it last")
     try:
         content = json.loads(path.read_text())
         version = content["version"]
@@ -123,12 +109,10 @@ class StoredGames(WholeGames):
     checksums. StoredError names the file that is missing or damaged.
     """
 
+    oracle: Oracle | None = None
+
     def __init__(
-        self,
-        folder: str | Path,
-        part: tuple[float, float] = (0.0, 1.0),
-        size: int | None = None,
-        verify: bool = False,
+        self, folder: str | Path, part: tuple[float, float] = (0.0, 1.0), size: int | None = None, verify: bool = False
     ) -> None:
         self.folder = Path(folder)
         self.index = read_index(self.folder)
@@ -151,11 +135,10 @@ class StoredGames(WholeGames):
         if size is not None and size > self.available:
             raise StoredError(f"folder: {self.folder} has {self.available:,} games in this split, not {size:,}")
         self.size = self.available if size is None else size
-        self._oracle: Oracle | None = None
 
     def with_oracle(self, oracle: Oracle | None) -> "StoredGames":
         """The same games, with the oracle of their source."""
-        self._oracle = oracle
+        self.oracle = oracle
         return self
 
     @staticmethod
@@ -182,7 +165,3 @@ class StoredGames(WholeGames):
             inside = shard == number
             result[inside] = self.shards[number][rows[inside] - self.starts[number]]
         return torch.from_numpy(result.view(np.int8)).to(indices.device)  # 255 is -1
-
-    @property
-    def oracle(self) -> Oracle | None:
-        return self._oracle

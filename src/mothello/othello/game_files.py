@@ -129,15 +129,12 @@ def _cells(number: int, game: list[int], board: Board) -> Record:
     return Record(number, moves, text)
 
 
-READERS: dict[str, Callable[[Path, Board], Iterator[Record]]] = {
-    "wthor": read_wthor,
-    "text": read_text,
-    "pickle": read_pickle,
-}
+Reader = Callable[[Path, Board], Iterator[Record]]
+READERS: dict[str, Reader] = {"wthor": read_wthor, "text": read_text, "pickle": read_pickle}
 ENDINGS = {".wtb": "wthor", ".txt": "text", ".pickle": "pickle", ".pkl": "pickle"}
 
 
-def reader(path: Path, format: str) -> Callable[[Path, Board], Iterator[Record]]:
+def reader(path: Path, format: str) -> Reader:
     """The reader of a file. RecordError when its ending is unknown and no format is given."""
     kind = ENDINGS.get(path.suffix.lower(), "") if format == "auto" else format
     if kind not in READERS:

@@ -89,7 +89,7 @@ class Probes:
             save_probes(subject.folder, trained.fitted, self.config, subject)
             kind = "mlp" if "mlp" in layers else self.config.probes[0]
             boards = examples(subject, trained.results[kind], games, layers[kind], kind)
-            write_whole(subject.folder / EXAMPLES, json_text(boards).encode())
+            write_whole(subject.folder / EXAMPLES, json_text(boards))
         if self.config.other_maps and len(subject.names) > 1:
             yield from other_map_rows(subject, trained.fitted, games, layers)
 
