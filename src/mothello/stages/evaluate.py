@@ -1,8 +1,7 @@
 """Evaluation along a stage: legality, loss and its floor on fixed held-out games, language by language."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 
@@ -36,26 +35,21 @@ class EvaluationConfig:
         return frozenset(round(i * total / self.times) for i in range(self.times + 1))
 
 
-class Evaluation(NamedTuple):
-    """What one evaluation measured."""
-
-    numbers: dict[str, float]
-    """Such as "val/atomic_0/excess_nats", and the means over languages, such as "val/top1"."""
-    by_ply: dict[str, list[float | None]]
-    """Language -> strict top-1 legality after every ply, None where nothing is scored."""
-
-
 class Evaluator:
     """Evaluates a model on the first ``size`` games of each language's corpus (or all of a smaller one), written in it.
 
-    weights: how often each language occurs in training; the floor is nan where no oracle is known.
+    weights: how often each language occurs in training; the floor is nan where no oracle is known. watch: further
+    numbers of a model. ``last`` and ``by_ply`` (strict top-1 legality after every ply, by language) are those of the
+    last evaluation, empty before.
     """
 
     def __init__(
         self, language_set: LanguageSet, games: Sources, size: int, objective: Objective, precision: Precision,
-        weights: Sequence[float] | None, device: torch.device,
+        weights: Sequence[float] | None, watch: Callable[[GPT], dict[str, float]], device: torch.device,
     ) -> None:  # fmt: skip
-        self.language_set, self.objective, self.precision = language_set, objective, precision
+        self.language_set, self.objective, self.precision, self.watch = language_set, objective, precision, watch
+        self.last: dict[str, float] = {}
+        self.by_ply: dict[str, list[float | None]] = {}
         size = min(size, games.games)
         self.moves = [corpus.moves(torch.arange(size, device=device)) for corpus in games]
         oracles = [oracle for corpus in games if (oracle := corpus.oracle) is not None]
@@ -66,10 +60,10 @@ class Evaluator:
             lowest = objective.floor(batch, language_set, oracles, weights) if len(oracles) == len(games) else None
             self.floors.append(lowest or Floor(float("nan"), float("nan")))
 
-    def __call__(self, model: GPT) -> Evaluation:
-        """The model is in eval mode."""
+    def __call__(self, model: GPT) -> dict[str, float]:
+        """Numbers such as "val/atomic_0/excess_nats", the means over languages, such as "val/top1", and those of
+        ``watch``. The model is in eval mode."""
         numbers: dict[str, float] = {}
-        by_ply: dict[str, list[float | None]] = {}
         with torch.no_grad(), autocast(model.head.weight.device, self.precision):
             for index, name in enumerate(self.language_set.names):
                 scores = legality(model, self.moves[index], self.language_set, index)
@@ -78,8 +72,9 @@ class Evaluator:
                 values = {key: value for key, value in scores.items() if isinstance(value, float)}
                 values |= {"loss": loss, "floor": lowest, "excess_nats": loss - lowest}
                 numbers |= {f"val/{name}/{key}": value for key, value in values.items()}
-                by_ply[name] = scores["top1_by_ply"]
-        return Evaluation(numbers | _means(numbers, self.language_set.names), by_ply)
+                self.by_ply[name] = scores["top1_by_ply"]
+        self.last = numbers | _means(numbers, self.language_set.names) | self.watch(model)
+        return self.last
 
 
 def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:

@@ -134,13 +134,13 @@ class Finetune:
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Legality after openings, and retrieval between the languages."""
-        moves = pool = None
+        parallel = None
         if self.settings.track_retrieval and len(self.language_set.names) > 1:
             games = corpus(self.run.board, self.config.data.corpus_seed, Split.probe, GAMES)
             moves = games.moves(torch.arange(GAMES, device=device))
-            pool = draw_positions(moves, POOL, generator(0, "pool"))
+            parallel = moves, draw_positions(moves, POOL, generator(0, "pool"))
         openings = {name: moves.to(device) for name, moves in self.openings.items()}
-        return Watch(self.language_set, self.language, openings, moves, pool, self.config.device.precision)
+        return Watch(self.language_set, self.language, openings, parallel, self.config.device.precision)
 
     def _openings(self) -> Mapping[str, Int8[Tensor, "game ply"]]:
         """Held-out games of every opening. UserError names one that cannot be played."""

@@ -20,7 +20,7 @@ from mothello.objectives.objective import OBJECTIVES, Objective
 from mothello.registry import Registry
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of
-from mothello.stages.evaluate import Evaluation, Evaluator
+from mothello.stages.evaluate import Evaluator
 from mothello.stages.finetune import Finetune
 from mothello.stages.load import check_fits
 from mothello.stages.pretrain import Pretrain, TrainConfig
@@ -119,25 +119,10 @@ def _prepare(stage: Stage) -> bool:
     return True
 
 
-class _Evaluations:
-    """Evaluates along a stage and keeps the last evaluation."""
-
-    def __init__(self, stage: Stage, objective: Objective, device: torch.device) -> None:
-        config, size = stage.config, stage.config.evaluation.games
-        held_out = games_of(config.data, stage.language_set, Split.validation, size)
-        weights, precision = stage.floor_weights, config.device.precision
-        self.evaluator = Evaluator(stage.language_set, held_out, size, objective, precision, weights, device)
-        self.watch = stage.watch(device)
-        self.last: Evaluation | None = None
-
-    def __call__(self, model: GPT) -> dict[str, float]:
-        evaluation = self.evaluator(model)
-        self.last = evaluation._replace(numbers=evaluation.numbers | self.watch(model))
-        return self.last.numbers
-
-    def final(self, model: GPT) -> Evaluation:
-        """Of the trained model: the last one of the stage, where this process made it."""
-        return self.last or self.evaluator(model)
+def _evaluator(stage: Stage, objective: Objective, device: torch.device) -> Evaluator:
+    config, size, watch = stage.config, stage.config.evaluation.games, stage.watch(device)
+    held_out, precision = games_of(config.data, stage.language_set, Split.validation, size), config.device.precision
+    return Evaluator(stage.language_set, held_out, size, objective, precision, stage.floor_weights, watch, device)
 
 
 def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
@@ -145,31 +130,31 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     model, stream = stage.initial().to(device), stage.stream(device, world)
     tokens = config.data.steps * config.data.batch_size * stage.language_set.max_tokens
     compiled = resolve_execution(folder, config.device, device, model, tokens, world)
-    evaluations = _Evaluations(stage, main, device) if world.main else None
+    evaluator = _evaluator(stage, main, device) if world.main else None
     if world.main:
         start_mirror(folder, config.tracking)
     plan = Plan(
         steps=config.data.steps, objective=build_objective(config.objective, config.auxiliary),
         optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
-        folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluations or (lambda _: {}),
+        folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluator or (lambda _: {}),
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
         checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
         world=world, title=stage.title,
     )  # fmt: skip
     progress = train(model, partial(plan.objective.batch, stream), plan)
-    if evaluations is None:
+    if evaluator is None:
         return {}
-    return _results(stage, evaluations, model, progress) | {"compiled": compiled} | describe_device(device, world)
+    return _results(stage, evaluator, model, progress) | {"compiled": compiled} | describe_device(device, world)
 
 
-def _results(stage: Stage, evaluations: _Evaluations, model: GPT, progress: Progress) -> dict[str, Any]:
+def _results(stage: Stage, evaluator: Evaluator, model: GPT, progress: Progress) -> dict[str, Any]:
     """results.json of a finished stage."""
-    final, floors, languages = evaluations.final(model), evaluations.evaluator.floors, stage.language_set
+    final, languages = evaluator.last or evaluator(model), stage.language_set
     return {
         "identity": fingerprint(stage.identity),
-        "final": {key: value for key, value in final.numbers.items() if key.startswith("val/")},
-        "floors": {name: floor._asdict() for name, floor in zip(languages.names, floors, strict=True)},
-        "by_ply": final.by_ply,
+        "final": {key: value for key, value in final.items() if key.startswith("val/")},
+        "floors": {name: floor._asdict() for name, floor in zip(languages.names, evaluator.floors, strict=True)},
+        "by_ply": evaluator.by_ply,
         "languages": [{"name": x.name, "kind": x.kind} for x in languages.languages],
         "board": languages.board.name,
         "parameters": model.n_parameters,

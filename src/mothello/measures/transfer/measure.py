@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -43,25 +42,21 @@ class Transfer:
         """Rows. UserError when the subject is not a fine-tuned model in its folder."""
         if subject.folder is None:
             raise UserError("measures: transfer reads the folder of a fine-tuning")
-        return rows_of(subject.folder.parents[1], subject.names)
+        path, names = subject.folder.parents[1], subject.names
+        folder, control = RunDir(path), RunDir(path.with_name(path.name + SCRATCH))
+        settings = folder.read_config().get("finetune")
+        if settings is None:
+            raise UserError(f"measures: transfer is measured on a fine-tuned model; {path} is none")
+        source, lines = settings["source"] or names[0], folder.read_metrics()
+        of_control = control.read_metrics() if control.finished else []
+        yield from transfer_rows(lines, names, source, "trained")
+        yield from transfer_rows(of_control, names, source, "scratch")
+        scratch = curves(of_control, names) if of_control else None
+        yield from summary_rows(summary(curves(lines, names), source, names, scratch), source)
 
     def summary(self, rows: pd.DataFrame) -> str:
         """Legality of every language before and after."""
         return f"strict top-1 legality along the fine-tuning\n{format_table(overview(rows))}"
-
-
-def rows_of(path: Path, names: list[str]) -> Iterator[Row]:
-    """The rows of the fine-tuning in a folder."""
-    folder, control = RunDir(path), RunDir(path.with_name(path.name + SCRATCH))
-    settings = folder.read_config().get("finetune")
-    if settings is None:
-        raise UserError(f"measures: transfer is measured on a fine-tuned model; {path} is none")
-    source, lines = settings["source"] or names[0], folder.read_metrics()
-    of_control = control.read_metrics() if control.finished else []
-    yield from transfer_rows(lines, names, source, "trained")
-    yield from transfer_rows(of_control, names, source, "scratch")
-    scratch = curves(of_control, names) if of_control else None
-    yield from summary_rows(summary(curves(lines, names), source, names, scratch), source)
 
 
 def summary_rows(summary: Mapping[str, Mapping[str, Any]], source: str) -> Iterator[Row]:

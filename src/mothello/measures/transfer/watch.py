@@ -28,10 +28,8 @@ class Watch:
     source: int
     openings: Mapping[str, Int8[Tensor, "game ply"]]
     """Held-out games of each opening."""
-    parallel: Int8[Tensor, "game ply"] | None
-    """Games whose states are compared; None for not at all."""
-    pool: Pool | None
-    """Their positions."""
+    parallel: tuple[Int8[Tensor, "game ply"], Pool] | None
+    """Games whose states are compared, and their positions; None for not at all."""
     precision: Precision
 
     def __call__(self, model: GPT) -> Numbers:
@@ -44,19 +42,14 @@ class Watch:
 
     def _alignment(self, model: GPT) -> Numbers:
         """Retrieval of every other language's state by the source's at the middle layer, among states at its ply."""
-        if self.parallel is None or self.pool is None:
+        if self.parallel is None:
             return {}
-        layer, allowed = (model.config.n_layer + 1) // 2, same_ply(self.pool)
-        rows = [self._rows(model, index, layer) for index in range(len(self.language_set.names))]
-        numbers: Numbers = {}
+        (moves, pool), layer, rows, numbers = self.parallel, (model.config.n_layer + 1) // 2, [], dict[str, float]()
+        for language in range(len(self.language_set.names)):
+            layers = states(model, in_language(moves, language, self.language_set), self.precision)
+            rows.append(layers[layer][pool.game, pool.ply])
         for index, name in enumerate(self.language_set.names):
             if index != self.source:
-                right = hits(cosines(rows[self.source], rows[index]), allowed)
+                right = hits(cosines(rows[self.source], rows[index]), same_ply(pool))
                 numbers[f"align/{name}/retrieval_same_ply"] = float(right.double().mean())
         return numbers
-
-    def _rows(self, model: GPT, language: int, layer: int) -> Tensor:
-        assert self.parallel is not None
-        assert self.pool is not None
-        layers = states(model, in_language(self.parallel, language, self.language_set), self.precision)
-        return layers[layer][self.pool.game, self.pool.ply]
