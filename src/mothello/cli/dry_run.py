@@ -26,7 +26,6 @@ from mothello.objectives.objective import OBJECTIVES
 from mothello.othello.lazy_compile import Engine, using
 from mothello.rundir import RunDir
 from mothello.stages.finetune import Finetune, TransferCommand
-from mothello.stages.measuring import subject_of
 from mothello.stages.run import Run
 from mothello.stages.stage import Stage, run_stage
 from mothello.tracking import TrackingConfig
@@ -189,7 +188,7 @@ def finetune_estimate(command: TransferCommand, run: Run, device: torch.device) 
     if command.transfer.scratch:
         parts = parts | {"from scratch": estimate.seconds}
     if command.transfer.probe_before_and_after:
-        probes = measure_estimate(subject_of(run, command.device), [command.brief_probes])
+        probes = measure_estimate(run.subject(command.device), [command.brief_probes])
         rows = rows | {"probes": f"{probes.rows['probes']}, before and after"}
         parts = parts | {"probes": 2 * probes.seconds}
     return estimate._replace(rows=rows, parts=parts)

@@ -18,7 +18,7 @@ from mothello.registry import load_plugins
 from mothello.rows import FILE, read_tidy
 from mothello.rundir import RunDir
 from mothello.stages.load import load_run
-from mothello.stages.measuring import measure_folder, measure_run, subject_of
+from mothello.stages.measuring import measure_folder, measure_run
 from mothello.stages.running import require_single_process
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig, resolve
@@ -77,7 +77,7 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     if config.dry_run:
         folders = [measure_folder(run.folder, settings) for settings in config.configs]
         shown = [f"{folder.path}{' (finished already)' if folder.finished else ''}" for folder in folders]
-        estimate = measure_estimate(subject_of(run, config.device), config.configs)
+        estimate = measure_estimate(run.subject(config.device), config.configs)
         print("\n".join([estimate.text(), *(f"folder  {folder}" for folder in shown)]), flush=True)
         return {}
     results: dict[str, Any] = {}

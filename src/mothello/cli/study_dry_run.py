@@ -11,7 +11,6 @@ from mothello.cli.units import minutes, short
 from mothello.files import fingerprint
 from mothello.rundir import RunDir
 from mothello.stages.folders import identity, run_folder
-from mothello.stages.measuring import subject_of
 from mothello.stages.pretrain import Pretrain
 from mothello.stages.run import Run
 from mothello.training.device import Compile
@@ -34,7 +33,7 @@ def estimates(part: Part, device: torch.device) -> Estimates:
     model, config = stage.initial().to(device).eval(), stage.config
     run = Run(RunDir(""), config, stage.language_set.board, stage.language_set, model, config.data.steps)
     for name, command in (("probe", part.probe), ("measure", part.measure)):
-        result[name] = measure_estimate(subject_of(run, command.device), command.configs)
+        result[name] = measure_estimate(run.subject(command.device), command.configs)
     if part.transfer is not None:
         tuned = replace(part.transfer, device=replace(part.transfer.device, compile=Compile.never))
         result["transfer"] = finetune_estimate(tuned, run, device)

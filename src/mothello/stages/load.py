@@ -98,15 +98,10 @@ def _listed(folders: list[Path]) -> str:
 
 def check_fits(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:
     """CheckpointError names the first tensor that does not fit the board and model."""
-    own = model.state_dict()
-    for name, tensor in own.items():
-        if name not in saved.weights:
-            raise checkpoint.CheckpointError(f"checkpoint: {where} has no {name}; it belongs to another model")
-        if saved.weights[name].shape != tensor.shape:
-            shapes = f"{tuple(saved.weights[name].shape)} there, {tuple(tensor.shape)} here"
+    own, stored = ({name: tuple(x.shape) for name, x in each.items()} for each in (model.state_dict(), saved.weights))
+    for name in (*own, *stored):
+        if own.get(name) != stored.get(name):
+            shapes = f"{stored.get(name, 'missing')} there, {own.get(name, 'missing')} here"
             raise checkpoint.CheckpointError(
                 f"checkpoint: {where} does not fit this board, languages and model: {name} is {shapes}"
             )
-    extra = set(saved.weights) - set(own)
-    if extra:
-        raise checkpoint.CheckpointError(f"checkpoint: {where} has {min(extra)}, which this model has not")

@@ -1,23 +1,17 @@
 """Measures of a run: one folder each, RUN/measures/NAME-HASH, written once and read by every report."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from mothello.files import locked
-from mothello.measures.measure import MEASURES, Measure, Subject, folder_name
+from mothello.measures.measure import MEASURES, Measure, folder_name
 from mothello.rows import write_tidy
 from mothello.rundir import RunDir
 from mothello.stages.run import Run
 from mothello.stages.running import describe_device, running
 from mothello.tracking import TrackingConfig, start_mirror
-from mothello.training.device import Compile, DeviceConfig
+from mothello.training.device import DeviceConfig
 from mothello.training.distributed import World
-
-
-def subject_of(run: Run, device: DeviceConfig) -> Subject:
-    """The run's model, ready to be measured."""
-    return replace(run.subject(device.precision), compiled=device.compile is Compile.always)
 
 
 def measure_folder(run: RunDir, config: Any) -> RunDir:
@@ -42,7 +36,7 @@ def measure_run(
     with locked(folder.path), running(folder, World(), settings):
         if tracking is not None:
             start_mirror(folder, tracking)
-        write_tidy(folder.path, measure(subject_of(run, device).kept_in(folder.path)))
+        write_tidy(folder.path, measure(run.subject(device).kept_in(folder.path)))
         games = getattr(config, "test_games", getattr(config, "games", None))
         about = {"board": run.board.name, "games": games, "seconds": time.monotonic() - begun} | run.reached
         folder.write_results(config.name, about | describe_device(run.device, World()))

@@ -28,7 +28,7 @@ from mothello.othello.notation import game_text, move_name, parse_game, svg_boar
 from mothello.othello.replay import replay
 from mothello.rows import all_tables
 from mothello.rundir import RunDir
-from mothello.training.device import Precision
+from mothello.training.device import Compile, DeviceConfig, Precision
 
 if TYPE_CHECKING:
     from mothello.stages.pretrain import TrainConfig
@@ -94,10 +94,13 @@ class Run:
         """The steps the model was trained for, and the steps planned."""
         return {"step": self.step, "steps": self.config.data.steps}
 
-    def subject(self, precision: Precision = Precision.auto) -> Subject:
-        """The model as measures take it."""
-        seed, corpus_seed = self.config.seed, self.config.data.corpus_seed
-        return Subject(self.model, self.language_set, corpus_seed, seed, precision, step=self.step)
+    def subject(self, device: DeviceConfig | None = None) -> Subject:
+        """The model as measures take it, with the precision of ``device``, and compiled where it says always."""
+        seed, corpus_seed, device = self.config.seed, self.config.data.corpus_seed, device or DeviceConfig()
+        compiled = device.compile is Compile.always
+        return Subject(
+            self.model, self.language_set, corpus_seed, seed, device.precision, step=self.step, compiled=compiled
+        )
 
     def games(self, n: int = 64) -> Int8[Tensor, "game ply"]:
         """The first held-out random games, those that measures use."""
