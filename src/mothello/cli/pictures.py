@@ -122,9 +122,7 @@ def _numbers(rows: pd.DataFrame) -> dict[str, float]:
 def _ends(child: Run) -> dict[str, float]:
     """Legality of every language before and after a fine-tuning."""
     ends: dict[str, float] = {}
-    for line in child.metrics:
-        for name in child.languages:
-            if (value := line.get(f"val/{name}/top1")) is not None:
-                ends.setdefault(f"transfer/{name}/before", value)
-                ends[f"transfer/{name}/after"] = value
+    for name in child.languages:
+        if values := [value for line in child.metrics if (value := line.get(f"val/{name}/top1")) is not None]:
+            ends |= {f"transfer/{name}/before": values[0], f"transfer/{name}/after": values[-1]}
     return ends

@@ -23,10 +23,6 @@ EDITS = {"flip_error": "A disc flipped", "erase_error": "A disc erased"}
 PATCHES = {"patch_last_error": "Another game's last state", "patch_all_error": "All its states"}
 
 
-def has(table: pd.DataFrame, measure: str) -> bool:
-    return bool((table.measure == measure).any())
-
-
 def state_curves(table: pd.DataFrame) -> Figure:
     """A panel per quantity, a line per label (mean over pairs); dashed random weights; dotted unrelated or chance."""
     data = table[table.measure == "alignment"]
@@ -59,7 +55,8 @@ def state_curves(table: pd.DataFrame) -> Figure:
 
 def causal_curves(table: pd.DataFrame) -> Figure:
     """Errors after interventions (above) and patching (below) by layer: a column per quantity, colors per label."""
-    rows = [EDITS] * has(table, "causal") + [PATCHES] * has(table, "patching")
+    present = set(table.measure)
+    rows = [EDITS] * ("causal" in present) + [PATCHES] * ("patching" in present)
     figure, axes = canvas(2, 0.6 + 2.7 * len(rows), rows=len(rows), sharey="row")
     for axis, (quantity, name) in zip(axes, [item for row in rows for item in row.items()], strict=True):
         _errors(axis, table[table.quantity == quantity])

@@ -34,19 +34,13 @@ class Panel(NamedTuple):
 def probes(rows: pd.DataFrame, heads: pd.DataFrame, probe: str, target: str) -> dict[str, Any]:
     """Curves over layers for the headline's probe and the linear probe on relative colors; a table of all probes."""
     measured = list(dict.fromkeys(zip(heads.probe, heads.target, strict=True)))
-    shown = [
-        (probe, target),
-        *(pair for pair in [("linear", "relative")] if pair in measured and pair != (probe, target)),
-    ]
-    layers = [
-        Panel(
-            image(
-                figures.layer_curves(pretrained(rows), *pair), f"Probe accuracy by layer, {pair[0]}, {pair[1]} colors"
-            ),
-            f"{pair[0]} probe, {pair[1]} colors, by layer. Mean over languages and pairs; thin lines are single seeds.",
-        )
-        for pair in dict.fromkeys(shown)
-    ]
+    shown = dict.fromkeys([(probe, target), *(pair for pair in measured if pair == ("linear", "relative"))])
+    layers = []
+    for kind, colors in shown:
+        drawing = figures.layer_curves(pretrained(rows), kind, colors)
+        picture = image(drawing, f"Probe accuracy by layer, {kind}, {colors} colors")
+        what = f"{kind} probe, {colors} colors, by layer"
+        layers.append(Panel(picture, f"{what}. Mean over languages and pairs; thin lines are single seeds."))
     lines = [
         [label, *pair, *(estimate_of(group[name]) for name in COLUMNS)]
         for pair in measured

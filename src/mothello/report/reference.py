@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from mothello.config import quoted
-from mothello.report.markup import table
 from mothello.report.runs import Measurement, Run
 from mothello.rows import QUANTITIES
 
@@ -62,22 +61,5 @@ def commands(run: Run) -> list[str]:
 
 def repeat(groups: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
     """Where every run came from, and the commands."""
-    head = ["run", "seed", "folder", "commit", "versions", "device", "parameters", "minutes"]
-    rows = [_origin(label, run) for label, runs in groups.items() for run in runs]
-    listed = {label: "\n\n".join(commands(runs[0])) for label, runs in groups.items()}
-    return {"origins": table(head, rows, left=6), "commands": listed}
-
-
-def _origin(label: str, run: Run) -> list[Any]:
-    environment = run.results.get("environment") or {}
-    versions = environment.get("versions") or {}
-    shown = [f"{name} {version}" for name, version in versions.items() if name in ("mothello", "torch")]
-    device = str(run.results.get("device", "unknown"))
-    if device == "cpu":
-        device = f"cpu, {run.results.get('threads', '?')} threads"
-    seconds = run.results.get("seconds")
-    return [
-        label, str(run.seed), "/".join(run.path.parts[-3:]), str(environment.get("commit", "unknown")),
-        ", ".join([f"python {environment.get('python', '?')}", *shown]), device,
-        f"{run.results.get('parameters', 0):,}", None if seconds is None else f"{seconds / 60:.1f}",
-    ]  # fmt: skip
+    origins = [(label, run) for label, runs in groups.items() for run in runs]
+    return {"origins": origins, "commands": {x: "\n\n".join(commands(runs[0])) for x, runs in groups.items()}}
