@@ -10,11 +10,11 @@ STAMP := .venv/.installed
 .PHONY: help setup demo results paper notebooks docs test slow lint clean
 
 help:
-	@echo "make demo   the main job: three regimes, probes, transfer, report (about 7 minutes on two cores)"
+	@echo "make demo   the main job: three models, probes, transfer, report (about 7 minutes on two cores)"
 	@echo "make results  results/README.md and its figures from the committed runs"
 	@echo "make paper  every study at the published scale, for a GPU; rerun it to resume (docs/paper.md)"
 	@echo "make notebooks  runs/notebooks/*.ipynb, opened in Jupyter Lab where it is installed (docs/notebooks.md)"
-	@echo "make docs   the tree of docs/architecture.md and the picture of the README"
+	@echo "make docs   docs/architecture.md, docs/measurements.md and the picture of the README"
 	@echo "make test   ruff, mypy, pytest"
 	@echo "make slow   the long proofs"
 	@echo "make clean  remove the virtual environment and caches; runs/ stays"
@@ -22,7 +22,7 @@ help:
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
-	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 was not found; say make PYTHON=/path/to/python"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11, 3.12 or 3.13 was not found; use make PYTHON=/path/to/python"; exit 2; }
 	@echo "setting up .venv with $(PYTHON) (once; torch is the large part)"
 	@if $(PYTHON) scripts/has_torch.py 2>/dev/null; then $(PYTHON) -m venv --system-site-packages .venv; \
 	else $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet "$(TORCH)"; fi

@@ -1,4 +1,4 @@
-"""How time and memory grow with games and languages: the figure of scripts/bench.py target=growth."""
+"""How time and memory grow with games and languages: the figure of python -m benchmarks.growth."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

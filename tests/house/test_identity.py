@@ -30,7 +30,7 @@ def test_the_defaults_have_an_empty_identity() -> None:
 
 CHANGES = [
     ("board.size", 8), ("languages.kinds", ["atomic*3"]), ("languages.anchors.count", 2), ("model.d_model", 64),
-    ("data.games", 1000), ("data.language_sampling.alpha", 0.5), ("optimizer.lr", 0.5), ("optimizer.name", "adamw"),
+    ("data.games", 1000), ("data.language_sampling.shares", [3.0, 1.0, 2.0]), ("optimizer.lr", 0.5), ("optimizer.name", "adamw"),
 ]  # fmt: skip
 
 
@@ -112,6 +112,11 @@ def test_a_typed_config_names_the_key() -> None:
         ([("languages.vocabulary_seed", 2)], "languages.vocabulary_seed"),
         ([("languages.anchors.placement", "main")], "languages.anchors.placement"),
         ([("languages.anchors.image", "rot180")], "languages.anchors.image"),
+        ([("data.language_sampling.alpha", 0.5)], "data.language_sampling.alpha"),
+        (
+            [("languages.kinds", ["atomic"]), ("data.language_sampling.pairing", "disjoint")],
+            "data.language_sampling.pairing",
+        ),
         ([("languages.anchors.sharing", "component")], "languages.anchors.sharing"),
     ],
 )

@@ -13,6 +13,7 @@ from mothello.data.split import probe_corpus
 from mothello.errors import UserError
 from mothello.model.transformer import SITES
 from mothello.othello.rules import legal_moves
+from mothello.rundir import RunDir
 from mothello.stages.load import find_run
 from mothello.stages.run import Run
 from mothello.training import checkpoint
@@ -146,3 +147,27 @@ def test_a_run_is_found_by_a_unique_part(tmp_path: Path, monkeypatch: pytest.Mon
         find_run("seed3")
     with pytest.raises(UserError, match=r"^run: nothing/config.yaml does not exist; runs: runs/naive/aa/seed3,"):
         find_run("nothing")
+
+
+def test_each_step_and_each_edit_has_numbers_of_its_own(run: Run) -> None:
+    """Measuring an earlier step or an edited model neither gives nor changes the numbers of the run."""
+    few = {"games": 6}
+    newest = mothello.measure(run, "legality", few)
+    earlier = mothello.measure(mothello.load_run(run.folder.path, step=7), "legality", few)
+    zeroed = run.edited(lambda site, x: torch.zeros_like(x) if site == "blocks.1.resid_post" else x)
+    edited = mothello.measure(zeroed, "legality", few)
+    assert list(edited.quantity) == list(newest.quantity)
+    assert edited.value.tolist() != newest.value.tolist()
+    assert mothello.measure(run, "legality", few).equals(newest)
+    assert mothello.measure(mothello.load_run(run.folder.path, step=7), "legality", few).equals(earlier)
+    folders = sorted(run.folder.path.glob("measures/legality-*"))
+    assert [RunDir(folder).read_json("results.json")["step"] for folder in folders] == [8, 7]
+    assert folders[1].name == f"{folders[0].name}-step7"
+
+
+@pytest.mark.parametrize("command", ["train", "measure", "probe", "transfer", "study", "report"])
+def test_every_command_alone_knows_every_measure(command: str) -> None:
+    """A command in a process of its own, as a user starts it; only those that measure need to."""
+    code = f"import mothello.cli.{command}; from mothello.measures.measure import MEASURES; print(sorted(MEASURES))"
+    text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert command in ("train", "report") or all(name in text for name in ("legality", "probes", "transfer", "tasks"))

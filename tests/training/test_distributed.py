@@ -156,7 +156,9 @@ def test_all_processes_hold_the_same_weights_and_stop_together(seen: dict[str, A
         assert first[key]["weights"] == second[key]["weights"]
         assert first[key]["ended"] == second[key]["ended"]
         assert second[key]["losses"] == {}  # it writes nothing
-    assert first["adamw, one two one"]["ended"] == "Stopped: stopped by SIGTERM after step 25; the same command goes on"
+    assert (
+        first["adamw, one two one"]["ended"] == "Stopped: stopped by SIGTERM after step 25; rerun the command to resume"
+    )
     assert first["muon, two one"]["ended"].startswith("Stopped: stopped by SIGTERM after step 20")
     assert first["bad"]["ended"].startswith("FloatingPointError: the loss is nan at step 7")
     assert checkpoint.latest(seen["folder"] / "bad")[0].step == 7

@@ -59,7 +59,7 @@ def test_a_signal_is_obeyed_after_the_step(
 ) -> None:
     model, stream = small_model()
     installed = handlers()
-    with pytest.raises(Stopped, match=f"stopped by {number.name} after step 6; the same command goes on") as stopped:
+    with pytest.raises(Stopped, match=f"stopped by {number.name} after step 6; rerun the command to resume") as stopped:
         train(model, before(5, lambda: signal.raise_signal(number), stream), plan(tmp_path))
     assert stopped.value.number == number
     assert isinstance(stopped.value, KeyboardInterrupt)  # so that nothing on the way takes it for an error

@@ -158,7 +158,7 @@ def test_a_signal_saves_first(number: signal.Signals, tmp_path: Path, whole: Pat
     life.child.signal(number)
     assert life.child.wait() == 128 + number
     (error,) = life.child.errors
-    found = re.fullmatch(rf"error: stopped by {number.name} after step (\d+); the same command goes on", error)
+    found = re.fullmatch(rf"error: stopped by {number.name} after step (\d+); rerun the command to resume", error)
     assert found
     assert checkpoint.latest(life.run.checkpoints)[0].step == int(found[1])
     assert life.run.read_status()["status"] == "failed"

@@ -2,6 +2,7 @@
 probes. scripts/probe.py is the same command with other defaults."""
 
 from dataclasses import dataclass, field, make_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,12 @@ class MeasureCommand:
 
 def schema() -> type[MeasureCommand]:
     """MeasureCommand with a key for every registered measure."""
-    configs: list[Any] = [(name, MEASURES.get(name).Config) for name in MEASURES]
+    return _with_keys(tuple((name, MEASURES.get(name).Config) for name in MEASURES))
+
+
+@cache
+def _with_keys(configs: tuple[tuple[str, Any], ...]) -> type[MeasureCommand]:
+    """One class for the same keys, so that configs can be compared."""
     extra = [(name, config, field(default_factory=config)) for name, config in configs]
     return make_dataclass("MeasureCommand", extra, bases=(MeasureCommand,), kw_only=True)
 

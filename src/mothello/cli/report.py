@@ -44,7 +44,7 @@ def report(config: ReportCommand) -> Path:
         print(table(rows), flush=True)
         return page
     page = write_report(runs, Path(config.out), config.title)
-    print(f"report of {len(runs)} runs: {page.resolve()}", flush=True)
+    print(f"report of {len(runs)} run{'s' * (len(runs) != 1)}: {page.resolve()}", flush=True)
     return page
 
 

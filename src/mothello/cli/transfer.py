@@ -27,15 +27,18 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
         print(estimate.text(folder=place_of(stage.folder, stage.config.data.steps)), flush=True)
         return {}
     folder = measure_folder(stage.folder, TransferConfig())
-    if stage.folder.finished and folder.finished and not stage.config.force:
+    probes = [config.brief_probes] * config.transfer.probe_before_and_after
+    control = [Finetune(config, run, scratch=True)] * config.transfer.scratch
+    parts = [stage.folder, folder, *(part.folder for part in control)]
+    parts += [measure_folder(where, measure) for measure in probes for where in (run.folder, stage.folder)]
+    if all(part.finished for part in parts) and not stage.config.force:
         print(f"finished already: {stage.folder.path} (force=true to redo)", flush=True)
         return stage.folder.read_results()
-    probes = [config.brief_probes] * config.transfer.probe_before_and_after
     for measure in probes:
         measure_run(run, measure, config.device, config.force, config.tracking)
     results = run_stage(stage, device)
-    if config.transfer.scratch:
-        run_stage(Finetune(config, run, scratch=True), device)
+    for part in control:
+        run_stage(part, device)
     child = load_run(stage.folder.path, device)
     for measure in probes:
         measure_run(child, measure, config.device, config.force, config.tracking)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from jaxtyping import Int64
 from torch import Tensor
 
-from mothello.config import check, ranged
+from mothello.config import check, ranged, without_effect
 from mothello.data.corpus import draw
 from mothello.errors import UserError
 from mothello.othello.counter import random_bits
@@ -36,6 +36,8 @@ class LanguageSampling:
 
     def __post_init__(self) -> None:
         check(self, "data.language_sampling")
+        if not self.shares:
+            without_effect(self, "data.language_sampling", "without data.language_sampling.shares", "alpha")
         if any(not share > 0 for share in self.shares):
             raise UserError(f"data.language_sampling.shares: {self.shares} are not all positive")
         if self.pairing is Pairing.parallel and self.shares:

@@ -78,7 +78,7 @@ class Summary:
                 reasons.append(f"{self.label} has no number for {words}")
             elif (gap := own.mean - base.mean) < READS_ABOVE:
                 place = f"only {gap:.3f} above" if gap >= 0 else f"{-gap:.3f} below"
-                reasons.append(f"{self.label} reads its own language {place} {words} (at least {READS_ABOVE} is asked)")
+                reasons.append(f"{self.label} reads its own language {place} {words} ({READS_ABOVE} is required)")
         return reasons
 
     @property

@@ -8,6 +8,7 @@ import pandas as pd
 import mothello.measures.builtin  # noqa: F401
 from mothello.config import typed
 from mothello.measures.measure import MEASURES
+from mothello.model.edited import Edited
 from mothello.rows import read_tidy
 from mothello.stages.load import load_run
 from mothello.stages.measuring import measure_run
@@ -28,6 +29,8 @@ def train(settings: Mapping[str, Any]) -> Run:
 
 def measure(run: Run, name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """The rows of a measure of a run, such as "legality" or "probes"; written to its folder, unless they are there.
-    settings: such as {"games": 400}; keys are those of scripts/measure.py."""
+    settings: such as {"games": 400}; keys are those of scripts/measure.py. An edited model's are not written."""
     config = MEASURES.typed({"name": name, **(settings or {})}, name)
+    if isinstance(run.model, Edited):
+        return pd.DataFrame(MEASURES.build(config)(run.subject(run.config.device)))
     return read_tidy(measure_run(run, config, run.config.device).path)

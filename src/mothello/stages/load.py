@@ -48,16 +48,22 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     return Run(
         folder, config, Board.of(config.board.size), language_set, model.to(device).eval(), weights.step,
         content.get("stage", "pretrain"), parent and Path(os.path.normpath(parent)),
+        None if step is None or step == _steps(folder)[-1] else step,
     )  # fmt: skip
 
 
 def _checkpoint(folder: RunDir, step: int | None) -> tuple[checkpoint.Checkpoint, list[str]]:
     if step is None:
         return checkpoint.latest(folder.checkpoints)
-    kept = {int(path.name.removeprefix("step-")): path for path in checkpoint.saved(folder.checkpoints)}
+    kept = dict(zip(_steps(folder), checkpoint.saved(folder.checkpoints), strict=True))
     if step not in kept:
         raise UserError(f"step: {folder.path} keeps no checkpoint of step {step}; kept: {', '.join(map(str, kept))}")
     return checkpoint.read(kept[step]), []
+
+
+def _steps(folder: RunDir) -> list[int]:
+    """The steps whose checkpoints are kept, oldest first."""
+    return [int(path.name.removeprefix("step-")) for path in checkpoint.saved(folder.checkpoints)]
 
 
 def _stage_folders() -> Iterator[Path]:

@@ -3,8 +3,11 @@
 import time
 from typing import Any
 
+import mothello.measures.builtin  # noqa: F401
+from mothello.errors import UserError
 from mothello.files import locked
 from mothello.measures.measure import MEASURES, Measure, folder_name
+from mothello.model.edited import Edited
 from mothello.rows import write_tidy
 from mothello.rundir import RunDir
 from mothello.stages.run import Run
@@ -14,17 +17,20 @@ from mothello.training.device import DeviceConfig
 from mothello.training.distributed import World
 
 
-def measure_folder(run: RunDir, config: Any) -> RunDir:
-    """Where a measure with this config writes."""
-    return RunDir(run.path / "measures" / folder_name(config))
+def measure_folder(run: RunDir, config: Any, step: int | None = None) -> RunDir:
+    """Where a measure with this config writes. step: of a model loaded at an earlier step than the newest."""
+    earlier = "" if step is None else f"-step{step}"
+    return RunDir(run.path / "measures" / f"{folder_name(config)}{earlier}")
 
 
 def measure_run(
     run: Run, config: Any, device: DeviceConfig, force: bool = False, tracking: TrackingConfig | None = None
 ) -> RunDir:
     """Measure a run unless it is measured already; returns the folder, with table.csv.gz (every number) and
-    results.json (where and how it was measured)."""
-    folder = measure_folder(run.folder, config)
+    results.json (where and how it was measured). UserError for an edited model, whose numbers are not the run's."""
+    if isinstance(run.model, Edited):
+        raise UserError(f"run: {run} has no folder for its numbers; mothello.measure returns them")
+    folder = measure_folder(run.folder, config, run.earlier)
     reached = folder.finished and folder.read_json("results.json").get("step", run.step) >= run.step
     if reached and not force:
         print(f"finished already: {folder.path} (force=true to redo)", flush=True)

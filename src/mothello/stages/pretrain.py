@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mothello.config import NOT_IDENTITY, check, plain, typed
+from mothello.config import NOT_IDENTITY, check, plain, typed, without_effect
 from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
@@ -67,6 +67,9 @@ class TrainConfig:
         if all(map(is_dataclass, (self.objective, *self.auxiliary.values()))):  # else a plugin is missing
             self.model.take_mask(build_objective(self.objective, self.auxiliary).attention)
         check(self, "")
+        if len(self.languages.language_names()) == 1:
+            key = "data.language_sampling"
+            without_effect(self.data.language_sampling, key, "with one language", "pairing", "shares", "alpha")
 
 
 class Pretrain:

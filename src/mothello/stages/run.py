@@ -66,6 +66,8 @@ class Run:
     stage: str = "pretrain"
     parent: Path | None = None
     """Folder of the stage that this one went on from."""
+    earlier: int | None = None
+    """The step, where an earlier one than the newest was asked for: its measures have folders of their own."""
 
     def __repr__(self) -> str:
         edited = ", edited" if isinstance(self.model, Edited) else ""

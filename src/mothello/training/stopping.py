@@ -16,7 +16,7 @@ class Stopped(KeyboardInterrupt):
     """A training that was asked to stop by a signal, after its checkpoint was written."""
 
     def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name} after step {step}; the same command goes on")
+        super().__init__(f"stopped by {signal.Signals(number).name} after step {step}; rerun the command to resume")
         self.number = number
 
 

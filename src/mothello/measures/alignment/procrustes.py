@@ -1,4 +1,4 @@
-"""Orthogonal Procrustes (Schönemann 1966): the rotation that carries one language's states onto another's.
+"""Orthogonal Procrustes (Schoenemann 1966): the rotation that carries one language's states onto another's.
 
 Fitted on some games, tested on others. Its score says how alike two languages are up to a rotation; compared with raw
 retrieval it separates a space that is shared from one that merely has the same shape.

@@ -78,6 +78,10 @@ class Probe:
     mean: Float[Tensor, "1 d_model"]
     scale: Float[Tensor, "1 d_model"]
 
+    def __repr__(self) -> str:
+        layers = ", ".join(f"{name} {tuple(x.shape[1:])}" for name, x in self.weights.items())
+        return f"Probe({type(self.module).__name__}: {layers})"
+
     def logits(self, states: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch cell class"]:
         """Scores of the classes of every cell."""
         x = (states.flatten(0, -2) - self.mean) * self.scale
