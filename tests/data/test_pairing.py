@@ -21,6 +21,7 @@ from mothello.data.language_sampling import LanguageSampling, Pairing, languages
 from mothello.data.orbit import orbit_code
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
+from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language import decode
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
@@ -137,7 +138,9 @@ def test_alpha_is_a_power_of_the_shares():
         scaled = LanguageSampling(shares=[100 * s for s in shares], alpha=alpha).weights(3)
         assert scaled == pytest.approx(weights, rel=1e-12)
     assert LanguageSampling().weights(3) == pytest.approx([1 / 3] * 3)
-    assert LanguageSampling(alpha=0.3).weights(2) == pytest.approx([1 / 2] * 2)
+    assert LanguageSampling().weights(2) == pytest.approx([1 / 2] * 2)
+    with pytest.raises(UserError, match="alpha: has no effect without"):
+        LanguageSampling(alpha=0.3)
 
 
 @pytest.mark.parametrize("pairing", [Pairing.drawn, Pairing.disjoint])
