@@ -6,7 +6,7 @@
 # ---
 
 # %% [markdown]
-# # Training, and the loss nobody can go below
+# # Training, and the loss that no model can go below
 #
 # A run's folder holds every number of its training. Here: the committed mini runs of two naive languages, of four
 # anchors and of one output vocabulary (`results/mini`, 6x6). The same figures for any folder: `python

@@ -1,10 +1,9 @@
 """Run folders of earlier versions -> today's keys and folder names: python results/migrate.py FOLDER [FOLDER ...].
 
-Run folders are named by the hash of what differs from the defaults; before, the hash covered every key. Every measure
-has a folder of its own, and its numbers are rows; before, probe-HASH and states-HASH held two measures each, and
-results.json
-a second copy of some numbers. Folders that are in today's form already are left as they are, so the script may be run
-twice.
+A run folder's name is a hash of the settings that differ from the defaults; before, it was a hash of all settings.
+Every measure has a folder of its own, and its numbers are rows; before, probe-HASH and states-HASH held two measures
+each, and results.json held a second copy of some numbers. Folders in today's form are left as they are, so the script
+may be run twice.
 """
 
 import gzip

@@ -77,7 +77,7 @@ def merged(base: DictConfig, fragments: list[Mapping[str, Any]], schema: type) -
     """A composed config with fragments merged over it, the last one wins. UserError names a key of a wrong type."""
     values = [{name: value for name, value in fragment.items() if name != CHOOSE} for fragment in fragments]
     open_ = base.copy()
-    OmegaConf.set_struct(open_, False)  # a plugin's keys are not known yet; what nobody knows fails when it is typed
+    OmegaConf.set_struct(open_, False)  # keys of plugins are not known yet
     try:
         return OmegaConf.merge(open_, *values)  # type: ignore[return-value]
     except OmegaConfBaseException as error:

@@ -91,7 +91,7 @@ def _estimate(config: ImportCommand, files: list[Path]) -> Estimate:
 
 
 def import_games(config: ImportCommand) -> Path:
-    """Read the files; returns the folder. Written beside it first, so an older folder is whole until the new one is."""
+    """Read the files; returns the folder. Shards go to a temporary folder first."""
     folder = folder_for(config.out).resolve()
     if folder.exists() and not config.force:
         raise UserError(f"out: {folder} exists; choose another folder, or force=true to replace it")

@@ -160,7 +160,7 @@ def _may_write(folder: Path) -> bool:
 
 
 def headline(results: Any) -> dict[str, float | None]:
-    """The few numbers of what a command returns that stand in a table of jobs."""
+    """The few numbers of a command's result that a table of jobs shows."""
     if not isinstance(results, Mapping):
         return {}
     if "final" in results:

@@ -1,4 +1,4 @@
-"""A study as a list of parts: cells x seeds, each with the typed configs of its run and of what is measured on it."""
+"""A study as a list of parts: cells x seeds, each with the typed configs of its run and its measures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -96,7 +96,7 @@ class StudyCommand(Fragments):
 
 
 class Part(NamedTuple):
-    """One run of a study, and what is measured on it."""
+    """One run of a study, and its measures."""
 
     cell: str
     train: TrainConfig

@@ -1,4 +1,4 @@
-"""Curves over layers of what is measured without probes, and of interventions: functions table -> Figure.
+"""Curves over layers of alignment without probes, and of interventions: functions table -> Figure.
 
 The table is that of table.py.
 """

@@ -1,4 +1,4 @@
-"""Where results lie: folders named by the identity of what made them."""
+"""Folders of results, named by the identity of the config that made them."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
