@@ -43,10 +43,12 @@ def check(config: Any, key: str) -> None:
             raise UserError(f"{prefix}: {value} is not {'positive' if above == 0 else f'above {above}'}")
 
 
-def without_effect(config: Any, key: str, because: str, *names: str) -> None:
-    """UserError when one of the named fields differs from its default although it changes nothing here."""
+def without_effect(config: Any, key: str, because: str, *names: str, default: Any = None) -> None:
+    """UserError when one of the named fields, or any where none is named, differs from its default although it changes
+    nothing here. default: a config to compare with instead of the class's defaults."""
     for spec in fields(config):
-        if spec.name in names and getattr(config, spec.name) != default_of(spec):
+        usual = default_of(spec) if default is None else getattr(default, spec.name)
+        if (not names or spec.name in names) and getattr(config, spec.name) != usual:
             raise UserError(f"{key}.{spec.name}: has no effect {because}; leave it out")
 
 

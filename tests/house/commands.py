@@ -38,10 +38,9 @@ TINY = [
     "model=tiny", "board=4x4", "tracking=jsonl", "device=cpu", "device.threads=1", "data.games=256", "data.batch_size=32",
     "evaluation.games=8", "evaluation.times=2", "evaluation.log_every=2",
 ]  # fmt: skip
+QUIET = ["tracking=jsonl", "device=cpu", "device.threads=1"]
 TINY_PROBE = [
-    "tracking=jsonl",
-    "device=cpu",
-    "device.threads=1",
+    *QUIET,
     "probes.games=32",
     "probes.batch_size=16",
     "probes.test_games=8",

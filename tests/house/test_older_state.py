@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from house.commands import TINY, TINY_CAUSAL, TINY_PROBE, run
+from house.commands import QUIET, TINY, TINY_CAUSAL, TINY_PROBE, run
 
 from mothello.rundir import RunDir
 from mothello.stages.load import load_run
@@ -14,7 +14,7 @@ from mothello.stages.load import load_run
 CALL = ["+experiment=naive", *TINY, "checkpoint_every=1e-9"]
 PROBE = ["probe", "run=run", *TINY_PROBE, *TINY_CAUSAL]
 TRANSFER = [
-    "transfer", "run=run", *TINY_PROBE, "tracking=jsonl", "transfer.probe_before_and_after=false", "transfer.data.games=64",
+    "transfer", "run=run", *QUIET, "transfer.probe_before_and_after=false", "transfer.data.games=64",
     "transfer.data.batch_size=16", "transfer.evaluation.games=8",
 ]  # fmt: skip
 LAST = Path("run/checkpoints/step-000000008")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch._dynamo  # whole, before any test may interrupt its import
-from house.commands import TINY, TINY_PROBE, run
+from house.commands import QUIET, TINY, TINY_PROBE, run
 from house.jobs import job as fake_job
 from house.test_mistakes import assert_one_line, snapshot
 from hydra.core.global_hydra import GlobalHydra
@@ -142,7 +142,7 @@ def test_probes_and_transfers_sweep_too(
     assert out.splitlines()[-4].split()[:4] == ["job", "status", "own", "across"]
     assert "nowhere/config.yaml does not exist" in out
     short = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
-    call = ["-m", "run=one", *TINY_PROBE, *short, "transfer.probe_before_and_after=false"]
+    call = ["-m", "run=one", *QUIET, *short, "transfer.probe_before_and_after=false"]
     assert run(monkeypatch, "transfer", *call, "transfer.source=atomic_0,klingon") == 1
     out = capsys.readouterr().out
     assert ended(out) == {"transfer.source=atomic_0": "ok", "transfer.source=klingon": "failed"}

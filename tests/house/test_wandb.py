@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from house.commands import TINY, TINY_CAUSAL, TINY_PROBE, run
+from house.commands import QUIET, TINY, TINY_CAUSAL, TINY_PROBE, run
 
 from mothello import tracking
 from mothello.cli.compose import composed
@@ -345,7 +345,7 @@ def test_the_default_workspace_of_a_study(tmp_path: Path, monkeypatch: pytest.Mo
     mirrored(tmp_path / "run")
     assert run(monkeypatch, "probe", "run=run", *TINY_PROBE, *TINY_CAUSAL) == 0
     tuning = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8"]
-    more = [*TINY_PROBE, *tuning, "transfer.scratch=false", "transfer.probe_before_and_after=false"]
+    more = [*QUIET, *tuning, "transfer.scratch=false", "transfer.probe_before_and_after=false"]
     assert run(monkeypatch, "transfer", "run=run", *more) == 0
     command = [sys.executable, str(ROOT / "scripts" / "wandb_mirror.py"), "run"]
     for copied in ("4 of 4", "0 of 0"):  # what was added later; then there is nothing left to copy

@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import mothello
 from mothello.cli.transfer import transfer
 from mothello.config import typed
+from mothello.errors import UserError
 from mothello.stages.finetune import TransferCommand
 
 QUICK = {"device": {"name": "cpu", "threads": 1, "precision": "fp32"}, "checkpoint_every": 0}
@@ -23,7 +26,8 @@ def test_what_is_missing_is_added_to_a_finished_fine_tuning(tmp_path: Path) -> N
     run = mothello.train(TINY | {"runs": str(tmp_path)}).folder.path
 
     def tune(**more: Any) -> None:
-        content = QUICK | {"run": str(run), "probes": PROBES, "transfer": SHORT | more}
+        probes = {"probes": PROBES} if more["probe_before_and_after"] else {}
+        content = QUICK | probes | {"run": str(run), "transfer": SHORT | more}
         transfer(typed(content, TransferCommand))
 
     tune(probe_before_and_after=False, scratch=False)
@@ -36,3 +40,10 @@ def test_what_is_missing_is_added_to_a_finished_fine_tuning(tmp_path: Path) -> N
     assert (child / "metrics.jsonl").read_text() == trained
     table = mothello.load_run(child).table
     assert set(table[table.measure == "transfer"].control) >= {"trained", "scratch"}
+
+
+def test_settings_of_probes_that_are_not_fitted_are_an_error() -> None:
+    content = {"run": "run", "probes": {"games": 64}, "transfer": {"probe_before_and_after": False}}
+    with pytest.raises(UserError, match=r"^probes\.games: has no effect with transfer\.probe_before_and_after=false"):
+        typed(content, TransferCommand)
+    assert not typed({"run": "run"}, TransferCommand).probes.shuffled  # as its default says, and as it is fitted

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from house.commands import TINY, TINY_PROBE, run
+from house.commands import QUIET, TINY, run
 from training.loops import Killed, kill
 from training.processes import Child, Command, full_disk, train, until
 
@@ -175,7 +175,7 @@ def test_a_fine_tuning_that_is_killed_leaves_the_same(
     for name in ("one", "other"):
         shutil.copytree(whole, tmp_path / name)
     call = [
-        "transfer", *TINY_PROBE, "tracking=jsonl", "transfer.probe_before_and_after=false", "transfer.data.games=128",
+        "transfer", *QUIET, "transfer.probe_before_and_after=false", "transfer.data.games=128",
         "transfer.data.batch_size=16", "transfer.evaluation.games=8", "transfer.evaluation.log_every=1",
         "checkpoint_every=1e-9",
     ]  # fmt: skip

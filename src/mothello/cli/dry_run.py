@@ -188,7 +188,7 @@ def finetune_estimate(command: TransferCommand, run: Run, device: torch.device) 
     if command.transfer.scratch:
         parts = parts | {"from scratch": estimate.seconds}
     if command.transfer.probe_before_and_after:
-        probes = measure_estimate(run.subject(command.device), [command.brief_probes])
+        probes = measure_estimate(run.subject(command.device), [command.probes])
         rows = rows | {"probes": f"{probes.rows['probes']}, before and after"}
         parts = parts | {"probes": 2 * probes.seconds}
     return estimate._replace(rows=rows, parts=parts)

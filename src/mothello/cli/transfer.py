@@ -27,7 +27,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
         print(estimate.text(folder=place_of(stage.folder, stage.config.data.steps)), flush=True)
         return {}
     folder = measure_folder(stage.folder, TransferConfig())
-    probes = [config.brief_probes] * config.transfer.probe_before_and_after
+    probes = [config.probes] * config.transfer.probe_before_and_after
     control = [Finetune(config, run, scratch=True)] * config.transfer.scratch
     parts = [stage.folder, folder, *(part.folder for part in control)]
     parts += [measure_folder(where, measure) for measure in probes for where in (run.folder, stage.folder)]

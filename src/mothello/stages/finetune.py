@@ -11,7 +11,7 @@ from jaxtyping import Int8
 from omegaconf import MISSING
 from torch import Tensor
 
-from mothello.config import NOT_IDENTITY, plain
+from mothello.config import NOT_IDENTITY, plain, without_effect
 from mothello.data.language_sampling import LanguageSampling
 from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
@@ -53,13 +53,21 @@ class FinetuneConfig:
     """Also evaluate every language on games that begin so; always on the opening that the run was pretrained on."""
 
 
+def _probes() -> ProbesConfig:
+    """Brief probes without controls, which are fitted twice."""
+    return ProbesConfig(
+        probes=["mlp"], games=4_000, test_games=200, random_weights=False, shuffled=False, other_maps=False
+    )
+
+
 @dataclass(kw_only=True)
 class TransferCommand:
     """scripts/transfer.py: fine-tune a run on one language and measure all of them."""
 
     run: str = field(default=MISSING, metadata=NOT_IDENTITY)
     transfer: FinetuneConfig = field(default_factory=FinetuneConfig)
-    probes: ProbesConfig = field(default_factory=ProbesConfig)
+    probes: ProbesConfig = field(default_factory=_probes)
+    """The probes before and after."""
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
     tracking: TrackingConfig = field(default_factory=TrackingConfig, metadata=NOT_IDENTITY)
     seed: int = 0
@@ -67,10 +75,9 @@ class TransferCommand:
     force: bool = field(default=False, metadata=NOT_IDENTITY)
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
 
-    @property
-    def brief_probes(self) -> ProbesConfig:
-        """The probes before and after, without controls."""
-        return replace(self.probes, random_weights=False, shuffled=False, other_maps=False)
+    def __post_init__(self) -> None:
+        if not self.transfer.probe_before_and_after:
+            without_effect(self.probes, "probes", "with transfer.probe_before_and_after=false", default=_probes())
 
 
 class Finetune:
