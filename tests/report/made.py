@@ -86,8 +86,8 @@ def add_measure(folder: RunDir, name: str, rows: Rows, config: dict[str, Any], g
 
 def add_probe(
     folder: RunDir, own: float, across: float, constant: float = 0.6, random: float = 0.62, null: float = 0.5,
-    languages: int = 2, best: float | None = None, games: int = 100, causal: bool = False,
-) -> None:  # fmt: skip
+    languages: int = 2, best: float | None = None, games: int = 100, causal: bool = False, controls: bool = True,
+) -> RunDir:  # fmt: skip
     """A probe measurement: accuracy ``own`` on the diagonal and ``across`` off it, ``best`` under the map "main"."""
     spoken, layers = names(languages), 3
     accuracy = np.full((2, 2, layers, languages, languages, 4), 0.45)
@@ -95,7 +95,9 @@ def add_probe(
     accuracy[..., 2] = across - 0.05 if best is None else best
     accuracy[..., range(languages), range(languages), :] = [own, 0.4, 0.4, 0.4]
     rows = probe_rows(accuracy, spoken, constant, random, null, games)
-    inner = add_measure(folder, "probes", rows, {"games": 10 * games, "probes": ["linear"]}, games)
+    rows = [row for row in rows if controls or row["control"] not in ("random_weights", "shuffled")]
+    settings = {"games": 10 * games, "probes": ["linear"], "random_weights": controls}
+    inner = add_measure(folder, "probes", rows, settings, games)
     truth = [1, 1, 1, 1, 1, 0, 2, 1, 1, 2, 2, 2, 1, 1, 1, 1]
     example = {
         "game": "d3", "ply": 1, "layer": 1, "probe": "mlp", "source": spoken[0], "truth": truth,
@@ -104,6 +106,7 @@ def add_probe(
     (inner.path / "examples.json").write_text(json.dumps([example]))
     if causal:
         add_measure(folder, "causal", causal_rows(languages), {})
+    return inner
 
 
 def probe_rows(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,24 @@ def test_seeds_are_shown_as_they_were_measured_alike(tmp_path: Path) -> None:
         add_probe(add_run(tmp_path, seed=seed), 0.8, 0.5, games=100)
     add_probe(add_run(tmp_path, seed=0), 0.9, 0.5, games=300)
     assert set(table.heads(table.table_of(find_runs([str(tmp_path)]))).own) == {0.8}
+
+
+def test_brief_probes_of_a_fine_tuning_do_not_take_the_place_of_probes_with_controls(tmp_path: Path) -> None:
+    """A run that is fine-tuned has two probe measurements, the later one without controls."""
+    folder = add_run(tmp_path)
+    add_probe(folder, 0.8, 0.5)
+    add_probe(folder, 0.7, 0.5, games=200, controls=False)
+    heads = table.heads(table.table_of(find_runs([str(tmp_path)])))
+    assert set(heads.own) == {0.8}
+    assert heads.random_weights.notna().all()
+
+
+def test_measures_of_an_earlier_step_are_not_reported(tmp_path: Path) -> None:
+    folder = add_run(tmp_path)
+    inner = add_probe(folder, 0.8, 0.5).path
+    shutil.copytree(inner, inner.with_name(f"{inner.name}-step7"))
+    (run,) = find_runs([str(tmp_path)])
+    assert [measure.name for measure in run.measures] == ["probes"]
 
 
 def test_queries_give_the_numbers_of_the_folders(tmp_path: Path) -> None:

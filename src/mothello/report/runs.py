@@ -38,6 +38,11 @@ class Measurement:
         """The measure's name in the registry."""
         return Path(self.folder).name.rpartition("-")[0]
 
+    @property
+    def controls(self) -> int:
+        """How many controls were measured with it."""
+        return int(self.rows.control.nunique())
+
 
 @dataclass(frozen=True)
 class Run:
@@ -78,9 +83,9 @@ class Run:
 
     def measure(self, name: str) -> Measurement | None:
         """The measurement that a report shows: the one that most runs of the label have, so that seeds are measured
-        alike; among these the one on the most games, then the latest."""
+        alike; among these the one with the most controls, then that on the most games, then the latest."""
         measured = [measure for measure in self.measures if measure.name == name]
-        key = lambda x: (self.alike.get(x.folder, 0), x.results.get("games") or 0, x.written)  # noqa: E731
+        key = lambda x: (self.alike.get(x.folder, 0), x.controls, x.results.get("games") or 0, x.written)  # noqa: E731
         return max(measured, key=key, default=None)
 
     @property
@@ -160,8 +165,11 @@ def _read_run(path: Path) -> Run | None:
 
 
 def _measures(run: Path) -> Iterator[Measurement]:
-    """The finished measures of a run; a damaged one is skipped with a warning that names it."""
+    """The finished measures of a run; a damaged one is skipped with a warning that names it. Those of an earlier step,
+    measures/NAME-HASH-stepN, are not of the model that is reported."""
     for path in sorted(run.glob(f"measures/*/{FILE}")):
+        if "-step" in path.parent.name:
+            continue
         folder = RunDir(path.parent)
         try:
             results, config, rows = _results(folder), folder.read_config(), read_tidy(folder.path)
