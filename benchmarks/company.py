@@ -39,10 +39,9 @@ class Worker:
 
     def __init__(self, way: str, compiled: bool, threads: int) -> None:
         environment = os.environ | WAYS[way]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__, "worker", str(int(compiled)), str(threads)], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+        line = [sys.executable, "-m", "benchmarks.company", "worker", str(int(compiled)), str(threads)]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(line, env=environment, text=True, stdin=pipe, stdout=pipe)
         self.rate(0.1)  # after the first steps, compiling included
 
     def rate(self, seconds: float) -> float:

@@ -55,28 +55,28 @@ def plain_python(board: Board, seconds: float) -> float:
     steps = [(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c]
     squares = [(r, c) for r in range(board.size) for c in range(board.size)]
 
-    def turned(discs: dict[tuple[int, int], int], square: tuple[int, int], colour: int) -> list[tuple[int, int]]:
+    def turned(discs: dict[tuple[int, int], int], square: tuple[int, int], color: int) -> list[tuple[int, int]]:
         flips: list[tuple[int, int]] = []
         for down, right in steps:
             line, at = [], (square[0] + down, square[1] + right)
-            while discs.get(at) == -colour:
+            while discs.get(at) == -color:
                 line.append(at)
                 at = (at[0] + down, at[1] + right)
-            if discs.get(at) == colour:
+            if discs.get(at) == color:
                 flips += line
         return flips
 
     def game() -> None:
         high = board.size // 2
         discs = {(high - 1, high - 1): -1, (high, high): -1, (high - 1, high): 1, (high, high - 1): 1}
-        colour, passes = 1, 0
+        color, passes = 1, 0
         while passes < 2:
-            legal = [(s, line) for s in squares if s not in discs and (line := turned(discs, s, colour))]
+            legal = [(s, line) for s in squares if s not in discs and (line := turned(discs, s, color))]
             if legal:
                 square, line = random.choice(legal)
-                discs |= dict.fromkeys([square, *line], colour)
+                discs |= dict.fromkeys([square, *line], color)
             passes = 0 if legal else passes + 1
-            colour = -colour
+            color = -color
 
     return 1 / best_seconds(game, seconds)
 

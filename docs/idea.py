@@ -16,10 +16,10 @@ from mothello.othello.board import Board
 from mothello.othello.notation import move_name
 from mothello.othello.random_play import random_games
 from mothello.othello.replay import replay
-from mothello.report.style import INK, LANGUAGE_COLOURS, MUTED, RC
+from mothello.report.style import INK, LANGUAGE_COLORS, MUTED, RC
 
 PLIES = 6
-BLUE, RED = LANGUAGE_COLOURS[:2]
+BLUE, RED = LANGUAGE_COLORS[:2]
 FELT = "#5b8c5a"
 
 

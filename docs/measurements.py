@@ -81,7 +81,7 @@ def _settings(measure: Any) -> Iterator[str]:
     for spec in fields(measure.Config):
         default = plain(default_of(spec))
         if spec.name != "name":
-            shown = "those of `probes`" if isinstance(default, dict) else f"`{_written(default)}`"
+            shown = "those of `probes`" if isinstance(default, dict) and default else f"`{_written(default)}`"
             yield f"| `{measure.Config.name}.{spec.name}` | {shown} | {texts.get(spec.name, '')} |"
 
 

@@ -8,7 +8,7 @@
 # %% [markdown]
 # # Alignment, and the symmetry of the opening
 #
-# A probe fitted on one language is tried on another. The coloured start position is the same after four maps
+# A probe fitted on one language is tried on another. The colored start position is the same after four maps
 # (identity, a half turn, two reflections), so two languages without a common token can only agree up to such a map
 # *g*: the probe then reads g(board), which agrees with the board in half to three fifths of the cells, as if nothing
 # were aligned.

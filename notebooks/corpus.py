@@ -28,7 +28,7 @@ from mothello.othello.board import Board
 from mothello.othello.notation import game_text, move_name, svg_board
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.replay import replay, squares_to_cells
-from mothello.report.style import LANGUAGE_COLOURS, RC
+from mothello.report.style import LANGUAGE_COLORS, RC
 
 torch.set_num_threads(1)
 board, n = Board.of(6), 2000
@@ -56,7 +56,7 @@ plies = pd.DataFrame(
     },
     index=pd.RangeIndex(1, board.n_moves + 1, name="ply"),
 )
-blue, red = LANGUAGE_COLOURS[:2]
+blue, red = LANGUAGE_COLORS[:2]
 panels = [plies.columns[::2].tolist(), plies.columns[1::2].tolist()]
 with rc_context(RC):
     axes = plies.plot(subplots=panels, color=[blue, blue, red, red], figsize=(9, 5))

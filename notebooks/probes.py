@@ -9,7 +9,7 @@
 # # Where is the board? Probes layer by layer
 #
 # A probe reads every cell of the board from the residual stream after a move: a linear map or a small MLP, on absolute
-# colours (black, white, empty) or relative ones (mine, theirs, empty). Beside it stand the best constant guess and the
+# colors (black, white, empty) or relative ones (mine, theirs, empty). Beside it stand the best constant guess and the
 # same probe on a model with random weights. Runs: one language, two naive
 # ones and two with one output vocabulary (`results/mini`).
 
@@ -23,7 +23,7 @@ from matplotlib import rc_context
 
 import mothello
 from mothello.report.board_figure import Drawn, boards_figure
-from mothello.report.style import RC, ROLE_COLOURS
+from mothello.report.style import RC, ROLE_COLORS
 from mothello.report.table import table_of
 
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
@@ -46,7 +46,7 @@ display(Markdown(pipe_table(tables.probe_errors(rows, "single"))))
 
 # %% [markdown]
 # ## Which cells are hard?
-# Accuracy of the MLP probe of absolute colours by cell, at the layer of the headline: the edge is easy where it is
+# Accuracy of the MLP probe of absolute colors by cell, at the layer of the headline: the edge is easy where it is
 # empty for long, the middle changes hands.
 
 # %%
@@ -70,4 +70,4 @@ by_ply = table.query(
 )
 curves = by_ply.pivot_table(index="ply", columns="label", values="value")
 with rc_context(RC):
-    axis = curves.plot(figsize=(8, 3), ylim=(0.4, 1), ylabel="cells read right", color=ROLE_COLOURS)
+    axis = curves.plot(figsize=(8, 3), ylim=(0.4, 1), ylabel="cells read right", color=ROLE_COLORS)

@@ -43,7 +43,7 @@ display(final_legality(table)[columns].round(3))
 
 # %% [markdown]
 # ## Legal for whom?
-# Published code accepted a move that is legal for either colour. Strict means legal for the side to move. Chance is a
+# Published code accepted a move that is legal for either color. Strict means legal for the side to move. Chance is a
 # random empty square.
 
 # %%

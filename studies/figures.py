@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mothello.report.style import INK, LANGUAGE_COLOURS, MUTED, ROLE_COLOURS, canvas, legend_below, title
+from mothello.report.style import INK, LANGUAGE_COLORS, MUTED, ROLE_COLORS, canvas, legend_below, title
 from studies import CRITERIA
 from studies.data import MAPS, MIRRORS
 from studies.tables import SHARING
 
 RAW, BEST, IMAGE = "#2a6f97", "#c8553d", "#d69a1e"
-MAP_COLOURS = dict(zip(MAPS, LANGUAGE_COLOURS, strict=False)) | {"mixed": LANGUAGE_COLOURS[4], "none": MUTED}
+MAP_COLORS = dict(zip(MAPS, LANGUAGE_COLORS, strict=False)) | {"mixed": LANGUAGE_COLORS[4], "none": MUTED}
 MIRROR_PANELS = {"anchor_4": "true anchors"} | {f"mirror_{name}": name for name in (*MIRRORS, "columns")}
 PLACEMENT_PANELS = {cell: place["panel"] for cell, place in CRITERIA.placement.items()}
 
@@ -110,7 +110,7 @@ def emergence_figure(naive: pd.DataFrame) -> Figure:
         for x, (_, group) in enumerate(rows.sort_values("seed").groupby("games")):
             for place, (_, row) in zip(_spread(x, len(group)), group.iterrows(), strict=True):
                 label = words.get(row.winner, f"aligned: {row.winner}")
-                axis.scatter(place, row.best, s=30, color=MAP_COLOURS[row.winner], zorder=3, label=label)
+                axis.scatter(place, row.best, s=30, color=MAP_COLORS[row.winner], zorder=3, label=label)
             _bar(axis, x, group.own.mean(), INK, 0.34, label="own language")
         _level(axis, rows.constant.mean(), "best constant")
         games = sorted(rows.games.unique())
@@ -126,7 +126,7 @@ def probe_figure(errors: pd.DataFrame, cell: str) -> Figure:
     """Own-language accuracy by layer: MLP and linear, absolute and relative colors, with random weights."""
     figure, axes = canvas(2, 3.2, sharey=True)
     for axis, target in zip(axes, ("absolute", "relative"), strict=True):
-        for color, probe in zip(LANGUAGE_COLOURS, ("mlp", "linear"), strict=False):
+        for color, probe in zip(LANGUAGE_COLORS, ("mlp", "linear"), strict=False):
             same = errors[(errors.cell == cell) & (errors.target == target) & (errors.probe == probe)]
             for control, style in (("trained", "-"), ("random_weights", ":"), ("shuffled", "--")):
                 curve = 1 - same[same.control == control].groupby("layer").error.mean()
@@ -146,7 +146,7 @@ def change_figure(tuned: pd.DataFrame) -> Figure:
     shown = [name for name in SHARING if (tuned.sharing == name).any()]
     figure, axes = canvas(max(1, len(shown)), 3.2, sharey=True)
     for axis, sharing in zip(axes, shown, strict=False):
-        for part, color in (("source", ROLE_COLOURS["unified"]), ("target", ROLE_COLOURS["naive"])):
+        for part, color in (("source", ROLE_COLORS["unified"]), ("target", ROLE_COLORS["naive"])):
             for _, row in tuned[(tuned.sharing == sharing) & (tuned.part == part)].iterrows():
                 axis.plot(row.steps, row.curve, color=color, marker="o", markersize=3, label=part)
                 label = f"{part}, own tokens only"

@@ -44,7 +44,7 @@ def runs_of(study: Study, runs: Iterable[Run]) -> list[Run]:
         if expected is not None and run.path.parent.name == expected.train:
             folders = (expected.probe, *expected.states)
             measures = [measure for measure in run.measures if measure.folder in folders]
-            tuned = [x for x in run.finetunings if expected.transfer and x.config["finetune"] == expected.transfer]
+            tuned = [x for x in run.finetunings if expected.transfer and x.config["settings"] == expected.transfer]
             chosen.append(replace(run, measures=measures, finetunings=tuned))
     return [run for run in chosen if run.measure("probes") or run.seed in study.planned.get(run.name, [run.seed])]
 

@@ -117,13 +117,13 @@ def finetunings(tuned: pd.DataFrame, planned: Planned) -> Rows:
         seeds = planned.get(curve_cell(kind, sharing), ())
         for part, course in PUBLISHED.finetuning[kind][sharing].items() if len(group) or seeds else ():
             same = group[group.part == part]
-            head = {"pair": kind, "regime": SHARING[sharing], "part": part, "published": _course(*course)}
+            head = {"pair": kind, "sharing": SHARING[sharing], "part": part, "published": _course(*course)}
             numbers = _changes(same) | {"seeds": out_of(same.seed.nunique(), len(seeds))}
             rows.append(head | numbers | judged_change(same, course[1] - course[0])._asdict())
     others = tuned[~tuned.kind.isin(list(PUBLISHED.finetuning))]
     for _, same in others.groupby(["kind", "sharing", "part", "language"], sort=False):
         first = same.iloc[0]
-        head = {"pair": first.kind, "regime": SHARING.get(first.sharing, first.sharing), "published": "-"}
+        head = {"pair": first.kind, "sharing": SHARING.get(first.sharing, first.sharing), "published": "-"}
         head |= {"part": f"{first.part} ({first.language})", "seeds": same.seed.nunique(), "word": "-", "why": ""}
         rows.append(head | _changes(same))
     return rows
@@ -159,7 +159,7 @@ def openings(cells: pd.DataFrame) -> Rows:
     rows = cells[(cells.opening != "") & cells.probed & (cells.pair == ATOMIC)]
     groups = [(group.iloc[0], group) for _, group in rows.groupby(["opening", "sharing"], sort=False)]
     return [
-        {"opening": x.opening, "regime": SHARING.get(x.sharing, x.sharing)} | summary(rows, {}) for x, rows in groups
+        {"opening": x.opening, "sharing": SHARING.get(x.sharing, x.sharing)} | summary(rows, {}) for x, rows in groups
     ]
 
 

@@ -21,32 +21,32 @@ def start(size: int) -> Discs:
     return {(low, low): "white", (high, high): "white", (low, high): "black", (high, low): "black"}
 
 
-def flipped(discs: Discs, square: Square, colour: str, size: int) -> set[Square]:
-    """Discs that ``colour`` turns by playing on the square."""
+def flipped(discs: Discs, square: Square, color: str, size: int) -> set[Square]:
+    """Discs that ``color`` turns by playing on the square."""
     turned: set[Square] = set()
     for down, right in DIRECTIONS:
         line = []
         row, column = square[0] + down, square[1] + right
-        while 0 <= row < size and 0 <= column < size and discs.get((row, column)) == OTHER[colour]:
+        while 0 <= row < size and 0 <= column < size and discs.get((row, column)) == OTHER[color]:
             line.append((row, column))
             row, column = row + down, column + right
-        if 0 <= row < size and 0 <= column < size and discs.get((row, column)) == colour:
+        if 0 <= row < size and 0 <= column < size and discs.get((row, column)) == color:
             turned.update(line)
     return turned
 
 
-def legal(discs: Discs, colour: str, size: int) -> list[Square]:
-    """Legal squares of a colour, row by row."""
+def legal(discs: Discs, color: str, size: int) -> list[Square]:
+    """Legal squares of a color, row by row."""
     empty = [(r, c) for r in range(size) for c in range(size) if (r, c) not in discs]
-    return [square for square in empty if flipped(discs, square, colour, size)]
+    return [square for square in empty if flipped(discs, square, color, size)]
 
 
-def play(discs: Discs, square: Square, colour: str, size: int) -> Discs:
+def play(discs: Discs, square: Square, color: str, size: int) -> Discs:
     """The board after a move."""
     after = dict(discs)
-    after[square] = colour
-    for turned in flipped(discs, square, colour, size):
-        after[turned] = colour
+    after[square] = color
+    for turned in flipped(discs, square, color, size):
+        after[turned] = color
     return after
 
 
@@ -81,8 +81,8 @@ def replay(squares: Iterable[Square], size: int) -> list[State]:
 
 def score(discs: Discs) -> tuple[int, int]:
     """(black, white) discs."""
-    colours: Sequence[str] = list(discs.values())
-    return colours.count("black"), colours.count("white")
+    colors: Sequence[str] = list(discs.values())
+    return colors.count("black"), colors.count("white")
 
 
 def game_lengths(size: int) -> dict[int, int]:

@@ -99,8 +99,8 @@ def cells_read(
             for row in range(size):
                 for column in range(size):
                     # the board's own rows and columns, as the engine counts squares from the corner of its grid
-                    colour = discs.get((row, column))
-                    truth = 1 if colour is None else 2 if colour == "black" else 0
+                    color = discs.get((row, column))
+                    truth = 1 if color is None else 2 if color == "black" else 0
                     right += int(read[size * row + column]) == truth
                     cells += 1
     return right, cells

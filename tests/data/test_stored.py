@@ -408,7 +408,7 @@ def test_a_hash_that_knows_no_symmetries_would_leak(size: int, tmp_path: Path, m
     assert leaks(groups, Board.of(size)) > 20
 
 
-def test_maps_that_exchange_the_colours_are_no_reason_to_stay_together(tmp_path: Path):
+def test_maps_that_exchange_the_colors_are_no_reason_to_stay_together(tmp_path: Path):
     """A game's image under such a map is no game: the orbit has four members, not eight."""
     moves = with_images(6, 100)
     groups = parts(write(tmp_path, SIX, moves, [], []))

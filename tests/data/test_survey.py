@@ -43,16 +43,16 @@ def test_counts_equal_plain_loops(size: int):
         for ply, move in enumerate(game):
             played[ply, move] += 1
             legal[ply] += len(path[ply].legal)
-            for (r, c), colour in path[ply].discs.items():
-                discs[ply, r * size + c, colour] += 1
+            for (r, c), color in path[ply].discs.items():
+                discs[ply, r * size + c, color] += 1
     assert found.lengths.tolist() == [lengths[k] for k in range(board.n_moves + 1)]
     assert found.passes.tolist() == [passes[k] for k in range(board.n_moves + 1)]
     assert found.passed.tolist() == [passed[k] for k in range(board.n_moves)]
     assert found.legal.tolist() == [legal[k] for k in range(board.n_moves)]
     assert all(int(found.played[key]) == value for key, value in played.items())
     assert int(found.played.sum()) == sum(played.values())
-    for (ply, cell, colour), value in discs.items():
-        assert int(found.discs[ply, cell, ("white", "black").index(colour)]) == value
+    for (ply, cell, color), value in discs.items():
+        assert int(found.discs[ply, cell, ("white", "black").index(color)]) == value
     assert int(found.discs.sum()) == sum(discs.values())
 
 

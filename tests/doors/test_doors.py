@@ -75,15 +75,24 @@ def test_a_measure_and_a_task_write_rows(folder: Path) -> None:
     assert task[task.control == "constant"].value.item() == 1  # the ply decides parity
 
 
-def test_a_stage_makes_a_folder_that_loads(folder: Path) -> None:
-    code = """
-import torch, toy_plugin, mothello
-from mothello.stages.stage import STAGES, run_stage
-run_stage(STAGES.build(STAGES.typed({"name": "shaken", "run": "run", "noise": 0.2}, "stage")), torch.device("cpu"))
-child = mothello.load_run("run/shaken")
-print(child.stage, child.parent, child.step)
-"""
+SHAKEN = ["plugins=[toy_plugin]", "stage.name=shaken", "stage.noise=0.2", "stage.data.games=64",
+          "stage.data.batch_size=32", "stage.evaluation.games=8", "tracking=jsonl", "device.threads=1"]  # fmt: skip
+
+
+def test_a_stage_makes_a_folder_that_loads_and_is_measured(folder: Path) -> None:
+    shown = output(script(folder, "stage", "run=run", *SHAKEN, "dry_run=true"))
+    assert "run/shaken/" in shown
+    assert not (folder / "run" / "shaken").exists()
+    output(script(folder, "stage", "run=run", *SHAKEN))
+    (child,) = (folder / "run" / "shaken").iterdir()
+    assert "finished already" in output(script(folder, "stage", "run=run", *SHAKEN))
+    code = (
+        f"import mothello; run = mothello.load_run('run/shaken/{child.name}'); print(run.stage, run.parent, run.step)"
+    )
     assert output(python(folder, "-c", code)).split("\n")[-2] == "shaken run 2"
+    chosen = ["measures=[weight_norm]", "plugins=[toy_plugin]", "device=cpu", "tracking=jsonl"]
+    output(script(folder, "measure", f"run=run/shaken/{child.name}", *chosen))
+    assert len(read_tidy(next((child / "measures").glob("weight_norm-*")))) == 2
 
 
 def test_settings_of_a_plugin_are_checked(folder: Path) -> None:
@@ -94,6 +103,8 @@ def test_settings_of_a_plugin_are_checked(folder: Path) -> None:
         done = script(folder, "train", *OBJECTIVE, "languages.kinds=[stutter]", wrong, "run=wrong")
         assert (done.returncode, done.stderr.strip()) == (2, f"error: {line}")
     assert not (folder / "wrong").exists()
+    done = script(folder, "stage", "run=run", *SHAKEN, "stage.noise=-1")
+    assert (done.returncode, done.stderr.strip()) == (2, "error: stage.noise: -1.0 is negative")
 
 
 def test_a_module_that_is_gone_stops_training_but_not_loading(folder: Path, tmp_path: Path) -> None:

@@ -17,10 +17,7 @@ from mothello.objectives.causal_lm import CausalLM
 from mothello.objectives.objective import OBJECTIVES, Loss, Part
 from mothello.othello.board import Board
 from mothello.rows import QUANTITIES
-from mothello.rundir import RunDir
-from mothello.stages.finetune import Finetune, FinetuneConfig, TransferCommand
-from mothello.stages.load import load_run
-from mothello.stages.stage import STAGES
+from mothello.stages.continued import STAGES, Continued, ContinuedConfig
 
 
 @LANGUAGE_KINDS.register("stutter")
@@ -98,28 +95,17 @@ class Parity:
 
 
 @STAGES.register("shaken")
-class Shaken(Finetune):
-    """A fine-tuning that begins from the run's weights with noise."""
+class Shaken(Continued):
+    """Training that goes on, on all languages, from the run's weights with noise."""
 
     @dataclass(kw_only=True)
-    class Config:
+    class Config(ContinuedConfig):
         name: str = "shaken"
-        run: str = ""
-        noise: float = 0.1
-
-    def __init__(self, config: Config) -> None:
-        run = load_run(config.run)
-        settings = FinetuneConfig(track_retrieval=False)
-        settings.data.games, settings.data.batch_size, settings.evaluation.games = 64, 32, 8
-        super().__init__(TransferCommand(run=config.run, transfer=settings), run)
-        self.noise, self.folder = config.noise, RunDir(run.folder.path / "shaken")
-
-    def content(self) -> dict[str, Any]:
-        return super().content() | {"stage": "shaken"}
+        noise: float = ranged(0.1, low=0)
 
     def initial(self) -> GPT:
-        model, draw = super().initial(), torch.Generator().manual_seed(0)
+        model, draw = super().initial(), torch.Generator().manual_seed(self.config.seed)
         with torch.no_grad():
             for weight in model.parameters():
-                weight += self.noise * torch.randn(weight.shape, generator=draw)
+                weight += self.settings.noise * torch.randn(weight.shape, generator=draw)
         return model

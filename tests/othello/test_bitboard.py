@@ -46,8 +46,8 @@ def bits(squares: set[tuple[int, int]] | list[tuple[int, int]]) -> int:
     return signed(sum(1 << (8 * row + column) for row, column in squares))
 
 
-def position_bits(discs: slow.Discs, colour: str) -> int:
-    return bits([square for square, disc in discs.items() if disc == colour])
+def position_bits(discs: slow.Discs, color: str) -> int:
+    return bits([square for square, disc in discs.items() if disc == color])
 
 
 def arbitrary_discs(size: int) -> st.SearchStrategy[slow.Discs]:
@@ -73,7 +73,7 @@ def as_tensors(boards: list[slow.Discs]) -> tuple[Tensor, Tensor]:
 
 
 def assert_agrees(boards: list[slow.Discs], size: int) -> None:
-    """Legal moves of both colours, and flips and play of every empty square, as the reference has them."""
+    """Legal moves of both colors, and flips and play of every empty square, as the reference has them."""
     board = Board.of(size)
     black, white = as_tensors(boards)
     assert legal_moves(black, white, board).tolist() == [bits(slow.legal(d, "black", size)) for d in boards]

@@ -125,12 +125,12 @@ def test_the_svg_has_one_square_per_cell_and_one_circle_per_disc(size: int) -> N
     assert len(shapes(svg, "text")) == 2 * size
     discs = shapes(svg, "circle")
     assert len(discs) == 4
-    centres = {colour: [] for colour in {disc["fill"] for disc in discs}}
+    centres = {color: [] for color in {disc["fill"] for disc in discs}}
     for disc in discs:
         column, row = (int((float(disc[axis]) - 16) // 26) for axis in ("cx", "cy"))
         centres[disc["fill"]].append(8 * row + column)
     assert sorted(sum(1 << square for square in group) for group in centres.values()) == sorted(board.start)
-    darkest = min(centres, key=lambda colour: int(colour[1:], 16))
+    darkest = min(centres, key=lambda color: int(color[1:], 16))
     assert sum(1 << square for square in centres[darkest]) == board.start[0]
 
 

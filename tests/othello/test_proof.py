@@ -204,8 +204,8 @@ def test_the_mailbox_engine_is_the_slow_engine(size: int, games: int) -> None:
         path += path[-1:] * (board.n_moves - end)  # a finished game stands still
         discs, legal = np.zeros((len(path), size, size), np.int8), np.zeros((len(path), size, size), bool)
         for ply, state in enumerate(path):
-            for square, colour in state.discs.items():
-                discs[(ply, *square)] = code[colour]
+            for square, color in state.discs.items():
+                discs[(ply, *square)] = code[color]
             for square in state.legal:
                 legal[(ply, *square)] = True
         assert (found.board[row] == discs).all()

@@ -41,8 +41,8 @@ def bits(squares: list[slow.Square]) -> int:
     return signed(sum(1 << (8 * row + column) for row, column in squares))
 
 
-def discs_bits(discs: slow.Discs, colour: str) -> int:
-    return bits([square for square, disc in discs.items() if disc == colour])
+def discs_bits(discs: slow.Discs, color: str) -> int:
+    return bits([square for square, disc in discs.items() if disc == color])
 
 
 def reference_squares(moves: list[int], board: Board) -> list[slow.Square]:
@@ -430,7 +430,7 @@ def assert_broken(broken: Tensor, board: Board, ply: int) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("ply", [0, 1, 3, 5])
-def test_a_move_of_the_wrong_colour_is_reported(size: int, ply: int) -> None:
+def test_a_move_of_the_wrong_color_is_reported(size: int, ply: int) -> None:
     """A move that only the side not on turn could play: the published code accepts it."""
     board, broken = Board.of(size), []
     for game in games(size, 20, seed=6):

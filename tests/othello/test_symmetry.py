@@ -1,4 +1,4 @@
-"""Proves that exactly four of the eight board symmetries fix the coloured start position, that play commutes
+"""Proves that exactly four of the eight board symmetries fix the colored start position, that play commutes
 with them, and that the agreement between a board and its image is the published "chance" of misaligned languages.
 Negative controls: the other four maps make every first move illegal, and a wrong map of the boards disagrees.
 """

@@ -63,9 +63,9 @@ def _start(size: int, games: int) -> NDArray[np.int8]:
     return discs.reshape(-1, games)
 
 
-def _legal(discs: NDArray[np.int8], colour: int, size: int) -> NDArray[np.bool_]:
-    """Where a colour may play: an empty square from which some ray meets the other colour first, then its own."""
-    own, other, empty = discs == colour, discs == -colour, discs == 0
+def _legal(discs: NDArray[np.int8], color: int, size: int) -> NDArray[np.bool_]:
+    """Where a color may play: an empty square from which some ray meets the other color first, then its own."""
+    own, other, empty = discs == color, discs == -color, discs == 0
     found = np.zeros_like(own)
     for square, around in _rays(size):
         for ray in around:
@@ -76,21 +76,21 @@ def _legal(discs: NDArray[np.int8], colour: int, size: int) -> NDArray[np.bool_]
     return found & empty
 
 
-def _play(discs: NDArray[np.int8], square: NDArray[np.int64], colour: NDArray[np.int8], size: int) -> None:
-    """Put a disc of its colour on the square of every game and turn what it encloses."""
+def _play(discs: NDArray[np.int8], square: NDArray[np.int64], color: NDArray[np.int8], size: int) -> None:
+    """Put a disc of its color on the square of every game and turn what it encloses."""
     game = np.arange(len(square))
     for step in _steps(size):
         here, turned = square, np.zeros(len(square), np.int64)
         line = np.ones(len(square), bool)
         for distance in range(1, size):
             here = np.where(line, here + step, here)  # a line that ended at the border stays there
-            disc = discs[here, game] * colour
+            disc = discs[here, game] * color
             turned = np.where(line & (disc == 1), distance - 1, turned)
             line &= disc == -1
         for distance in range(1, size - 1):
             hit = np.flatnonzero(turned >= distance)
-            discs[square[hit] + step * distance, hit] = colour[hit]
-    discs[square, game] = colour
+            discs[square[hit] + step * distance, hit] = color[hit]
+    discs[square, game] = color
 
 
 def replay(moves: NDArray[np.integer], size: int) -> Played:
@@ -134,5 +134,5 @@ def replay(moves: NDArray[np.integer], size: int) -> Played:
         movers.T,
         np.moveaxis(legal, 3, 0),
         over.T,
-        np.stack([(board[-1] == colour).sum((0, 1)) for colour in (BLACK, WHITE)], 1),
+        np.stack([(board[-1] == color).sum((0, 1)) for color in (BLACK, WHITE)], 1),
     )

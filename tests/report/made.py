@@ -154,7 +154,11 @@ def add_finetuning(folder: RunDir, languages: int = 2, identity: str = "0123abcd
     spoken = names(languages)
     source, child = spoken[0], RunDir(folder.path / "finetune" / f"{spoken[0]}-{identity}")
     write(child, "train", results(spoken, 0.7, identity, games=640))
-    own = {"stage": "finetune", "parent": "../..", "finetune": {"source": "", **TUNING, "openings": []}}
+    own = {
+        "stage": "finetune",
+        "parent": "../..",
+        "settings": {"name": "finetune", "source": "", **TUNING, "openings": []},
+    }
     child.write_config(folder.read_config() | own | TUNING | {"seed": 0, "from": {"step": 100, "steps": 100}})
     rows: Rows = []
     courses = {name: [0.5, 0.8, 0.9 if name == source else 0.7] for name in spoken}

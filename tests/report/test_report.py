@@ -219,7 +219,7 @@ def test_fine_tunings_are_told_apart_by_their_settings(tmp_path: Path) -> None:
         assert re.search(rf"{when}</td>\s*<td>0</td>\s*<td>0.800</td>\s*<td>0.100</td>\s*<td>{across}</td>", page)
     other = add_finetuning(folder, identity="other")
     config = other.read_config()
-    other.write_config(config | {"finetune": config["finetune"] | {"optimizer": {"lr": 1.0}}})
+    other.write_config(config | {"settings": config["settings"] | {"optimizer": {"lr": 1.0}}})
     assert render(find_runs([str(tmp_path)]), "t").count("640 games (") >= 2
 
 

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 import mothello
+from mothello.cli.stage import StageCommand
 from mothello.config import typed
 from mothello.errors import UserError
+from mothello.stages.continued import STAGES
 from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.pretrain import Pretrain, TrainConfig
 from mothello.stages.run import Run
-from mothello.stages.stage import STAGES, run_stage
+from mothello.stages.stage import run_stage
 
 QUICK = {"device": {"name": "cpu", "threads": 1}, "checkpoint_every": 0}
 CPU = torch.device("cpu")
@@ -31,7 +33,7 @@ def settings(tmp_path: Path, **more: Any) -> dict[str, Any]:
 def finetuning(run: Run, scratch: bool = False, **transfer: Any) -> Finetune:
     short: dict[str, Any] = {"data": {"games": 64, "batch_size": 32}, "evaluation": {"games": 4, "times": 1}}
     command = typed(QUICK | {"run": str(run.folder.path), "transfer": short | transfer}, TransferCommand)
-    return Finetune(command, run, scratch)
+    return Finetune(command.transfer, command, run, scratch)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +41,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return mothello.train(settings(tmp_path_factory.mktemp("runs")))
 
 
-def test_both_stages_are_registered() -> None:
-    assert list(STAGES) == ["pretrain", "finetune"]
+def test_the_registered_stages() -> None:
+    assert list(STAGES) == ["finetune"]
+
+
+def test_two_commands_make_the_same_folder(run: Run) -> None:
+    settings = {"data": {"games": 64, "batch_size": 32}, "source": "atomic_1"}
+    command = typed({"run": str(run.folder.path), "stage": {"name": "finetune"} | settings}, StageCommand)
+    stage = STAGES.get(command.stage.name)(command.stage, command, run)
+    assert stage.folder.path == finetuning(run, evaluation={}, source="atomic_1").folder.path
 
 
 def test_training_loads_neither_the_report_nor_wandb() -> None:

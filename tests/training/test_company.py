@@ -59,12 +59,21 @@ def test_it_makes_room_and_comes_back(machine: Machine) -> None:
     assert len(machine.sent[0]) == 1
     assert watcher.teams is not None
     machine.second(watcher, 1.0, 1.0)  # nothing new
-    machine.second(watcher, 0.0, 1.0)  # idle
-    assert len(machine.sent) == 1
     machine.second(watcher, 0.5, 1.0)  # not alone on the core
     assert len(machine.sent) == 2
     machine.second(watcher, 1.0, 0.0)
     assert machine.sent[2:] == [[0, 1]]
+    assert watcher.teams is None
+
+
+def test_a_process_that_waits_for_its_children_is_free(machine: Machine) -> None:
+    watcher = Watcher(2, [0, 1])
+    machine.second(watcher, 0.0, 2.0)
+    assert machine.sent == []
+    machine.second(watcher, 1.3, 0.7)
+    assert len(machine.sent[0]) == 1
+    machine.second(watcher, 0.0, 2.0)
+    assert machine.sent[1:] == [[0, 1]]
     assert watcher.teams is None
 
 

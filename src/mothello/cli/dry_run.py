@@ -26,7 +26,6 @@ from mothello.objectives.objective import OBJECTIVES
 from mothello.othello.lazy_compile import Engine, using
 from mothello.rundir import RunDir
 from mothello.stages.finetune import Finetune, TransferCommand
-from mothello.stages.run import Run
 from mothello.stages.stage import Stage, run_stage
 from mothello.tracking import TrackingConfig
 from mothello.training import checkpoint
@@ -181,14 +180,14 @@ def fitted(rows: Sequence[Row]) -> int:
     return len({tuple(row[key] for key in keys) for row in probed})
 
 
-def finetune_estimate(command: TransferCommand, run: Run, device: torch.device) -> Estimate:
+def finetune_estimate(command: TransferCommand, stage: Finetune, device: torch.device) -> Estimate:
     """What scripts/transfer.py takes: the stage, its control, and the probes before and after."""
-    estimate = stage_estimate(Finetune(command, run), device)
+    estimate = stage_estimate(stage, device)
     rows, parts = estimate.rows, estimate.parts
     if command.transfer.scratch:
         parts = parts | {"from scratch": estimate.seconds}
     if command.transfer.probe_before_and_after:
-        probes = measure_estimate(run.subject(command.device), [command.probes])
+        probes = measure_estimate(stage.run.subject(command.device), [command.probes])
         rows = rows | {"probes": f"{probes.rows['probes']}, before and after"}
         parts = parts | {"probes": 2 * probes.seconds}
     return estimate._replace(rows=rows, parts=parts)

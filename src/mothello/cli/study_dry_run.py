@@ -10,6 +10,7 @@ from mothello.cli.study_plan import Part, finished
 from mothello.cli.units import minutes, short
 from mothello.files import fingerprint
 from mothello.rundir import RunDir
+from mothello.stages.finetune import Finetune
 from mothello.stages.folders import identity, run_folder
 from mothello.stages.pretrain import Pretrain
 from mothello.stages.run import Run
@@ -36,7 +37,7 @@ def estimates(part: Part, device: torch.device) -> Estimates:
         result[name] = measure_estimate(run.subject(command.device), command.configs)
     if part.transfer is not None:
         tuned = replace(part.transfer, device=replace(part.transfer.device, compile=Compile.never))
-        result["transfer"] = finetune_estimate(tuned, run, device)
+        result["transfer"] = finetune_estimate(tuned, Finetune(tuned.transfer, tuned, run), device)
     return result
 
 

@@ -199,6 +199,6 @@ def finished(part: Part) -> dict[str, bool]:
     }
     if part.transfer is not None:
         source = part.transfer.transfer.source or part.train.languages.language_names()[0]
-        child = finetune_folder(folder, part.transfer, source)
+        child = finetune_folder(folder, part.transfer.transfer, part.transfer.seed, source)
         done["transfer"] = measure_folder(child, TransferConfig()).finished
     return done

@@ -4,6 +4,7 @@ from typing import Any
 
 from mothello.cli.dry_run import finetune_estimate, place_of
 from mothello.cli.main import command
+from mothello.errors import keyed
 from mothello.measures.transfer.measure import TransferConfig, overview
 from mothello.rows import FILE, format_table, read_tidy
 from mothello.stages.finetune import Finetune, TransferCommand
@@ -19,16 +20,17 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     require_single_process()
     device = resolve(config.device)
     run = load_run(config.run, device)
-    stage = Finetune(config, run)
+    with keyed("transfer."):
+        stage = Finetune(config.transfer, config, run)
     stage.check()
     if config.dry_run:
         print(f"fine-tuning {run.folder.path} on {stage.source}", flush=True)
-        estimate = finetune_estimate(config, run, device)
+        estimate = finetune_estimate(config, stage, device)
         print(estimate.text(folder=place_of(stage.folder, stage.config.data.steps)), flush=True)
         return {}
     folder = measure_folder(stage.folder, TransferConfig())
     probes = [config.probes] * config.transfer.probe_before_and_after
-    control = [Finetune(config, run, scratch=True)] * config.transfer.scratch
+    control = [Finetune(config.transfer, config, run, scratch=True)] * config.transfer.scratch
     parts = [stage.folder, folder, *(part.folder for part in control)]
     parts += [measure_folder(where, measure) for measure in probes for where in (run.folder, stage.folder)]
     if all(part.finished for part in parts) and not stage.config.force:

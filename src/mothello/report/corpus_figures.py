@@ -7,13 +7,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from mothello.report.style import LANGUAGE_COLOURS, MUTED, canvas, legend_below, title
+from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 
 
 def _colors(numbers: Mapping[str, Any]) -> dict[str, str]:
     """A color per corpus; the last one, with which the others are compared, is gray."""
     names = list(numbers["corpora"])
-    colors = {name: LANGUAGE_COLOURS[i % len(LANGUAGE_COLOURS)] for i, name in enumerate(names)}
+    colors = {name: LANGUAGE_COLORS[i % len(LANGUAGE_COLORS)] for i, name in enumerate(names)}
     return colors | {names[-1]: MUTED}
 
 

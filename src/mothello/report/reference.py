@@ -47,7 +47,7 @@ def measure_command(measure: Measurement, folder: str) -> str:
 
 def finetune_command(child: Run, folder: str) -> str:
     """The line that fine-tunes the run in a folder again."""
-    own = _overrides({**(child.config.get("finetune") or {}), "source": child.source}, "transfer.")
+    own = _overrides({**(child.config.get("settings") or {}), "source": child.source}, "transfer.")
     return shlex.join(["python", "scripts/transfer.py", f"run={quoted(folder)}", *own, f"seed={child.seed}"])
 
 

@@ -79,7 +79,7 @@ class Run:
     @property
     def source(self) -> str:
         """The language that a fine-tuning trained on."""
-        return str((self.config.get("finetune") or {}).get("source") or self.languages[0])
+        return str((self.config.get("settings") or {}).get("source") or self.languages[0])
 
     def measure(self, name: str) -> Measurement | None:
         """The measurement that a report shows: the one that most runs of the label have, so that seeds are measured

@@ -13,9 +13,9 @@ INK, MUTED, GRID = "#22262b", "#6b7480", "#e4e7eb"
 WIDTH = 9.6
 """Inches of a figure as wide as the page's text."""
 
-SHARING_COLOURS = {"naive": "#c8553d", "anchors": "#d69a1e", "unified": "#2a6f97", "single": "#5f6b7a"}
-ROLE_COLOURS = SHARING_COLOURS | {"anchor": SHARING_COLOURS["anchors"]}
-LANGUAGE_COLOURS = ("#2a6f97", "#c8553d", "#5b8c5a", "#8e5ea2", "#d69a1e", "#3c9d9b", "#a05a2c", "#b0487f")
+SHARING_COLORS = {"naive": "#c8553d", "anchors": "#d69a1e", "unified": "#2a6f97", "single": "#5f6b7a"}
+ROLE_COLORS = SHARING_COLORS | {"anchor": SHARING_COLORS["anchors"]}
+LANGUAGE_COLORS = ("#2a6f97", "#c8553d", "#5b8c5a", "#8e5ea2", "#d69a1e", "#3c9d9b", "#a05a2c", "#b0487f")
 ACCURACY = LinearSegmentedColormap.from_list("accuracy", ["#fbf8f1", "#d9e6e4", "#7fb3c0", "#2a6f97", "#0b2f4a"])
 
 RC: dict[Any, Any] = {
@@ -56,7 +56,7 @@ def colors(table: pd.DataFrame) -> dict[str, str]:
     for label, sharing in sharings.items():
         step = seen.get(sharing, 0)
         seen[sharing] = step + 1
-        result[str(label)] = lighter(SHARING_COLOURS.get(sharing, MUTED), 1 - 0.72 ** (step % 4))
+        result[str(label)] = lighter(SHARING_COLORS.get(sharing, MUTED), 1 - 0.72 ** (step % 4))
     return result
 
 

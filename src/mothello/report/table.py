@@ -34,7 +34,7 @@ def table_of(runs: Sequence[Run]) -> pd.DataFrame:
 def _label(child: Run, label: str, runs: Sequence[Run]) -> str:
     """The label of a fine-tuned model: its run's, and its settings where runs were fine-tuned in several ways."""
     tuned = [other for run in runs for other in run.finetunings if other.source == child.source]
-    settings = {id(other): fingerprint((other.config.get("finetune") or {}) | {"source": ""}) for other in tuned}
+    settings = {id(other): fingerprint((other.config.get("settings") or {}) | {"source": ""}) for other in tuned}
     several = len(set(settings.values())) > 1
     return f"{label}, {child.results['games']:,} games ({settings[id(child)]})" if several else label
 

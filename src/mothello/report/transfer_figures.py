@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mothello.report.figures import level, seeds
-from mothello.report.style import LANGUAGE_COLOURS, WIDTH, canvas, colors, legend_below, title
+from mothello.report.style import LANGUAGE_COLORS, WIDTH, canvas, colors, legend_below, title
 
 
 def transfer_curves(trained: pd.DataFrame, scratch: pd.DataFrame, chance: float | None = None) -> Figure:
@@ -37,9 +37,9 @@ def transfer_curves(trained: pd.DataFrame, scratch: pd.DataFrame, chance: float 
 def _transfer_panel(axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, source: str) -> None:
     """Up to eight languages get a color each, more share one gray."""
     names = list(dict.fromkeys(data.language))
-    many = len(names) > len(LANGUAGE_COLOURS)
+    many = len(names) > len(LANGUAGE_COLORS)
     for index, name in enumerate(sorted(names, key=lambda x: x != source)):
-        color = "#9aa3ad" if many and index else LANGUAGE_COLOURS[index]
+        color = "#9aa3ad" if many and index else LANGUAGE_COLORS[index]
         label = f"{name} (source)" if name == source else name
         if many and index:
             label = "every other language" if index == 1 else f"_{name}"

@@ -38,15 +38,15 @@ def clipped(text: str, limit: int) -> str:
 
 def root_of(folder: Path) -> Path:
     """The pretrained run that a folder belongs to: RUN, RUN/measures/NAME-HASH, RUN/finetune/SOURCE-HASH ..."""
-    while folder.parent.name in ("measures", "transfer", "finetune"):
+    while folder.parent.name == "measures" or "parent" in RunDir(folder).read_config():
         folder = folder.parent.parent
     return folder
 
 
 def folders(path: Path) -> list[Path]:
-    """A run's folder and those of the measures and fine-tunings in it that hold a status."""
+    """A run's folder and those of the measures and later stages in it that hold a status."""
     inside = (status.parent for status in path.rglob("status.json"))
-    return sorted({path, *(folder for folder in inside if folder.parent.name in ("measures", "transfer", "finetune"))})
+    return sorted({path, *(folder for folder in inside if (folder / "config.yaml").exists())})
 
 
 def is_mirrored(folder: Path) -> bool:
@@ -60,7 +60,7 @@ def description(folder: Path, sharing: Callable[[Mapping[str, Any]], str]) -> di
     root, config = RunDir(root_of(folder)).read_config(), RunDir(folder).read_config()
     own, above = config.get("tracking") or {}, root.get("tracking") or {}
     cell, labels = str(root.get("name")), {"cell": str(root.get("name")), "sharing": sharing(root)}
-    kind = folder.name.rpartition("-")[0] if folder != root_of(folder) else ""
+    kind = folder.name.rpartition("-")[0] or folder.parent.name if folder != root_of(folder) else ""
     job = "pretrain" if not kind else kind if folder.parent.name == "measures" else "finetune"
     name = f"{cell}-seed{config.get('seed', root.get('seed', 0))}" + (f"-{kind}" if kind else "")
     tags = dict.fromkeys([*(own.get("tags") or above.get("tags") or []), *labels.values()])

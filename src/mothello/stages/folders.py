@@ -9,11 +9,10 @@ from mothello.othello.random_play import GENERATOR_VERSION
 from mothello.rundir import RunDir
 
 if TYPE_CHECKING:
-    from mothello.stages.finetune import TransferCommand
     from mothello.stages.pretrain import TrainConfig
 
 
-_OF_THE_STAGE = ("stage", "parent", "from", "finetune", "generator_version")
+_OF_THE_STAGE = ("stage", "parent", "from", "settings", "generator_version")
 
 
 def own_settings(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,12 +30,18 @@ def run_folder(config: "TrainConfig") -> str:
     return config.run or f"{config.runs}/{config.name}/{fingerprint(identity(config))}/seed{config.seed}"
 
 
-def finetune_identity(config: "TransferCommand") -> dict[str, Any]:
-    """What determines a fine-tuning, besides the run that it lies in."""
-    return identity(config.transfer) | {"seed": config.seed}
+def stage_identity(settings: Any, seed: int) -> dict[str, Any]:
+    """What determines a stage's result, besides the run that it goes on from and lies in."""
+    return identity(settings) | {"seed": seed}
 
 
-def finetune_folder(run: RunDir, config: "TransferCommand", source: str, scratch: bool = False) -> RunDir:
+def stage_folder(run: RunDir, settings: Any, seed: int, name: str = "") -> RunDir:
+    """RUN/STAGE/HASH; name: put before the hash."""
+    made = fingerprint(stage_identity(settings, seed))
+    return RunDir(run.path / settings.name / (f"{name}-{made}" if name else made))
+
+
+def finetune_folder(run: RunDir, settings: Any, seed: int, source: str, scratch: bool = False) -> RunDir:
     """RUN/finetune/SOURCE-HASH; with scratch its control's, which starts from random weights."""
-    name = f"{source}-{fingerprint(finetune_identity(config))}"
-    return RunDir(run.path / "finetune" / (f"{name}-scratch" if scratch else name))
+    folder = stage_folder(run, settings, seed, source)
+    return RunDir(folder.path.with_name(f"{folder.path.name}-scratch")) if scratch else folder

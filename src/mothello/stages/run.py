@@ -177,7 +177,7 @@ class Run:
         moves = self._moves(game)[:ply]
         squares, legal = self.board.moves, [self.board.moves[move] for move in self._legal(moves)]
         after = replay(self._padded(moves), self.board)
-        black, white = (int(colour[0, len(moves)]) for colour in (after.black, after.white))
+        black, white = (int(color[0, len(moves)]) for color in (after.black, after.white))
         cells = [1 + (black >> square & 1) - (white >> square & 1) for square in self.board.squares]
         return Drawing(svg_board(cells, self.board, last=squares[moves[-1]] if moves else None, legal=legal))
 

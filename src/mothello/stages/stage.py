@@ -1,4 +1,4 @@
-"""The door of the stages, and the one runner that owns a stage's folder: lock, resume, evaluation, status."""
+"""What a stage is, and the one runner that owns a stage's folder: lock, resume, evaluation, status."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,13 +17,11 @@ from mothello.model.build import outline
 from mothello.model.transformer import GPT
 from mothello.objectives.combined import build_objective
 from mothello.objectives.objective import OBJECTIVES, Objective
-from mothello.registry import Registry
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of
 from mothello.stages.evaluate import Evaluator
-from mothello.stages.finetune import Finetune
 from mothello.stages.load import check_fits
-from mothello.stages.pretrain import Pretrain, TrainConfig
+from mothello.stages.pretrain import TrainConfig
 from mothello.stages.running import describe_device, resolve_execution, running
 from mothello.tracking import start_mirror
 from mothello.training import checkpoint
@@ -33,10 +31,8 @@ from mothello.training.plan import Plan, Progress
 
 
 class Stage(Protocol):
-    """One thing that happens to a model. Made from a typed ``Config``, it says what is trained on what; the runner
-    does the rest."""
+    """One thing that happens to a model. It says what is trained on what; the runner does the rest."""
 
-    Config: Any
     config: TrainConfig
     """What the trained model is made from, and how: a stage that follows another takes over what it does not set."""
     language_set: LanguageSet
@@ -63,11 +59,6 @@ class Stage(Protocol):
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Numbers logged with every evaluation, besides its own."""
-
-
-STAGES: Registry[Any] = Registry("stage")
-STAGES.register("pretrain")(Pretrain)
-STAGES.register("finetune")(Finetune)
 
 
 def run_stage(stage: Stage, device: torch.device, world: World | None = None) -> dict[str, Any]:

@@ -20,6 +20,8 @@ import torch
 
 EVERY = 1.0
 """Seconds between two looks."""
+IDLE = 0.05
+"""Cores used by a process that need not be confined: one that waits for its children, which inherit where it runs."""
 SHORT_SPINS = 10_000
 """Threads that spin less than this need no watcher."""
 
@@ -88,7 +90,7 @@ class Watcher:
         before, self.last = self.last, read(self.cores)
         left = cores_left(before, self.last, len(self.cores), bool(self.chosen))
         used = (self.last.own - before.own) / (self.last.clock - before.clock)
-        if left >= self.threads:
+        if left >= self.threads or used < IDLE:
             self.free()
         elif len(self.chosen) != left or 0.3 * left < used < 0.7 * left:  # another process is on a chosen core
             self.confine(left)

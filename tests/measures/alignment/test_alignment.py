@@ -148,7 +148,7 @@ def positions(games: int = 60, pool: int = 200) -> Positions:
 
 
 def coded(moves: Tensor, name: str = "identity") -> Tensor:
-    """States that hold the board as some map shows it, one direction per cell and colour."""
+    """States that hold the board as some map shows it, one direction per cell and color."""
     classes = board_targets(moves, SIX).classes[0]
     image = torch.empty_like(classes)
     image[..., list(cell_map(SIX, name))] = classes

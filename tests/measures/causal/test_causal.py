@@ -73,7 +73,7 @@ class Player(nn.Module):
             states.append(x)
         read = (x @ CODE.T).unflatten(-1, (36, 3)).argmax(-1)
         bits = torch.tensor([signed(1 << square) for square in SIX.squares])
-        own, opponent = ((read == colour).long() @ bits for colour in (MINE, THEIRS))
+        own, opponent = ((read == color).long() @ bits for color in (MINE, THEIRS))
         legal = squares_to_moves(legal_moves(own, opponent, SIX), SIX)
         logits = torch.full((*tokens.shape, FAMILY.vocabulary_size), -50.0)
         first = torch.tensor([word[0] for word in FAMILY.languages[language].words])

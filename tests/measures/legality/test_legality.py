@@ -1,6 +1,6 @@
 """Proves that legality is counted as defined. Hand-made models whose every flaw is known (an oracle that reads the
 visible tokens in plain Python and consults the slow engine) land in the column of their flaw: perfect, foreign,
-malformed, legal for the other colour, wrong at the end only. Random guessing scores chance. The branched greedy
+malformed, legal for the other color, wrong at the end only. Random guessing scores chance. The branched greedy
 decoder equals running the model on every truncated game by itself, token by token.
 """
 
@@ -311,7 +311,7 @@ def test_a_bad_continuation_is_malformed_or_foreign_by_its_first_bad_token(conti
 
 @pytest.mark.parametrize("output", OutputVocabulary)
 @pytest.mark.parametrize("kind", ["atomic", "split", "compositional"])
-def test_legal_for_the_other_colour_is_lenient_and_not_strict(kind: str, output: OutputVocabulary):
+def test_legal_for_the_other_color_is_lenient_and_not_strict(kind: str, output: OutputVocabulary):
     made = language_set([kind], 4, output)
 
     def theirs(now: Known) -> set[int]:

@@ -70,9 +70,9 @@ def test_relative_targets_follow_the_mover_through_passes() -> None:
     odd_flips = 0
     for game in range(len(moves)):
         length = int(targets.scored[game].sum())
-        colours = [bool(swapped[game, ply].any()) for ply in range(length)]
-        odd_flips += sum(a == b for a, b in zip(colours, colours[1:], strict=False))
-    assert odd_flips > 0  # a pass lets a colour move twice
+        colors = [bool(swapped[game, ply].any()) for ply in range(length)]
+        odd_flips += sum(a == b for a, b in zip(colors, colors[1:], strict=False))
+    assert odd_flips > 0  # a pass lets a color move twice
 
 
 def test_activations_stand_at_the_last_token_of_each_move() -> None:

@@ -44,10 +44,10 @@ class Transfer:
             raise UserError("measures: transfer reads the folder of a fine-tuning")
         path, names = subject.folder.parents[1], subject.names
         folder, control = RunDir(path), RunDir(path.with_name(path.name + SCRATCH))
-        settings = folder.read_config().get("finetune")
-        if settings is None:
+        content = folder.read_config()
+        if content.get("stage") != "finetune":
             raise UserError(f"measures: transfer is measured on a fine-tuned model; {path} is none")
-        source, lines = settings["source"] or names[0], folder.read_metrics()
+        source, lines = content["settings"]["source"] or names[0], folder.read_metrics()
         of_control = control.read_metrics() if control.finished else []
         yield from transfer_rows(lines, names, source, "trained")
         yield from transfer_rows(of_control, names, source, "scratch")

@@ -1,4 +1,4 @@
-"""Folders of measures of earlier versions -> one folder per measure, all numbers as rows. Called by migrate.py."""
+"""Folders of measures of earlier versions -> one folder per measure, all numbers as rows. Called by studies.migrate."""
 
 import csv
 import gzip

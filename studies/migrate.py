@@ -1,4 +1,4 @@
-"""Run folders of earlier versions -> today's keys and folder names: python results/migrate.py FOLDER [FOLDER ...].
+"""Run folders of earlier versions -> today's keys and folder names: python -m studies.migrate FOLDER [FOLDER ...].
 
 A run folder's name is a hash of the settings that differ from the defaults; before, it was a hash of all settings.
 Every measure has a folder of its own, and its numbers are rows; before, probe-HASH and states-HASH held two measures
@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from measures import migrate_measures
 
 from mothello.config import plain, typed
 from mothello.files import fingerprint
@@ -27,6 +26,7 @@ from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.folders import identity, own_settings
 from mothello.stages.pretrain import TrainConfig
 from mothello.stages.run import Run
+from studies.migrate_measures import migrate_measures
 
 OPTIMIZER = {
     "matrix_lr": "muon_lr", "clip": "max_grad_norm", "warmup": "warmup_fraction", "final_lr": "final_lr_fraction",
@@ -96,7 +96,7 @@ class Tuning:
         self.command, begun = settings(content, TransferCommand), content["from"]
         language_set = language_set_of(config)
         parent = Run(self.run, config, language_set.board, language_set, None, begun["step"])  # type: ignore[arg-type]
-        self.stages = [Finetune(self.command, parent, scratch) for scratch in (False, True)]
+        self.stages = [Finetune(self.command.transfer, self.command, parent, scratch) for scratch in (False, True)]
         self.results, self.table = self.old.read_results(), pd.read_csv(path / FILE, dtype=str, keep_default_na=False)
 
     def migrate(self) -> None:

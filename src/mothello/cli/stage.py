@@ -1,0 +1,46 @@
+"""scripts/stage.py: go on from a run with a stage of any kind, a user's own included."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import mothello.stages.finetune  # noqa: F401
+from mothello.cli.dry_run import place_of, stage_estimate
+from mothello.cli.main import command
+from mothello.errors import keyed
+from mothello.registry import load_plugins
+from mothello.stages.continued import STAGES, Continuation
+from mothello.stages.load import load_run
+from mothello.stages.running import require_single_process
+from mothello.stages.stage import run_stage
+from mothello.training.device import resolve
+
+
+@dataclass(kw_only=True)
+class StageCommand(Continuation):
+    """scripts/stage.py: one stage that goes on from a run."""
+
+    stage: Any = field(default_factory=lambda: {"name": "finetune"})
+    """What is done: a name in STAGES with its settings."""
+
+    def __post_init__(self) -> None:
+        load_plugins(self.plugins)
+        self.stage = STAGES.typed(self.stage, "stage")
+
+
+def stage(config: StageCommand) -> dict[str, Any]:
+    """Run the stage, or resume it, or do nothing when it is finished; returns results.json."""
+    require_single_process()
+    device = resolve(config.device)
+    run = load_run(config.run, device)
+    with keyed("stage."):
+        asked = STAGES.get(config.stage.name)(config.stage, config, run)
+    if config.dry_run:
+        asked.check()
+        print(f"{asked.title}: {run.folder.path}", flush=True)
+        place = place_of(asked.folder, asked.config.data.steps)
+        print(stage_estimate(asked, device).text(folder=place), flush=True)
+        return {}
+    return run_stage(asked, device)
+
+
+main = command("stage", StageCommand, stage)

@@ -1,0 +1,115 @@
+"""Stages that go on from a run: what they share, and the registry of all that can be asked for by name."""
+
+import os
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from omegaconf import MISSING
+
+from mothello.config import NOT_IDENTITY, plain
+from mothello.data.split import Split
+from mothello.data.stream import DataConfig, Stream
+from mothello.errors import UserError
+from mothello.model.transformer import GPT
+from mothello.registry import Registry
+from mothello.stages.build import games_of
+from mothello.stages.evaluate import EvaluationConfig
+from mothello.stages.folders import stage_folder, stage_identity
+from mothello.stages.run import Run
+from mothello.tracking import TrackingConfig
+from mothello.training.device import DeviceConfig
+from mothello.training.distributed import World
+from mothello.training.optimizer import OptimizerConfig
+
+STAGES: Registry["Continued"] = Registry("stage")
+
+
+@dataclass(kw_only=True)
+class ContinuedConfig:
+    """Settings that every stage has. All but its name determine its result."""
+
+    name: str = ""
+    data: DataConfig = field(default_factory=lambda: DataConfig(games=12_800))
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+@dataclass(kw_only=True)
+class Continuation:
+    """What a command that goes on from a run is told, besides the settings of the stage."""
+
+    run: str = field(default=MISSING, metadata=NOT_IDENTITY)
+    """The run's folder."""
+    plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
+    """Modules to import first, which may register stages."""
+    device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig, metadata=NOT_IDENTITY)
+    seed: int = field(default=0, metadata={"low": 0})
+    checkpoint_every: float = field(default=120, metadata=NOT_IDENTITY | {"low": 0})
+    """Seconds between checkpoints, 0 for the last only."""
+    force: bool = field(default=False, metadata=NOT_IDENTITY)
+    dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
+
+
+class Continued:
+    """Training that goes on from a run's model, on the run's languages.
+
+    A stage of one's own derives from it: with a ``Config`` that derives from ContinuedConfig, and what it does
+    differently: the model it begins with, its games, what is watched.
+    """
+
+    Config: Any = ContinuedConfig
+    floor_weights: list[float] | None = None
+
+    def __init__(self, settings: Any, command: Continuation, run: Run) -> None:
+        own, self.settings, self.run, self.language_set = settings, settings, run, run.language_set
+        plugins = list(dict.fromkeys([*run.config.plugins, *command.plugins]))
+        self.config = replace(
+            run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), auxiliary={}, plugins=plugins,
+            optimizer=own.optimizer, evaluation=own.evaluation, device=command.device, tracking=command.tracking,
+            seed=command.seed, run="", checkpoint_every=command.checkpoint_every, force=command.force,
+            dry_run=command.dry_run,
+        )  # fmt: skip
+        self.identity = stage_identity(settings, command.seed)
+        self.folder = stage_folder(run.folder, settings, command.seed)
+        self.title = f"{run.config.name}, {settings.name}"
+
+    def content(self) -> dict[str, Any]:
+        """config.yaml: of the form of a pretraining's, with the parent and the state that training goes on from."""
+        return {
+            "stage": self.settings.name, "parent": os.path.relpath(self.run.folder.path, self.folder.path),
+            "from": self.run.reached, "settings": plain(self.settings), **plain(self.config),
+            "generator_version": self.identity["generator_version"],
+        }  # fmt: skip
+
+    @property
+    def _begun(self) -> dict[str, int]:
+        """The state of the run that the folder's training began from."""
+        return self.folder.read_config().get("from", {}) if (self.folder.path / "config.yaml").exists() else {}
+
+    def check(self) -> None:
+        """UserError when a training to go on with began from another state of the run; one that is finished, from an
+        earlier state, is done again."""
+        begun = self._begun
+        if self.folder.finished and begun.get("step", self.run.step) < self.run.step:
+            self.config.force = True
+        if begun and begun != self.run.reached and not self.folder.finished and not self.config.force:
+            line = f"began from step {begun['step']} of the run, whose newest good checkpoint is step {self.run.step}"
+            raise UserError(f"run: {self.folder.path} {line}; force=true to begin again")
+
+    def initial(self) -> GPT:
+        """A copy of the run's model."""
+        return deepcopy(self.run.model)
+
+    def stream(self, device: torch.device, world: World) -> Stream:
+        """Games of all languages."""
+        data = self.config.data
+        games = games_of(data, self.language_set, Split.transfer, data.games)
+        return Stream(games, self.language_set, data, self.config.seed, device, world)
+
+    def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
+        """Nothing."""
+        return lambda _: {}
