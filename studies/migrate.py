@@ -43,8 +43,8 @@ def renamed(content: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for name, value in content.items():
         if isinstance(value, dict):
-            keys = RENAMED.get(name, {})
-            value = renamed({keys.get(key, key): inner for key, inner in value.items()})
+            keys: dict[str, str] = RENAMED.get(name, {})
+            value = renamed({keys.get(str(key), str(key)): inner for key, inner in value.items()})
         found[name] = value
     return found
 
@@ -147,8 +147,8 @@ class Tuning:
         path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.old.path / "status.json", path / "status.json")
         rows = rows.assign(step="") if step else rows
-        rows = [{key: value for key, value in row.items() if value != ""} for row in rows.to_dict("records")]
-        write_tidy(path, rows)
+        records = rows.to_dict("records")
+        write_tidy(path, [{str(key): value for key, value in row.items() if value != ""} for row in records])
         about = {key: self.results[key] for key in ("version", "environment")}
         folder.write_json("results.json", about | {"kind": kind} | content)
         if measure == "transfer":

@@ -59,7 +59,7 @@ def migrate_measures(path: Path) -> None:
         if kind not in content:
             content = {"measures": [kind], kind: content}
             (path / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-        config = typed(content[kind], MEASURES.get(kind).Config)  # type: ignore[attr-defined]
+        config: Any = typed(content[kind], MEASURES.get(kind).Config)
         path.rename(path.parent / folder_name(config))
 
 
@@ -72,7 +72,7 @@ def _rows(path: Path) -> list[Row]:
 
 def _write(old: Path, name: str, settings: dict[str, Any], rows: Iterable[Row]) -> Path:
     """A folder of today's form beside the old one."""
-    config = typed(settings, MEASURES.get(name).Config)  # type: ignore[attr-defined]
+    config: Any = typed(settings, MEASURES.get(name).Config)
     folder, before = RunDir(old.parent / folder_name(config)), RunDir(old)
     write_tidy(folder.path, rows)
     head = {key: value for key, value in before.read_config().items() if key in ("run", "device")}
@@ -127,8 +127,8 @@ def _averages(rows: list[Row], head: dict[str, Any], common: Row) -> Iterator[Ro
     for layer, by_pair in pairs.items():
         raw = fmean(maps["identity"] for maps in by_pair.values())
         best = fmean(max(maps.values()) for maps in by_pair.values())
-        values = {"cross": raw, "cross_best_map": best, "loss_across": fmean(own["trained", layer]) - raw}
-        for key, value in values.items():
+        averages = {"cross": raw, "cross_best_map": best, "loss_across": fmean(own["trained", layer]) - raw}
+        for key, value in averages.items():
             yield from _average(common, AVERAGES[key], "trained", layer, value, head, key)
 
 
