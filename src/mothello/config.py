@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
@@ -85,6 +86,12 @@ def one_line(error: BaseException, schema: type | None = None) -> str:
     return f"{key}: {first}" if key and not first.startswith(key) else first
 
 
+@cache
+def _node(schema: type) -> DictConfig:
+    """A schema as OmegaConf merges into it, which copies it."""
+    return OmegaConf.structured(schema)
+
+
 def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "") -> T:
     """Plain settings -> the schema's dataclasses. UserError names the key: unknown, wrong type, out of range.
 
@@ -95,7 +102,7 @@ def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "
     try:
         if isinstance(content, DictConfig):  # as plain values: a typed config would carry keys added with + along
             content = OmegaConf.to_container(content, resolve=True, enum_to_str=True)  # type: ignore[assignment]
-        merged = OmegaConf.merge(OmegaConf.structured(schema), content)
+        merged = OmegaConf.merge(_node(schema), content)
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         cause = error.__cause__

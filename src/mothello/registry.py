@@ -75,7 +75,8 @@ class Registry(Generic[E]):
             raise UserError(f"{key}: write {key}=NAME; choices: {', '.join(self._entries)}")
         if name not in self and _LENIENT.get():
             return dict(settings)
-        config: Any = typed(settings, schema(self.get(name, f"{key}.name").Config), key)  # type: ignore[attr-defined]
+        own: Any = schema(self.get(name, f"{key}.name").Config)  # type: ignore[attr-defined]
+        config = typed(settings, own, key) if len(settings) > 1 else own()
         check(config, key)
         return config
 
