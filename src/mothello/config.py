@@ -102,7 +102,7 @@ def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "
     try:
         if isinstance(content, DictConfig):  # as plain values: a typed config would carry keys added with + along
             content = OmegaConf.to_container(content, resolve=True, enum_to_str=True)  # type: ignore[assignment]
-        merged = OmegaConf.merge(_node(schema), content)
+        merged = OmegaConf.merge(_node(schema), content)  # type: ignore[arg-type]
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         cause = error.__cause__
