@@ -1,5 +1,6 @@
 """Proves that an import keeps exactly the legal games, in order, sets the others aside with place, reason and content, and
-counts what it met; judged by the slow reference engine. Control: one changed move in a legal game is found at its ply.
+counts what it met; judged by the slow reference engine. Passes that are noted must be true ones, and games of the other
+start position are recognized. Control: one changed move in a legal game is found at its ply.
 """
 
 import io
@@ -14,15 +15,22 @@ from mothello.data.game_import import Imported, import_records
 from mothello.data.stored import StoredGames
 from mothello.othello.board import Board
 from mothello.othello.game_files import Record
+from mothello.othello.notation import game_text, move_name, parse_game
+from mothello.othello.replay import replay
+from mothello.othello.symmetry import move_map
+from mothello.othello.transcripts import transcript
 
 
 def played(size: int, n: int) -> list[list[int]]:
     return [[m for m in row if m >= 0] for row in random_games(8, torch.arange(n), Board.of(size)).tolist()]
 
 
-def read(records: list[Record], board: Board, folder: Path, shard_games: int = 7) -> tuple[Imported, str]:
+def read(
+    records: list[Record], board: Board, folder: Path, shard_games: int = 7, mirror: bool = False
+) -> tuple[Imported, str]:
     rejected = io.StringIO()
-    seen = import_records([("a.txt", records)], board, folder, shard_games, {"kind": "recorded"}, rejected)
+    source = {"kind": "recorded"}
+    seen = import_records([("a.txt", records)], board, folder, shard_games, source, rejected, mirror=mirror)
     return seen, rejected.getvalue()
 
 
@@ -98,8 +106,68 @@ def test_unfinished_repeated_and_misreported_games_are_kept_and_counted(tmp_path
 
 def test_a_wipe_out_counts_the_empty_squares_for_the_winner(tmp_path: Path):
     """The shortest wipe-out: black has all 13 discs, WTHOR says 64."""
-    from mothello.othello.notation import parse_game
-
     moves = parse_game("e6 f4 e3 f6 g5 d6 e7 f5 c5", Board.of(8))
     seen, _ = read([Record(1, moves, "", score=64), Record(2, moves, "", score=13)], Board.of(8), tmp_path)
     assert (seen.unfinished, seen.other_score) == (0, 1)
+
+
+def mirrored(moves: list[int], board: Board) -> list[int]:
+    return [move_map(board, "columns")[move] for move in moves]
+
+
+@pytest.mark.parametrize("size", [4, 6, 8])
+def test_games_of_the_other_start_position_are_recognized(size: int, tmp_path: Path):
+    """Set aside with the way to import them; with mirror they are kept, as mirror images, and the others as they are."""
+    games, board = played(size, 6), Board.of(size)
+    wrong = [*mirrored(games[5], board)[:3], mirrored(games[5], board)[0]]
+    written = [games[0], *(mirrored(moves, board) for moves in games[1:5]), wrong]
+    seen, rejected = read([Record(i, moves, "") for i, moves in enumerate(written, 1)], board, tmp_path / "a")
+    assert stored(tmp_path / "a") == games[:1]
+    assert (seen.kept, seen.set_aside, seen.other_start) == (1, 5, 4)
+    assert ["mirror=true" in line for line in rejected.splitlines()] == [True] * 4 + [False]
+    seen, rejected = read(
+        [Record(i, moves, "") for i, moves in enumerate(written, 1)], board, tmp_path / "b", mirror=True
+    )
+    assert stored(tmp_path / "b") == games[:5]
+    assert (seen.kept, seen.set_aside, seen.other_start) == (5, 1, 4)
+    name = move_name(board, written[5][0])
+    assert rejected == f"a.txt:6: move 1, {name}, is not legal: \n"
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_pass_that_is_noted_must_be_one(mirror: bool, tmp_path: Path):
+    board = Board.of(6)
+    games = random_games(8, torch.arange(300), board)
+    black = replay(games, board).black_to_move
+    passes = [(black[row, 1:] == black[row, :-1]).nonzero().flatten() + 1 for row in range(300)]
+    rows = [row for row in range(300) if len(passes[row]) == 1 and games[row, -1] >= 0][:3]
+    assert len(rows) == 3
+    (one, two, three), true = (games[rows].tolist()), [int(passes[row]) for row in rows]
+    noted = {
+        (): one, (true[0],): one, (true[0], 32, 32): one, (32,): two, (true[2] - 1,): three, (true[2],) * 2: three,
+        (0,): two, (32, 32, 32): one, (true[1], 3): two,
+    }  # fmt: skip
+    turn = mirrored if mirror else lambda moves, board: moves
+    records = [Record(i, turn(moves, board), "", passes=where) for i, (where, moves) in enumerate(noted.items())]
+    seen, rejected = read(records, board, tmp_path, mirror=mirror)
+    assert stored(tmp_path) == [one, one, one, two]
+    assert [int(line.split(":")[1]) for line in rejected.splitlines()] == [4, 5, 6, 7, 8]
+    assert f"a pass is noted before move {true[2]}, where a move is legal" in rejected
+    assert seen.other_start == 9 * mirror
+
+
+@pytest.mark.parametrize("size", [4, 6, 8])
+def test_scores_in_discs_are_compared_on_every_board(size: int, tmp_path: Path):
+    board, records = Board.of(size), []
+    for moves in played(size, 12):
+        discs = slow.score(slow.replay([divmod(board.moves[m], 8) for m in moves], size)[-1].discs)
+        for black, white in (discs, (discs[0] - 1, discs[1] + 1)):
+            parsed = transcript(f"{game_text(moves, board)} {black}-{white}", board)
+            records.append(Record(1, parsed.moves, "", score=parsed.score))
+    seen, _ = read(records, board, tmp_path)
+    assert (seen.kept, seen.other_score) == (24, 12)
+
+
+def test_a_record_of_many_lines_is_one_line_of_the_rejected(tmp_path: Path):
+    _, rejected = read([Record(1, played(6, 1)[0], ""), Record(2, [], "1. z9\n2. c3", "why")], Board.of(6), tmp_path)
+    assert rejected == "a.txt:2: why: 1. z9 2. c3\n"

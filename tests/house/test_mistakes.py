@@ -139,14 +139,14 @@ def test_files_that_cannot_be_imported_leave_nothing(
     (tmp_path / "evil.pickle").write_bytes(pickle.dumps([[1], os.getcwd]))
     (tmp_path / "empty.txt").write_text("# nothing\n")
     (tmp_path / "bad.txt").write_text("zz\n")
-    (tmp_path / "a.csv").write_text("f5d6\n")
+    (tmp_path / "a.dat").write_text("f5d6\n")
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("years of work")
     for name, expected in (
         ("evil.pickle", ["evil.pickle is refused", "getcwd"]),
         ("empty.txt", ["no legal game"]),
         ("bad.txt", ["no legal game", "bad.txt:1", "zz"]),
-        ("a.csv", ["a.csv", "format="]),
+        ("a.dat", ["a.dat", "format="]),
     ):
         call = ["import_games", f"files=[{tmp_path / name}]", f"out={tmp_path / 'out'}"]
         before = snapshot(tmp_path)
@@ -155,7 +155,7 @@ def test_files_that_cannot_be_imported_leave_nothing(
         assert len(lines) == 1
         assert all(text in lines[0] for text in expected)
         assert snapshot(tmp_path) == before
-    text = f"files=[{tmp_path / 'a.csv'}]"
+    text = f"files=[{tmp_path / 'a.dat'}]"
     for force in ("false", "true"):
         call = ["import_games", text, f"out={tmp_path / 'taken'}", "format=text", f"force={force}"]
         fails(monkeypatch, capsys, tmp_path, call, ["taken"])

@@ -127,11 +127,26 @@ def test_games_are_generated_resumed_exported_and_imported(
     assert len(lines) == 250
     Path("more.txt").write_text("# mine\n" + lines[0] + "\na1\n")
     assert run(monkeypatch, "import_games", "board=6x6", "files=[a.txt,more.txt]", "out=c", "shard_games=100") == 0
-    assert "251 games kept (1 repeated); 1 set aside" in capsys.readouterr().out
+    assert "2 files: 251 games kept (1 repeated); 1 set aside" in capsys.readouterr().out
     assert Path("c/rejected.txt").read_text() == "more.txt:3: move 1, a1, is not legal: a1\n"
     assert Path("c/shard-00000.npy").read_bytes() == whole["shard-00000.npy"]
     assert run(monkeypatch, "export_games", "folder=c", "out=c.txt") == 0
     assert Path("c.txt").read_text().splitlines() == [*lines, lines[0]]
+
+    turned = str.maketrans("abcdef", "fedcba")
+    Path("other.pgn").write_bytes(f'[Event "x"]\n\n{lines[0].translate(turned)}\n'.encode("utf-16"))
+    Path("one.csv").write_text(f"id,moves\n1,{lines[1]}\n2,{'x' * 90_000}\n")
+    for mirror, said in (
+        ("false", "2 files: 1 game kept; 2 set aside"),
+        ("true", "2 files: 2 games kept (1 mirrored); 1 set"),
+    ):
+        call = ["board=6x6", "files=[other.pgn,one.csv]", f"out=d-{mirror}", f"mirror={mirror}"]
+        assert run(monkeypatch, "import_games", *call) == 0
+        printed = capsys.readouterr().out
+        assert said in printed
+        assert ("1 game in the other start position: mirror=true imports" in printed) == (mirror == "false")
+        assert max(map(len, printed.splitlines())) < 300
+    assert len(Path("d-true/rejected.txt").read_text()) > 90_000
 
 
 def test_training_on_stored_games_and_on_domains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

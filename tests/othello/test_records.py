@@ -1,11 +1,13 @@
 """Proves that recorded games are read as they were written (WTHOR, text, pickles, against writers of a few lines here),
-that every record which makes no sense is told with its place, and that a pickle which asks for anything but lists and
-integers is refused without being run. Control: the same pickle, loaded as Python does, does run.
+that every record which makes no sense is told with its place, and that a pickle which asks for anything but games
+is refused without being run. Control: the same pickle, loaded as Python does, does run.
 """
 
+import gzip
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from games import random_games
@@ -18,6 +20,8 @@ from mothello.othello.notation import game_text
 
 EIGHT = Board.of(8)
 RAN: list[str] = []
+SELF: list[object] = []
+SELF.append(SELF)
 
 
 def games(size: int, n: int = 20) -> list[list[int]]:
@@ -128,6 +132,39 @@ def test_pickles_are_read(size: int, protocol: int, tmp_path_factory: pytest.Tem
     assert [record.moves for record in read_pickle(path, board)] == played
 
 
+def test_several_pickles_in_a_file_and_every_shape_of_them_are_read(tmp_path: Path):
+    """Dumps one after another; lists, tuples, dicts, arrays and texts of games."""
+    played = games(8, 3)
+    cells = [[EIGHT.squares.index(EIGHT.moves[m]) for m in moves] for moves in played]
+    names = [game_text(moves, EIGHT) for moves in played]
+    padded = np.full((3, 60), -1)
+    for row, game in enumerate(cells):
+        padded[row, : len(game)] = game
+    ragged = np.empty(3, dtype=object)
+    ragged[:] = [np.array(game, dtype=np.uint8) for game in cells]
+    shapes = [
+        cells, tuple(map(tuple, cells)), {"train": cells[:2], 7: [cells[2]]}, [[cells[0]], [[cells[1]], cells[2]]],
+        padded, np.asfortranarray(padded), padded.astype(">i2"), padded.astype(np.uint8), padded[:, ::-1][:, ::-1], ragged,
+        [[np.int64(cell) for cell in game] for game in cells], [np.array(game) for game in cells],
+        names, [name.split() for name in names],
+    ]  # fmt: skip
+    path = tmp_path / "a.pickle"
+    for protocol in (3, 4, 5):
+        with path.open("wb") as file:
+            for content in shapes:
+                pickle.dump(content, file, protocol=protocol)
+            for game in cells:
+                pickle.dump(game, file, protocol=protocol)
+        found = list(read_pickle(path, EIGHT))
+        assert [record.moves for record in found] == played * (len(shapes) + 1)
+        assert [record.line for record in found] == list(range(1, len(found) + 1))
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(RecordError, match="not a readable pickle"):
+        list(read_pickle(path, EIGHT))
+    path.write_bytes(gzip.compress(pickle.dumps(cells) * 2))
+    assert [record.moves for record in read_pickle(path, EIGHT)] == played * 2
+
+
 def test_cells_that_are_no_moves_are_told(tmp_path: Path):
     path = tmp_path / "a.pickle"
     path.write_bytes(pickle.dumps([[19], [64], [-1], [27]]))
@@ -156,10 +193,13 @@ def test_a_pickle_that_runs_code_is_refused_unrun(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "content",
-    [{"a": 1}, [1, 2], [[1, True]], [[1.0]], [["f5"]], [(1, 2)], [{1}], "f5", [[1], None], torch.zeros(2), [b"x"]],
+    [
+        {"a": 1}, [1, None], [[1, True]], [[1.0]], [["f5", 1]], [{1}], 3, [[1], None], torch.zeros(2), [b"x"], SELF,
+        np.zeros((2, 3)), np.array([[1]], dtype=bool), np.array(["f5"]), np.float64(1), np.array([Path("a")], dtype=object),
+    ],
     ids=str,
-)
-def test_anything_but_lists_of_integers_is_refused(content: object, tmp_path: Path):
+)  # fmt: skip
+def test_anything_but_games_is_refused(content: object, tmp_path: Path):
     path = tmp_path / "a.pickle"
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(RecordError, match=r"a\.pickle is refused"):
@@ -172,6 +212,6 @@ def test_a_damaged_pickle_and_an_unknown_ending(tmp_path: Path):
     with pytest.raises(RecordError, match="not a readable pickle"):
         list(read_pickle(path, EIGHT))
     with pytest.raises(RecordError, match="unknown ending"):
-        reader(tmp_path / "a.csv", "auto")
-    assert reader(tmp_path / "a.csv", "text") is read_text
+        reader(tmp_path / "a.dat", "auto")
+    assert reader(tmp_path / "a.dat", "text") is read_text
     assert {reader(Path(f"a{ending}"), "auto") for ending in ENDINGS} == {read_text, read_wthor, read_pickle}

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from mothello.cli.dry_run import Estimate
 from mothello.cli.main import command, folder_for
-from mothello.cli.units import short, size
+from mothello.cli.units import counted, short, size
 from mothello.data.stored import StoredGames
 from mothello.errors import UserError
 from mothello.files import whole_file
@@ -52,7 +52,7 @@ def export_games(config: ExportCommand) -> Path:
         for indices in torch.arange(len(games)).split(65_536):
             file.writelines(line.encode() for line in lines(indices))
             bar.update(len(indices))
-    print(f"{len(games):,} games: {out}", flush=True)
+    print(f"{counted(len(games), 'game')}: {out}", flush=True)
     return out
 
 

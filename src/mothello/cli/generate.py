@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mothello.cli.dry_run import Estimate, rehearsal
 from mothello.cli.main import command, folder_for
-from mothello.cli.units import short, size
+from mothello.cli.units import counted, short, size
 from mothello.config import check, ranged
 from mothello.data.stored import FORMAT_VERSION, read_index, whole_shard, write_index, write_shard
 from mothello.errors import UserError, keyed
@@ -147,7 +147,7 @@ def _estimate(config: GenerateCommand, board: Board) -> Estimate:
         generate(replace(config, out=str(part / "games"), games=few, shard_games=few, workers=1, dry_run=False))
     each = (perf_counter() - begun) / few
     rows = {
-        "games": f"{config.games:,} of {board.name} in {n_shards:,} shards, {left:,} of them to write",
+        "games": f"{config.games:,} of {board.name} in {counted(n_shards, 'shard')}, {left:,} of them to write",
         "disk": size(config.games * (board.n_moves + ORBIT_BYTES)),
         "rate": f"{short(1 / each)} games/s ({few:,} games, one process)",
     }
@@ -157,7 +157,7 @@ def _estimate(config: GenerateCommand, board: Board) -> Estimate:
 def _generate(config: GenerateCommand, board: Board, complete: bool) -> Path:
     folder, n_shards = Path(config.out), -(-config.games // config.shard_games)
     gigabytes = config.games * board.n_moves / 1e9
-    print(f"{config.games:,} {board.name} games in {n_shards} shards, {gigabytes:.2f} GB: {folder}")
+    print(f"{config.games:,} {board.name} games in {counted(n_shards, 'shard')}, {gigabytes:.2f} GB: {folder}")
     shards = {n: whole_shard(folder, n, _about(config, n)) for n in range(n_shards)}
     todo = [number for number, shard in shards.items() if shard is None]
     if complete and not todo:

@@ -10,14 +10,14 @@ from tqdm import tqdm
 
 from mothello.cli.dry_run import Estimate, rehearsal
 from mothello.cli.main import command, folder_for
-from mothello.cli.units import size
+from mothello.cli.units import counted, size
 from mothello.config import check, ranged
 from mothello.data.game_import import Imported, import_records
 from mothello.data.stored import StoredGames
 from mothello.errors import UserError
 from mothello.files import locked
 from mothello.othello.board import Board, BoardConfig
-from mothello.othello.game_files import ENDINGS, Reader, reader
+from mothello.othello.game_files import ENDINGS, Reader, format_of, reader
 
 TRIED = 4_000_000
 """Bytes of files that a dry run reads."""
@@ -28,9 +28,12 @@ class ImportCommand:
     """scripts/import_games.py: recorded games into a folder of shards."""
 
     files: list[str] = field(default_factory=list)
-    """WTHOR (.wtb), text (.txt) or pickle (.pickle, .pkl) files, or folders of them."""
+    """WTHOR (.wtb), text (.txt, .pgn, .ggf, .csv, .tsv) or pickle (.pickle, .pkl) files, packed (.gz, .bz2, .xz, .zip)
+    or not, or folders of them."""
     format: str = "auto"
     """auto (by the file's ending), wthor, text or pickle."""
+    mirror: bool = False
+    """Games that are legal only with the colors of the start position exchanged are kept, mirrored; else set aside."""
     out: str = MISSING
     board: BoardConfig = field(default_factory=lambda: BoardConfig(size=8))
     shard_games: int = ranged(1_000_000, low=1)
@@ -50,7 +53,7 @@ def listed(config: ImportCommand) -> list[Path]:
     for name in config.files:
         path = Path(name)
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+            inside = sorted(p for p in path.rglob("*") if format_of(p) and p.is_file())
             if not inside:
                 raise UserError(f"files: {path} holds no file that ends in {', '.join(ENDINGS)}")
             found += inside
@@ -63,13 +66,17 @@ def listed(config: ImportCommand) -> list[Path]:
     return found
 
 
-def _describe(seen: Imported, n_files: int, folder: Path) -> str:
+def _describe(seen: Imported, n_files: int, folder: Path, mirror: bool) -> str:
     notes = [f"{seen.unfinished:,} unfinished"] * (seen.unfinished > 0)
     notes += [f"{seen.repeated:,} repeated"] * (seen.repeated > 0)
     notes += [f"{seen.other_score:,} with another result in the file"] * (seen.other_score > 0)
+    notes += [f"{seen.other_start:,} mirrored"] * (mirror and seen.other_start > 0)
     noted = f" ({', '.join(notes)})" if notes else ""
-    aside = f"; {seen.set_aside:,} set aside in {folder / 'rejected.txt'}, the first: {seen.first_problem}"
-    return f"{n_files} files: {seen.kept:,} games kept{noted}{aside if seen.set_aside else '; none set aside'}"
+    aside = f"{seen.set_aside:,} set aside in {folder / 'rejected.txt'}, the first: {seen.first_problem}"
+    if seen.other_start and not mirror:
+        aside += f"; {counted(seen.other_start, 'game')} in the other start position: mirror=true imports such games"
+    kept = f"{counted(n_files, 'file')}: {counted(seen.kept, 'game')} kept{noted}"
+    return f"{kept}; {aside if seen.set_aside else 'none set aside'}"
 
 
 def _estimate(config: ImportCommand, files: list[Path]) -> Estimate:
@@ -117,10 +124,10 @@ def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Pat
         ):
             each = ((str(path), read(path, board)) for path, read in files)
             source = {"kind": "recorded", "files": [path.name for path, _ in files]}
-            seen = import_records(each, board, part, config.shard_games, source, rejected, bar.update)
+            seen = import_records(each, board, part, config.shard_games, source, rejected, bar.update, config.mirror)
         if not seen.kept:
             reason = f"the first problem: {seen.first_problem}" if seen.first_problem else "they hold none"
-            raise UserError(f"files: no legal game in {len(files)} files; {reason}")
+            raise UserError(f"files: no legal game in {counted(len(files), 'file')}; {reason}")
     except UserError:
         shutil.rmtree(part)
         raise
@@ -128,7 +135,7 @@ def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Pat
         (part / "rejected.txt").unlink()
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
-    print(_describe(seen, len(files), Path(config.out)), flush=True)
+    print(_describe(seen, len(files), Path(config.out), config.mirror), flush=True)
     return folder
 
 

@@ -9,6 +9,11 @@ def table(rows: Mapping[str, str]) -> str:
     return "\n".join(f"{name:<{width}}{value}" for name, value in rows.items())
 
 
+def counted(number: int, noun: str) -> str:
+    """1 game, 2,000 games."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def short(number: float) -> str:
     """12,345 as it is; from 100,000 on 123 k, 12.3 M, 4.57 G, 8 T; beyond 1.23e+15."""
     if number < 99_999.5:

@@ -1,17 +1,21 @@
-"""Readers of recorded games: WTHOR files, plain text, and the pickles of the Othello-GPT papers. No torch here.
+"""Readers of recorded games: WTHOR files, texts, and pickles of the Othello-GPT papers, packed or not. No torch here.
 
 A reader yields every game of a file. A game that it cannot read has an error in its record; the import sets such games
 aside. Readers do not check the rules of Othello: ``replay`` does.
 """
 
-import pickle
+import codecs
 from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TextIO
 
 from mothello.errors import UserError
 from mothello.othello.board import Board
-from mothello.othello.notation import parse_game, square_name
+from mothello.othello.notation import square_name
+from mothello.othello.packed import PACKED, RecordError, unpacked
+from mothello.othello.pickles import pickled_games
+from mothello.othello.transcripts import games, transcript
 
 
 class Record(NamedTuple):
@@ -26,23 +30,59 @@ class Record(NamedTuple):
     error: str = ""
     score: int | None = None
     """Black's discs at the end in the file's score, which gives empty squares to the winner; None without a score."""
+    passes: tuple[int, ...] = ()
+    """For every pass that is written down, the number of moves before it."""
 
 
-class RecordError(UserError):
-    """A file that cannot be read at all. The message is one line that names it."""
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+"""Encodings by byte order mark; the mark of UTF-32 begins with one of UTF-16."""
+_ZEROS: dict[tuple[int, ...], str] = {
+    (0, 1, 1, 1): "utf-32-le",
+    (1, 1, 1, 0): "utf-32-be",
+    (0, 1, 0, 1): "utf-16-le",
+    (1, 0, 1, 0): "utf-16-be",
+}
+"""Encodings by which of four bytes are often zero in a text of Latin letters."""
+
+
+def encoding_of(head: bytes) -> str:
+    """The encoding of a text by its first bytes: by the byte order mark, else by the zeros of UTF-16 and UTF-32."""
+    zeros = tuple(int(3 * head[i::4].count(0) > len(head[i::4])) for i in range(4))
+    return next((name for mark, name in _MARKS.items() if head.startswith(mark)), _ZEROS.get(zeros, "utf-8"))
+
+
+_LINE = 100_000
+"""Characters of a line that are read; what is longer is no game."""
+
+
+def _lines(text: TextIO) -> Iterator[tuple[int, str]]:
+    number = 0
+    while line := text.readline(_LINE):
+        number += 1
+        rest = line
+        while len(rest) == _LINE and rest[-1] != "\n":
+            rest = text.readline(_LINE)
+        yield number, line
+
+
+def _written(number: int, game: str, board: Board) -> Record:
+    try:
+        moves, passes, score = transcript(game, board)
+        return Record(number, moves, game, "", score, passes)
+    except UserError as error:
+        return Record(number, [], game, str(error))
 
 
 def read_text(path: Path, board: Board) -> Iterator[Record]:
-    """One game per line, such as "f5d6c3" or "f5 d6 c3"; empty lines and lines that begin with # are skipped."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for number, raw in enumerate(file, 1):
-            line = raw.strip()
-            if not line or line.startswith("#"):
-                continue
-            try:
-                yield Record(number, parse_game(line, board), line)
-            except UserError as error:
-                yield Record(number, [], line, str(error))
+    """The games of a text (``transcripts.games``) in UTF-8, UTF-16 or UTF-32."""
+    with unpacked(path) as file:
+        encoding = encoding_of(file.read(4096))
+        file.seek(0)
+        for number, game in games(_lines(TextIOWrapper(file, encoding, errors="replace"))):
+            yield _written(number, game, board)
 
 
 _HEADER, _GAME = 16, 68
@@ -69,51 +109,20 @@ def _wthor_game(number: int, game: bytes, board: Board) -> Record:
 
 def read_wthor(path: Path, board: Board) -> Iterator[Record]:
     """A WTHOR file: a header of 16 bytes, then 68 bytes per game. RecordError for another format or board."""
-    content = path.read_bytes()
-    if len(content) < _HEADER:
-        raise RecordError(f"files: {path} is not a WTHOR file: it has {len(content)} bytes, its header alone 16")
-    if content[12] not in (0, 8) or board.size != 8:
-        raise RecordError(f"files: {path}: WTHOR games are read for the 8x8 board only")
-    announced = int.from_bytes(content[4:8], "little")
-    whole, rest = divmod(len(content) - _HEADER, _GAME)
-    for number in range(whole):
-        start = _HEADER + number * _GAME
-        yield _wthor_game(number + 1, content[start : start + _GAME], board)
-    if rest:
-        yield Record(whole + 1, [], content[-rest:].hex(), f"the file ends within this game, after {rest} bytes of 68")
-    elif announced != whole:
-        yield Record(whole + 1, [], "", f"the header announces {announced} games, the file holds {whole}")
-
-
-class _ListsOfIntegers(pickle.Unpickler):
-    """Unpickler that refuses every class and function before it could run."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise RecordError(f"it asks for {module}.{name}")
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise RecordError("it asks for a persistent object")
-
-
-def read_pickle(path: Path, board: Board) -> Iterator[Record]:
-    """A pickled list of games, each a list of squares counted row by row (0 .. 63 on 8x8).
-
-    RecordError unless it holds only lists and integers; nothing in the file is executed.
-    """
-    try:
-        with path.open("rb") as file:
-            games = _ListsOfIntegers(file).load()
-    except RecordError as error:
-        raise RecordError(f"files: {path} is refused: {error}; only lists of lists of integers are read") from None
-    except Exception as error:  # a damaged pickle raises whatever its bytes lead to
-        raise RecordError(f"files: {path} is not a readable pickle: {type(error).__name__}") from None
-    if type(games) is not list:
-        raise RecordError(f"files: {path} is refused: it holds a {type(games).__name__}, not a list of lists")
-    for number, game in enumerate(games, 1):
-        if type(game) is not list or any(type(cell) is not int for cell in game):
-            raise RecordError(f"files: {path} is refused: game {number} is not a list of integers")
-    for number, game in enumerate(games, 1):
-        yield _cells(number, game, board)
+    with unpacked(path) as file:
+        header = file.read(_HEADER)
+        if len(header) < _HEADER:
+            raise RecordError(f"is not a WTHOR file: it has {len(header)} bytes, its header alone 16")
+        if header[12] not in (0, 8) or board.size != 8:
+            raise RecordError("is not read: WTHOR games are read for the 8x8 board only")
+        announced, number = int.from_bytes(header[4:8], "little"), 0
+        while len(game := file.read(_GAME)) == _GAME:
+            number += 1
+            yield _wthor_game(number, game, board)
+    if game:
+        yield Record(number + 1, [], game.hex(), f"the file ends within this game, after {len(game)} bytes of 68")
+    elif announced != number:
+        yield Record(number + 1, [], "", f"the header announces {announced} games, the file holds {number}")
 
 
 def _cells(number: int, game: list[int], board: Board) -> Record:
@@ -129,14 +138,28 @@ def _cells(number: int, game: list[int], board: Board) -> Record:
     return Record(number, moves, text)
 
 
+def read_pickle(path: Path, board: Board) -> Iterator[Record]:
+    """Pickled games (``pickles``): lists of squares counted row by row (0 .. 63 on 8x8), or texts. RecordError for any
+    other content."""
+    with unpacked(path) as file:
+        for number, game in enumerate(pickled_games(file), 1):
+            yield _written(number, game, board) if isinstance(game, str) else _cells(number, game, board)
+
+
 Reader = Callable[[Path, Board], Iterator[Record]]
 READERS: dict[str, Reader] = {"wthor": read_wthor, "text": read_text, "pickle": read_pickle}
-ENDINGS = {".wtb": "wthor", ".txt": "text", ".pickle": "pickle", ".pkl": "pickle"}
+ENDINGS = {".wtb": "wthor", ".pickle": "pickle", ".pkl": "pickle"}
+ENDINGS |= dict.fromkeys((".txt", ".pgn", ".ggf", ".csv", ".tsv"), "text")
+
+
+def format_of(path: Path) -> str | None:
+    """The format that the ending of a file, packed or not, stands for; None for another ending."""
+    return ENDINGS.get((path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower())
 
 
 def reader(path: Path, format: str) -> Reader:
     """The reader of a file. RecordError when its ending is unknown and no format is given."""
-    kind = ENDINGS.get(path.suffix.lower(), "") if format == "auto" else format
+    kind = format_of(path) if format == "auto" else format
     if kind not in READERS:
         raise RecordError(f"files: {path}: unknown ending; choices: format=wthor, text, pickle")
     return READERS[kind]

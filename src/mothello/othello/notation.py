@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from mothello.errors import UserError
 from mothello.othello.board import Board
@@ -19,11 +20,16 @@ def move_name(board: Board, move: int) -> str:
     return square_name(board.moves[move])
 
 
+def quoted(text: str) -> str:
+    """A text in quotes, for a message: its beginning when it is long."""
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+
+
 def parse_move(text: str, board: Board) -> int:
     """Text such as "d3" -> move index. UserError unless it is a playable square."""
     name = text.strip().lower()
     if not _SQUARE.fullmatch(name):
-        raise UserError(f"{text!r} is not a square such as c2")
+        raise UserError(f"{quoted(text)} is not a square such as c2")
     column, row = "abcdefgh".index(name[0]), int(name[1]) - 1
     if column >= board.size or row >= board.size:
         raise UserError(f"{name} is off the {board.name} board")
@@ -33,11 +39,25 @@ def parse_move(text: str, board: Board) -> int:
     return move
 
 
+@cache
+def _moves(board: Board) -> dict[str, int]:
+    return {square_name(square): move for move, square in enumerate(board.moves)}
+
+
+def plain_moves(text: str, board: Board) -> list[int]:
+    """Text of squares and blanks such as "d3c5 d6" -> move indices. KeyError for anything else."""
+    moves, compact = _moves(board), "".join(text.lower().split())
+    return [moves[compact[i : i + 2]] for i in range(0, len(compact), 2)]
+
+
 def parse_game(text: str, board: Board) -> list[int]:
     """Text such as "d3c5 d6" -> move indices, not checked against the rules (``replay`` does that)."""
-    compact = re.sub(r"\s+", "", text.lower())
+    try:
+        return plain_moves(text, board)
+    except KeyError:
+        compact = "".join(text.lower().split())
     if len(compact) % 2:
-        raise UserError(f"{text!r} has half a move")
+        raise UserError(f"{quoted(text)} has half a move")
     return [parse_move(compact[i : i + 2], board) for i in range(0, len(compact), 2)]
 
 
