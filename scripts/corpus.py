@@ -1,6 +1,6 @@
 """Numbers and figures of the games that a training run would read: src/mothello/cli/corpus.py"""
 
-from mothello.cli.corpus import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.corpus")

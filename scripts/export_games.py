@@ -1,6 +1,6 @@
 """A folder of shards as text, one game per line: src/mothello/cli/export_games.py"""
 
-from mothello.cli.export_games import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.export_games")

@@ -1,6 +1,6 @@
 """Write shards of random games, or resume where a killed job stopped: src/mothello/cli/generate.py"""
 
-from mothello.cli.generate import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.generate")

@@ -1,6 +1,6 @@
 """Recorded games, checked by strict replay, into a folder of shards: src/mothello/cli/import_games.py"""
 
-from mothello.cli.import_games import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.import_games")

@@ -1,6 +1,6 @@
 """Measures of one run, a folder for each; by default exact legality and alignment: src/mothello/cli/measure.py"""
 
-from mothello.cli.measure import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.measure")

@@ -1,6 +1,6 @@
 """Probes and interventions of one run; scripts/measure.py with these measures by default: src/mothello/cli/probe.py"""
 
-from mothello.cli.probe import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.probe")

@@ -1,6 +1,6 @@
 """One self-contained page over any set of run folders, and its numbers as one table: src/mothello/cli/report.py"""
 
-from mothello.cli.report import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.report")

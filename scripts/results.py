@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from studies.gather import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("studies.gather")

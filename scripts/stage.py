@@ -1,6 +1,6 @@
 """Go on from a run with a stage of any kind, your own included: src/mothello/cli/stage.py"""
 
-from mothello.cli.stage import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.stage")

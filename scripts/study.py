@@ -1,6 +1,6 @@
 """Cells x seeds, the measurements on each, then the report; finished parts are skipped: src/mothello/cli/study.py"""
 
-from mothello.cli.study import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.study")

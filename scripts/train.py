@@ -1,6 +1,6 @@
 """Pretrain one model, or resume it where it stopped, or do nothing when it is finished: src/mothello/cli/train.py"""
 
-from mothello.cli.train import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.train")

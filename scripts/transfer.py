@@ -1,6 +1,6 @@
 """Fine-tune a run on one language, and measure what that does to every language: src/mothello/cli/transfer.py"""
 
-from mothello.cli.transfer import main
+from mothello.signals import run
 
 if __name__ == "__main__":
-    main()
+    run("mothello.cli.transfer")

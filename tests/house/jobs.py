@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mothello.cli.main import command
 from mothello.cli.report import ReportCommand
+from mothello.signals import run
 
 
 def job(config: ReportCommand) -> None:
@@ -26,5 +27,7 @@ def job(config: ReportCommand) -> None:
         time.sleep(float(config.title.removeprefix("sleep")))
 
 
+main = command("report", ReportCommand, job)
+
 if __name__ == "__main__":
-    command("report", ReportCommand, job)()
+    run("__main__")

@@ -25,8 +25,8 @@ ROWS = [
     {"rows"},
     {"rundir"},
     {"registry"},
-    {"config"},
-    {"errors", "files", "seeding", "bootstrap"},
+    {"config", "compiling"},
+    {"errors", "files", "seeding", "bootstrap", "signals"},
 ]
 """Top to bottom; a room imports only from rows below its own, and itself."""
 

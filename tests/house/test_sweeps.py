@@ -238,25 +238,32 @@ def test_a_killed_worker_of_joblib_leaves_the_others(tmp_path: Path) -> None:
     assert states == {"title=kill": "killed", "title=sleep1": "ok", "title=ok": "ok"}
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
-def test_ctrl_c_stops_a_sweep(launcher: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("launcher", "number"), [("basic", signal.SIGINT), ("joblib", signal.SIGTERM), ("joblib", signal.SIGKILL)]
+)
+def test_a_signal_stops_a_sweep_and_its_children(launcher: str, number: signal.Signals, tmp_path: Path) -> None:
     more = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []
     titles = "ok,sleep30,sleep31" if launcher == "basic" else "sleep30"
     call = [sys.executable, str(JOBS), "-m", f"hydra/launcher={launcher}", *more, f"title={titles}"]
-    sweeping = subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    pipe = subprocess.PIPE
+    sweeping = subprocess.Popen(call, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     while not (tmp_path / "begun-sleep30").exists():
         assert sweeping.poll() is None
         time.sleep(0.05)
-    time.sleep(0.3)
     pressed = time.monotonic()
-    os.killpg(sweeping.pid, signal.SIGINT)  # as a terminal does
-    out = sweeping.communicate(timeout=60)[0]
-    assert time.monotonic() - pressed < 20
-    assert sweeping.returncode == 130
-    if launcher == "basic":
-        assert ended(out) == {"title=ok": "ok", "title=sleep30": "interrupted", "title=sleep31": "not begun"}
+    if number is signal.SIGINT:
+        os.killpg(sweeping.pid, number)  # as a terminal does
     else:
-        assert list(ended(out).values()) in (["interrupted"], ["killed"])
+        sweeping.send_signal(number)
+    out, err = sweeping.communicate(timeout=60)
+    assert time.monotonic() - pressed < 20
+    if number is signal.SIGKILL:
+        assert not err
+    else:
+        assert sweeping.returncode == 128 + number
+        assert err == f"error: stopped by {number.name}\n"
+        others = {"title=ok": "ok", "title=sleep31": "not begun"} if launcher == "basic" else {}
+        assert ended(out) == {"title=sleep30": "interrupted"} | others
     until = time.monotonic() + 10
     while subprocess.run(["pgrep", "-g", str(sweeping.pid)], capture_output=True, check=False).returncode == 0:
         assert time.monotonic() < until

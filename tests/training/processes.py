@@ -14,11 +14,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mothello.rundir import RunDir
+from mothello.signals import run
 from mothello.training import checkpoint
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -83,7 +83,7 @@ def script(name: str, folder: Path, *arguments: str, hook: Callable[[], object] 
     sys.argv = [f"scripts/{name}.py", *arguments]
     if hook:
         hook()
-    import_module(f"mothello.cli.{name}").main()
+    run(f"mothello.cli.{name}")
 
 
 def train(folder: Path, *arguments: str, hook: Callable[[], object] | None = None, **env: str) -> Child:

@@ -29,10 +29,10 @@ from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.model.transformer import GPT
 from mothello.othello.board import Board
 from mothello.rundir import RunDir
+from mothello.signals import Stopped
 from mothello.training import checkpoint
 from mothello.training.distributed import World, join
 from mothello.training.loop import train
-from mothello.training.stopping import Stopped
 
 STEPS = 40
 TOLERANCE = {"adamw": 1e-5, "muon": 1e-3}

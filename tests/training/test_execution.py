@@ -19,9 +19,7 @@ MUCH, LITTLE = 10**12, 10
 
 
 @pytest.fixture(autouse=True)
-def _compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("mothello.stages.running.has_compiler", lambda _: True)
-    monkeypatch.setattr("mothello.training.device.has_compiler", lambda _: True)
+def _threads() -> Iterator[None]:
     yield
     torch.set_num_threads(1)
 
@@ -98,14 +96,6 @@ def test_a_change_is_told(
     assert folder.read_json("execution.json")[key] != kept
     decide(folder, LITTLE, world, **config)
     assert len(log(folder).splitlines()) == 1  # once: from now on it is kept like that
-
-
-def test_a_compiler_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = begun(tmp_path, compiled=True)
-    monkeypatch.setattr("mothello.stages.running.has_compiler", lambda _: False)
-    assert not decide(folder, LITTLE)
-    assert "no C++ compiler was found" in log(folder)
-    assert "started with compiled=True, resumed with False" in log(folder)
 
 
 def test_an_error_is_told_in_the_log_and_the_status(tmp_path: Path) -> None:

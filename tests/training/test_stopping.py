@@ -17,12 +17,13 @@ from mothello.model.transformer import GPT
 from mothello.objectives.causal_lm import CausalLM
 from mothello.objectives.objective import Loss
 from mothello.rundir import RunDir
+from mothello.signals import STOPS, Stopped
 from mothello.training import checkpoint
 from mothello.training.loop import Progress, train
 from mothello.training.optimizer import Optimizers
-from mothello.training.stopping import AsyncScalars, StepStats, Stopped, check_finite, stop_signals
+from mothello.training.stopping import AsyncScalars, StepStats, check_finite, stop_signals
 
-SIGNALS = [signal.SIGTERM, signal.SIGINT]
+SIGNALS = STOPS
 
 
 def handlers() -> list[object]:

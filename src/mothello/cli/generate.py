@@ -1,8 +1,8 @@
 """scripts/generate.py: write shards of random games, or resume where a killed job stopped."""
 
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mothello.cli.dry_run import Estimate, rehearsal
 from mothello.cli.main import command, folder_for
+from mothello.cli.processes import GONE, Send, in_processes
 from mothello.cli.units import counted, short, size
 from mothello.config import check, ranged
 from mothello.data.stored import FORMAT_VERSION, read_index, whole_shard, write_index, write_shard
@@ -103,10 +104,11 @@ def _write(config: GenerateCommand, number: int, share: int, bar: "tqdm[Any] | N
     return write_shard(Path(config.out), number, start, parts(), play.board, _about(config, number))
 
 
-def _in_worker(config: GenerateCommand, number: int, share: int, threads: int) -> dict[str, Any]:
+def _in_worker(config: GenerateCommand, numbers: Sequence[int], share: int, threads: int, send: Send) -> None:
     torch.set_num_threads(threads)
     with using(config.engine):
-        return _write(config, number, share, None)
+        for number in numbers:
+            send((number, _write(config, number, share, None)))
 
 
 def _check_folder(config: GenerateCommand, board: Board) -> bool:
@@ -181,11 +183,15 @@ def _in_parallel(config: GenerateCommand, todo: list[int], bar: "tqdm[Any]") -> 
     workers = min(config.workers, len(todo))
     threads, share = max(1, cores() // workers), (config.games - int(bar.n)) // workers
     done = {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs: dict[Future[dict[str, Any]], int] = {pool.submit(_in_worker, config, n, share, threads): n for n in todo}
-        for job in as_completed(jobs):
-            done[jobs[job]] = job.result()
-            bar.update(done[jobs[job]]["count"])
+
+    def got(_: int, sent: tuple[int, dict[str, Any]] | None) -> None:
+        if sent is not None:
+            number, done[number] = sent
+            bar.update(done[number]["count"])
+
+    in_processes(workers, [partial(_in_worker, config, todo[i::workers], share, threads) for i in range(workers)], got)
+    if len(done) < len(todo):
+        raise OSError(f"{len(todo) - len(done)} shards are missing: {GONE}")
     return done
 
 

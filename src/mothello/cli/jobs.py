@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 import sys
 import time
 import traceback
@@ -21,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from mothello.cli.compose import built, content, grid
 from mothello.errors import UserError
 from mothello.rundir import RunDir
+from mothello.signals import speaks
 from mothello.stages.folders import run_folder
 from mothello.stages.pretrain import TrainConfig
 from mothello.training.checkpoint import CheckpointError
@@ -70,16 +70,18 @@ def sweep_jobs(name: str, schema: type[T], action: Callable[[T], Any], overrides
 
 
 def run_all(jobs: Sequence[Job], launcher: Launcher) -> int:
-    """Run the jobs and print the table. Returns the exit code: 0 when every job is done, 1 when not, 128 + N for
-    signal N."""
-    outcomes, begun, code = [Outcome(job.label) for job in jobs], time.monotonic(), 0
+    """Run the jobs and print the table, also when a signal stops them. Returns the exit code: 0 when every job is done,
+    else 1."""
+    outcomes, begun, stopped = [Outcome(job.label) for job in jobs], time.monotonic(), None
     try:
         launcher(jobs, outcomes)
     except KeyboardInterrupt as stop:
-        code = 128 + int(getattr(stop, "number", signal.SIGINT))
-    if os.environ.get("RANK", "0") == "0":  # under torchrun every process sweeps; one of them reports
+        stopped = stop
+    if speaks():  # under torchrun every process sweeps
         print(f"\n{table(outcomes)}\n{summary(outcomes, (time.monotonic() - begun) / 60)}", flush=True)
-    return code or int(any(outcome.status not in GOOD for outcome in outcomes))
+    if stopped is not None:
+        raise stopped
+    return int(any(outcome.status not in GOOD for outcome in outcomes))
 
 
 def run_here(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
@@ -148,7 +150,7 @@ def _fail(outcome: Outcome, error: BaseException, config: Any) -> None:
     print(f"{outcome.label} failed: {outcome.error}", file=sys.stderr, flush=True)
     folder = RunDir(outcome.folder)
     if outcome.folder and _may_write(folder.path) and isinstance(getattr(config, "train", config), TrainConfig):
-        if os.environ.get("RANK", "0") == "0":
+        if speaks():
             folder.write_status("failed", error=outcome.error, traceback=trace)
     elif not mistake and folder.read_status().get("status") != "failed":
         print(trace, file=sys.stderr, flush=True)

@@ -1,23 +1,18 @@
 """Where jobs run: in this process, in processes of their own, or wherever submitit puts them."""
 
-import multiprocessing as mp
 import os
 import time
-from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
-from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from typing import Any
 
 from mothello.cli.compose import parsed
 from mothello.cli.jobs import Job, Launcher, Outcome, attempt, run_here
+from mothello.cli.processes import DYING, GONE, Send, in_processes
 from mothello.errors import UserError
+from mothello.signals import stoppable
 from mothello.training.device import cores
 
-DYING = 10.0
-"""Seconds that interrupted jobs get to write their status."""
-GONE = "the process is gone; rerun the command to resume"
 SHARED = (
     "name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout",
 )  # fmt: skip
@@ -49,62 +44,31 @@ def launcher_of(overrides: Sequence[str]) -> Launcher:
     raise UserError(f"hydra/launcher: unknown {name!r}; choices: basic, joblib, submitit_local, submitit_slurm")
 
 
-class _Running(NamedTuple):
-    process: mp.process.BaseProcess
-    outcome: Outcome
-
-
-def _child(job: Job, threads: int, sender: Connection) -> None:
+def _child(job: Job, threads: int, send: Send) -> None:
     """In a process of its own: run the job, send how it ended."""
     from mothello.cli.main import log_to_console
 
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     log_to_console()
     outcome = Outcome(job.label)
-    with suppress(KeyboardInterrupt):
-        try:
-            attempt(job, outcome)
-        finally:
-            sender.send(outcome)
+    try:
+        attempt(job, outcome)
+    finally:
+        send(outcome)
 
 
 def run_in_processes(n_jobs: int, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """Each job in a process of its own, ``n_jobs`` at a time, which share the cores. A process that is killed is its
     own job's end alone."""
-    context, threads = mp.get_context("spawn"), max(1, cores() // n_jobs)
-    waiting, running = deque(zip(jobs, outcomes, strict=True)), dict[Connection, _Running]()
-    process: mp.process.BaseProcess
-    try:
-        while waiting or running:
-            while waiting and len(running) < n_jobs:
-                job, outcome = waiting.popleft()
-                receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_child, args=(job, threads, sender))
-                process.start()
-                sender.close()
-                outcome.status = "running"
-                running[receiver] = _Running(process, outcome)
-            _collect(running)
-    except KeyboardInterrupt:
-        end = time.monotonic() + DYING  # a terminal sends Ctrl-C to every process
-        while running and (left := end - time.monotonic()) > 0:
-            _collect(running, left)
-        for process, outcome in running.values():
-            process.terminate()
-            outcome.status = "killed"
-        raise
+    threads = max(1, cores() // n_jobs)
 
+    def got(index: int, sent: Outcome | None) -> None:
+        if sent is not None:
+            vars(outcomes[index]).update(vars(sent))
+        elif outcomes[index].status == "not begun":
+            outcomes[index].status, outcomes[index].error = "killed", GONE
 
-def _collect(running: dict[Connection, _Running], seconds: float | None = None) -> None:
-    """Wait for jobs to end, and take over how they ended."""
-    for receiver in wait(list(running), seconds):
-        assert isinstance(receiver, Connection)
-        process, outcome = running.pop(receiver)
-        try:
-            vars(outcome).update(vars(receiver.recv()))
-        except EOFError:
-            outcome.status, outcome.error = "killed", GONE
-        process.join()
+    in_processes(n_jobs, [partial(_child, job, threads) for job in jobs], got)
 
 
 class _Submitted:
@@ -118,7 +82,8 @@ class _Submitted:
 
         log_to_console()
         outcome = Outcome(self.job.label)
-        attempt(self.job, outcome)
+        with stoppable():
+            attempt(self.job, outcome)
         return outcome
 
     def checkpoint(self, *_: Any) -> Any:

@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,8 +19,8 @@ from mothello.cli.jobs import run_all, sweep_jobs
 from mothello.cli.launchers import launcher_of
 from mothello.config import one_line
 from mothello.errors import UserError
+from mothello.signals import speaks
 from mothello.training.checkpoint import CheckpointError
-from mothello.training.stopping import Stopped
 
 T = TypeVar("T")
 
@@ -51,14 +50,6 @@ def fail(message: str, code: int = 2) -> NoReturn:
     raise SystemExit(code)
 
 
-def _ended(error: BaseException) -> NoReturn:
-    """One line on what ended a command before its time, exit code 128 + N for signal N, else 1."""
-    code = 128 + getattr(error, "number", signal.SIGINT) if isinstance(error, KeyboardInterrupt) else 1
-    if isinstance(error, Stopped | FloatingPointError) and os.environ.get("RANK", "0") != "0":
-        raise SystemExit(code)  # torchrun: the same in every process, and the first one reports it
-    fail(str(error) or "interrupted", code)
-
-
 @contextmanager
 def one_line_errors(schema: type) -> Iterator[None]:
     """Within: what a user can mend, and what ends a command from outside, ends the process with one line."""
@@ -68,8 +59,12 @@ def one_line_errors(schema: type) -> Iterator[None]:
         fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         fail(_line(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error, schema))
-    except (KeyboardInterrupt, FloatingPointError, OSError) as error:
-        _ended(error)
+    except FloatingPointError as error:
+        fail(str(error), 1) if speaks() else sys.exit(1)  # torchrun: the same in every process
+    except BrokenPipeError:
+        raise  # nobody reads the output: no error
+    except OSError as error:
+        fail(str(error), 1)
 
 
 def folder_for(path: str, key: str = "out") -> Path:
@@ -83,6 +78,7 @@ def folder_for(path: str, key: str = "out") -> Path:
 
 def log_to_console() -> None:
     """Warnings of the house, with time and room, among what a command prints."""
+    logging.raiseExceptions = False  # output that nobody reads is no reason for a traceback
     form = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=form, force=True)
 

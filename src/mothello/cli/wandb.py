@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from mothello.cli.pictures import closing
-from mothello.report.sharing import sharing_of
-from mothello.report.wandb_mirror import description, folders, is_mirrored, mirror
+from mothello.signals import stoppable, told
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +30,10 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 def _mirror(folder: Path, mode: Literal["offline", "online"], follow: int | None) -> bool:
     """Copy one folder; False after an error, which is logged."""
+    from mothello.cli.pictures import closing
+    from mothello.report.sharing import sharing_of
+    from mothello.report.wandb_mirror import description, mirror
+
     try:
         mirror(folder, mode, follow, description(folder, sharing_of), closing)
     except Exception as error:
@@ -44,6 +46,18 @@ def _mirror(folder: Path, mode: Literal["offline", "online"], follow: int | None
 def main(words: Sequence[str] | None = None) -> None:
     """The command. With --follow: the folders given alone; else everything in them that is not mirrored yet."""
     options = _arguments(words)
+    try:
+        with stoppable():
+            code = _copied(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        code = told(stop)
+    os._exit(code)  # at once, whatever wandb wants to do before
+
+
+def _copied(options: argparse.Namespace) -> int:
+    from mothello.report.wandb_mirror import folders, is_mirrored
+
     if options.follow is not None:
         chosen = options.runs
     else:
@@ -52,8 +66,7 @@ def main(words: Sequence[str] | None = None) -> None:
         ]
     done = [_mirror(folder.resolve(), options.mode, options.follow) for folder in chosen]
     print(f"wandb: {sum(done)} of {len(done)} folders copied ({options.mode})", flush=True)
-    sys.stdout.flush()
-    os._exit(0 if all(done) else 1)  # at once, whatever wandb wants to do before
+    return 0 if all(done) else 1
 
 
 if __name__ == "__main__":

@@ -5,17 +5,15 @@ kernel that keeps a game in registers. Compiling takes seconds, so work starts e
 eager work so far, and the work still asked for, take longer than the compiler.
 """
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from time import perf_counter
 from typing import Any
 
 import torch
 from torch.fx import symbolic_trace
 
-log = logging.getLogger(__name__)
+from mothello.compiling import Compiled
 
 Step = Callable[..., Any]
 
@@ -52,17 +50,14 @@ def using(engine: Engine) -> Iterator[None]:
         _default = before
 
 
-class LazyCompiled:
+class LazyCompiled(Compiled):
     """An elementwise function on a batch of games, compiled as soon as that saves time.
 
     Its positional arguments are tensors; everything else it uses is constant.
     """
 
     def __init__(self, function: Step, name: str) -> None:
-        self.function, self.name = function, name
-        self.compiled: Step | None = None
-        self.broken = False
-        self.compile_seconds = 0.0
+        super().__init__(function, name, dynamic=True, fullgraph=True, options=_OPTIONS)
         self._games, self._seconds = 0, 0.0
 
     def _saves_time(self, games: int) -> bool:
@@ -74,25 +69,12 @@ class LazyCompiled:
         engine = _default if engine is Engine.auto else engine
         ready = self.compiled is not None
         wanted = ready or self._saves_time(games) if engine is Engine.auto else engine is Engine.compiled
-        return self._compiled if wanted and not self.broken else self.function
+        return self if wanted and not self.broken else self.function
 
     def record(self, games: int, seconds: float) -> None:
         """Record the time that this many games took eagerly."""
         self._games, self._seconds = self._games + games, self._seconds + seconds
 
-    def _compiled(self, *arguments: Any) -> Any:
-        """Compile at the first call; after a failure, log one line and stay eager."""
-        if self.compiled is not None or self.broken:
-            return (self.function if self.compiled is None else self.compiled)(*arguments)
-        start = perf_counter()
-        # Tracing first makes the board's masks constants; torch.compile would turn them into arguments.
-        try:
-            compiled = torch.compile(symbolic_trace(self.function), dynamic=True, fullgraph=True, options=_OPTIONS)
-            result = compiled(*arguments)
-        except Exception as error:  # no compiler, no headers or no room for its cache: these errors share no type
-            self.broken = True
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            log.warning("%s stays eager (slower, same games): no working compiler: %s", self.name, reason)
-            return self.function(*arguments)
-        self.compile_seconds, self.compiled = perf_counter() - start, compiled
-        return result
+    def compile(self) -> Step:
+        """Tracing first makes the board's masks constants; torch.compile would turn them into arguments."""
+        return torch.compile(symbolic_trace(self.function), **self.options)

@@ -3,6 +3,7 @@
 import logging
 import os
 import resource
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ from mothello.config import plain
 from mothello.errors import UserError
 from mothello.model.transformer import GPT
 from mothello.rundir import RunDir
+from mothello.signals import Stopped
 from mothello.training import checkpoint
 from mothello.training.budget import flops_per_token
-from mothello.training.device import Compile, DeviceConfig, has_compiler, is_bf16, worth_compiling
+from mothello.training.device import Compile, DeviceConfig, is_bf16, worth_compiling
 from mothello.training.distributed import World
 
 log = logging.getLogger(__name__)
@@ -40,24 +42,25 @@ class _LogFile(logging.Handler):
 @contextmanager
 def running(folder: RunDir, world: World, config: Any = None) -> Iterator[None]:
     """Within: status.json says running, log.txt receives what is logged, and config.yaml holds the config if one is
-    given. An error leaves its traceback in status.json. Only rank 0 writes."""
+    given. An error leaves its traceback in status.json, a stop that was asked for its signal. Only rank 0 writes."""
     if not world.main:
         yield
         return
     if config is not None:
         folder.write_config(plain(config))
-    folder.write_status("running")
     handler = _LogFile(folder.path / "log.txt")
     house = logging.getLogger("mothello")
     house.addHandler(handler)
     try:
+        folder.write_status("running")
         yield
     except BaseException as error:
-        by_signal = isinstance(error, KeyboardInterrupt)
-        text = str(error) or "interrupted" if by_signal else f"{type(error).__name__}: {error}"
-        log.warning("%s", text)
+        stopped = isinstance(error, KeyboardInterrupt)
+        text = str(error) or str(Stopped(signal.SIGINT)) if stopped else f"{type(error).__name__}: {error}"
+        handler.emit(logging.makeLogRecord({"levelname": "WARNING", "msg": text}))  # a command tells the console
         try:
-            folder.write_status("failed", error=text, traceback=traceback.format_exc())
+            if not folder.finished:
+                folder.write_status("failed", error=text, **{} if stopped else {"traceback": traceback.format_exc()})
         except OSError as full:  # a full disk: the first error is the one to report
             log.warning("status.json cannot be written (%s)", full)
         raise
@@ -80,9 +83,6 @@ def resolve_execution(
         compiled = bool(recorded["compiled"])
     if recorded and not config.threads and recorded["processes"] == world.size:
         torch.set_num_threads(int(recorded["threads"]))
-    if compiled and not has_compiler(device):
-        log.warning("device.compile: no C++ compiler was found; running eagerly")
-        compiled = False
     now = {"compiled": compiled, "bf16": is_bf16(device, config.precision), **_place(device, world)}
     if world.main:
         for key, value in recorded.items():

@@ -25,6 +25,7 @@ from mothello.stages.pretrain import TrainConfig
 from mothello.stages.running import describe_device, resolve_execution, running
 from mothello.tracking import start_mirror
 from mothello.training import checkpoint
+from mothello.training.device import Compile
 from mothello.training.distributed import World
 from mothello.training.loop import train
 from mothello.training.plan import Plan, Progress
@@ -122,6 +123,11 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     tokens = config.data.steps * config.data.batch_size * stage.language_set.max_tokens
     compiled = resolve_execution(folder, config.device, device, model, tokens, world)
     evaluator = _evaluator(stage, main, device) if world.main else None
+
+    def turned_eager() -> None:
+        if world.main:
+            folder.write_json("execution.json", folder.read_json("execution.json") | {"compiled": False})
+
     if world.main:
         start_mirror(folder, config.tracking)
     plan = Plan(
@@ -130,11 +136,12 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
         folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluator or (lambda _: {}),
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
         checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
-        world=world, title=stage.title,
+        must_compile=config.device.compile is Compile.always, turned_eager=turned_eager, world=world, title=stage.title,
     )  # fmt: skip
     progress = train(model, partial(plan.objective.batch, stream), plan)
     if evaluator is None:
         return {}
+    compiled = folder.read_json("execution.json")["compiled"]
     return _results(stage, evaluator, model, progress) | {"compiled": compiled} | describe_device(device, world)
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +25,7 @@ class Precision(StrEnum):
 
 
 class Compile(StrEnum):
-    """Compile the training step. ``auto``: when the planned training is long enough to repay it."""
+    """Compile the training step. ``auto``: when the planned training repays it, and a compiler works."""
 
     auto = "auto"
     always = "always"
@@ -152,11 +151,6 @@ def deterministic(device: torch.device, compiled: bool) -> Iterator[None]:
         settings.fill_uninitialized_memory = filled
 
 
-def has_compiler(device: torch.device) -> bool:
-    """Whether torch.compile can work: CPU code needs a C++ compiler."""
-    return device.type == "cuda" or any(shutil.which(name) for name in ("g++", "clang++", "c++"))
-
-
 REPAYS = {"cpu": 1e14, "cuda": 1e16}
 """FLOPs of a training above which compiling its step repays the half minute it takes (docs/LOG.md)."""
 
@@ -164,5 +158,5 @@ REPAYS = {"cpu": 1e14, "cuda": 1e16}
 def worth_compiling(config: DeviceConfig, device: torch.device, flops: float) -> bool:
     """Eager or compiled, from the FLOPs a training plans, so that a resumed run decides as before."""
     if config.compile is Compile.auto:
-        return flops > REPAYS[device.type] and has_compiler(device)
+        return flops > REPAYS[device.type]
     return config.compile is Compile.always

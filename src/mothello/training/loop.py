@@ -9,12 +9,13 @@ import torch
 
 from mothello.model.transformer import GPT
 from mothello.seeding import derive
+from mothello.signals import Stopped
 from mothello.training.device import autocast, deterministic
 from mothello.training.optimizer import build_optimizer
 from mothello.training.plan import Plan, Progress
 from mothello.training.saving import Checkpoints
 from mothello.training.schedule import lr_scale
-from mothello.training.stopping import AsyncScalars, StepStats, Stopped, StopRequest, check_finite, stop_signals
+from mothello.training.stopping import AsyncScalars, StepStats, StopRequest, check_finite, stop_signals
 
 
 class _Run:
@@ -92,6 +93,7 @@ def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
     checkpoint is there. The model is changed in place and left in eval mode.
     """
     with stop_signals() as request, deterministic(model.head.weight.device, plan.compiled):
+        request.at_once = plan.world.size == 1  # until the first step: it compiles
         run = _Run(model, plan, request)
         model.train()
         start = run.checkpoints.start.step
@@ -104,6 +106,7 @@ def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
                     run.stop_if_not_finite(stats, step)
                     run.log(stats)
                     bar.set_postfix(loss=f"{stats.loss:.3f}", refresh=False)
+                request.at_once = False
                 run.optimizer.step(lr_scale(step, plan.steps, plan.optimizer))
                 run.evaluate(step + 1)
                 if stats and stats.stop:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
+from mothello.compiling import Compiled
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Loss, Objective
 from mothello.training.device import Precision
@@ -36,6 +37,10 @@ class Plan:
     checkpoint_every: float = 120
     """Seconds between checkpoints; 0 for the last only."""
     compiled: bool = False
+    must_compile: bool = False
+    """A compiler that does not work is a UserError, and no warning."""
+    turned_eager: Callable[[], object] = lambda: None
+    """Called where the compiler does not work."""
     cuda_graphs: bool = False
     world: World = field(default_factory=World)
     """Batches are this process's share; the loss is the mean over all of them."""
@@ -54,7 +59,7 @@ class Plan:
         if not self.compiled:
             return self.objective.loss
         mode = "reduce-overhead" if self.cuda_graphs and device.type == "cuda" else None
-        return torch.compile(self.objective.loss, dynamic=False, mode=mode)
+        return Compiled(self.objective.loss, "training", self.must_compile, self.turned_eager, dynamic=False, mode=mode)
 
 
 class Progress(NamedTuple):

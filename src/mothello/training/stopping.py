@@ -1,7 +1,6 @@
 """What may end a training before its time: a signal, or numbers that are not finite. Neither loses work."""
 
 import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,43 +10,32 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-
-class Stopped(KeyboardInterrupt):
-    """A training that was asked to stop by a signal, after its checkpoint was written."""
-
-    def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name} after step {step}; rerun the command to resume")
-        self.number = number
+from mothello.signals import Stopped, handled_by, listened
 
 
 class StopRequest:
     """Whether a signal asked this process to stop."""
 
     number = 0
+    at_once = False
+    """Nothing would be lost: a signal raises Stopped."""
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopRequest]:
-    """Within: SIGTERM or SIGINT is noted, to be obeyed after the step. From then on Ctrl-C acts as usual, at once;
-    another SIGTERM is only noted, because a scheduler and torchrun may both pass it on.
-
-    Signals reach the main thread only; elsewhere nothing is changed.
-    """
-    asked = StopRequest()
-    numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+    """Within: what asks this process to stop is noted, to be obeyed after the step. From then on Ctrl-C acts as usual,
+    at once; others are only noted, because a scheduler and torchrun may both pass one on."""
+    asked, before = StopRequest(), listened()
 
     def note(number: int, _: object) -> None:
         asked.number = number
-        signal.signal(signal.SIGINT, before[signal.SIGINT])
+        if asked.at_once:
+            raise Stopped(number)
+        if signal.SIGINT in before:
+            signal.signal(signal.SIGINT, before[signal.SIGINT])
 
-    for number in numbers:
-        signal.signal(number, note)
-    try:
+    with handled_by(note, before):
         yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class StepStats(NamedTuple):

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
 from mothello.bootstrap import Bootstrap
+from mothello.compiling import Compiled
 from mothello.config import check, ranged
 from mothello.data.split import Split, corpus
 from mothello.measures.legality.estimate import Counts, count_legality, rules
 from mothello.measures.measure import MEASURES, Row, Subject
-from mothello.model.edited import Model
 from mothello.rows import format_table
 from mothello.seeding import generator
 from mothello.training.device import autocast
@@ -53,7 +54,7 @@ class Legality:
         moves = games.moves(torch.arange(self.config.games, device=subject.device))
         truth = rules(moves, subject.language_set)
         bootstrap = Bootstrap(len(moves), self.config.draws, generator(0, "bootstrap"))
-        model: Model = torch.compile(subject.model) if subject.compiled else subject.model  # type: ignore[assignment]
+        model: Any = Compiled(subject.model, "legality", must=True) if subject.compiled else subject.model
         for index, name in enumerate(tqdm(subject.names, desc="legality", unit="language", mininterval=1)):
             with autocast(moves.device, subject.precision):
                 counts = count_legality(model, moves, subject.language_set, index, exact=True, truth=truth)

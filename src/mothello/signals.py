@@ -1,0 +1,113 @@
+"""Signals that ask a command to stop, from its first line to its last. Without torch, whose import takes seconds."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AGAIN = 1.0
+"""Seconds in which further signals are the same request: a terminal, a scheduler and torchrun may all pass it on."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Work that was asked to stop by a signal. step: after which its checkpoint was written."""
+
+    def __init__(self, number: int, step: int | None = None) -> None:
+        after = "" if step is None else f" after step {step}; rerun the command to resume"
+        super().__init__(f"stopped by {signal.Signals(number).name}{after}")
+        self.number = number
+
+
+def speaks() -> bool:
+    """Whether this process tells how it ended: under torchrun the first one does, for all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def listened() -> dict[signal.Signals, Any]:
+    """The signals in STOPS that reach this thread, with their handlers: none outside the main thread, and none that
+    were ignored from the start (nohup, a background job of a shell)."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOPS}
+    return {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+
+
+@contextmanager
+def handled_by(handler: Callable[[int, Any], None], before: dict[signal.Signals, Any]) -> Iterator[None]:
+    """Within: these signals call ``handler``; afterwards what they called before."""
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, own in before.items():
+            signal.signal(number, own)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within: what asks this process to stop raises Stopped at once. A handler of somebody else stays, and so do those
+    of torchrun's other processes."""
+    last = -AGAIN
+
+    def stop(number: int, _: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last > AGAIN:
+            last = time.monotonic()
+            raise Stopped(number)
+
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    own = {number: handler for number, handler in listened().items() if handler in usual and speaks()}
+    with handled_by(stop, own):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        yield
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Within: signals wait; also those of a process that is started here, until it calls ``stoppable``."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def told(stop: KeyboardInterrupt) -> int:
+    """Say in one line what stopped a command. Returns its exit code, 128 + N for signal N."""
+    if speaks():
+        print(f"error: {str(stop) or Stopped(signal.SIGINT)}", file=sys.stderr, flush=True)
+    return 128 + int(getattr(stop, "number", signal.SIGINT))
+
+
+def run(module: str) -> None:
+    """A script: import a command's module and call its ``main``. What stops it anywhere on the way is one line, and
+    output that nobody reads any more (| head) ends it without a word."""
+    try:
+        with stoppable():
+            import_module(module).main()
+            print(end="", flush=True)
+    except KeyboardInterrupt as stop:
+        raise SystemExit(told(stop)) from None
+    except BrokenPipeError:
+        raise SystemExit(128 + signal.SIGPIPE) from None
+    except OSError as error:  # such as a full disk below standard output
+        raise SystemExit(f"error: {error}") from None
+    finally:
+        _leave()
+
+
+def _leave() -> None:
+    """What Python does at its end: without tracebacks."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
