@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from mothello.cli.main import fail
 from mothello.config import check, ranged, typed
 from mothello.errors import UserError
+from mothello.files import whole_file, write_whole
 from mothello.othello.board import Board
 from mothello.training.device import DeviceConfig, resolve
 
@@ -90,11 +91,11 @@ def main(name: str, benchmark: Callable[[BenchConfig, torch.device], Numbers], s
         numbers |= benchmark(config, device)
     if config.out:
         out = Path(config.out)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / f"{name}.json").write_text(json.dumps(numbers, indent=1) + "\n")
+        write_whole(out / f"{name}.json", json.dumps(numbers, indent=1) + "\n")
         shown = show(numbers) if show else None
         if isinstance(shown, str):
-            (out / f"{name}.md").write_text(shown)
+            write_whole(out / f"{name}.md", shown)
         elif shown:
-            shown.savefig(out / f"{name}.png", dpi=130)
+            with whole_file(out / f"{name}.png") as file:
+                shown.savefig(file, dpi=130)
     print(json.dumps(numbers), flush=True)

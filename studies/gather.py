@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mothello.cli.compose import composed
-from mothello.cli.main import command, folder_for
+from mothello.cli.main import command
 from mothello.cli.study_plan import StudyCommand, cells_of, names_of, part_of
 from mothello.cli.units import size, table
 from mothello.config import plain
 from mothello.errors import UserError
+from mothello.files import locked
+from mothello.own import folder_for, refilled
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
 from mothello.stages.measuring import measure_folder
@@ -32,6 +34,8 @@ class ResultsCommand:
 
 
 LEFT_OUT = shutil.ignore_patterns("checkpoints", "*.safetensors", "wandb", "log.txt", ".part-*", ".*.lock")
+SIGN = "`make results` writes this page"
+"""What only README.md of this command holds."""
 STUDIES = ("table1", "mirror_anchors", "anchor_placement", "many_languages", "emergence", "finetune", "probes")
 """The studies of the page."""
 
@@ -42,11 +46,10 @@ def gather(folder: Path, out: Path) -> int:
     runs = find_runs([str(folder)])
     for run in runs:
         target = out / folder.name / run.path.relative_to(folder.resolve())
-        part = target.with_name(f".part-{target.name}")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(run.path, part, ignore=_left_out)
-        shutil.rmtree(target, ignore_errors=True)
-        part.rename(target)
+        copy = RunDir(target)
+        copy.check_own(force=True)
+        with locked(target, "out"), refilled(target, list(copy.own()), "status.json") as part:
+            shutil.copytree(run.path, part, ignore=_left_out, dirs_exist_ok=True)
     return len(runs)
 
 
@@ -96,7 +99,7 @@ def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
 
 def results(config: ResultsCommand) -> Path:
     """Gather and write the page; returns its path."""
-    out, folders = folder_for(config.out), [Path(text) for text in config.gather]
+    out, folders = folder_for(config.out, ["README.md"], SIGN), [Path(text) for text in config.gather]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"gather: {folder} is no folder")

@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 from matplotlib.figure import Figure
 
-from mothello.files import write_whole
+from mothello.files import whole_file, write_whole
 from mothello.report.board_figure import boards_figure, reading_boards
 from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
@@ -49,9 +49,9 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
 
 def draw(scale: Scale, folder: Path) -> None:
     """Write every figure that there are numbers for, and note it in the scale."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, whose, drawing in (*_curves(scale), *_boards(scale), *_heat_maps(scale)):
-        drawing.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
+        with whole_file(folder / f"{name}.png") as file:
+            drawing.savefig(file, dpi=110, metadata={"Software": None})
         scale.figures[name] = whose
 
 

@@ -13,8 +13,10 @@ measures/NAME-HASH/, finetune/SOURCE-HASH/: folders of the same form inside
 import json
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -24,10 +26,23 @@ from typing import Any
 import yaml
 
 from mothello.errors import UserError
-from mothello.files import PART, json_text, write_whole
+from mothello.files import append, is_trace, json_text, write_whole
 
 RESULTS_VERSION = 1
 """Version of the form of results.json."""
+FILES = (
+    "metrics.jsonl", "results.json", "execution.json", "log.txt", "table.csv.gz", "examples.json", "probes.safetensors",
+    "config.yaml", "status.json",
+)  # fmt: skip
+"""What the house writes in a folder of this form; in this order it is removed."""
+CHECKPOINT_FILES = ("manifest.json", "weights.safetensors", "state.pt")
+_MEASURE = re.compile(r".+-[0-9a-f]{8}(-step\d+)?")
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """Checkpoints of a folder, oldest first: folders step-NNNNNNNNN that hold a manifest; all else is not ours."""
+    named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{9}", path.name)]
+    return sorted(path for path in named if (path / CHECKPOINT_FILES[0]).is_file())
 
 
 @cache
@@ -66,15 +81,45 @@ class RunDir:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
-    @property
-    def empty(self) -> bool:
-        """Whether it holds nothing but what a kill left of a first write."""
-        return not self.path.exists() or all(path.name.startswith(PART) for path in self.path.iterdir())
+    def own(self) -> Iterator[Path]:
+        """The files that the house wrote here: known names, in their places, also in the measures and stages inside."""
+        for path in sorted(self.path.iterdir()) if self.path.is_dir() else ():
+            if path.name == "wandb" and (path / "mirror.log").exists():
+                yield from (file for file in path.rglob("*") if file.is_symlink() or not file.is_dir())
+            elif path.name == "checkpoints":
+                yield from (step / name for step in checkpoints_in(path) for name in CHECKPOINT_FILES)
+            elif path.is_dir():
+                for inner in sorted(path.iterdir()):
+                    if inner.is_dir() and not inner.is_symlink() and RunDir(inner)._lies_in(path.name):
+                        yield from RunDir(inner).own()
+        yield from (self.path / name for name in FILES if (self.path / name).is_file())
+
+    def _lies_in(self, kind: str) -> bool:
+        """Whether this is RUN/measures/NAME-HASH, or RUN/STAGE/HASH of that stage."""
+        if kind == "measures":
+            return bool(_MEASURE.fullmatch(self.path.name))
+        with suppress(UserError):
+            return self.read_config().get("stage") == kind
+        return False
+
+    def check_own(self, force: bool = False) -> None:
+        """UserError when the folder is neither empty nor surely one of the house, as its status.json and config.yaml
+        say. force: all that the house wrote there will be replaced."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"run: {self.path} is a file")
+        if (self.path / "config.yaml").exists() or not self.path.exists():
+            return
+        names = {path.name for path in self.path.iterdir() if not is_trace(path)}
+        status = self.read_status()
+        known = status.get("status") in ("running", "ok", "failed") and "started" in status
+        if names and not known:
+            raise UserError(f"run: {self.path} is not empty and no run folder")
+        if names - {"status.json"} and not force:
+            line = f"{self.path / 'config.yaml'} is missing, so nothing says what made the rest"
+            raise UserError(f"run: {line}; put it back, or force=true to begin again")
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write config.yaml, a command's first file; half-written files of a killed process are removed."""
-        for left in self.path.glob(f"{PART}*"):
-            left.unlink(missing_ok=True)
+        """Write config.yaml, a command's first file."""
         write_whole(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
     def read_config(self) -> dict[str, Any]:
@@ -96,9 +141,10 @@ class RunDir:
     def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file; empty if the file is missing or cut off."""
         try:
-            return json.loads((self.path / name).read_text())
+            content = json.loads((self.path / name).read_text())
         except (OSError, ValueError):
             return {}
+        return content if isinstance(content, dict) else {}
 
     def write_status(self, status: str, **more: Any) -> None:
         """Write status.json: running, ok or failed. The time of the start is kept."""
@@ -113,7 +159,7 @@ class RunDir:
 
     @property
     def finished(self) -> bool:
-        return self.read_status().get("status") == "ok"
+        return self.read_status().get("status") == "ok" and (self.path / "config.yaml").exists()
 
     def write_results(self, kind: str, content: Mapping[str, Any]) -> None:
         whole = {"version": RESULTS_VERSION, "kind": kind, "environment": environment(), **content}
@@ -131,9 +177,7 @@ class RunDir:
 
     def append_metrics(self, step: int, numbers: Mapping[str, Any]) -> None:
         """Write a line of metrics.jsonl."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json_text({"step": step, **numbers}) + "\n")
+        append(self.path / "metrics.jsonl", json_text({"step": step, **numbers}) + "\n")
 
     def cut_metrics(self, after: int) -> None:
         """Drop the lines of steps beyond ``after`` and a line cut off by a kill: a resumed run writes them again."""

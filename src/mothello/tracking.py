@@ -43,7 +43,7 @@ def start_mirror(folder: RunDir, config: TrackingConfig) -> None:
     path = folder.path.resolve()
     order = [str(path), f"--follow={os.getpid()}", f"--mode={config.mode}"]
     try:
-        (path / "wandb").mkdir(parents=True, exist_ok=True)
+        (path / "wandb").mkdir(exist_ok=True)
         with (path / "wandb" / "mirror.log").open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "mothello.cli.wandb", *order],

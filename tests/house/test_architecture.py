@@ -26,6 +26,7 @@ ROWS = [
     {"rundir"},
     {"registry"},
     {"config", "compiling"},
+    {"own"},
     {"errors", "files", "seeding", "bootstrap", "signals"},
 ]
 """Top to bottom; a room imports only from rows below its own, and itself."""

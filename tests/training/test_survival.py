@@ -146,7 +146,7 @@ def test_a_run_that_is_killed_before_its_first_checkpoint_leaves_the_same(tmp_pa
     assert not checkpoint.saved(run_dir(tmp_path).checkpoints)
     with (run_dir(tmp_path).path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 7, "train/lo')  # a line that the kill cut off
-    (run_dir(tmp_path).path / ".part-config.yaml-1").write_text("name: na")
+    (run_dir(tmp_path).path / ".part-0123456789abcdef").write_text("name: na")
     finish(tmp_path, *CALL)
     assert_same(tmp_path, whole)
 

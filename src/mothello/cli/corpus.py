@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from mothello.cli.main import command, folder_for
+from mothello.cli.main import command
 from mothello.config import NOT_IDENTITY, check, ranged
 from mothello.data.corpus import Corpus
 from mothello.data.domain import mixture
@@ -18,10 +18,11 @@ from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig
 from mothello.data.survey import Counts, count_corpus, divergence, opening_tree, ply_floor
 from mothello.errors import UserError
-from mothello.files import json_text, write_whole
+from mothello.files import json_text, whole_file, write_whole
 from mothello.languages.language_set import LanguagesConfig, LanguageSet
 from mothello.othello.board import BoardConfig
 from mothello.othello.notation import game_text
+from mothello.own import folder_for
 from mothello.report import corpus_figures
 from mothello.rows import format_table
 from mothello.stages.build import games_of, language_set_of, weights_of
@@ -50,6 +51,9 @@ class CorpusCommand:
         check(self, "")
 
 
+FILES = ("numbers.json", "by_ply.png", "lengths.png")
+SIGN = '"corpora": {"'
+"""What only numbers.json of this command holds."""
 AGAINST = "compared with"
 """Name of the corpus that the others are compared with."""
 
@@ -169,7 +173,7 @@ def _table(numbers: Mapping[str, Any]) -> str:
 
 def survey(config: CorpusCommand) -> dict[str, Any]:
     """Write OUT/numbers.json and the figures, and print a table; returns the numbers."""
-    out = folder_for(config.out)
+    out = folder_for(config.out, FILES, SIGN)
     resolve(config.device)
     if config.dry_run:
         start, share = perf_counter(), 16
@@ -181,8 +185,9 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
         return {}
     numbers = _survey(config)
     write_whole(out / "numbers.json", json_text(numbers))
-    corpus_figures.by_ply(numbers).savefig(out / "by_ply.png", dpi=150)
-    corpus_figures.lengths_and_passes(numbers).savefig(out / "lengths.png", dpi=150)
+    for name, figure in zip(FILES[1:], (corpus_figures.by_ply, corpus_figures.lengths_and_passes), strict=True):
+        with whole_file(out / name) as file:
+            figure(numbers).savefig(file, dpi=150)
     print(f"{_table(numbers)}\ncorpus: {out.resolve()}", flush=True)
     return numbers
 

@@ -10,12 +10,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mothello.cli.dry_run import Estimate
-from mothello.cli.main import command, folder_for
+from mothello.cli.main import command
 from mothello.cli.units import counted, short, size
 from mothello.data.stored import StoredGames
 from mothello.errors import UserError
 from mothello.files import whole_file
 from mothello.othello.notation import move_name
+from mothello.own import folder_for
 
 
 @dataclass(kw_only=True)
@@ -31,7 +32,7 @@ class ExportCommand:
 def export_games(config: ExportCommand) -> Path:
     """Write every game as "f5d6c3..."; returns the text file, which appears when it is whole."""
     out = Path(config.out)
-    folder_for(str(out.parent))
+    folder_for(out.resolve().parent)
     if out.exists():
         raise UserError(f"out: {out} exists; choose another file")
     games = StoredGames(config.folder, verify=not config.dry_run)
@@ -52,6 +53,8 @@ def export_games(config: ExportCommand) -> Path:
         for indices in torch.arange(len(games)).split(65_536):
             file.writelines(line.encode() for line in lines(indices))
             bar.update(len(indices))
+        if out.exists():
+            raise UserError(f"out: {out} was made by another process meanwhile; choose another file")
     print(f"{counted(len(games), 'game')}: {out}", flush=True)
     return out
 

@@ -12,18 +12,19 @@ from omegaconf import MISSING
 from tqdm import tqdm
 
 from mothello.cli.dry_run import Estimate, rehearsal
-from mothello.cli.main import command, folder_for
+from mothello.cli.main import command
 from mothello.cli.processes import GONE, Send, in_processes
 from mothello.cli.units import counted, short, size
 from mothello.config import check, ranged
-from mothello.data.stored import FORMAT_VERSION, read_index, whole_shard, write_index, write_shard
+from mothello.data.stored import FORMAT_VERSION, own_files, read_index, whole_shard, write_index, write_shard
 from mothello.errors import UserError, keyed
-from mothello.files import locked
+from mothello.files import is_trace, locked
 from mothello.othello.board import Board, BoardConfig
 from mothello.othello.lazy_compile import Engine, using
 from mothello.othello.notation import parse_move
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.random_play import GENERATOR_VERSION, RandomGames
+from mothello.own import folder_for
 from mothello.training.device import cores
 
 
@@ -113,11 +114,10 @@ def _in_worker(config: GenerateCommand, numbers: Sequence[int], share: int, thre
 
 def _check_folder(config: GenerateCommand, board: Board) -> bool:
     """Whether the folder is complete already. UserError when it holds something else."""
-    folder = folder_for(config.out)
-    if not folder.exists():
-        return False
+    folder = Path(config.out)
     if not (folder / "corpus.json").exists():
-        if any(folder.iterdir()) and not list(folder.glob("shard-*")) and not list(folder.glob(".shard-*")):
+        there = folder_for(folder).is_dir() and not all(map(is_trace, folder.iterdir()))
+        if there and not own_files(folder):
             raise UserError(f"out: {folder} is not empty and holds no shards; choose another folder")
         return False
     with keyed("out: "):
@@ -126,7 +126,7 @@ def _check_folder(config: GenerateCommand, board: Board) -> bool:
         raise UserError(f"out: {folder} holds other games; choose another folder")
     if (count := index["count"]) > config.games:
         raise UserError(f"out: {folder} holds {count:,} of these games already; choose another folder for fewer")
-    return count == config.games
+    return count == config.games or not folder_for(folder)
 
 
 def generate(config: GenerateCommand) -> Path:
@@ -136,7 +136,7 @@ def generate(config: GenerateCommand) -> Path:
     if config.dry_run:
         print(_estimate(config, board).text(folder=f"{folder}{' (finished already)' if complete else ''}"), flush=True)
         return folder
-    with locked(folder):
+    with locked(folder, "out"):
         return _generate(config, board, complete)
 
 
@@ -165,7 +165,6 @@ def _generate(config: GenerateCommand, board: Board, complete: bool) -> Path:
     if complete and not todo:
         print("finished already")
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "corpus.json").unlink(missing_ok=True)  # until the last shard stands again
     start = sum(end - begin for begin, end in (_span(config, n) for n in set(shards) - set(todo)))
     with tqdm(total=config.games, initial=start, unit="game", unit_scale=True, desc="generate") as bar:

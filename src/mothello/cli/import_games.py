@@ -1,6 +1,5 @@
 """scripts/import_games.py: recorded games, checked by strict replay, into a folder of shards."""
 
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -9,15 +8,16 @@ from omegaconf import MISSING
 from tqdm import tqdm
 
 from mothello.cli.dry_run import Estimate, rehearsal
-from mothello.cli.main import command, folder_for
+from mothello.cli.main import command
 from mothello.cli.units import counted, size
 from mothello.config import check, ranged
 from mothello.data.game_import import Imported, import_records
-from mothello.data.stored import StoredGames
-from mothello.errors import UserError
-from mothello.files import locked
+from mothello.data.stored import StoredGames, own_files
+from mothello.errors import UserError, keyed
+from mothello.files import is_trace, locked
 from mothello.othello.board import Board, BoardConfig
 from mothello.othello.game_files import ENDINGS, Reader, format_of, reader
+from mothello.own import folder_for, refilled, replaced
 
 TRIED = 4_000_000
 """Bytes of files that a dry run reads."""
@@ -38,7 +38,7 @@ class ImportCommand:
     board: BoardConfig = field(default_factory=lambda: BoardConfig(size=8))
     shard_games: int = ranged(1_000_000, low=1)
     force: bool = False
-    """Replace what an earlier import wrote to the same folder."""
+    """Replace what an earlier import wrote to the same folder; all else there is kept."""
     dry_run: bool = False
 
     def __post_init__(self) -> None:
@@ -98,26 +98,35 @@ def _estimate(config: ImportCommand, files: list[Path]) -> Estimate:
 
 
 def import_games(config: ImportCommand) -> Path:
-    """Read the files; returns the folder. Shards go to a temporary folder first."""
+    """Read the files; returns the folder, in which nothing changes before all of them are read."""
     folder = folder_for(config.out).resolve()
-    if folder.exists() and not config.force:
-        raise UserError(f"out: {folder} exists; choose another folder, or force=true to replace it")
-    if folder.exists() and not (folder / "corpus.json").exists() and any(folder.iterdir()):
-        raise UserError(f"out: {folder} holds no corpus; it is not replaced")
+    _own(folder, config.force)
     files = [(path, reader(path, config.format)) for path in listed(config)]
     if config.dry_run:
         print(_estimate(config, [path for path, _ in files]).text(folder=config.out), flush=True)
         return folder
-    with locked(folder):
+    with locked(folder, "out"):
         return _import(config, files, folder)
 
 
+def _own(folder: Path, force: bool) -> list[Path]:
+    """What is replaced. UserError when there is something, and it is not to be replaced."""
+    if not folder.exists():
+        return []
+    with keyed("out: "):
+        own = own_files(folder)
+    if not own and not all(map(is_trace, folder.iterdir())):
+        raise UserError(f"out: {folder} is not empty and holds no corpus; it is not replaced")
+    if own and not force:
+        raise UserError(f"out: {folder} holds games; choose another folder, or force=true to replace them")
+    return own
+
+
 def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Path) -> Path:
-    board = Board.of(config.board.size)
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    board, own = Board.of(config.board.size), _own(folder, config.force)
+    if own:
+        print(replaced(folder, own), flush=True)
+    with refilled(folder, own, "corpus.json") as part:
         with (
             (part / "rejected.txt").open("w", encoding="utf-8") as rejected,
             tqdm(desc="import", unit="game", unit_scale=True) as bar,
@@ -128,13 +137,8 @@ def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Pat
         if not seen.kept:
             reason = f"the first problem: {seen.first_problem}" if seen.first_problem else "they hold none"
             raise UserError(f"files: no legal game in {counted(len(files), 'file')}; {reason}")
-    except UserError:
-        shutil.rmtree(part)
-        raise
-    if not seen.set_aside:
-        (part / "rejected.txt").unlink()
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
+        if not seen.set_aside:
+            (part / "rejected.txt").unlink()
     print(_describe(seen, len(files), Path(config.out), config.mirror), flush=True)
     return folder
 

@@ -7,7 +7,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mothello.cli.compose import built, content, grid
 from mothello.errors import UserError
+from mothello.files import MovedError
 from mothello.rundir import RunDir
 from mothello.signals import speaks
 from mothello.stages.folders import run_folder
@@ -149,16 +150,21 @@ def _fail(outcome: Outcome, error: BaseException, config: Any) -> None:
     outcome.error = " ".join((str(error) if mistake else f"{type(error).__name__}: {error}").split())
     print(f"{outcome.label} failed: {outcome.error}", file=sys.stderr, flush=True)
     folder = RunDir(outcome.folder)
-    if outcome.folder and _may_write(folder.path) and isinstance(getattr(config, "train", config), TrainConfig):
+    trained = isinstance(getattr(config, "train", config), TrainConfig) and not isinstance(error, MovedError)
+    if outcome.folder and trained and _may_write(folder):
         if speaks():
-            folder.write_status("failed", error=outcome.error, traceback=trace)
+            with suppress(OSError):
+                folder.write_status("failed", error=outcome.error, traceback=trace)
     elif not mistake and folder.read_status().get("status") != "failed":
         print(trace, file=sys.stderr, flush=True)
 
 
-def _may_write(folder: Path) -> bool:
+def _may_write(folder: RunDir) -> bool:
     """Whether a folder that a run did not begin is surely its own: absent, or with no more than an earlier failure."""
-    return not folder.exists() or (folder.is_dir() and {path.name for path in folder.iterdir()} <= {"status.json"})
+    with suppress(UserError):
+        folder.check_own()
+        return not (folder.path / "config.yaml").exists()
+    return False
 
 
 def headline(results: Any) -> dict[str, float | None]:

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import hydra
@@ -65,15 +64,6 @@ def one_line_errors(schema: type) -> Iterator[None]:
         raise  # nobody reads the output: no error
     except OSError as error:
         fail(str(error), 1)
-
-
-def folder_for(path: str, key: str = "out") -> Path:
-    """A folder to write to. UserError where a file stands in the way."""
-    folder = Path(path)
-    for part in (folder, *folder.parents):
-        if part.is_file():
-            raise UserError(f"{key}: {part} is a file")
-    return folder
 
 
 def log_to_console() -> None:

@@ -7,7 +7,8 @@ from time import perf_counter
 from mothello.cli.main import command
 from mothello.cli.units import minutes, size, table
 from mothello.errors import UserError
-from mothello.report.page import render, write_report
+from mothello.own import folder_for
+from mothello.report.page import FILES, SIGN, render, write_report
 from mothello.report.runs import find_runs
 
 
@@ -29,7 +30,8 @@ def report(config: ReportCommand) -> Path:
     missing = [path for path in config.runs if not Path(path).exists()]
     if missing:
         raise UserError(f"runs: {missing[0]} does not exist")
-    runs, page = find_runs(config.runs), Path(config.out) / "index.html"
+    page = folder_for(config.out, FILES, SIGN) / FILES[0]
+    runs = find_runs(config.runs)
     if not runs:
         raise UserError(f"runs: no finished run in {', '.join(config.runs) or 'an empty list'}")
     if config.dry_run:

@@ -21,7 +21,8 @@ from mothello.cli.study_plan import STEPS, Part, StudyCommand, finished, names_o
 from mothello.cli.train import train
 from mothello.cli.transfer import transfer
 from mothello.errors import UserError
-from mothello.report.page import write_report
+from mothello.own import folder_for
+from mothello.report.page import FILES, SIGN, write_report
 from mothello.report.runs import find_runs
 from mothello.stages.folders import run_folder
 from mothello.training.device import resolve
@@ -32,6 +33,8 @@ def study(config: StudyCommand, launcher: Launcher = run_here) -> Path | None:
     runs = len(names_of(config))
     if config.dry_run or runs > 1:
         print(heading(config, runs), flush=True)
+    if config.report:
+        folder_for(config.report, FILES, SIGN, "report")
     parts = list(parts_of(config))  # all of them, so that a mistake in the last is reported before the first runs
     device = present(parts[0])
     if config.dry_run:

@@ -10,6 +10,7 @@ any number of workers write identical files.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from mothello.othello.board import SIZES, Board
 
 FORMAT_VERSION = 1
 END = 255
+INDEX = ("corpus.json", "rejected.txt")
 _BOARDS = {Board.of(size).name: Board.of(size) for size in SIZES}
 
 
@@ -42,6 +44,15 @@ def shard_names(folder: Path, number: int) -> tuple[Path, Path, Path]:
     return folder / f"{stem}.npy", folder / f"{stem}.orbit.npy", folder / f"{stem}.json"
 
 
+def own_files(folder: Path) -> list[Path]:
+    """What the house wrote to a folder of games: the index and what goes with it, and shards whose orbits are there.
+    StoredError when corpus.json is something else."""
+    orbits = [path for path in sorted(folder.glob("shard-*")) if re.fullmatch(r"shard-\d{5}\.orbit\.npy", path.name)]
+    shards = [path for orbit in orbits for path in shard_names(folder, int(orbit.name[6:11]))]
+    indexed = (folder / "corpus.json").exists() and bool(read_index(folder))
+    return [path for path in (*shards, *(folder / name for name in INDEX * indexed)) if path.is_file()]
+
+
 def write_shard(
     folder: Path, number: int, first: int, parts: Iterable[Int8[Tensor, "game ply"]], board: Board,
     about: Mapping[str, Any],
@@ -52,7 +63,7 @@ def write_shard(
         games.append(np.where(moves.numpy() < 0, np.uint8(END), moves.numpy().astype(np.uint8)))
         orbits.append(orbit_hash(moves, board).numpy().astype(np.uint32))
     file, orbit_file, described = shard_names(folder, number)
-    for path, arrays in ((file, games), (orbit_file, orbits)):
+    for path, arrays in ((orbit_file, orbits), (file, games)):
         with whole_file(path) as out:
             np.save(out, np.concatenate(arrays))
     count = sum(map(len, games))

@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from mothello.files import write_whole
 from mothello.measures.probes.headline import preferred
 from mothello.report import probe_sections, sections
 from mothello.report.reference import quantities, repeat
@@ -14,6 +15,9 @@ from mothello.report.sentences import summaries_of
 from mothello.report.sharing import by_label
 from mothello.report.table import heads, of_measure, table_of
 
+FILES = ("index.html", "table.csv")
+SIGN = '<main class="page">\n<header>\n<h1>'
+"""What only a page of the house holds."""
 PREFERRED = ("mlp", "absolute")
 
 
@@ -43,8 +47,7 @@ def write_report(runs: Sequence[Run], out: Path, title: str, question: str = "")
     """Write OUT/index.html and the one table as OUT/table.csv; returns the page's path. ValueError without runs."""
     if not runs:
         raise ValueError("report: there is no finished run to report on")
-    out.mkdir(parents=True, exist_ok=True)
-    table, path = table_of(runs), out / "index.html"
-    path.write_text(render(runs, title, question, table), encoding="utf-8")
-    table.to_csv(out / "table.csv", index=False)
-    return path
+    table = table_of(runs)
+    write_whole(out / FILES[0], render(runs, title, question, table))
+    write_whole(out / FILES[1], table.to_csv(index=False))
+    return out / FILES[0]

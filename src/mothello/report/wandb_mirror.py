@@ -138,7 +138,8 @@ def mirror(
 def _saved(figure: Figure, folder: Path, name: str) -> Path:
     """FOLDER/wandb/pictures/NAME.png."""
     path = folder / "wandb" / "pictures" / f"{name.replace('/', '-')}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for made in (path.parent.parent, path.parent):
+        made.mkdir(exist_ok=True)
     with matplotlib.rc_context(RC):
         figure.savefig(path, dpi=110)
     return path

@@ -93,6 +93,7 @@ class Continued:
     def check(self) -> None:
         """UserError when a training to go on with began from another state of the run; one that is finished, from an
         earlier state, is done again."""
+        self.folder.check_own(self.config.force)
         begun = self._begun
         if self.folder.finished and begun.get("step", self.run.step) < self.run.step:
             self.config.force = True

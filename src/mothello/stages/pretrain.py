@@ -56,7 +56,8 @@ class TrainConfig:
     run: str = field(default="", metadata=NOT_IDENTITY)
     """This run's folder; by default runs/NAME/HASH/seedN."""
     force: bool = field(default=False, metadata=NOT_IDENTITY)
-    """Start again even if the run is finished or begun; the old folder's content is replaced."""
+    """Start again even if the run is finished or begun. What the house wrote in its folder is replaced, measures
+    included; all else there is kept."""
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
     """Print what would be done and what it would take, and stop."""
 
@@ -91,9 +92,8 @@ class Pretrain:
     def check(self) -> None:
         """UserError when another config made the folder: it is never touched, not even with force."""
         path = self.folder.path
+        self.folder.check_own(self.config.force)
         if not (path / "config.yaml").exists():
-            if not self.folder.empty and not self.folder.read_status():
-                raise UserError(f"run: {path} is not empty and no run folder")
             return
         content = self.folder.read_config()
         with keyed(f"run: {path} was made by another config; choose another folder: "):

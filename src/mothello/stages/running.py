@@ -15,6 +15,7 @@ import torch
 
 from mothello.config import plain
 from mothello.errors import UserError
+from mothello.files import append
 from mothello.model.transformer import GPT
 from mothello.rundir import RunDir
 from mothello.signals import Stopped
@@ -35,8 +36,8 @@ class _LogFile(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError), self.path.open("a") as file:
-            file.write(self.format(record) + "\n")
+        with suppress(OSError):
+            append(self.path, self.format(record) + "\n")
 
 
 @contextmanager

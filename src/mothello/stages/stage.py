@@ -1,6 +1,5 @@
 """What a stage is, and the one runner that owns a stage's folder: lock, resume, evaluation, status."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -11,12 +10,13 @@ import torch
 from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.errors import UserError
-from mothello.files import fingerprint, locked
+from mothello.files import fingerprint, locked, tidy
 from mothello.languages.language_set import LanguageSet
 from mothello.model.build import outline
 from mothello.model.transformer import GPT
 from mothello.objectives.combined import build_objective
 from mothello.objectives.objective import OBJECTIVES, Objective
+from mothello.own import remove, replaced
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of
 from mothello.stages.evaluate import Evaluator
@@ -91,8 +91,9 @@ def _prepare(stage: Stage) -> bool:
         f"folder {folder.path}",
         flush=True,
     )
-    if stage.config.force:
-        shutil.rmtree(folder.path, ignore_errors=True)
+    if stage.config.force and (own := list(folder.own())):
+        print(replaced(folder.path, own), flush=True)
+        remove(folder.path, own)
     if checkpoint.saved(folder.checkpoints):
         try:
             newest, problems = checkpoint.latest(folder.checkpoints)
@@ -107,6 +108,8 @@ def _prepare(stage: Stage) -> bool:
         raise UserError(f"run: {folder.path} is finished, but its checkpoints are gone; force=true to train it again")
     else:
         folder.cut_metrics(-1)
+    if folder.checkpoints.is_dir():
+        tidy(folder.checkpoints, whole=True)
     folder.write_config(stage.content())
     return True
 

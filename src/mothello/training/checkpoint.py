@@ -1,13 +1,12 @@
 """Checkpoints that survive a kill: weights as safetensors, the rest as tensors and numbers, nothing executable.
 
-A checkpoint is a folder ``step-N`` with weights.safetensors, state.pt and manifest.json (checksums). It is written
-under a temporary name, flushed and renamed; loading verifies the checksums and falls back to the one before.
+A checkpoint is a folder ``step-NNNNNNNNN`` with weights.safetensors, state.pt and manifest.json (checksums), written
+whole or not at all; loading verifies the checksums and falls back to the one before. What else lies in the folder of
+checkpoints is neither read nor removed.
 """
 
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +15,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mothello.errors import UserError
+from mothello.files import MovedError, remove_folder, whole_folder
+from mothello.own import refilled, remove
+from mothello.rundir import CHECKPOINT_FILES, checkpoints_in
 
 KEEP = 2
 """Checkpoints kept: the last good one and the one before."""
 _FILES = ("weights.safetensors", "state.pt")
+saved = checkpoints_in
 
 
 class CheckpointError(UserError):
@@ -39,25 +42,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _write(part: Path, checkpoint: Checkpoint) -> None:
-    part.mkdir(parents=True)
     weights = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in checkpoint.weights.items()}
     save_file(weights, part / "weights.safetensors")
     torch.save({"step": checkpoint.step, **checkpoint.state}, part / "state.pt")
+    (part / "weights.safetensors").chmod((part / "state.pt").stat().st_mode & 0o777)  # safetensors ignores the umask
     sums = {name: _sha256(part / name) for name in _FILES}
     (part / "manifest.json").write_text(json.dumps(sums, indent=1))
-    for path in part.iterdir():
-        path.chmod(0o644)  # safetensors lets nobody else read
-        _flush(path)
-    _flush(part)
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -67,17 +58,15 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     when it cannot be written (a full disk, no permission): what was there is left as it was.
     """
     final = folder / f"step-{checkpoint.step:09d}"
-    part = folder / f".part-{final.name}"
     try:
-        for left in folder.glob(".part-*"):  # of a kill
-            shutil.rmtree(left)
-        _write(part, checkpoint)
-        if final.exists():  # damaged, or it would not be written again
-            shutil.rmtree(final)
-        part.rename(final)
-        _flush(folder)
+        pure, own = not final.exists() or _is_pure(final), [final / name for name in CHECKPOINT_FILES]
+        with whole_folder(final) if pure else refilled(final, own, CHECKPOINT_FILES[0]) as part:
+            _write(part, checkpoint)
+            if pure and final.exists():  # damaged, or it would not be written again
+                remove_folder(final)
+    except MovedError:
+        raise
     except Exception as error:  # safetensors, torch and the system each have their own
-        shutil.rmtree(part, ignore_errors=True)
         kept = saved(folder)
         rest = f"{kept[-1].name} is kept" if kept else "there is none before it"
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -85,12 +74,20 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     kept = [path for path in saved(folder) if path.name <= final.name][-KEEP:]
     for other in saved(folder):
         if other not in kept:
-            shutil.rmtree(other)
+            _drop(other)
 
 
-def saved(folder: Path) -> list[Path]:
-    """Checkpoints of a folder, oldest first."""
-    return sorted(folder.glob("step-*")) if folder.is_dir() else []
+def _is_pure(path: Path) -> bool:
+    """Whether there is nothing but a checkpoint, whole or damaged."""
+    return path.is_dir() and {inner.name for inner in path.iterdir()} <= {*CHECKPOINT_FILES}
+
+
+def _drop(path: Path) -> None:
+    """Remove a checkpoint, and nothing else that lies in its folder."""
+    if _is_pure(path):
+        remove_folder(path)
+    else:
+        remove(path, [path / name for name in CHECKPOINT_FILES])
 
 
 def read(path: Path) -> Checkpoint:
