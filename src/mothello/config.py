@@ -6,6 +6,7 @@ builds the objects, whose ``__post_init__`` calls :func:`check`. Every mistake e
 
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
 from enum import Enum
@@ -73,7 +74,7 @@ def one_line(error: BaseException, schema: type | None = None) -> str:
     text = str(error).strip()
     key = getattr(error, "full_key", None)
     first = text.splitlines()[0] if text else type(error).__name__
-    unknown = re.search(r"Key '(\w+)' (?:is )?not in '(\w+)'", text)
+    unknown = re.search(r"Key '([^']+)' (?:is )?not in '(\w+)'", text)
     if unknown:
         known = _keys(schema).get(unknown[2], []) if schema else []
         return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known)}" if known else "")
@@ -169,8 +170,21 @@ def _whole(value: Any) -> Any:
     return named if found is _SAME else named | found
 
 
+NAME = "1 to 200 of A-Z a-z 0-9 _ - . (first a letter or digit, last no dot), and no number, null, true or false"
+"""What the name of a language, domain, cell or run is: safe in paths, overrides, metrics and columns."""
+_WORDS = ("null", "true", "false", "nan", "inf")
+"""Texts that Hydra would read as another value."""
+_FORM = rf"(?!(?:[\d_.]+(?:e-?[\d_]+)?|{'|'.join(_WORDS)})$)[a-z\d][\w.-]{{0,199}}(?<!\.)"
+
+
+def check_name(text: str, key: str) -> None:
+    """UserError unless a text is a name (:data:`NAME`). key: where it stands."""
+    if not re.fullmatch(_FORM, text, re.ASCII | re.IGNORECASE):
+        raise UserError(f"{key}: {text!r} is no name; a name is {NAME}")
+
+
 def quoted(value: Any) -> str:
-    """A plain value as the right-hand side of an override: Hydra reads the same value back."""
+    """A plain value as the right-hand side of an override: Hydra reads the same value back. Keys are names."""
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{name}:{quoted(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -180,9 +194,11 @@ def quoted(value: Any) -> str:
     text = str(value)
     if re.fullmatch(r"([A-Za-z_/]|\.+/)[\w./*-]*", text, re.ASCII) and text.lower() not in _WORDS:
         return text
-    ends = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text)
-    return f"'{ends}'"
+    inner = re.sub(r'(\\*)("|\Z)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), text)
+    return f'"{inner}"'
 
 
-_WORDS = ("null", "true", "false", "nan", "inf")
-"""Texts that Hydra would read as another value."""
+def shown(script: str, *overrides: str, **settings: Any) -> str:
+    """A command line that a reader can copy into a shell: overrides as they are, settings quoted."""
+    given = [f"{key}={quoted(value)}" for key, value in settings.items()]
+    return shlex.join(["python", f"scripts/{script}.py", *given, *overrides])

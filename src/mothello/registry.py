@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,14 +35,17 @@ def lenient() -> Iterator[None]:
 class Registry(Generic[E]):
     """Classes by name. Every class has a dataclass ``Config`` whose field ``name`` defaults to the entry's name."""
 
-    def __init__(self, noun: str) -> None:
-        self.noun = noun
+    def __init__(self, noun: str, taken: Iterable[str] = ()) -> None:
+        """taken: names that would stand beside the house's own keys or folders."""
+        self.noun, self.taken = noun, frozenset(taken)
         self._entries: dict[str, type[E]] = {}
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Decorator: make a class known by a name. ValueError when another class has that name."""
+        """Decorator: make a class known by a name, a plain identifier. ValueError when it is taken."""
 
         def add(entry: Entry) -> Entry:
+            if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in self.taken:
+                raise ValueError(f"{self.noun} {name!r}: a name is an identifier, none of {', '.join(self.taken)}")
             known = self._entries.get(name)
             if known is not None and (known.__module__, known.__qualname__) != (entry.__module__, entry.__qualname__):
                 raise ValueError(f"{self.noun} {name!r} is registered twice: {known.__module__}, {entry.__module__}")
@@ -91,11 +95,14 @@ def load_plugins(modules: Iterable[str]) -> None:
     UserError names the module that is missing or fails.
     """
     for module in modules:
+        if not all(map(str.isidentifier, module.split("."))):
+            raise UserError(f"plugins: {module!r} is no module; write its dotted name, as in an import")
         if (folder := str(Path.cwd())) not in sys.path:
             sys.path.insert(0, folder)
         try:
             importlib.import_module(module)
-        except ImportError as error:
+        except Exception as error:
+            line = f"plugins: {module} cannot be imported ({type(error).__name__}: {error})"
             if not _LENIENT.get():
-                raise UserError(f"plugins: {module} cannot be imported ({error})") from error
-            log.warning("plugins: %s cannot be imported (%s)", module, error)
+                raise UserError(line) from error
+            log.warning("%s", line)

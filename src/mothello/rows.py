@@ -147,7 +147,8 @@ def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
     for line in lines:
         for key, value in line.items():
             parts = key.split("/")
-            if parts[0] in ("val", "train") and parts[-1] in TRAINING and value is not None:
+            known = parts[0] == "val" or (parts[0] == "train" and len(parts) == 2)  # not train/OBJECTIVE/PART
+            if known and parts[-1] in TRAINING and value is not None:
                 control = {"chance": "chance", "floor": "floor"}.get(parts[-1], "trained")
                 quantity = TRAINING[parts[-1]] if parts[0] == "val" else f"train_{parts[-1]}"
                 yield {

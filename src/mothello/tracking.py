@@ -30,6 +30,8 @@ class TrackingConfig:
     def __post_init__(self) -> None:
         if self.mode not in ("offline", "online", "disabled"):
             raise UserError(f"tracking.mode: {self.mode!r} is not one of offline, online, disabled")
+        if len(self.project) > 128 or {*self.project} & {*"/\\#?%:"}:
+            raise UserError(f"tracking.project: {self.project!r} has more than 128 characters, or one of /\\#?%:")
 
 
 def start_mirror(folder: RunDir, config: TrackingConfig) -> None:

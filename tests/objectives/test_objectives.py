@@ -220,7 +220,7 @@ def test_settings_are_typed_and_only_what_differs_is_identity() -> None:
         ({"auxiliary": {"nope": {}}}, "auxiliary.nope.name: 'nope' is not one of"),
         ({"auxiliary": {"closeness": {"wait": 1}}}, "auxiliary.closeness.wait: unknown key; choices: .*weight"),
         ({"auxiliary": {"closeness": {"weight": 0}}}, "auxiliary.closeness.weight: 0.0 is not positive"),
-        ({"auxiliary": {"causal_lm": {}}}, "auxiliary.causal_lm: is the name of the main objective"),
+        ({"auxiliary": {"causal_lm": {}}}, "auxiliary.causal_lm: has a place of its own in the log"),
         ({"model": {"mask": "full"}}, "model.mask: full does not fit the objective"),
     ],
 )

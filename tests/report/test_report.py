@@ -225,19 +225,20 @@ def test_fine_tunings_are_told_apart_by_their_settings(tmp_path: Path) -> None:
 
 def test_every_command_is_complete_and_parses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = add_run(tmp_path, "a name", links=["atomic_0.a1=atomic_1.b1"])
+    folder = add_run(tmp_path, "a.name", links=["atomic_0.a1=atomic_1.b1"])
     add_probe(folder, 0.8, 0.5)
     add_finetuning(folder)
     (run,) = find_runs([str(tmp_path)])
     train, *rest = commands(run)
     config = composed("train", TrainConfig, shlex.split(train)[2:])
-    assert (config.name, config.board.size, config.seed) == ("a name", 4, 0)
+    assert (config.name, config.board.size, config.seed) == ("a.name", 4, 0)
     assert config.languages.anchors.links == ["atomic_0.a1=atomic_1.b1"]
     assert train == train_command(run)
     roots = {"measure": schema(), "transfer": TransferCommand}
     for script, *overrides in (shlex.split(line)[1:] for line in rest):
         root = Path(script).stem
-        assert composed(root, roots[root], overrides).run == "a name/a name-id/seed0"
+        where = composed(root, roots[root], overrides).run
+        assert where.removesuffix("/finetune/atomic_0-0123abcd") == "a.name/a.name-id/seed0"
     assert {Path(shlex.split(line)[1]).stem for line in rest} == set(roots)
 
 

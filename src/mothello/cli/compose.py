@@ -1,10 +1,12 @@
 """From override strings and config fragments to a typed config. Hydra composes; nothing is run here."""
 
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar, get_args
 
 from hydra import compose
 from hydra._internal.utils import get_args_parser
@@ -44,6 +46,34 @@ def _open(node: DictConfig, schema: type) -> None:
             _open(node[spec.name], spec.type)  # type: ignore[arg-type]
 
 
+def _named(schema: type, prefix: str = "") -> Iterator[str]:
+    """The keys whose entries have names of a user and a dataclass each, such as data.domains."""
+    for spec in fields(schema):
+        if any(map(is_dataclass, get_args(spec.type))):
+            yield f"{prefix}{spec.name}"
+        elif is_dataclass(spec.type):
+            yield from _named(spec.type, f"{prefix}{spec.name}.")  # type: ignore[arg-type]
+
+
+def options_of(group: str) -> list[str]:
+    """The options of a config group of the house; none where it is no group."""
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) if group else []
+
+
+def entered(schema: type, overrides: list[str]) -> Iterator[str]:
+    """The overrides, where +data.domains.NAME.KEY=VALUE makes the entry NAME, which OmegaConf does not do. UserError
+    names an option of a group that is no text."""
+    form = rf"\++({'|'.join(map(re.escape, _named(schema))) or '='})\.([^.=]+)[.=]"
+    for text in overrides:
+        override, entry = parsed(text), re.match(form, text)
+        group, value = override.key_or_group, override.value()
+        names = value if isinstance(value, list) else [value]
+        plain = override.is_delete() or isinstance(value, dict) or all(isinstance(name, str) for name in names)
+        if options_of(group) and not plain:
+            raise UserError(f"{group}: {text} names no option; choices: {', '.join(options_of(group))}")
+        yield from [f"++{entry[1]}={{{entry[2]}:{{}}}}", f"++{text.lstrip('+')}"] if entry else [text]
+
+
 def content(name: str, schema: type, overrides: list[str]) -> DictConfig:
     """What Hydra makes of configs/NAME.yaml and the overrides, with the types of the schema."""
     ConfigStore.instance().store(name=f"{name}_schema", node=schema_node(schema))
@@ -51,7 +81,10 @@ def content(name: str, schema: type, overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
-            return compose(name, overrides)
+            found = compose(name, list(entered(schema, overrides)))
+            if "searchpath" in found:
+                found.searchpath = [text for text in overrides if text.startswith("hydra.searchpath=")]
+            return found
     finally:
         GlobalHydra.instance().hydra = outer
 
@@ -98,12 +131,19 @@ class CommandLine(NamedTuple):
 
 def command_line(arguments: list[str]) -> CommandLine:
     """Read a command line. UserError names the argument that cannot be read."""
-    flags = get_args_parser().parse_intermixed_args(arguments)
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign]
+    flags = parser.parse_intermixed_args(arguments)
     asks = flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion
     if asks:
         return CommandLine([], [], sweep=False, for_hydra=True)
     overrides, launcher, sweep = [], [], bool(flags.multirun)
+    for name in ("config_name", "config_path", "package", "resolve", "experimental_rerun"):
+        if getattr(flags, name):
+            _refuse(f"--{name.replace('_', '-')} has no effect")
     if flags.config_dir:
+        if not Path(flags.config_dir).is_dir():
+            raise UserError(f"--config-dir: {flags.config_dir} is no folder")
         overrides.append(f"hydra.searchpath={quoted([f'file://{Path(flags.config_dir).resolve()}'])}")
     for text in flags.overrides:
         override = parsed(text)
@@ -127,19 +167,28 @@ def command_line(arguments: list[str]) -> CommandLine:
     return CommandLine(overrides, launcher, sweep, for_hydra=False)
 
 
+def _refuse(message: str) -> NoReturn:
+    raise UserError(f"command line: {message}; a setting is KEY=VALUE, a sweep -m KEY=VALUE,VALUE")
+
+
 def hint(text: str) -> str:
     """An override with its value quoted, as it would be typed into a shell."""
     key, _, value = text.partition("=")
-    return f"""'{key}="{value}"'"""
+    return shlex.quote(f"{key}={quoted(value)}")
 
 
 def parsed(text: str) -> Override:
     """One override. UserError names it and says how to quote its value."""
     try:
+        if text.startswith("="):
+            raise HydraException
         return OverridesParser.create().parse_override(text)
     except HydraException:
-        key = text.partition("=")[0]
-        how = f"quote the value: {hint(text)}" if "=" in text else f"write {key}=VALUE"
+        key, _, value = text.partition("=")
+        closed = "close it, quote what is in it, or " * value.startswith(("[", "{", "'", '"'))
+        how = f"{closed}quote the value: {hint(text)}"
+        if not re.fullmatch(r"[+~]{0,2}[\w$@/.-]+", key, re.ASCII) or "=" not in text:
+            how = f"write {key}=VALUE" if key.isidentifier() and key.isascii() else "write KEY=VALUE"
         raise UserError(f"{text}: cannot be read; {how}") from None
 
 

@@ -49,6 +49,8 @@ class CorpusCommand:
 
     def __post_init__(self) -> None:
         check(self, "")
+        if "uniform" in self.data.domains:
+            raise UserError("data.domains.uniform: against=uniform is uniform random play; choose another name")
 
 
 FILES = ("numbers.json", "by_ply.png", "lengths.png")

@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from mothello.cli.compose import CONFIGS, command_line, composed, schema_node
+from mothello.cli.compose import CONFIGS, command_line, composed, options_of, schema_node
 from mothello.cli.jobs import run_all, sweep_jobs
 from mothello.cli.launchers import launcher_of
 from mothello.config import one_line
@@ -30,17 +30,16 @@ SCHEMAS: dict[str, type] = {}
 def _line(error: BaseException, schema: type) -> str:
     """One line out of Hydra's several."""
     text = re.sub(r"\x1b\[\d+m", "", str(error)).strip()
-    options = re.search(r"Available options in '(.*?)':\s*((?:\s*\S+)+)", text)
+    options = re.search(r"Available options in '.*?':((?:\n\t\S+)+)", text)
     missing = re.search(r"Could not (?:find|load) '(.*?)'", text)
     if missing:
         group, _, name = missing[1].rpartition("/")
-        choices = sorted(p.stem for p in (CONFIGS / group).glob("*.yaml")) if group else []
-        listed = ", ".join(choices or (options[2].split() if options else []))
+        listed = ", ".join(options[1].split() if options else options_of(group))
         return f"{group or 'config'}: unknown {name!r}" + (f"; choices: {listed}" if listed else "")
     added = re.search(r"Could not override '(experiment|study)'", text)
     if added:
         return f"{added[1]}: is not set by default; use +{added[1]}=NAME"
-    return one_line(error, schema)
+    return " ".join(text.split()) if text.startswith("Could not override") else one_line(error, schema)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:

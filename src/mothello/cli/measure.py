@@ -88,7 +88,7 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
         return {}
     results: dict[str, Any] = {}
     for settings in config.configs:
-        folder = measure_run(run, settings, config.device, config.force, config.tracking)
+        folder = measure_run(run, settings, config.device, config.force, config.tracking, config.plugins)
         results |= {"folder": str(folder.path), "numbers": results.get("numbers", {}) | shown_numbers(folder)}
         summary = summary_of(settings, folder)
         print(f"{summary}\n" * bool(summary) + f"every number: {folder.path / FILE}", flush=True)

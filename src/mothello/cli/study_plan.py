@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
 from mothello.cli.measure import MeasureCommand
+from mothello.config import check_name
 from mothello.errors import UserError, keyed
 from mothello.measures.transfer.measure import TransferConfig
 from mothello.rundir import RunDir
@@ -92,7 +93,14 @@ class StudyCommand(Fragments):
     """Folder of the page; empty: no page. By default report/NAME."""
     minutes: float = 0.0
     """Measured time on 2 cores per seed, printed first."""
+    searchpath: list[str] = field(default_factory=list)
+    """What --config-dir and hydra.searchpath of the command line ask for: the parts look there, too."""
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "name")
+        if self.scale:
+            check_name(self.scale, "scale")
 
 
 class Part(NamedTuple):
@@ -131,8 +139,7 @@ def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
     if not cells:
         raise UserError("experiments: name at least one (or +study=NAME)")
     for name in cells:
-        if "/" in name or name.strip(". ") != name or not name:
-            raise UserError(f"cells.{name}: a name is part of a path; it holds no / and no dot or space at its ends")
+        check_name(name, f"cells.{name}")
     settings = settings_of(config)
     for key, names in (("transfer_from", config.transfer_from), (f"at.{config.scale}.cells", list(settings.cells))):
         for name in names:
@@ -171,7 +178,8 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     def composed(script: str, **own: Any) -> Any:
         fragments = [shared, *(getattr(source, script) for source in sources), own]
         with keyed(f"{script}."):
-            return built(STEPS[script], merged(_base(script, tuple(choices(fragments))), fragments, STEPS[script]))
+            base = _base(script, (*config.searchpath, *choices(fragments)))
+            return built(STEPS[script], merged(base, fragments, STEPS[script]))
 
     runs = config.runs or f"runs/{config.scale or config.name}"
     train = composed("train", name=name, runs=runs, seed=seed, tracking={"group": config.name})

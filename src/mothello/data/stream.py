@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
-from mothello.config import check, ranged
+from mothello.config import check, check_name, ranged
 from mothello.data.batch import Batch, make_batch
 from mothello.data.batch import rows as rows_of
 from mothello.data.domain import DomainConfig
@@ -44,6 +44,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check(self, "data")
+        for name in self.domains:
+            check_name(name, f"data.domains.{name}")
         if self.prefix and self.domains:
             raise UserError("data.prefix: with domains, give the opening to each of them (data.domains.NAME.prefix)")
         for language, domain in self.domain_of.items():

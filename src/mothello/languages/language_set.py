@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
-from mothello.config import without_effect
+from mothello.config import check_name, without_effect
 from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig, Member, anchor_links
 from mothello.languages.kinds import LANGUAGE_KINDS
@@ -56,6 +56,8 @@ class LanguagesConfig:
         if not any(LANGUAGE_KINDS.get(kind).drawn for kind in used):
             without_effect(self, "languages", "without a split language", "vocabulary_seed")
         names = self.language_names()
+        for name in names:
+            check_name(name, "languages.names")
         if len(set(names)) < len(names):
             raise UserError("languages.names: two languages have the same name")
 
@@ -67,7 +69,7 @@ class LanguagesConfig:
             return options
         if not isinstance(options, Mapping):
             raise UserError(f"{key}: {options!r} is no mapping; write {key}.KEY=...")
-        if "longest_word" in options:
+        if options.get("longest_word", self.longest_word) != self.longest_word:
             raise UserError(f"{key}.longest_word: write languages.longest_word")
         common = {"longest_word": self.longest_word} if "longest_word" in {spec.name for spec in fields(schema)} else {}
         return LANGUAGE_KINDS.typed({"name": kind} | common | dict(options), key)

@@ -107,7 +107,8 @@ class Measure(Protocol):
     def __call__(self, subject: Subject) -> Iterator[Row]: ...
 
 
-MEASURES: Registry[Measure] = Registry("measures")
+_TAKEN = ("run", "measures", "plugins", "device", "tracking", "force", "dry_run", "extended", "configs")
+MEASURES: Registry[Measure] = Registry("measures", _TAKEN)
 """The built-in ones register themselves when mothello.measures.builtin is imported, a user's own through plugins."""
 
 

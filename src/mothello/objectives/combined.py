@@ -5,14 +5,14 @@ from dataclasses import make_dataclass
 from functools import cache
 from typing import Any
 
-from mothello.config import ranged
+from mothello.config import check_name, ranged
 from mothello.data.floor import Floor
 from mothello.data.oracle import Oracle
 from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import OBJECTIVES, Loss, Objective, Part
+from mothello.objectives.objective import LOGGED, OBJECTIVES, Loss, Objective, Part
 
 
 class Combined:
@@ -31,7 +31,7 @@ class Combined:
     def loss(self, model: GPT, batch: Mapping[str, Any]) -> Loss:
         """The main objective's sum and count; its parts hold every objective's."""
         main = self.main.loss(model, batch[""])
-        parts = {self.name: Part(main.sum, main.count), **main.parts}
+        parts = {self.name: Part(main.sum, main.count)} | {f"{self.name}/{key}": x for key, x in main.parts.items()}
         for name, (objective, weight) in self.auxiliary.items():
             for key, (total, count, own) in objective.loss(model, batch[name]).terms.items():
                 parts[f"{name}/{key}" if key else name] = Part(total, count, weight * own)
@@ -61,8 +61,9 @@ def typed_auxiliary(settings: Mapping[str, Any], main: Any) -> dict[str, Any]:
     """
     result = {}
     for key, entry in settings.items():
-        if key == getattr(main, "name", None):
-            raise UserError(f"auxiliary.{key}: is the name of the main objective; choose another key")
+        check_name(key, f"auxiliary.{key}")
+        if key in (getattr(main, "name", None), *LOGGED):
+            raise UserError(f"auxiliary.{key}: has a place of its own in the log; choose another key")
         named = {"name": key} | dict(entry) if isinstance(entry, Mapping) else entry
         result[key] = OBJECTIVES.typed(named, f"auxiliary.{key}", weighted)
     return result

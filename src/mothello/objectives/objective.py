@@ -88,4 +88,6 @@ class Objective(Protocol):
         ...
 
 
-OBJECTIVES: Registry[Objective] = Registry("objective")
+LOGGED = ("loss", "gradient_norm", "lr_scale", "seconds")
+"""What every training logs, whatever its objective."""
+OBJECTIVES: Registry[Objective] = Registry("objective", LOGGED)

@@ -99,12 +99,12 @@ def _example(label: str, run: Run, example: dict[str, Any]) -> Example:
     board, truth = Board.of(int(run.results["board"].split("x")[0])), example["truth"]
     last = board.moves[parse_game(example["game"], board)[-1]]
     drawn = []
-    for name, cells in {"truth": truth, **example["readings"]}.items():
+    for name, cells in (("", truth), *example["readings"].items()):
         wrong = [a != b for a, b in zip(cells, truth, strict=True)]
         right = len(truth) - sum(wrong)
         caption = f"read from {name}: {right} of {len(truth)} cells ({right / len(truth):.2f})"
         drawing = Markup(svg_board(cells, board, wrong=wrong, last=last, cell=24))
-        drawn.append((drawing, name if cells is truth else caption))
+        drawn.append((drawing, caption if name else "truth"))
     probe = f"{example['probe']} probe of {example['source']}, layer {example['layer']}"
     return Example(label, f"seed {run.seed}, after ply {example['ply']}; {probe}", drawn)
 

@@ -24,7 +24,7 @@ from mothello.training.device import DeviceConfig
 from mothello.training.distributed import World
 from mothello.training.optimizer import OptimizerConfig
 
-STAGES: Registry["Continued"] = Registry("stage")
+STAGES: Registry["Continued"] = Registry("stage", ("measures", "checkpoints", "wandb"))
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,7 @@
 """Measures of a run: one folder each, RUN/measures/NAME-HASH, written once and read by every report."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import mothello.measures.builtin  # noqa: F401
@@ -24,8 +25,9 @@ def measure_folder(run: RunDir, config: Any, step: int | None = None) -> RunDir:
 
 
 def measure_run(
-    run: Run, config: Any, device: DeviceConfig, force: bool = False, tracking: TrackingConfig | None = None
-) -> RunDir:
+    run: Run, config: Any, device: DeviceConfig, force: bool = False, tracking: TrackingConfig | None = None,
+    plugins: Sequence[str] = (),
+) -> RunDir:  # fmt: skip
     """Measure a run unless it is measured already; returns the folder, with table.csv.gz (every number) and
     results.json (where and how it was measured). UserError for an edited model, whose numbers are not the run's."""
     if isinstance(run.model, Edited):
@@ -39,6 +41,7 @@ def measure_run(
     begun = time.monotonic()
     measure: Measure = MEASURES.build(config)
     settings = {"run": str(run.folder.path), "measures": [config.name], config.name: config, "device": device}
+    settings["plugins"] = list(dict.fromkeys([*run.config.plugins, *plugins]))
     with locked(folder.path), running(folder, World(), settings):
         if tracking is not None:
             start_mirror(folder, tracking)

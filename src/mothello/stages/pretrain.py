@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mothello.config import NOT_IDENTITY, check, plain, typed, without_effect
+from mothello.config import NOT_IDENTITY, check, check_name, plain, typed, without_effect
 from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
@@ -62,6 +62,7 @@ class TrainConfig:
     """Print what would be done and what it would take, and stop."""
 
     def __post_init__(self) -> None:
+        check_name(self.name, "name")
         load_plugins(self.plugins)
         self.objective = OBJECTIVES.typed(self.objective, "objective")
         self.auxiliary = typed_auxiliary(self.auxiliary, self.objective)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
+from mothello.config import shown
 from mothello.data.batch import Batch, in_language
 from mothello.data.split import Split, corpus
 from mothello.errors import UserError, keyed
@@ -127,7 +128,7 @@ class Run:
         fitted = [kept_for(path.parent, self.subject()) for path in sorted(self.folder.path.glob(f"measures/*/{FILE}"))]
         probes = max((one for one in fitted if one is not None), key=lambda one: one.steps, default=None)
         if probes is None:
-            raise UserError(f"run: no probes of step {self.step}; python scripts/probe.py run={self.folder.path}")
+            raise UserError(f"run: no probes of step {self.step}; {shown('probe', run=str(self.folder.path))}")
         return one_probe(probes, kind or list(probes.modules)[-1], target, layer, self._index(language))
 
     def cache(self, moves: Int8[Tensor, "game ply"], language: str) -> dict[str, Tensor]:

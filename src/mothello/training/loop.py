@@ -65,9 +65,8 @@ class _Run:
         self.logged, self.tokens = done, self.tokens + int(stats.scored)
         if plan.world.main and (done % plan.log_every == 0 or done == plan.steps):
             scale, seconds = lr_scale(stats.step, plan.steps, plan.optimizer), self.progress(done).seconds
-            numbers = {"loss": stats.loss, **stats.parts, "gradient_norm": stats.norm, "lr_scale": scale}
-            numbers["seconds"] = seconds
-            plan.log(done, {f"train/{name}": value for name, value in numbers.items()})
+            own = {"loss": stats.loss, "gradient_norm": stats.norm, "lr_scale": scale, "seconds": seconds}
+            plan.log(done, {f"train/{name}": value for name, value in {**stats.parts, **own}.items()})
 
     def evaluate(self, step: int) -> None:
         if step in self.plan.evaluate_at and self.plan.world.main:

@@ -5,10 +5,9 @@ from typing import Any
 
 
 def curves(lines: Sequence[Mapping[str, float]], names: Sequence[str], metric: str = "top1") -> dict[str, list[float]]:
-    """Metric lines of a fine-tuning -> the value of every language at every evaluation, and the steps."""
+    """Metric lines of a fine-tuning -> the value of every language at every evaluation."""
     evaluated = [line for line in lines if f"val/{names[0]}/{metric}" in line]
-    result = {name: [line[f"val/{name}/{metric}"] for line in evaluated] for name in names}
-    return result | {"step": [line["step"] for line in evaluated]}
+    return {name: [line[f"val/{name}/{metric}"] for line in evaluated] for name in names}
 
 
 def summary(
