@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mothello.errors import UserError
@@ -29,20 +29,35 @@ def ranged(default: Any, low: float | None = None, high: float | None = None, ab
     return field(default=default, metadata={"low": low, "high": high, "above": above})
 
 
-def check(config: Any, key: str) -> None:
-    """UserError when a number of a dataclass is not finite or outside its range. key: the config's own, such as
-    "probe"."""
-    for spec in fields(config):
-        value, prefix = getattr(config, spec.name), f"{key}.{spec.name}" if key else spec.name
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{prefix}: {value} is not a finite number")
-        low, high, above = (spec.metadata.get(name) for name in ("low", "high", "above"))
-        if low is not None and high is not None and not low <= value <= high:
-            raise UserError(f"{prefix}: {value} is outside {low}..{high}")
-        if low is not None and value < low:
-            raise UserError(f"{prefix}: {value} is {f'below {low}' if low else 'negative'}")
-        if above is not None and not value > above:
-            raise UserError(f"{prefix}: {value} is not {'positive' if above == 0 else f'above {above}'}")
+def check(config: Any, key: str, limits: Mapping[str, Any] | None = None) -> None:
+    """UserError when a number of a dataclass, at any depth, is not finite, takes more than 64 bits or is outside its
+    range. key: the config's own, such as "probe". limits: the metadata of the field that holds it."""
+    schema = OmegaConf.get_type(config) if isinstance(config, DictConfig) else type(config)
+    if schema is not None and is_dataclass(schema):
+        for spec in fields(schema):
+            if not (isinstance(config, DictConfig) and OmegaConf.is_missing(config, spec.name)):
+                check(getattr(config, spec.name), f"{key}.{spec.name}" if key else spec.name, spec.metadata)
+    elif isinstance(config, Mapping):
+        for name, inner in config.items():
+            check(inner, f"{key}.{name}" if key else str(name), limits)
+    elif isinstance(config, list | tuple | ListConfig):
+        for inner in config:
+            check(inner, key, limits)
+    elif isinstance(config, int | float) and not isinstance(config, bool):
+        _check_number(config, key, *((limits or {}).get(name) for name in ("low", "high", "above")))
+
+
+def _check_number(value: float, key: str, low: float | None, high: float | None, above: float | None) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key}: {value} is not a finite number")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise UserError(f"{key}: an integer of {value.bit_length()} bits is too large; 63 are the most")
+    if low is not None and high is not None and not low <= value <= high:
+        raise UserError(f"{key}: {value} is outside {low}..{high}")
+    if low is not None and value < low:
+        raise UserError(f"{key}: {value} is {f'below {low}' if low else 'negative'}")
+    if above is not None and not value > above:
+        raise UserError(f"{key}: {value} is not {'positive' if above == 0 else f'above {above}'}")
 
 
 def without_effect(config: Any, key: str, because: str, *names: str, default: Any = None) -> None:
@@ -104,6 +119,7 @@ def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "
         if isinstance(content, DictConfig):  # as plain values: a typed config would carry keys added with + along
             content = OmegaConf.to_container(content, resolve=True, enum_to_str=True)  # type: ignore[assignment]
         merged = OmegaConf.merge(_node(schema), content)  # type: ignore[arg-type]
+        check(merged, key)  # before any object is built from it
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         cause = error.__cause__
@@ -111,7 +127,8 @@ def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "
             raise UserError(str(cause)) from None
         line = one_line(error, schema)
         raise UserError(f"{key}.{line}" if key and not line.startswith(key) else line) from None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
+        check(content, key)  # names an integer that is too large for a float
         raise UserError(str(error)) from None
 
 
@@ -133,7 +150,7 @@ def identity(config: Any) -> dict[str, Any]:
     """What of a config determines its result: the fields that differ from their defaults, nested and plain.
 
     A new key whose default is the old behavior therefore changes no identity. Fields with metadata NOT_IDENTITY are
-    left out; where the metadata "identity" is a function, it turns the value into what counts.
+    left out; where the metadata "identity" is a function, it turns the field's owner into what counts.
     """
     found = _difference(config, type(config)())
     return {} if found is _SAME else found
@@ -150,7 +167,7 @@ def _difference(value: Any, base: Any) -> Any:
                 continue
             inner = _difference(getattr(value, spec.name), getattr(base, spec.name))
             if inner is not _SAME:
-                found[spec.name] = counts(inner) if callable(counts) else inner
+                found[spec.name] = counts(value) if callable(counts) else inner
         return found if found or of_another_kind else _SAME
     if value == base:
         return _SAME

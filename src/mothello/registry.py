@@ -11,7 +11,7 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from mothello.config import check, typed
+from mothello.config import typed
 from mothello.errors import UserError
 
 Entry = TypeVar("Entry", bound=type)
@@ -80,9 +80,7 @@ class Registry(Generic[E]):
         if name not in self and _LENIENT.get():
             return dict(settings)
         own: Any = schema(self.get(name, f"{key}.name").Config)  # type: ignore[attr-defined]
-        config = typed(settings, own, key) if len(settings) > 1 else own()
-        check(config, key)
-        return config
+        return typed(settings, own, key) if len(settings) > 1 else own()
 
     def build(self, config: Any) -> E:
         """The entry that a Config belongs to, made from it."""

@@ -3,14 +3,19 @@
 import csv
 import gzip
 import io
+import logging
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mothello.errors import UserError
 from mothello.files import write_whole
 from mothello.rundir import RunDir
+
+log = logging.getLogger(__name__)
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks",
@@ -124,16 +129,30 @@ def write_tidy(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_tidy(folder: Path) -> pd.DataFrame:
-    """A measurement's table; absent numbers are NaN and absent words empty. ValueError names a file that is none."""
+    """A measurement's table; absent numbers are NaN and absent words empty. UserError names a file that is none."""
     path = folder / FILE
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""])
-    except (OSError, EOFError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    missing = [name for name in COLUMNS if name not in table]
-    if missing:
-        raise ValueError(f"{path}: {', '.join(missing)} missing")
-    return table.assign(**{name: table[name].fillna("") for name in WORDS})
+        if missing := [name for name in COLUMNS if name not in table]:
+            raise ValueError(f"{', '.join(missing)} missing")
+        numbers = {name: pd.to_numeric(table[name]) for name in COLUMNS if name not in WORDS}
+    except (OSError, EOFError, ValueError, ArithmeticError, TypeError, zlib.error) as error:
+        raise UserError(f"run: {path} is damaged ({error})") from None
+    return table.assign(**numbers, **{name: table[name].fillna("") for name in WORDS})
+
+
+def rows_of(folder: RunDir) -> pd.DataFrame | None:
+    """The rows of a measurement; None where it is not finished, or damaged, which a warning says."""
+    try:
+        return read_tidy(folder.path) if folder.finished else None
+    except UserError as error:
+        log.warning("%s", error)
+        return None
+
+
+def measured(folder: RunDir) -> bool:
+    """Whether a measurement is finished and can be read."""
+    return rows_of(folder) is not None
 
 
 def as_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -160,9 +179,9 @@ def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
 
 def all_tables(run: Path) -> pd.DataFrame:
     """The training and all finished measurements in a run's folder; "folder" is the measurement's, relative to it."""
-    inside = sorted(path.parent for path in run.glob(f"*/*/{FILE}"))
-    found = [folder for folder in inside if RunDir(folder).read_status().get("status") == "ok"]
-    tables = [read_tidy(folder).assign(folder=str(folder.relative_to(run))) for folder in found]
+    inside = [path.parent for path in sorted(run.glob(f"*/*/{FILE}"))]
+    found = {str(folder.relative_to(run)): rows_of(RunDir(folder)) for folder in inside}
+    tables = [rows.assign(folder=folder) for folder, rows in found.items() if rows is not None]
     trained = pd.DataFrame(training_rows(RunDir(run).read_metrics()))
     if len(trained):
         tables.insert(0, trained.assign(folder="."))

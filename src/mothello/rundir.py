@@ -10,12 +10,12 @@ checkpoints/   see training/checkpoint.py
 measures/NAME-HASH/, finetune/SOURCE-HASH/: folders of the same form inside
 """
 
-import json
+import logging
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -27,6 +27,9 @@ import yaml
 
 from mothello.errors import UserError
 from mothello.files import append, is_trace, json_text, write_whole
+from mothello.reading import CONFIG, RESULTS, TRAINED, metrics_line, misfit, parse_json
+
+log = logging.getLogger(__name__)
 
 RESULTS_VERSION = 1
 """Version of the form of results.json."""
@@ -122,29 +125,33 @@ class RunDir:
         """Write config.yaml, a command's first file."""
         write_whole(self.path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
+    def read(self, name: str, parse: Callable[[bytes], Any], form: Any, absent: str) -> Any:
+        """A file of that form. UserError names it: absent, no file, or damaged."""
+        path = self.path / name
+        try:
+            content = parse(path.read_bytes())
+            wrong = misfit(content, form)
+        except FileNotFoundError:
+            raise UserError(f"run: {path} does not exist; {absent}") from None
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            wrong = str(error).strip().partition("\n")[0] or type(error).__name__
+        if wrong:
+            raise UserError(f"run: {path} is damaged ({wrong})")
+        return content
+
     def read_config(self) -> dict[str, Any]:
         """UserError names the file when it is missing or no config."""
-        path = self.path / "config.yaml"
-        try:
-            content = yaml.safe_load(path.read_text())
-        except FileNotFoundError:
-            raise UserError(f"run: {path} does not exist; {self.path} is not a run folder") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UserError(f"run: {path} cannot be read ({type(error).__name__})") from None
-        if not isinstance(content, dict):
-            raise UserError(f"run: {path} holds no config")
-        return content
+        return self.read("config.yaml", yaml.safe_load, CONFIG, f"{self.path} is not a run folder")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_whole(self.path / name, json_text(content, indent=1))
 
-    def read_json(self, name: str) -> dict[str, Any]:
-        """The content of a JSON file; empty if the file is missing or cut off."""
+    def read_json(self, name: str, form: Any = dict) -> dict[str, Any]:
+        """The content of a JSON file; empty if the file is missing or damaged."""
         try:
-            content = json.loads((self.path / name).read_text())
-        except (OSError, ValueError):
+            return self.read(name, parse_json, form, "")
+        except UserError:
             return {}
-        return content if isinstance(content, dict) else {}
 
     def write_status(self, status: str, **more: Any) -> None:
         """Write status.json: running, ok or failed. The time of the start is kept."""
@@ -159,37 +166,52 @@ class RunDir:
 
     @property
     def finished(self) -> bool:
-        return self.read_status().get("status") == "ok" and (self.path / "config.yaml").exists()
+        """Whether its work is done and can be read."""
+        return self.read_status().get("status") == "ok" and not self.damage
+
+    @property
+    def damage(self) -> str:
+        """What is wrong with its config or its results; empty when they can be read."""
+        try:
+            self.read_config()
+            self.read_results()
+        except UserError as error:
+            return str(error)
+        return ""
 
     def write_results(self, kind: str, content: Mapping[str, Any]) -> None:
         whole = {"version": RESULTS_VERSION, "kind": kind, "environment": environment(), **content}
         self.write_json("results.json", whole)
 
     def read_results(self) -> dict[str, Any]:
-        """UserError names the file when it is missing or damaged."""
-        path = self.path / "results.json"
-        try:
-            return json.loads(path.read_text())
-        except FileNotFoundError:
-            raise UserError(f"run: {path} does not exist; the run has not finished") from None
-        except ValueError as error:
-            raise UserError(f"run: {path} is damaged ({error})") from None
+        """UserError names the file when it is missing, damaged or of another version."""
+        content = self.read("results.json", parse_json, RESULTS, "the run has not finished")
+        if (version := content["version"]) != RESULTS_VERSION:
+            raise UserError(f"run: {self.path / 'results.json'} has version {version}, not {RESULTS_VERSION}")
+        return self.read("results.json", parse_json, TRAINED, "") if content["kind"] == "train" else content
 
     def append_metrics(self, step: int, numbers: Mapping[str, Any]) -> None:
         """Write a line of metrics.jsonl."""
         append(self.path / "metrics.jsonl", json_text({"step": step, **numbers}) + "\n")
 
-    def cut_metrics(self, after: int) -> None:
-        """Drop the lines of steps beyond ``after`` and a line cut off by a kill: a resumed run writes them again."""
-        path = self.path / "metrics.jsonl"
-        if path.exists():
-            write_whole(path, "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= after))
+    def cut_metrics(self, after: int) -> list[int]:
+        """Drop the lines of steps beyond ``after`` and damaged ones: a resumed run writes them again. Returns the steps
+        of the others."""
+        lines = [line for line in self.read_metrics() if line["step"] <= after]
+        if (self.path / "metrics.jsonl").exists():
+            write_whole(self.path / "metrics.jsonl", "".join(json_text(line) + "\n" for line in lines))
+        return [line["step"] for line in lines]
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        path, lines = self.path / "metrics.jsonl", []
-        for text in path.read_text().splitlines() if path.exists() else []:
-            try:
-                lines.append(json.loads(text))
-            except ValueError:
-                continue  # the line that a kill cut off
-        return lines
+        """The lines of metrics.jsonl. A warning counts damaged ones, but for a last one that a kill cut off."""
+        path = self.path / "metrics.jsonl"
+        try:
+            *whole, last = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise UserError(f"run: {path} cannot be read ({error.strerror})") from None
+        lines = [metrics_line(text) for text in whole]
+        if damaged := lines.count(None):
+            log.warning("%s: %d damaged lines are left out", path, damaged)
+        return [line for line in (*lines, metrics_line(last)) if line is not None]

@@ -27,7 +27,7 @@ ROWS = [
     {"registry"},
     {"config", "compiling"},
     {"own"},
-    {"errors", "files", "seeding", "bootstrap", "signals"},
+    {"errors", "files", "reading", "seeding", "bootstrap", "signals"},
 ]
 """Top to bottom; a room imports only from rows below its own, and itself."""
 

@@ -41,7 +41,7 @@ def test_status_and_results(tmp_path: Path) -> None:
     run.write_status("failed", error="why")
     assert run.read_status()["started"] == started
     assert not run.finished
-    run.write_results("train", {"x": 1})
+    run.write_results("toy", {"x": 1})
     assert run.read_results()["x"] == 1
     assert run.read_results()["environment"]["versions"]["torch"]
     (run.path / "results.json").write_text('{"x":')
@@ -56,5 +56,5 @@ def test_results_name_the_code_that_was_started(tmp_path: Path, monkeypatch: pyt
     folder.write_status("running")
     started = rundir.commit()
     monkeypatch.setattr(rundir.subprocess, "run", lambda *_, **__: pytest.fail("looked again"))
-    folder.write_results("train", {})
+    folder.write_results("toy", {})
     assert folder.read_results()["environment"]["commit"] == started != ""

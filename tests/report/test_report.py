@@ -217,7 +217,7 @@ def test_fine_tunings_are_told_apart_by_their_settings(tmp_path: Path) -> None:
     assert re.search(r"d3 c3</td>\s*<td>atomic_0</td>\s*<td>0.400</td>\s*<td>0.800</td>", page)
     for when, across in (("before", "0.700"), ("after", "0.650")):
         assert re.search(rf"{when}</td>\s*<td>0</td>\s*<td>0.800</td>\s*<td>0.100</td>\s*<td>{across}</td>", page)
-    other = add_finetuning(folder, identity="other")
+    other = add_finetuning(folder, identity="89abcdef")
     config = other.read_config()
     other.write_config(config | {"settings": config["settings"] | {"optimizer": {"lr": 1.0}}})
     assert render(find_runs([str(tmp_path)]), "t").count("640 games (") >= 2

@@ -201,4 +201,4 @@ def grid(overrides: list[str]) -> list[list[str]]:
             key, several = override.get_key_element(), override.is_sweep_override()
             values = override.sweep_string_iterator() if several else ()
             axes.append([f"{key}={value}" for value in values] if several else [str(override.input_line)])
-    return [list(job) for job in product(*axes)]
+    return [list(job) for job in dict.fromkeys(product(*axes))]

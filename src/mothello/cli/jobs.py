@@ -24,7 +24,6 @@ from mothello.rundir import RunDir
 from mothello.signals import speaks
 from mothello.stages.folders import run_folder
 from mothello.stages.pretrain import TrainConfig
-from mothello.training.checkpoint import CheckpointError
 
 T = TypeVar("T")
 GOOD = ("ok", "skipped", "dry run")
@@ -145,7 +144,7 @@ def _statuses(folder: str) -> dict[Path, int]:
 
 
 def _fail(outcome: Outcome, error: BaseException, config: Any) -> None:
-    mistake = isinstance(error, UserError | CheckpointError)
+    mistake = isinstance(error, UserError)
     outcome.status, trace = "failed", traceback.format_exc()
     outcome.error = " ".join((str(error) if mistake else f"{type(error).__name__}: {error}").split())
     print(f"{outcome.label} failed: {outcome.error}", file=sys.stderr, flush=True)

@@ -19,7 +19,6 @@ from mothello.cli.launchers import launcher_of
 from mothello.config import one_line
 from mothello.errors import UserError
 from mothello.signals import speaks
-from mothello.training.checkpoint import CheckpointError
 
 T = TypeVar("T")
 
@@ -53,7 +52,7 @@ def one_line_errors(schema: type) -> Iterator[None]:
     """Within: what a user can mend, and what ends a command from outside, ends the process with one line."""
     try:
         yield
-    except (UserError, CheckpointError) as error:
+    except UserError as error:
         fail(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         fail(_line(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error, schema))

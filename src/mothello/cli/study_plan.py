@@ -13,6 +13,7 @@ from mothello.cli.measure import MeasureCommand
 from mothello.config import check_name
 from mothello.errors import UserError, keyed
 from mothello.measures.transfer.measure import TransferConfig
+from mothello.rows import measured
 from mothello.rundir import RunDir
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import finetune_folder, run_folder
@@ -153,7 +154,8 @@ def names_of(config: StudyCommand) -> list[tuple[str, int]]:
     at = settings_of(config)
     seeds = {name: _seeds(name, cell, at) for name, cell in cells_of(config).items()}
     if config.seeds:
-        seeds = {name: list(dict.fromkeys(config.seeds)) if own else [] for name, own in seeds.items()}
+        seeds = {name: config.seeds if own else [] for name, own in seeds.items()}
+    seeds = {name: list(dict.fromkeys(own)) for name, own in seeds.items()}
     rounds = range(max(map(len, seeds.values())))
     names = [(name, seeds[name][n]) for n in rounds for name in seeds if n < len(seeds[name])]
     wanted = [x for x in names if not config.parts or any(fnmatch(part_name(*x), text) for text in config.parts)]
@@ -201,12 +203,12 @@ def finished(part: Part) -> dict[str, bool]:
     folder = RunDir(part.probe.run)
     done = {
         "train": folder.finished,
-        "probe": all(measure_folder(folder, config).finished for config in part.probe.configs),
-        "measure": all(measure_folder(folder, config).finished for config in part.measure.configs),
+        "probe": all(measured(measure_folder(folder, config)) for config in part.probe.configs),
+        "measure": all(measured(measure_folder(folder, config)) for config in part.measure.configs),
         "transfer": True,
     }
     if part.transfer is not None:
         source = part.transfer.transfer.source or part.train.languages.language_names()[0]
         child = finetune_folder(folder, part.transfer.transfer, part.transfer.seed, source)
-        done["transfer"] = measure_folder(child, TransferConfig()).finished
+        done["transfer"] = child.finished and measured(measure_folder(child, TransferConfig()))
     return done

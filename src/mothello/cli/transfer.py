@@ -6,7 +6,7 @@ from mothello.cli.dry_run import finetune_estimate, place_of
 from mothello.cli.main import command
 from mothello.errors import keyed
 from mothello.measures.transfer.measure import TransferConfig, overview
-from mothello.rows import FILE, format_table, read_tidy
+from mothello.rows import FILE, format_table, measured, read_tidy
 from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.load import load_run
 from mothello.stages.measuring import measure_folder, measure_run
@@ -31,9 +31,9 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     folder = measure_folder(stage.folder, TransferConfig())
     probes = [config.probes] * config.transfer.probe_before_and_after
     control = [Finetune(config.transfer, config, run, scratch=True)] * config.transfer.scratch
-    parts = [stage.folder, folder, *(part.folder for part in control)]
-    parts += [measure_folder(where, measure) for measure in probes for where in (run.folder, stage.folder)]
-    if all(part.finished for part in parts) and not stage.config.force:
+    trained = [stage.folder, *(part.folder for part in control)]
+    measures = [folder, *(measure_folder(where, x) for x in probes for where in (run.folder, stage.folder))]
+    if not stage.config.force and all(part.finished for part in trained) and all(map(measured, measures)):
         print(f"finished already: {stage.folder.path} (force=true to redo)", flush=True)
         return stage.folder.read_results()
     for measure in probes:

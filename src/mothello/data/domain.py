@@ -5,28 +5,23 @@ of different domains correspond to monolingual corpora about different subjects.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mothello.config import check, ranged
+from mothello.config import NOT_IDENTITY, check, ranged
 from mothello.data.corpus import Corpus, Mixture, Window
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.oracle import Oracle, play_oracle
 from mothello.data.split import PARTS, Split, corpus
-from mothello.data.stored import StoredGames, read_index
+from mothello.data.stored import StoredError, StoredGames, read_index
 from mothello.errors import UserError, keyed
 from mothello.files import fingerprint
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
 from mothello.othello.policy import PolicyConfig
 from mothello.seeding import derive
-
-
-def _content(folder: str) -> str:
-    """Identity of stored games: the hash of their index, if there is one, instead of their folder."""
-    path = Path(folder)
-    return fingerprint(read_index(path)) if (path / "corpus.json").exists() else folder
 
 
 @dataclass(kw_only=True)
@@ -40,11 +35,15 @@ class DomainConfig:
     """Opening of every game, such as [c2, b2, a2]."""
     plies: list[int] = field(default_factory=list)
     """[first, last]: games end before ply last, plies before first carry no loss; by default all plies."""
-    folder: str = field(default="", metadata={"identity": _content})
+    folder: str = field(default="", metadata={"identity": lambda domain: domain.content or domain.folder})
     """Stored games (scripts/generate.py, scripts/import_games.py) instead of random play."""
+    content: str = field(default="", metadata=NOT_IDENTITY)
+    """Which games the folder holds: the hash of their index, by which a run knows them wherever they lie. Found out."""
 
     def __post_init__(self) -> None:
         check(self, "domain")
+        with suppress(StoredError):  # which is reported when the games are opened
+            self.content = self.content or fingerprint(read_index(Path(self.folder))) if self.folder else ""
         if len(self.plies) not in (0, 2):
             raise UserError(f"domain.plies: {self.plies} is not [first, last]")
         if self.folder and (self.prefix or not self.policy.uniform):
@@ -67,8 +66,10 @@ def source_oracle(board: Board, source: Mapping[str, Any], split: Split) -> Orac
     """The oracle of stored games: of generated games their generator's, of recorded games None."""
     if source.get("kind") != "generated":
         return None
-    prefix = [parse_move(text, board) for text in source["prefix"]]
-    policy = PolicyConfig(**source["policy"])
+    try:
+        prefix, policy = [parse_move(text, board) for text in source["prefix"]], PolicyConfig(**source["policy"])
+    except (KeyError, TypeError, UserError) as error:
+        raise StoredError(f"folder: the source in corpus.json is damaged ({error})") from None
     if board.size == 4:
         return EnumeratedPlay(board, 0, 1, PARTS[split], prefix, policy).oracle
     return play_oracle(board, prefix, policy)
@@ -82,9 +83,11 @@ def _opening(domain: DomainConfig, board: Board) -> list[int]:
 def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: DomainConfig) -> Corpus:
     """Games of one domain and split. UserError names what does not fit: prefix, plies, folder."""
     if domain.folder:
-        name = read_index(Path(domain.folder))["board"]
+        name = (index := read_index(Path(domain.folder)))["board"]
         if name != board.name:
             raise UserError(f"folder: {domain.folder} holds {name} games, the board is {board.name}")
+        if domain.content not in ("", fingerprint(index)):
+            raise UserError(f"content: {domain.folder} holds other games, {fingerprint(index)}, not {domain.content}")
         stored = StoredGames(domain.folder, PARTS[split], size)
         games: Corpus = stored.with_oracle(source_oracle(board, stored.index["source"], split))
     else:

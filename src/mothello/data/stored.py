@@ -9,7 +9,6 @@ The content of a shard depends only on the source and the shard's place: a kille
 any number of workers write identical files.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,10 +26,16 @@ from mothello.data.orbit import orbit_hash
 from mothello.errors import UserError
 from mothello.files import checksum, json_text, whole_file, write_whole
 from mothello.othello.board import SIZES, Board
+from mothello.reading import COUNT, misfit, parse_json
 
 FORMAT_VERSION = 1
 END = 255
 INDEX = ("corpus.json", "rejected.txt")
+_INDEX = {
+    "version": COUNT, "board": re.compile(r"([468])x\1"), "count": COUNT,
+    "source": {"kind?": str, "prefix?": ([str], []), "policy?": {str: float}},
+    "shards": ([{"file": str, "count": COUNT, "checksum": str}], []),
+}  # fmt: skip
 _BOARDS = {Board.of(size).name: Board.of(size) for size in SIZES}
 
 
@@ -79,10 +84,10 @@ def whole_shard(folder: Path, number: int, about: Mapping[str, Any]) -> dict[str
     if not (file.exists() and orbit_file.exists() and described.exists()):
         return None
     try:
-        content = json.loads(described.read_text())
+        content = parse_json(described.read_bytes())
         same = all(content[key] == value for key, value in about.items())
         sums = content["checksum"], content["orbit_checksum"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return content if same and sums == (checksum(file), checksum(orbit_file)) else None
 
@@ -102,13 +107,13 @@ def read_index(folder: Path) -> dict[str, Any]:
         writers = "scripts/generate.py and scripts/import_games.py"
         raise StoredError(f"folder: {path} does not exist; {writers} write it last")
     try:
-        content = json.loads(path.read_text())
-        version = content["version"]
-        _ = _BOARDS[content["board"]], content["count"], content["source"]
-        _ = [(shard["file"], int(shard["count"]), shard["checksum"]) for shard in content["shards"]]
-    except (ValueError, KeyError, TypeError):
-        raise StoredError(f"folder: {path} is damaged") from None
-    if version != FORMAT_VERSION:
+        content = parse_json(path.read_bytes())
+        wrong = misfit(content, _INDEX)
+    except (OSError, ValueError) as error:
+        wrong = str(error)
+    if wrong:
+        raise StoredError(f"folder: {path} is damaged ({wrong})")
+    if (version := content["version"]) != FORMAT_VERSION:
         raise StoredError(f"folder: {path} has format version {version}, this code reads {FORMAT_VERSION}")
     return content
 

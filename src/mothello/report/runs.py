@@ -1,8 +1,7 @@
 """Finished run folders, read whole: the only place of this room that touches run files."""
 
-import json
 import logging
-import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,20 @@ from typing import Any
 
 import pandas as pd
 
+from mothello.errors import UserError, keyed
+from mothello.othello.board import Board
+from mothello.othello.notation import parse_game
+from mothello.reading import COUNT, misfit, parse_json, walk
 from mothello.rows import COLUMNS, FILE, WORDS, read_tidy, training_rows
-from mothello.rundir import RESULTS_VERSION, RunDir
+from mothello.rundir import RunDir
 
 log = logging.getLogger(__name__)
 
-_REQUIRED = ("final", "languages", "board", "steps", "games")
+EXAMPLES = "examples.json"
+EXAMPLE = {
+    "game": re.compile("([a-h][1-8] ?)+"), "ply": COUNT, "layer": COUNT, "probe": str, "source": str,
+    "truth": [range(3)], "readings": {str: [range(3)]},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,77 +118,96 @@ class Run:
 
 
 def find_runs(paths: Sequence[str]) -> list[Run]:
-    """Finished runs at or below the paths, sorted by folder, each once.
-
-    What is missing, unfinished or damaged is left out with a warning that names the file.
-    """
+    """Finished runs at or below the paths, sorted by folder, each once: of copies that with the most measures, then the
+    first. A warning names what is left out: copies, and with the file what is missing, unfinished or damaged."""
     folders: set[Path] = set()
     for text in paths:
         path = Path(text)
         if path.is_dir():
-            folders.update(_candidates(path.resolve()))
+            folders.update(_candidates(path))
         else:
             log.warning("%s is no folder; skipped", path)
-    runs = [_read_run(folder) for folder in sorted(folders)]
-    return [run for run in runs if run is not None]
+    found = (_read_run(folder) for folder in sorted(folders))
+    return _once([run for run in found if run is not None])
+
+
+def _once(runs: Sequence[Run]) -> list[Run]:
+    """Each (name, identity, source, seed) once."""
+    kept: dict[Any, Run] = {}
+    for run in sorted(runs, key=lambda run: -len(run.measures) - len(run.finetunings)):
+        first = kept.setdefault((run.name, run.identity, run.source, run.seed), run)
+        if first is not run:
+            log.warning("%s is a copy of %s; left out", run.path, first.path)
+    return [run for run in runs if run in kept.values()]
 
 
 def _candidates(top: Path) -> Iterator[Path]:
     """Run folders at or below ``top``; what lies inside a run is not a run of its own."""
-    for folder, inside, files in os.walk(top):
+    for folder, inside, files in walk(top):
         if "config.yaml" in files or "status.json" in files:
             inside.clear()
-            yield Path(folder)
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
+            yield folder.resolve()
 
 
 def _results(folder: RunDir) -> dict[str, Any]:
-    """results.json. ValueError names the file that says that the folder is not finished, or is damaged."""
-    if not folder.finished:
-        raise ValueError(f"{folder.path / 'status.json'}: not finished")
+    """results.json. UserError names the file that says that the folder is not finished, or is damaged."""
+    if folder.read_status().get("status") != "ok":
+        raise UserError(f"run: {folder.path / 'status.json'}: not finished")
     return folder.read_results()
 
 
 def _read_run(path: Path) -> Run | None:
-    folder, file = RunDir(path), path / "results.json"
+    folder = RunDir(path)
     try:
-        results = _results(folder)
-        if not isinstance(results, dict) or results.get("kind") != "train":
-            raise ValueError(f"run: {file} is not of a training")
-        if results.get("version") != RESULTS_VERSION:
-            raise ValueError(f"run: {file} has version {results.get('version')}, not {RESULTS_VERSION}")
-        if missing := [key for key in _REQUIRED if key not in results]:
-            raise ValueError(f"run: {file}: {', '.join(missing)} missing")
-        config = folder.read_config()
-    except (OSError, ValueError) as error:
+        results, config = _results(folder), folder.read_config()
+        if results["kind"] != "train":
+            raise UserError(f"run: {path / 'results.json'} is not of a training")
+    except UserError as error:
         log.warning("%s; skipped", error)
         return None
     try:
-        metrics = [line for line in folder.read_metrics() if isinstance(line, dict) and "step" in line]
-    except (OSError, ValueError) as error:
-        log.warning("%s: %s; left out", path / "metrics.jsonl", error)
+        metrics = folder.read_metrics()
+    except UserError as error:
+        log.warning("%s; left out", error)
         metrics = []
-    return Run(path, config, results, metrics, list(_measures(path)), list(_finetunings(path)))
+    board = Board.of(int(results["board"][0]))
+    return Run(path, config, results, metrics, list(_measures(path, board)), _finetunings(path))
 
 
-def _measures(run: Path) -> Iterator[Measurement]:
-    """The finished measures of a run; a damaged one is skipped with a warning that names it. Those of an earlier step,
-    measures/NAME-HASH-stepN, are not of the model that is reported."""
+def _measures(run: Path, board: Board) -> Iterator[Measurement]:
+    """The finished measures of a run; a damaged one is skipped with a warning that names it. Only NAME-HASH is one: a
+    copy is not, nor NAME-HASH-stepN, which is not of the model that is reported."""
     for path in sorted(run.glob(f"measures/*/{FILE}")):
-        if "-step" in path.parent.name:
+        name, _, made = path.parent.name.rpartition("-")
+        if not re.fullmatch("[0-9a-f]{8}", made):
             continue
         folder = RunDir(path.parent)
         try:
             results, config, rows = _results(folder), folder.read_config(), read_tidy(folder.path)
-            examples = json.loads(text.read_text()) if (text := folder.path / "examples.json").exists() else []
-        except (OSError, ValueError) as error:
-            log.warning("%s: %s; skipped", folder.path, error)
+            if wrong := misfit(config, {f"{name}?": (dict, None)}):
+                raise UserError(f"run: {folder.path / 'config.yaml'} is damaged ({wrong})")
+            examples = _examples(folder, board)
+        except UserError as error:
+            log.warning("%s; skipped", error)
             continue
         relative, written = str(folder.path.relative_to(run)), str(folder.read_status().get("written", ""))
         yield Measurement(relative, config, results, rows, written, examples)
 
 
-def _finetunings(run: Path) -> Iterator[Run]:
-    for path in sorted(run.glob("finetune/*")):
-        if path.is_dir() and not path.name.endswith("-scratch") and (child := _read_run(path)) is not None:
-            yield child
+def _examples(folder: RunDir, board: Board) -> list[dict[str, Any]]:
+    """Boards as probes read them. UserError names a file that holds something else."""
+    if not (folder.path / EXAMPLES).exists():
+        return []
+    content = folder.read(EXAMPLES, parse_json, ([EXAMPLE], []), "")
+    with keyed(f"run: {folder.path / EXAMPLES} is damaged: "):
+        for example in content:
+            parse_game(example["game"], board)
+            for cells in (example["truth"], *example["readings"].values()):
+                if len(cells) != board.n_cells:
+                    raise UserError(f"{len(cells)} cells, the board has {board.n_cells}")
+    return content
+
+
+def _finetunings(run: Path) -> list[Run]:
+    paths = [path for path in sorted(run.glob("finetune/*")) if re.fullmatch(".+-[0-9a-f]{8}", path.name)]
+    return _once([child for path in paths if path.is_dir() and (child := _read_run(path)) is not None])

@@ -4,7 +4,6 @@ Each folder becomes a wandb run of its own: metrics.jsonl as history, then the f
 """
 
 import faulthandler
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from mothello.files import fingerprint
+from mothello.reading import metrics_line
 from mothello.report.style import RC
 from mothello.rundir import RunDir
 
@@ -97,7 +97,8 @@ def lines(folder: RunDir, follow: int | None) -> Iterator[dict[str, Any]]:
                 for text in file:
                     if text.endswith(b"\n"):  # else it is still being written
                         offset += len(text)
-                        yield json.loads(text)
+                        if (line := metrics_line(text)) is not None:
+                            yield line
         if running:
             time.sleep(POLL)
 

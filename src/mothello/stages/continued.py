@@ -88,7 +88,8 @@ class Continued:
     @property
     def _begun(self) -> dict[str, int]:
         """The state of the run that the folder's training began from."""
-        return self.folder.read_config().get("from", {}) if (self.folder.path / "config.yaml").exists() else {}
+        known = (self.folder.path / "config.yaml").exists() and not self.config.force
+        return self.folder.read_config().get("from", {}) if known else {}
 
     def check(self) -> None:
         """UserError when a training to go on with began from another state of the run; one that is finished, from an

@@ -1,9 +1,12 @@
 """Folders of results, named by the identity of the config that made them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mothello import config as settings
+from mothello.errors import UserError
 from mothello.files import fingerprint
 from mothello.othello.random_play import GENERATOR_VERSION
 from mothello.rundir import RunDir
@@ -23,6 +26,18 @@ def own_settings(content: Mapping[str, Any]) -> dict[str, Any]:
 def identity(config: Any) -> dict[str, Any]:
     """What determines a result: what differs from the defaults, and the version of the games' generator."""
     return settings.identity(config) | {"generator_version": GENERATOR_VERSION}
+
+
+def recall_games(config: "TrainConfig") -> None:
+    """Fill in which games a folder held that is gone, where the run that was trained on them says so."""
+    lost = {name: domain for name, domain in config.data.domains.items() if domain.folder and not domain.content}
+    runs = [Path(config.run)] if config.run else Path(config.runs, config.name).glob(f"*/seed{config.seed}")
+    for run in runs if lost else ():
+        with suppress(UserError):
+            domains = (RunDir(run).read_config().get("data") or {}).get("domains") or {}
+            for name in lost.keys() & domains.keys():
+                if domains[name].get("folder") == lost[name].folder:
+                    lost[name].content = domains[name].get("content", "")
 
 
 def run_folder(config: "TrainConfig") -> str:

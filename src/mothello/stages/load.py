@@ -7,16 +7,15 @@ from pathlib import Path
 
 import torch
 
-from mothello.config import typed
-from mothello.errors import UserError, keyed
+from mothello.errors import UserError
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.othello.board import Board
-from mothello.registry import lenient, load_plugins
+from mothello.reading import walk
+from mothello.registry import lenient
 from mothello.rundir import RunDir
 from mothello.stages.build import language_set_of
-from mothello.stages.folders import own_settings
-from mothello.stages.pretrain import TrainConfig
+from mothello.stages.pretrain import stored_config
 from mothello.stages.run import Run
 from mothello.training import checkpoint
 
@@ -34,9 +33,8 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     """
     folder = RunDir(find_run(path))
     content = folder.read_config()
-    with keyed(f"run: {folder.path / 'config.yaml'}: "), lenient():
-        load_plugins(content.get("plugins", []))
-        config = typed(own_settings(content), TrainConfig)
+    with lenient():
+        config = stored_config(folder, content)
     language_set = language_set_of(config)
     weights, problems = _checkpoint(folder, step)
     model = build_model(config.model, language_set)
@@ -69,10 +67,10 @@ def _steps(folder: RunDir) -> list[int]:
 def _stage_folders() -> Iterator[Path]:
     """Folders of stages below runs/ and results/, as relative paths."""
     for top in TOPS:
-        for folder, inside, files in os.walk(top):
-            inside[:] = sorted(name for name in inside if not name.startswith(".") and name not in _WITHIN)
+        for folder, inside, files in walk(Path(top)):
+            inside[:] = [name for name in inside if name not in _WITHIN]
             if "config.yaml" in files:
-                yield Path(folder)
+                yield folder
 
 
 def _matches(asked: tuple[str, ...], path: Path, exact: bool) -> bool:
@@ -89,7 +87,7 @@ def find_run(path: str | Path) -> Path:
     for exact in (True, False):
         fitting = [folder for folder in folders if _matches(asked, folder, exact)]
         trained = [folder for folder in fitting if (folder / "checkpoints").exists()]
-        fitting = trained or fitting
+        fitting = list({folder.resolve(): folder for folder in reversed(trained or fitting)}.values())[::-1]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:

@@ -9,7 +9,7 @@ from mothello.errors import UserError
 from mothello.files import locked
 from mothello.measures.measure import MEASURES, Measure, folder_name
 from mothello.model.edited import Edited
-from mothello.rows import write_tidy
+from mothello.rows import measured, write_tidy
 from mothello.rundir import RunDir
 from mothello.stages.run import Run
 from mothello.stages.running import describe_device, running
@@ -33,7 +33,7 @@ def measure_run(
     if isinstance(run.model, Edited):
         raise UserError(f"run: {run} has no folder for its numbers; mothello.measure returns them")
     folder = measure_folder(run.folder, config, run.earlier)
-    reached = folder.finished and folder.read_json("results.json").get("step", run.step) >= run.step
+    reached = measured(folder) and folder.read_results().get("step", run.step) >= run.step
     if reached and not force:
         print(f"finished already: {folder.path} (force=true to redo)", flush=True)
         return folder

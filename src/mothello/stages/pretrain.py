@@ -1,6 +1,6 @@
 """Pretraining: from random weights, on the games of all languages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from mothello.registry import load_plugins
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of, language_set_of, weights_of
 from mothello.stages.evaluate import EvaluationConfig
-from mothello.stages.folders import identity, own_settings, run_folder
+from mothello.stages.folders import identity, own_settings, recall_games, run_folder
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig
 from mothello.training.distributed import World
@@ -69,9 +69,20 @@ class TrainConfig:
         if all(map(is_dataclass, (self.objective, *self.auxiliary.values()))):  # else a plugin is missing
             self.model.take_mask(build_objective(self.objective, self.auxiliary).attention)
         check(self, "")
+        recall_games(self)
         if len(self.languages.language_names()) == 1:
             key = "data.language_sampling"
             without_effect(self.data.language_sampling, key, "with one language", "pairing", "shares", "alpha")
+
+
+def stored_config(folder: RunDir, content: Mapping[str, Any]) -> TrainConfig:
+    """The config of a stage from its config.yaml. UserError names the file and the key."""
+    with keyed(f"run: {folder.path / 'config.yaml'}: "):
+        try:
+            load_plugins(content.get("plugins", []))
+            return typed(own_settings(content), TrainConfig)
+        except (TypeError, AttributeError, KeyError) as error:  # whatever the file may hold
+            raise UserError(f"is damaged ({error})") from None
 
 
 class Pretrain:
@@ -81,10 +92,11 @@ class Pretrain:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.language_set = config, language_set_of(config)
-        self.games = games_of(config.data, self.language_set, Split.train, config.data.games)
         self.floor_weights: list[float] | None = weights_of(config.data, self.language_set)
         self.identity = identity(config)
         self.folder = RunDir(run_folder(config))
+        done = self.folder.finished and not config.force  # its games may be gone
+        self.games = None if done else games_of(config.data, self.language_set, Split.train, config.data.games)
         self.title = config.name
 
     def content(self) -> dict[str, Any]:
@@ -97,8 +109,7 @@ class Pretrain:
         if not (path / "config.yaml").exists():
             return
         content = self.folder.read_config()
-        with keyed(f"run: {path} was made by another config; choose another folder: "):
-            stored = typed(own_settings(content), TrainConfig)
+        stored = stored_config(self.folder, content)
         made = identity(stored) | {"seed": stored.seed, "generator_version": content.get("generator_version")}
         now = self.identity | {"seed": self.config.seed}
         for key in sorted({*made, *now}):
@@ -109,7 +120,9 @@ class Pretrain:
         return build_model(self.config.model, self.language_set).initialize(self.config.seed)
 
     def stream(self, device: torch.device, world: World) -> Stream:
-        return Stream(self.games, self.language_set, self.config.data, self.config.seed, device, world)
+        data = self.config.data
+        games = self.games or games_of(data, self.language_set, Split.train, data.games)
+        return Stream(games, self.language_set, data, self.config.seed, device, world)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         return lambda _: {}

@@ -17,6 +17,7 @@ from mothello.config import plain
 from mothello.errors import UserError
 from mothello.files import append
 from mothello.model.transformer import GPT
+from mothello.reading import parse_json
 from mothello.rundir import RunDir
 from mothello.signals import Stopped
 from mothello.training import checkpoint
@@ -25,6 +26,9 @@ from mothello.training.device import Compile, DeviceConfig, is_bf16, worth_compi
 from mothello.training.distributed import World
 
 log = logging.getLogger(__name__)
+
+EXECUTION = {"compiled": bool, "threads": range(1, 1025), "processes": range(1, 2**20)}
+"""The form of what a resumed run needs of execution.json."""
 
 
 class _LogFile(logging.Handler):
@@ -77,7 +81,7 @@ def resolve_execution(
     A resumed run repeats what execution.json records, so that its weights are the same, bit for bit; a warning names
     what it cannot or must not repeat. The thread count is set.
     """
-    recorded = world.broadcast(folder.read_json("execution.json") if checkpoint.saved(folder.checkpoints) else {})
+    recorded = world.broadcast(_recorded(folder) if checkpoint.saved(folder.checkpoints) else {})
     flops = flops_per_token(model, model.position_embedding.num_embeddings) * tokens
     compiled = worth_compiling(config, device, flops)
     if recorded and config.compile is Compile.auto:
@@ -91,6 +95,16 @@ def resolve_execution(
                 log.warning("started with %s=%s, resumed with %s: equal up to rounding", key, value, now.get(key))
         folder.write_json("execution.json", now)
     return compiled
+
+
+def _recorded(folder: RunDir) -> dict[str, Any]:
+    """execution.json; empty without one, and with a warning where it is damaged."""
+    try:
+        return folder.read("execution.json", parse_json, EXECUTION, "")
+    except UserError as error:
+        if (folder.path / "execution.json").exists():
+            log.warning("%s; how to run is decided anew", error)
+        return {}
 
 
 def require_single_process() -> None:

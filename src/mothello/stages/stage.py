@@ -1,5 +1,6 @@
 """What a stage is, and the one runner that owns a stage's folder: lock, resume, evaluation, status."""
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -29,6 +30,8 @@ from mothello.training.device import Compile
 from mothello.training.distributed import World
 from mothello.training.loop import train
 from mothello.training.plan import Plan, Progress
+
+log = logging.getLogger(__name__)
 
 
 class Stage(Protocol):
@@ -103,7 +106,9 @@ def _prepare(stage: Stage) -> bool:
         if folder.finished and newest.step == data.steps and not problems:
             print(f"finished already: {folder.path} (force=true to redo)", flush=True)
             return False
-        folder.cut_metrics(newest.step)
+        if folder.read_status().get("status") == "ok" and folder.damage:
+            log.warning("%s; made again", folder.damage)
+        _cut_metrics(folder, newest.step, stage.config.evaluation.log_every)
     elif folder.finished:
         raise UserError(f"run: {folder.path} is finished, but its checkpoints are gone; force=true to train it again")
     else:
@@ -112,6 +117,15 @@ def _prepare(stage: Stage) -> bool:
         tidy(folder.checkpoints, whole=True)
     folder.write_config(stage.content())
     return True
+
+
+def _cut_metrics(folder: RunDir, step: int, every: int) -> None:
+    """Keep the metrics up to the step of a checkpoint. A warning says which are missing; every: steps between lines."""
+    kept = folder.cut_metrics(step)
+    last = max(kept, default=0)
+    if 0 not in kept or last <= step - every:
+        lost = f"those of steps {last} to {step}" if 0 in kept else "the first ones"
+        log.warning("run: %s lacks numbers, %s: they are lost", folder.path / "metrics.jsonl", lost)
 
 
 def _evaluator(stage: Stage, objective: Objective, device: torch.device) -> Evaluator:

@@ -17,6 +17,7 @@ from torch import Tensor
 from mothello.errors import UserError
 from mothello.files import MovedError, remove_folder, whole_folder
 from mothello.own import refilled, remove
+from mothello.reading import COUNT, misfit, parse_json
 from mothello.rundir import CHECKPOINT_FILES, checkpoints_in
 
 KEEP = 2
@@ -26,7 +27,11 @@ saved = checkpoints_in
 
 
 class CheckpointError(UserError):
-    """A checkpoint that is missing, truncated, does not fit or cannot be written; the message names the file."""
+    """A checkpoint that is missing, truncated or does not fit; the message names the file."""
+
+
+class UnwritableError(OSError):
+    """A checkpoint that cannot be written, which is no user's mistake; the message names the file."""
 
 
 class Checkpoint(NamedTuple):
@@ -54,7 +59,7 @@ def _write(part: Path, checkpoint: Checkpoint) -> None:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write ``folder/step-N`` whole or not at all, then drop all but it and the one before.
 
-    Later ones are deleted as well: reaching step N again means that they failed verification. CheckpointError
+    Later ones are deleted as well: reaching step N again means that they failed verification. UnwritableError
     when it cannot be written (a full disk, no permission): what was there is left as it was.
     """
     final = folder / f"step-{checkpoint.step:09d}"
@@ -70,7 +75,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         kept = saved(folder)
         rest = f"{kept[-1].name} is kept" if kept else "there is none before it"
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise CheckpointError(f"checkpoint: {final} cannot be written ({reason}); {rest}") from error
+        raise UnwritableError(f"checkpoint: {final} cannot be written ({reason}); {rest}") from error
     kept = [path for path in saved(folder) if path.name <= final.name][-KEEP:]
     for other in saved(folder):
         if other not in kept:
@@ -93,13 +98,16 @@ def _drop(path: Path) -> None:
 def read(path: Path) -> Checkpoint:
     """One checkpoint, verified. CheckpointError names the file that is missing or damaged."""
     try:
-        sums = json.loads((path / "manifest.json").read_text())
+        sums = parse_json((path / "manifest.json").read_bytes())
         for name in _FILES:
             if _sha256(path / name) != sums[name]:
                 raise CheckpointError(f"checkpoint: {path / name} is damaged (its checksum does not match)")
         weights = load_file(path / "weights.safetensors")
         state = torch.load(path / "state.pt", weights_only=True)
-        return Checkpoint(state.pop("step"), weights, state)
+        step = state.pop("step")
+        if wrong := misfit({"step": step}, {"step": COUNT}):
+            raise CheckpointError(f"checkpoint: {path / 'state.pt'} is damaged ({wrong})")
+        return Checkpoint(step, weights, state)
     except CheckpointError:
         raise
     except Exception as error:

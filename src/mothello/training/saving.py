@@ -37,8 +37,12 @@ class Checkpoints:
                 log.warning("%s; using the one before, step %d", problem, step)
             log.info("going on after step %d of %d", step, plan.steps)
         self.model.load_state_dict(newest.weights)
-        self.optimizer.load_state_dict(newest.state["optimizer"])
-        return Progress(step, newest.state["tokens"], newest.state["seconds"])
+        try:
+            self.optimizer.load_state_dict(newest.state["optimizer"])
+            return Progress(step, int(newest.state["tokens"]), float(newest.state["seconds"]))
+        except Exception as error:  # torch and the optimizers each have their own
+            line = f"checkpoint: {plan.folder}: step {step} does not fit ({error})"
+            raise checkpoint.CheckpointError(line) from error
 
     @property
     def due(self) -> bool:

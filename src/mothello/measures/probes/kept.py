@@ -1,12 +1,14 @@
 """Fitted probes on disk: FOLDER/probes.safetensors, tensors and a header of plain text; nothing is unpickled."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int8
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -17,7 +19,9 @@ from mothello.measures.measure import Subject
 from mothello.measures.probes.config import PROBES, ProbesConfig
 from mothello.measures.probes.fit import SHUFFLED, FittedProbes
 from mothello.measures.probes.targets import N_CLASSES
+from mothello.reading import parse_json
 
+log = logging.getLogger(__name__)
 FILE = "probes.safetensors"
 
 
@@ -39,7 +43,25 @@ def save_probes(folder: Path, probes: FittedProbes, config: ProbesConfig, subjec
 
 def load_probes(folder: Path, device: torch.device | str = "cpu") -> FittedProbes:
     """Read the probes of a measurement's folder. UserError names a file that is missing or damaged."""
-    tensors, header = _read(folder, device)
+    return _read(folder, device)[0]
+
+
+def _read(folder: Path, device: torch.device | str) -> tuple[FittedProbes, Any]:
+    """The probes, and the step of the model that they were fitted on."""
+    path = folder / FILE
+    if not path.is_file():
+        raise UserError(f"run: {path} does not exist; scripts/probe.py keeps the probes that it fits")
+    try:
+        with safe_open(path, "pt", device=str(device)) as file:
+            tensors, header = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()["probes"]  # noqa: SIM118
+        header = parse_json(header)
+        return _probes(tensors, header, device), header["trained_steps"]
+    except Exception as error:  # the file may hold anything
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"run: {path} is damaged ({reason}); force=true fits them again") from None
+
+
+def _probes(tensors: dict[str, Tensor], header: dict[str, Any], device: torch.device | str) -> FittedProbes:
     mean, hidden = tensors.pop("mean"), header["config"]["hidden"]
     k, d_model = len(header["targets"]) * mean.shape[0] * mean.shape[1], mean.shape[-1]
     modules: dict[str, nn.Module] = {}
@@ -47,25 +69,20 @@ def load_probes(folder: Path, device: torch.device | str = "cpu") -> FittedProbe
         draw = torch.Generator().manual_seed(0)
         modules[kind] = PROBES[kind](k, d_model, header["cells"] * N_CLASSES, hidden, draw).to(device)
         modules[kind].load_state_dict({n[len(kind) + 1 :]: x for n, x in tensors.items() if n.startswith(f"{kind}.")})
-    return FittedProbes(modules, tuple(header["targets"]), mean, tensors["scale"], header["steps"])
-
-
-def _read(folder: Path, device: torch.device | str) -> tuple[dict[str, Tensor], dict]:
-    path = folder / FILE
-    if not path.is_file():
-        raise UserError(f"run: {path} does not exist; scripts/probe.py keeps the probes that it fits")
-    try:
-        with safe_open(path, "pt", device=str(device)) as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["probes"])  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"run: {path} is damaged ({error})") from None
+    return FittedProbes(modules, tuple(header["targets"]), mean, tensors["scale"], int(header["steps"]))
 
 
 def kept_for(folder: Path, subject: Subject) -> FittedProbes | None:
-    """The probes of a folder when they were fitted on this state of the model, else None."""
-    if not (folder / FILE).is_file() or _read(folder, "cpu")[1]["trained_steps"] != subject.step:
+    """The probes of a folder when they were fitted on this state of the model, else None; a warning names a damaged
+    file."""
+    if not (folder / FILE).is_file():
         return None
-    return load_probes(folder, subject.device)
+    try:
+        probes, step = _read(folder, subject.device)
+    except UserError as error:
+        log.warning("%s", error)
+        return None
+    return probes if step == subject.step else None
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ class Transfer:
         content = folder.read_config()
         if content.get("stage") != "finetune":
             raise UserError(f"measures: transfer is measured on a fine-tuned model; {path} is none")
-        source, lines = content["settings"]["source"] or names[0], folder.read_metrics()
+        source = (content.get("settings") or {}).get("source") or names[0]
+        lines = folder.read_metrics()
         of_control = control.read_metrics() if control.finished else []
         yield from transfer_rows(lines, names, source, "trained")
         yield from transfer_rows(of_control, names, source, "scratch")
