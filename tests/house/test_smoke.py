@@ -144,7 +144,7 @@ def test_games_are_generated_resumed_exported_and_imported(
         assert run(monkeypatch, "import_games", *call) == 0
         printed = capsys.readouterr().out
         assert said in printed
-        assert ("1 game in the other start position: mirror=true imports" in printed) == (mirror == "false")
+        assert ("(1 in the other start position: mirror=true imports them)" in printed) == (mirror == "false")
         assert max(map(len, printed.splitlines())) < 300
     assert len(Path("d-true/rejected.txt").read_text()) > 90_000
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from random import Random
+from time import process_time
 
 import pytest
 import torch
@@ -281,3 +282,20 @@ def test_a_long_line_is_one_record(tmp_path: Path):
         (2, True),
         (3, False),
     ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "f5d6" + " " * 19_000 + "x",
+        "(" * 9_000 + ")" * 9_000,
+        ";" * 19_000,
+        "(;" + "A" * 19_000,
+        "+1 " * 6_000,
+        "1" * 19_000,
+    ],
+)
+def test_no_line_takes_long(line: str):
+    begun = process_time()
+    assert all(record.error or not record.moves for record in records(line, EIGHT))
+    assert process_time() - begun < 20

@@ -72,9 +72,9 @@ def _describe(seen: Imported, n_files: int, folder: Path, mirror: bool) -> str:
     notes += [f"{seen.other_score:,} with another result in the file"] * (seen.other_score > 0)
     notes += [f"{seen.other_start:,} mirrored"] * (mirror and seen.other_start > 0)
     noted = f" ({', '.join(notes)})" if notes else ""
-    aside = f"{seen.set_aside:,} set aside in {folder / 'rejected.txt'}, the first: {seen.first_problem}"
-    if seen.other_start and not mirror:
-        aside += f"; {counted(seen.other_start, 'game')} in the other start position: mirror=true imports such games"
+    other = f" ({seen.other_start:,} in the other start position: mirror=true imports them)"
+    shown = f"{folder / 'rejected.txt'}{other if seen.other_start and not mirror else ''}"
+    aside = f"{seen.set_aside:,} set aside in {shown}, the first: {seen.first_problem}"
     kept = f"{counted(n_files, 'file')}: {counted(seen.kept, 'game')} kept{noted}"
     return f"{kept}; {aside if seen.set_aside else 'none set aside'}"
 

@@ -90,7 +90,7 @@ def checked(
     if mirror and len(other):
         moves[other] = images
         played = replay(moves, board)
-    hint = dict.fromkeys(other.tolist(), "; it is in the other start position: mirror=true imports it")
+    hint = dict.fromkeys(other.tolist(), ", but it is in the other start position: mirror=true imports it")
     for row, ply in enumerate(played.illegal_at.tolist()):
         if not reasons[row] and ply >= 0:
             named = move_name(board, records[row].moves[ply])

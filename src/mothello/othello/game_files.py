@@ -54,8 +54,8 @@ def encoding_of(head: bytes) -> str:
     return next((name for mark, name in _MARKS.items() if head.startswith(mark)), _ZEROS.get(zeros, "utf-8"))
 
 
-_LINE = 100_000
-"""Characters of a line that are read; what is longer is no game."""
+_LINE = 1_000_000
+"""Characters of a line that are read; the rest is no game."""
 
 
 def _lines(text: TextIO) -> Iterator[tuple[int, str]]:

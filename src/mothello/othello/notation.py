@@ -22,7 +22,8 @@ def move_name(board: Board, move: int) -> str:
 
 def quoted(text: str) -> str:
     """A text in quotes, for a message: its beginning when it is long."""
-    return repr(text if len(text) <= 40 else f"{text[:37]}...")
+    shown = repr(text[:41])
+    return shown if len(shown) <= 42 else f"{shown[:38]}...{shown[-1]}"
 
 
 def parse_move(text: str, board: Board) -> int:

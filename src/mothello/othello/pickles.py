@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mothello.othello.notation import quoted
 from mothello.othello.packed import RecordError
 
 _DEEPEST = 8
@@ -35,7 +36,7 @@ class _Array:
         if kind[0] == "O" and type(content) is list and len(shape) == 1:
             return content
         if not re.fullmatch("[iu][1248]", kind):
-            raise RecordError(f"it holds an array of type {kind}")
+            raise RecordError(f"it holds an array of type {quoted(kind)}")
         flat = np.frombuffer(content, np.dtype(dtype.state[1].replace("|", "=") + kind))
         return flat.reshape(shape, order="F" if by_column else "C").tolist()
 
@@ -46,7 +47,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "numpy" and name in ("_reconstruct", "_frombuffer", "scalar", "ndarray", "dtype"):
             return _Array
-        raise RecordError(f"it asks for {module}.{name}")
+        raise RecordError(f"it asks for {quoted(f'{module}.{name}')}")
 
     def persistent_load(self, pid: Any) -> Any:
         raise RecordError("it asks for a persistent object")

@@ -25,8 +25,8 @@ class Transcript(NamedTuple):
     """Black's discs at the end, empty squares given to the winner; None without a score of discs."""
 
 
-_LONGEST = 500
-"""Lines of one game; a game that goes on is cut here."""
+_LINES, _LENGTH = 500, 20_000
+"""Lines of a game, and characters of a line: what is longer is not read as one game."""
 _SPACE = " \t\r\n\v\f\xa0\ufeff\u200b\x1a"
 _TAG = re.compile(r'^\s*\[\s*(\w+)\s+"(.*)"\s*\]\s*$', re.M)
 _GGF = re.compile(r"\d*\s*\(;")
@@ -40,7 +40,7 @@ _RESULT = re.compile(
     re.I,
 )
 _TOKEN = re.compile(
-    r"(?P<move>[a-h][1-8])[!?]*|(?P<pass>pass|pa|ps|p|--?|@@)|(?P<number>\d+)\s*(?:\.+|[:)])?|[\s,;|\"'\[\]]+"
+    r"(?P<move>[a-h][1-8])[!?]*|(?P<pass>pass|pa|ps|p|--?|@@)|(?P<number>\d{1,9})\s*(?:\.+|[:)])?|[\s,;|\"'\[\]]+"
 )
 _PLAIN = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
@@ -65,7 +65,7 @@ def _goes_on(text: str, line: str) -> bool:
 
 def _continues(held: list[str], line: str, gap: bool) -> bool:
     """Whether the line belongs to the same game as the lines before it. gap: a blank line is between them."""
-    if len(held) == _LONGEST:
+    if len(held) == _LINES:
         return False
     if held[0][0] == "[":
         in_tags = held[-1][0] == "["
@@ -79,7 +79,7 @@ def _continues(held: list[str], line: str, gap: bool) -> bool:
 def _columns(line: str) -> tuple[str, list[str], int] | None:
     """(delimiter, names, index of the moves) when the line is the header of a table with a column of moves."""
     for delimiter in ",;\t|":
-        names = next(csv.reader([line], delimiter=delimiter))
+        names = next(csv.reader([line[:_LENGTH]], delimiter=delimiter))
         for index, name in enumerate(names):
             if _COLUMN.fullmatch(name.strip()):
                 return delimiter, names, index
@@ -89,8 +89,8 @@ def _columns(line: str) -> tuple[str, list[str], int] | None:
 def _rows(lines: Iterable[tuple[int, str]], delimiter: str, names: list[str], index: int) -> Iterator[tuple[int, str]]:
     for number, raw in lines:
         if line := raw.strip(_SPACE):
-            row = next(csv.reader([line], delimiter=delimiter))
-            yield number, row[index] if len(row) == len(names) else line
+            row = next(csv.reader([line[:_LENGTH]], delimiter=delimiter))
+            yield number, row[index] if len(row) == len(names) and len(line) <= _LENGTH else line
 
 
 def games(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
@@ -134,7 +134,10 @@ def _discs(black: int, white: int, board: Board) -> int | None:
 def _without_result(text: str, board: Board) -> tuple[str, int | None]:
     """The text before the results at its end, and the score in discs if one of them is."""
     score = None
-    while result := _RESULT.search(text):
+    for _ in range(3):  # such as 33-31 B+2 1-0
+        result = _RESULT.search(text)
+        if not result:
+            break
         text = text[: result.start()]
         if result[1]:
             score = _discs(int(result[1]), int(result[2]), board)
@@ -144,13 +147,12 @@ def _without_result(text: str, board: Board) -> tuple[str, int | None]:
 
 
 def _without_comments(text: str, pgn: bool) -> str:
-    text = re.sub(r"\{[^}]*\}|\$\d+", " ", text)
+    text = re.sub(r"\{[^}]*\}|\$\d+|[^\S\n]+", " ", text)
     text = re.sub(r"(?m)(?:^|(?<=\s))(?:#|//)(?!\d).*$", " ", text)
     if pgn:
         return re.sub(r"(?m)(?:^|(?<=\s));.*$", " ", text)
-    return re.sub(
-        r";(?!\s*pass)(?=.*[a-z]{3})(?!.*(?:;|[a-h][1-8])).*", " ", text
-    )  # elsewhere ; may stand between moves
+    # elsewhere a comment after ; holds a word and no square: the sign may be between moves
+    return re.sub(r"(?m);(?!\s*pass)(?=[^;\n]*[a-z]{3})(?![^;\n]*[a-h][1-8])[^;\n]*$", " ", text)
 
 
 def _without_variations(text: str) -> str:
@@ -198,11 +200,11 @@ def _read(text: str, board: Board) -> tuple[list[int], tuple[int, ...]]:
 
 def _ggf(text: str, board: Board) -> Transcript:
     """A game of the Generic Game Server's format: (;GM[Othello] ... B[F5]W[D6//1.2] ... ;)."""
-    properties = re.findall(r"([A-Z]+)\[([^\]]*)\]", text)
+    properties = re.findall(r"(?<![A-Z])([A-Z]+)\[([^\]]*)\]", text)
     tags = {name: value for name, value in properties if len(name) > 1}
     plies = [(name, value.split("/")[0]) for name, value in properties if len(name) == 1]
     colors = "".join(name for name, _ in plies)
-    rest = re.sub(r"^\d*\s*|[A-Z]+\[[^\]]*\]|[\s;()]", "", text)
+    rest = re.sub(r"^\d*\s*|(?<![A-Z])[A-Z]+\[[^\]]*\]|[\s;()]", "", text)
     if rest or colors != ("BW" * len(colors))[: len(colors)]:
         raise UserError(f"{quoted(rest or colors)} is not a GGF game in which black and white take turns")
     start = "".join("-*O"[(board.start[0] >> s & 1) + 2 * (board.start[1] >> s & 1)] for s in board.squares)
@@ -219,7 +221,8 @@ def transcript(text: str, board: Board) -> Transcript:
     try:
         return Transcript(plain_moves(text, board))
     except KeyError:
-        pass
+        if max(map(len, text.split("\n"))) > _LENGTH:
+            raise UserError(f"no game has {len(text):,} characters") from None
     if _GGF.match(text):
         return _ggf(text, board)
     tags = dict(_TAG.findall(text))
