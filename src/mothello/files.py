@@ -21,11 +21,11 @@ LOCK = ".mothello.lock"
 """A file in a folder that a process works in."""
 _PART = re.compile(r"\.part-[0-9a-f]{16}")
 _held: dict[Path, os.stat_result] = {}
-"""The folders that this process has locked, as they were found."""
+"""The folders that this process works in, as they were found."""
 
 
 class MovedError(OSError):
-    """A folder that this process has locked is not where it was."""
+    """A folder that this process works in is not where it was."""
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
@@ -63,7 +63,7 @@ def part_of(folder: Path) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """MovedError when the path is in a folder that this process has locked and that was moved or deleted since."""
+    """MovedError when the path is in a folder that this process works in and that was moved or deleted since."""
     for folder, found in _held.items():
         inside = path.absolute().is_relative_to(folder)
         if inside and not (folder.exists() and os.path.samestat(folder.stat(), found)):
@@ -184,12 +184,25 @@ def remove_folder(path: Path) -> None:
         shutil.rmtree(part)
 
 
+@contextmanager
+def placed(folder: Path) -> Iterator[int]:
+    """Within: what this process writes in the folder raises MovedError when the folder was moved or deleted."""
+    inside = os.open(folder, os.O_RDONLY)  # while it is open, no other folder can have its number
+    _held[folder.absolute()] = os.fstat(inside)
+    try:
+        yield inside
+    finally:
+        del _held[folder.absolute()]
+        os.close(inside)
+
+
 def _lock(folder: Path) -> IO[bytes] | None:
     """The lock of a folder, which is made where it is missing; None on a medium that is read-only or full."""
+    path = folder / LOCK
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            file = _opened(folder / LOCK, "ab")
+            file = _opened(path, "rb" if path.exists() and not os.access(path, os.W_OK) else "ab")
         except FileNotFoundError:  # its last owner removed the folder between our two calls
             continue
         except OSError:
@@ -202,27 +215,24 @@ def _lock(folder: Path) -> IO[bytes] | None:
 @contextmanager
 def locked(folder: Path, key: str = "run") -> Iterator[None]:
     """Within: no other process works in the folder, by whatever name and on whatever machine, where the file system
-    knows locks. OSError in one line when one does already. What is written raises MovedError when the folder was moved.
-    The lock ends with its process; what a kill left is removed. A medium that cannot be written to is not locked."""
+    knows locks. OSError in one line when one does already. The lock ends with its process; what a kill left is removed.
+    A medium that cannot be written to is not locked."""
     real = Path(os.path.realpath(folder))
     new = not real.exists()
     try:
         file = _lock(real)
     except BlockingIOError:
         raise OSError(f"{key}: another process is at work in {folder}") from None
-    inside = os.open(real, os.O_RDONLY)  # while it is open, no other folder can have its number
-    _held[folder.absolute()] = os.fstat(inside)
-    try:
-        if file:
-            tidy(real, whole=True)
-        yield
-    finally:
-        found = _held.pop(folder.absolute())
-        with suppress(OSError):
+    with placed(folder) as inside:
+        try:
             if file:
-                os.unlink(LOCK, dir_fd=inside)
-            if new and os.path.samestat(real.stat(), found):
-                real.rmdir()  # if nothing was written
-        if file:
-            file.close()
-        os.close(inside)
+                tidy(real, whole=True)
+            yield
+        finally:
+            with suppress(OSError):
+                if file:
+                    os.unlink(LOCK, dir_fd=inside)
+                if new and os.path.samestat(real.stat(), os.fstat(inside)):
+                    real.rmdir()  # if nothing was written
+            if file:
+                file.close()

@@ -27,6 +27,7 @@ import yaml
 
 from mothello.errors import UserError
 from mothello.files import append, is_trace, json_text, write_whole
+from mothello.own import folder_for
 from mothello.reading import CONFIG, RESULTS, TRAINED, metrics_line, misfit, parse_json
 
 log = logging.getLogger(__name__)
@@ -108,9 +109,9 @@ class RunDir:
     def check_own(self, force: bool = False) -> None:
         """UserError when the folder is neither empty nor surely one of the house, as its status.json and config.yaml
         say. force: all that the house wrote there will be replaced."""
-        if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"run: {self.path} is a file")
-        if (self.path / "config.yaml").exists() or not self.path.exists():
+        if force or not self.path.is_dir():
+            folder_for(self.path, key="run")
+        if not self.path.is_dir() or (self.path / "config.yaml").exists():
             return
         names = {path.name for path in self.path.iterdir() if not is_trace(path)}
         status = self.read_status()

@@ -11,6 +11,8 @@ import torch
 from house.commands import TINY, TINY_MEASURE, run
 from house.test_files import names, read_only  # noqa: F401
 
+from mothello import files, rows
+from mothello.data import stored
 from mothello.data.stored import StoredGames
 from mothello.data.stream import Stream
 from mothello.files import locked
@@ -183,6 +185,30 @@ def test_a_run_that_is_moved_ends(
         assert RunDir("moved").finished
 
 
+@pytest.mark.parametrize("script", ["generate", "import_games", "measure"])
+def test_other_work_whose_folder_is_moved_ends(
+    script: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = {
+        "generate": ["generate", "board=4x4", "games=100", "shard_games=50", "out=new"],
+        "import_games": ["import_games", "board=4x4", "files=[more.txt]", "shard_games=50", "out=new"],
+        "measure": [*MEASURE, "run=run", "force=true"],
+    }[script]
+    (measure,) = Path("run/measures").iterdir()
+    folder, write = measure if script == "measure" else Path("new"), files.write_whole
+
+    def moving(path: Path, content: str | bytes) -> None:
+        write(path, content)
+        if path.name in ("shard-00000.json", "table.csv.gz") and folder.exists():
+            folder.rename("moved")
+
+    for module in (stored, rows):
+        monkeypatch.setattr(module, "write_whole", moving)
+    assert run(monkeypatch, *call) == 1
+    one_line(capsys, "was moved or deleted")
+    assert not folder.exists()
+
+
 def test_a_finished_folder_without_its_config_is_not_finished(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,6 +238,8 @@ def test_what_is_finished_on_a_read_only_disk_is_finished(
     capsys: pytest.CaptureFixture[str],
     read_only: Callable[[Path], None],  # noqa: F811
 ) -> None:
+    shutil.copytree("run", "begun")
+    RunDir("begun").write_status("failed")
     before = tree(here)
     read_only(here)
     calls = ([*TRAIN, "run=run"], [*MEASURE, "run=run"])
@@ -220,7 +248,9 @@ def test_what_is_finished_on_a_read_only_disk_is_finished(
         assert run(monkeypatch, *call) == 0
         assert "finished already" in capsys.readouterr().out
     for call, code in (
-        ([*TRAIN, "run=run", "seed=0", "runs=elsewhere", "force=true"], 1),
+        ([*TRAIN, "run=begun"], 1),
+        ([*TRAIN, "run=run", "force=true"], 2),
+        ([*TRAIN, "run=new"], 2),
         (["generate", "out=games", "board=4x4", "games=60", "shard_games=50"], 2),
         (["import_games", "out=games", "board=4x4", "files=[more.txt]", "force=true"], 2),
         (["export_games", "folder=games", "out=again.txt"], 2),
@@ -327,6 +357,17 @@ def test_pages_and_tables_of_others_are_not_written_over(
     for _ in range(2):  # over a page of ours, by a link
         assert run(monkeypatch, "report", "runs=[run]", "out=link") == 0
     assert names(here / "made") == ["index.html", "table.csv"]
+
+
+def test_a_file_where_a_run_should_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "link").symlink_to("notes")
+    for place in ("notes", "link", "notes/inside"):
+        assert run(monkeypatch, *TRAIN, f"run={tmp_path / place}", "force=true") == 2
+        one_line(capsys, f"run: {tmp_path / 'notes'} is a file")
+    assert tree(tmp_path) == {"notes": b"mine", "link": b"mine"}
 
 
 def test_a_job_that_fails_writes_no_status_over_another(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment
 from mothello.cli.compose import composed
 from mothello.cli.study_plan import StudyCommand, names_of, part_of
 from mothello.errors import UserError
+from mothello.files import LOCK
 from mothello.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
@@ -187,7 +188,7 @@ def test_two_processes_never_work_in_one_folder(
     assert other.stdout.readline() == "held\n"
     assert run(monkeypatch, "train", "+experiment=naive", *TINY, "run=run") == 1
     assert "another process is at work in run" in capsys.readouterr().err
-    assert not Path("run").exists()
+    assert [path.name for path in Path("run").iterdir()] == [LOCK]
     other.communicate("")
     assert run(monkeypatch, "train", "+experiment=naive", *TINY, "run=run") == 0
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

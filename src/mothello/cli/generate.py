@@ -18,7 +18,7 @@ from mothello.cli.units import counted, short, size
 from mothello.config import check, ranged
 from mothello.data.stored import FORMAT_VERSION, own_files, read_index, whole_shard, write_index, write_shard
 from mothello.errors import UserError, keyed
-from mothello.files import is_trace, locked
+from mothello.files import is_trace, locked, placed
 from mothello.othello.board import Board, BoardConfig
 from mothello.othello.lazy_compile import Engine, using
 from mothello.othello.notation import parse_move
@@ -107,7 +107,7 @@ def _write(config: GenerateCommand, number: int, share: int, bar: "tqdm[Any] | N
 
 def _in_worker(config: GenerateCommand, numbers: Sequence[int], share: int, threads: int, send: Send) -> None:
     torch.set_num_threads(threads)
-    with using(config.engine):
+    with using(config.engine), placed(Path(config.out)):
         for number in numbers:
             send((number, _write(config, number, share, None)))
 
