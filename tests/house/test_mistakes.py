@@ -112,6 +112,7 @@ MISTAKES = [
     ("train", ["board@x=4x4"], ["Could not override 'board@x'. Did you mean to override board?"]),
     ("train", ["domain=[3]"], ["domain: domain=[3] names no option", "flips"]),
     ("train", ["nogroup/x=3"], ["nogroup/x: unknown key; choices: name, board"]),
+    ("train", ["+data.domains.60k.weight=2"], ["weight=2: cannot be read; write +data.domains={60k:...}"]),
     ("train", ["=3"], ["=3: cannot be read; write KEY=VALUE"]),
     ("train", ["\u00fc=3"], ["cannot be read; write KEY=VALUE"]),
     ("train", ["data.domains={a"], ["data.domains={a: cannot be read; close it, quote what is in it, or quote the value"]),

@@ -1,20 +1,25 @@
 """Proves: a name holds what is safe everywhere and is checked where it enters; names never stand beside the house's own keys;
 every value is quoted by one helper, and every command that is shown makes the same folder with the same numbers."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+import house.commands  # noqa: F401
 import pytest
+from house.test_readme import HISTORY, PAGES
+from house.test_readme import commands as documented_in
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from report.made import results, write
 
 from mothello.cli.compose import command_line, composed, grid, parsed
+from mothello.cli.main import SCHEMAS
 from mothello.cli.measure import schema
 from mothello.cli.stage import StageCommand
-from mothello.cli.study_plan import StudyCommand, part_of
+from mothello.cli.study_plan import StudyCommand, names_of, part_of
 from mothello.config import check_name, plain, quoted, shown
 from mothello.errors import UserError
 from mothello.files import fingerprint
@@ -27,6 +32,8 @@ from mothello.registry import Registry, load_plugins
 from mothello.report.probe_sections import boards
 from mothello.report.reference import commands
 from mothello.report.runs import Run, find_runs
+from mothello.report.sharing import sharing_of
+from mothello.report.wandb_mirror import description
 from mothello.rows import training_rows, write_tidy
 from mothello.rundir import RunDir
 from mothello.stages.continued import STAGES
@@ -34,6 +41,7 @@ from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import finetune_folder, identity, run_folder, stage_folder
 from mothello.stages.measuring import measure_folder
 from mothello.stages.pretrain import TrainConfig
+from mothello.stages.run import Run as LoadedRun
 
 ROOT = Path(__file__).parents[2]
 GOOD = ["naive", "a", "60k", "lr0.01", "A-b_c.d", "1-2", "step", "loss", "top1", "mean", "all", "None", "n" * 200]
@@ -330,6 +338,47 @@ def test_the_commands_of_measures_and_later_stages_make_the_same_folders(plugin:
             again = composed("stage", StageCommand, given_)
             found.add(finetune_folder(RunDir(again.run), again.stage, again.seed, again.stage.source).path)
     assert found == expected
+
+
+def test_the_command_in_a_message_can_be_typed() -> None:
+    folder, none = RunDir("my runs/it's [x]"), None
+    run = LoadedRun(folder, none, none, none, none, step=3)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="no probes of step 3") as error:
+        run.probe(0, "a")
+    words = shlex.split(str(error.value).split("; ")[1])
+    assert words[:2] == ["python", "scripts/probe.py"]
+    assert composed("probe", schema(), words[2:]).run == str(folder.path)
+
+
+def documented() -> list[str]:
+    """Every command in README.md, the docs and the help of the commands."""
+    texts = [page.read_text() for page in PAGES if page.name not in HISTORY]
+    headers = (re.findall(r'header: "(.*)"}', path.read_text()) for path in (ROOT / "configs").glob("*.yaml"))
+    lines = [shlex.join(words) for text in texts for words in documented_in(text)]
+    lines += [f"python {line.split(': python ')[1]}" for found in headers for line in found]
+    return list(dict.fromkeys(line for line in lines if re.match(r"python scripts/(?!wandb_mirror|results)", line)))
+
+
+@pytest.mark.parametrize("line", documented())
+def test_a_command_of_the_docs_is_read(line: str) -> None:
+    _, script, *words = shlex.split(line)
+    root = Path(script).stem
+    asked = command_line([word for word in words if word != "..."])
+    jobs = grid(asked.overrides)
+    assert asked.sweep == ("-m" in words)
+    for job in (jobs[0], jobs[-1]):
+        config = composed(root, SCHEMAS[root], job)
+        if root == "study":
+            assert names_of(config)
+
+
+def test_what_wandb_is_told_is_within_its_limits(tmp_path: Path) -> None:
+    folder = made(
+        composed("train", TrainConfig, [f"runs={tmp_path}", f"name={'n' * 200}", f"tracking.tags=[{'t' * 99},'']"])
+    )
+    told = description(folder.path, sharing_of)
+    assert [len(told["group"]), len(told["name"]), *map(len, told["tags"])] == [128, 128, 64, 64, 5]
+    assert told["config"]["cell"] == "n" * 200
 
 
 def test_the_command_of_a_stage_of_ones_own(plugin: str) -> None:

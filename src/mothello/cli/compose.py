@@ -187,8 +187,12 @@ def parsed(text: str) -> Override:
         key, _, value = text.partition("=")
         closed = "close it, quote what is in it, or " * value.startswith(("[", "{", "'", '"'))
         how = f"{closed}quote the value: {hint(text)}"
-        if not re.fullmatch(r"[+~]{0,2}[\w$@/.-]+", key, re.ASCII) or "=" not in text:
-            how = f"write {key}=VALUE" if key.isidentifier() and key.isascii() else "write KEY=VALUE"
+        words, form = key.split("."), r"[+~]{0,2}([A-Za-z_$][\w$@/-]*|\d+)"
+        odd = [i for i, word in enumerate(words) if not re.fullmatch(form, word, re.ASCII)]
+        if odd and odd[0]:
+            how = f"write {'.'.join(words[: odd[0]])}={{{words[odd[0]]}:...}}"
+        elif odd or "=" not in text:
+            how = "write KEY=VALUE" if odd else f"write {key}=VALUE"
         raise UserError(f"{text}: cannot be read; {how}") from None
 
 
