@@ -2,6 +2,7 @@
 every kind of language, and the folder it leaves can be loaded again."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -135,12 +136,13 @@ def test_games_are_generated_resumed_exported_and_imported(
 
     turned = str.maketrans("abcdef", "fedcba")
     Path("other.pgn").write_bytes(f'[Event "x"]\n\n{lines[0].translate(turned)}\n'.encode("utf-16"))
+    Path("odd.pkl").write_bytes(pickle.dumps(["\ud800"]))
     Path("one.csv").write_text(f"id,moves\n1,{lines[1]}\n2,{'x' * 90_000}\n")
     for mirror, said in (
-        ("false", "2 files: 1 game kept; 2 set aside"),
-        ("true", "2 files: 2 games kept (1 mirrored); 1 set"),
+        ("false", "3 files: 1 game kept; 3 set aside"),
+        ("true", "3 files: 2 games kept (1 mirrored); 2 set"),
     ):
-        call = ["board=6x6", "files=[other.pgn,one.csv]", f"out=d-{mirror}", f"mirror={mirror}"]
+        call = ["board=6x6", "files=[other.pgn,one.csv,odd.pkl]", f"out=d-{mirror}", f"mirror={mirror}"]
         assert run(monkeypatch, "import_games", *call) == 0
         printed = capsys.readouterr().out
         assert said in printed

@@ -128,7 +128,7 @@ def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Pat
         print(replaced(folder, own), flush=True)
     with refilled(folder, own, "corpus.json") as part:
         with (
-            (part / "rejected.txt").open("w", encoding="utf-8") as rejected,
+            (part / "rejected.txt").open("w", encoding="utf-8", errors="backslashreplace") as rejected,
             tqdm(desc="import", unit="game", unit_scale=True) as bar,
         ):
             each = ((str(path), read(path, board)) for path, read in files)
