@@ -1,5 +1,6 @@
 """scripts/generate.py: write shards of random games, or resume where a killed job stopped."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -105,7 +106,11 @@ def _write(config: GenerateCommand, number: int, share: int, bar: "tqdm[Any] | N
     return write_shard(Path(config.out), number, start, parts(), play.board, _about(config, number))
 
 
-def _in_worker(config: GenerateCommand, numbers: Sequence[int], share: int, threads: int, send: Send) -> None:
+def _in_worker(
+    config: GenerateCommand, numbers: Sequence[int], share: int, threads: int, first: bool, send: Send
+) -> None:
+    if not first:
+        logging.disable()  # what is wrong is so in all of them: one tells it
     torch.set_num_threads(threads)
     with using(config.engine), placed(Path(config.out)):
         for number in numbers:
@@ -188,7 +193,9 @@ def _in_parallel(config: GenerateCommand, todo: list[int], bar: "tqdm[Any]") -> 
             number, done[number] = sent
             bar.update(done[number]["count"])
 
-    in_processes(workers, [partial(_in_worker, config, todo[i::workers], share, threads) for i in range(workers)], got)
+    in_processes(
+        workers, [partial(_in_worker, config, todo[i::workers], share, threads, i == 0) for i in range(workers)], got
+    )
     if len(done) < len(todo):
         raise OSError(f"{len(todo) - len(done)} shards are missing: {GONE}")
     return done
