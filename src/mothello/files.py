@@ -20,12 +20,15 @@ from typing import IO, Any
 LOCK = ".mothello.lock"
 """A file in a folder that a process works in."""
 _PART = re.compile(r"\.part-[0-9a-f]{16}")
-_held: dict[Path, os.stat_result] = {}
-"""The folders that this process works in, as they were found."""
+_held: dict[Path, int] = {}
+"""The folders that this process works in, opened."""
 
 
 class MovedError(OSError):
     """A folder that this process works in is not where it was."""
+
+    now: Path | None = None
+    """Where it is, if the system says so."""
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
@@ -64,10 +67,17 @@ def part_of(folder: Path) -> Path:
 
 def check_place(path: Path) -> None:
     """MovedError when the path is in a folder that this process works in and that was moved or deleted since."""
-    for folder, found in _held.items():
-        inside = path.absolute().is_relative_to(folder)
-        if inside and not (folder.exists() and os.path.samestat(folder.stat(), found)):
-            raise MovedError(f"run: {folder} was moved or deleted while a process worked in it; the process ends")
+    for folder, inside in _held.items():
+        if path.absolute().is_relative_to(folder) and not _is(folder, inside):
+            link = Path(f"/proc/self/fd/{inside}")
+            now = link.readlink() if link.is_symlink() else folder
+            error = MovedError(f"run: {folder} was moved or deleted while a process worked in it, which ends")
+            error.now = now if _is(now, inside) else None
+            raise error
+
+
+def _is(path: Path, opened: int) -> bool:
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(opened))
 
 
 def _alone(file: IO[bytes]) -> bool | None:
@@ -188,7 +198,7 @@ def remove_folder(path: Path) -> None:
 def placed(folder: Path) -> Iterator[int]:
     """Within: what this process writes in the folder raises MovedError when the folder was moved or deleted."""
     inside = os.open(folder, os.O_RDONLY)  # while it is open, no other folder can have its number
-    _held[folder.absolute()] = os.fstat(inside)
+    _held[folder.absolute()] = inside
     try:
         yield inside
     finally:
@@ -232,7 +242,7 @@ def locked(folder: Path, key: str = "run") -> Iterator[None]:
             with suppress(OSError):
                 if file:
                     os.unlink(LOCK, dir_fd=inside)
-                if new and os.path.samestat(real.stat(), os.fstat(inside)):
+                if new and _is(real, inside):
                     real.rmdir()  # if nothing was written
             if file:
                 file.close()

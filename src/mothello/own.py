@@ -16,6 +16,8 @@ def folder_for(path: str | Path, names: Sequence[str] = (), sign: str = "", key:
     folder = Path(path)
     real = Path(os.path.realpath(folder))
     there = next(part for part in (real, *real.parents) if part.exists())
+    if real.is_symlink():
+        raise UserError(f"{key}: {folder} is a link to itself")
     if not there.is_dir():
         raise UserError(f"{key}: {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):

@@ -107,20 +107,24 @@ class RunDir:
         return False
 
     def check_own(self, force: bool = False) -> None:
-        """UserError when the folder is neither empty nor surely one of the house, as its status.json and config.yaml
-        say. force: all that the house wrote there will be replaced."""
+        """UserError when the folder is neither empty nor one of the house, as its status.json and config.yaml say.
+        force: all that the house wrote there will be replaced."""
         if force or not self.path.is_dir():
             folder_for(self.path, key="run")
         if not self.path.is_dir() or (self.path / "config.yaml").exists():
             return
         names = {path.name for path in self.path.iterdir() if not is_trace(path)}
-        status = self.read_status()
-        known = status.get("status") in ("running", "ok", "failed") and "started" in status
-        if names and not known:
+        if names and not self.known:
             raise UserError(f"run: {self.path} is not empty and no run folder")
         if names - {"status.json"} and not force:
             line = f"{self.path / 'config.yaml'} is missing, so nothing says what made the rest"
             raise UserError(f"run: {line}; put it back, or force=true to begin again")
+
+    @property
+    def known(self) -> bool:
+        """Whether it is surely a folder of the house: by the form of its status.json."""
+        status = self.read_status()
+        return status.get("status") in ("running", "ok", "failed") and "started" in status
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write config.yaml, a command's first file."""

@@ -16,6 +16,7 @@ from mothello.data import stored
 from mothello.data.stored import StoredGames
 from mothello.data.stream import Stream
 from mothello.files import locked
+from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
 from mothello.training import checkpoint
 
@@ -181,6 +182,7 @@ def test_a_run_that_is_moved_ends(
     assert names(tmp_path) == [*["moved"] * (not gone)]
     if not gone:
         assert not list(Path("moved").rglob(".*"))
+        assert RunDir("moved").read_status()["status"] == "failed"
         assert run(monkeypatch, *TRAIN, "run=moved") == 0
         assert RunDir("moved").finished
 
@@ -364,10 +366,20 @@ def test_a_file_where_a_run_should_be(
 ) -> None:
     (tmp_path / "notes").write_text("mine")
     (tmp_path / "link").symlink_to("notes")
+    (tmp_path / "loop").symlink_to("loop")
+    assert run(monkeypatch, *TRAIN, f"run={tmp_path / 'loop'}") == 2
+    one_line(capsys, f"run: {tmp_path / 'loop'} is a link to itself")
     for place in ("notes", "link", "notes/inside"):
         assert run(monkeypatch, *TRAIN, f"run={tmp_path / place}", "force=true") == 2
         one_line(capsys, f"run: {tmp_path / 'notes'} is a file")
     assert tree(tmp_path) == {"notes": b"mine", "link": b"mine"}
+
+
+@pytest.mark.parametrize("name", ["status.json", "config.yaml"])
+def test_a_foreign_file_hides_no_runs_from_a_report(name: str, here: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (here / name).write_text('{"status": "draft"}')
+    assert [one.path for one in find_runs([str(here)])] == [here / "run"]
+    assert f"{here}/" in caplog.text
 
 
 def test_a_job_that_fails_writes_no_status_over_another(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

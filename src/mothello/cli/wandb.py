@@ -31,11 +31,13 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def _mirror(folder: Path, mode: Literal["offline", "online"], follow: int | None) -> bool:
     """Copy one folder; False after an error, which is logged."""
     from mothello.cli.pictures import closing
+    from mothello.files import placed
     from mothello.report.sharing import sharing_of
     from mothello.report.wandb_mirror import description, mirror
 
     try:
-        mirror(folder, mode, follow, description(folder, sharing_of), closing)
+        with placed(folder):
+            mirror(folder, mode, follow, description(folder, sharing_of), closing)
     except Exception as error:
         traceback.print_exc()
         print(f"wandb: {folder}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)

@@ -142,10 +142,11 @@ def _once(runs: Sequence[Run]) -> list[Run]:
 
 
 def _candidates(top: Path) -> Iterator[Path]:
-    """Run folders at or below ``top``; what lies inside a run is not a run of its own."""
+    """What may be a run folder at or below ``top``; what lies inside a run is not a run of its own."""
     for folder, inside, files in walk(top):
         if "config.yaml" in files or "status.json" in files:
-            inside.clear()
+            if RunDir(folder).known:
+                inside.clear()
             yield folder.resolve()
 
 

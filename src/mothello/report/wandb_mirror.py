@@ -13,7 +13,7 @@ from typing import Any, Literal
 import matplotlib
 from matplotlib.figure import Figure
 
-from mothello.files import fingerprint
+from mothello.files import fingerprint, whole_file, write_whole
 from mothello.reading import metrics_line
 from mothello.report.style import RC
 from mothello.rundir import RunDir
@@ -133,14 +133,12 @@ def mirror(
         run.summary.update(dict(summary))
     run.finish(exit_code=0 if status.get("status") == "ok" else 1)
     faulthandler.cancel_dump_traceback_later()
-    (path / MARK).write_text(str(status.get("written")))
+    write_whole(path / MARK, str(status.get("written")))
 
 
 def _saved(figure: Figure, folder: Path, name: str) -> Path:
     """FOLDER/wandb/pictures/NAME.png."""
     path = folder / "wandb" / "pictures" / f"{name.replace('/', '-')}.png"
-    for made in (path.parent.parent, path.parent):
-        made.mkdir(exist_ok=True)
-    with matplotlib.rc_context(RC):
-        figure.savefig(path, dpi=110)
+    with matplotlib.rc_context(RC), whole_file(path) as file:
+        figure.savefig(file, dpi=110)
     return path

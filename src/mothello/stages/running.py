@@ -64,8 +64,9 @@ def running(folder: RunDir, world: World, config: Any = None) -> Iterator[None]:
         text = str(error) or str(Stopped(signal.SIGINT)) if stopped else f"{type(error).__name__}: {error}"
         handler.emit(logging.makeLogRecord({"levelname": "WARNING", "msg": text}))  # a command tells the console
         try:
-            if folder.read_status().get("status") != "ok":
-                folder.write_status("failed", error=text, **{} if stopped else {"traceback": traceback.format_exc()})
+            place = RunDir(getattr(error, "now", None) or folder.path)  # it may have been moved
+            if place.read_status().get("status") != "ok":
+                place.write_status("failed", error=text, **{} if stopped else {"traceback": traceback.format_exc()})
         except OSError as full:  # a full disk: the first error is the one to report
             log.warning("status.json cannot be written (%s)", full)
         raise
