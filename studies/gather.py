@@ -48,7 +48,7 @@ def gather(folder: Path, out: Path) -> int:
         target = out / folder.name / run.path.relative_to(folder.resolve())
         copy = RunDir(target)
         copy.check_own(force=True)
-        with locked(target, "out"), refilled(target, list(copy.own()), "status.json") as part:
+        with locked(target, "out"), refilled(target, list(copy.own()), "config.yaml") as part:
             shutil.copytree(run.path, part, ignore=_left_out, dirs_exist_ok=True)
     return len(runs)
 

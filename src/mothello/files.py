@@ -197,12 +197,15 @@ def remove_folder(path: Path) -> None:
 @contextmanager
 def placed(folder: Path) -> Iterator[int]:
     """Within: what this process writes in the folder raises MovedError when the folder was moved or deleted."""
-    inside = os.open(folder, os.O_RDONLY)  # while it is open, no other folder can have its number
-    _held[folder.absolute()] = inside
+    name, inside = (
+        folder.absolute(),
+        os.open(folder, os.O_RDONLY),
+    )  # no other folder can have its number while it is open
+    _held[name] = inside
     try:
         yield inside
     finally:
-        del _held[folder.absolute()]
+        del _held[name]
         os.close(inside)
 
 

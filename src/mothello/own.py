@@ -65,13 +65,20 @@ def refilled(folder: Path, own: Collection[Path], last: str) -> Iterator[Path]:
     try:
         yield part
         check_place(folder)
-        remove(folder, sorted(own, key=lambda path: (path != folder / last, path)))
-        files = sorted((path for path in part.rglob("*") if not path.is_dir()), reverse=True)
-        for path in sorted(files, key=lambda path: path == part / last):
-            target = folder / path.relative_to(part)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            flush(path)
-            path.replace(target)
+        files = {folder / path.relative_to(part): path for path in part.rglob("*") if not path.is_dir()}
+        whole = folder / last
+        remove(folder, [path for path in own if path == whole])
+        for target in sorted({*files} - {whole}, reverse=True):
+            _move(files[target], target)
+        remove(folder, sorted({*own} - {*files}))
+        if whole in files:
+            _move(files[whole], whole)
         flush(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _move(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    flush(path)
+    path.replace(target)

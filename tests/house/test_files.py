@@ -135,6 +135,18 @@ def test_where_there_are_no_locks_nothing_of_others_is_removed(tmp_path: Path, m
     assert names(tmp_path) == [".part-0123456789abcdef", "a"]
 
 
+def test_a_working_directory_that_is_moved_takes_its_runs_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with locked(Path("run")):
+        (tmp_path / "here").rename(tmp_path / "there")
+        write_whole(Path("run/a"), "a")
+    assert names(tmp_path) == ["there"]
+    assert names(tmp_path / "there" / "run") == ["a"]
+
+
 @pytest.mark.parametrize("anew", [False, True])
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_folder_that_was_moved_is_not_made_anew(gone: bool, anew: bool, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from house.commands import TINY, TINY_MEASURE, run
 from house.test_files import names, read_only  # noqa: F401
+from training.loops import Killed, kill
 
 from mothello import files, rows
 from mothello.data import stored
@@ -123,14 +124,20 @@ def test_only_checkpoints_are_read_and_removed(tmp_path: Path) -> None:
     foreign = {name: text for name, text in tree(tmp_path).items() if name[:14] in ("step-99", "step-999.bak")}
     foreign |= {name: text for name, text in tree(tmp_path).items() if "keep" in name or "notes" in name}
     assert [path.name for path in checkpoint.saved(tmp_path)] == ["step-000000001", "step-000000002"]
+    shutil.copytree(tmp_path / "step-000000001", tmp_path / "far" / "away")
+    (tmp_path / "step-000000000").symlink_to("far/away")
     for step in (3, 4):
         save(step)
+    assert not (tmp_path / "step-000000000").is_symlink()  # it was one of ours, but its files lie elsewhere
+    assert len(names(tmp_path / "far" / "away")) == 4
     found, problems = checkpoint.latest(tmp_path)
     assert (found.step, problems) == (4, [])
     assert [path.name for path in checkpoint.saved(tmp_path)] == ["step-000000003", "step-000000004"]
     assert foreign.items() <= tree(tmp_path).items()
     assert names(tmp_path / "step-000000001") == ["notes.txt"]
     assert {"step-000000998", "step-000000999"} <= set(names(tmp_path))
+    with pytest.raises(OSError, match="step-000000998 cannot be written"):
+        save(998)
     save(1)  # next to the notes
     assert names(tmp_path / "step-000000001") == ["manifest.json", "notes.txt", "state.pt", "weights.safetensors"]
 
@@ -382,6 +389,24 @@ def test_a_foreign_file_hides_no_runs_from_a_report(name: str, here: Path, caplo
     assert f"{here}/" in caplog.text
 
 
+def test_two_exports_to_one_file(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one that is whole first stays."""
+    moves = StoredGames.moves
+
+    def slow(games: StoredGames, indices: torch.Tensor) -> torch.Tensor:
+        if games.folder.name == "games":
+            assert run(monkeypatch, "export_games", "folder=more", "out=text") == 0
+        return moves(games, indices)
+
+    monkeypatch.setattr(StoredGames, "moves", slow)
+    assert run(monkeypatch, "export_games", "folder=games", "out=text") == 2
+    one_line(capsys, "out: text was made by another process meanwhile")
+    assert Path("text").read_bytes() == Path("more.txt").read_bytes()
+    assert not list(here.glob(".*"))
+
+
 def test_a_job_that_fails_writes_no_status_over_another(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("mine").mkdir()
     Path("mine/status.json").write_text('{"status": "draft"}')
@@ -389,7 +414,7 @@ def test_a_job_that_fails_writes_no_status_over_another(here: Path, monkeypatch:
     assert json.loads(Path("mine/status.json").read_text()) == {"status": "draft"}
 
 
-def test_copies_of_results_keep_what_lies_beside_them(here: Path) -> None:
+def test_copies_of_results_keep_what_lies_beside_them(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from studies.gather import gather
 
     (here / "runs").mkdir()
@@ -399,5 +424,18 @@ def test_copies_of_results_keep_what_lies_beside_them(here: Path) -> None:
     before = set(tree(copy))
     (copy / "notes.txt").write_text("mine")
     (copy / "measures" / "notes.txt").write_text("mine")
+    gather(here / "runs", here / "results")
+    assert set(tree(copy)) == before | {"notes.txt", "measures/notes.txt"}
+    replace = Path.replace
+    for moves in (0, 3, 6):  # killed while files take their places
+
+        def killed(path: Path, target: Path, left: list[int] = [moves]) -> Path:  # noqa: B006
+            left[0] -= 1
+            return kill() if left[0] < 0 else replace(path, target)
+
+        with monkeypatch.context() as patch, pytest.raises(Killed):  # noqa: PT012
+            patch.setattr(Path, "replace", killed)
+            gather(here / "runs", here / "results")
+        assert not RunDir(copy).finished
     gather(here / "runs", here / "results")
     assert set(tree(copy)) == before | {"notes.txt", "measures/notes.txt"}

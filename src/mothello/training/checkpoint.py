@@ -83,8 +83,9 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def _is_pure(path: Path) -> bool:
-    """Whether there is nothing but a checkpoint, whole or damaged."""
-    return path.is_dir() and {inner.name for inner in path.iterdir()} <= {*CHECKPOINT_FILES}
+    """Whether there is nothing but a checkpoint, whole or damaged, or a link."""
+    names = {inner.name for inner in path.iterdir()} if path.is_dir() else {""}
+    return path.is_symlink() or names <= {*CHECKPOINT_FILES}
 
 
 def _drop(path: Path) -> None:
