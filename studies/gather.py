@@ -43,9 +43,11 @@ STUDIES = ("table1", "mirror_anchors", "anchor_placement", "many_languages", "em
 def gather(folder: Path, out: Path) -> int:
     """Copy every finished run below runs/SCALE to OUT/SCALE, without its weights; returns how many. A copy is whole or
     not there."""
-    runs = find_runs([str(folder)])
+    runs, top = find_runs([str(folder)]), folder.resolve()
     for run in runs:
-        target = out / folder.name / run.path.relative_to(folder.resolve())
+        inside = run.path.is_relative_to(top)  # else a link leads to it
+        place = run.path.relative_to(top) if inside else Path(run.name, run.identity, f"seed{run.seed}")
+        target = out / folder.name / place
         copy = RunDir(target)
         copy.check_own(force=True)
         with locked(target, "out"), refilled(target, list(copy.own()), "config.yaml") as part:

@@ -111,14 +111,20 @@ class RunDir:
         force: all that the house wrote there will be replaced."""
         if force or not self.path.is_dir():
             folder_for(self.path, key="run")
-        if not self.path.is_dir() or (self.path / "config.yaml").exists():
+        if not self.path.is_dir():
             return
+        try:
+            self.read_config()
+            return
+        except UserError as error:
+            line, missing = str(error), not (self.path / "config.yaml").exists()
         names = {path.name for path in self.path.iterdir() if not is_trace(path)}
         if names and not self.known:
             raise UserError(f"run: {self.path} is not empty and no run folder")
         if names - {"status.json"} and not force:
-            line = f"{self.path / 'config.yaml'} is missing, so nothing says what made the rest"
-            raise UserError(f"run: {line}; put it back, or force=true to begin again")
+            if missing:
+                line = f"run: {self.path / 'config.yaml'} is missing, so nothing says what made the rest"
+            raise UserError(f"{line}; put it back, or force=true to begin again")
 
     @property
     def known(self) -> bool:
@@ -218,5 +224,5 @@ class RunDir:
             raise UserError(f"run: {path} cannot be read ({error.strerror})") from None
         lines = [metrics_line(text) for text in whole]
         if damaged := lines.count(None):
-            log.warning("%s: %d damaged lines are left out", path, damaged)
+            log.warning("%s: damaged lines, left out: %d", path, damaged)
         return [line for line in (*lines, metrics_line(last)) if line is not None]

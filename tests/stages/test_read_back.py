@@ -12,11 +12,16 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from games import random_games
 from report.made import add_finetuning, add_probe, add_run
 from stages.test_stage import finetuning, settings
 
 import mothello
+from mothello.data.domain import DomainConfig, mixture
+from mothello.data.split import Split
+from mothello.data.stored import whole_shard, write_index, write_shard
 from mothello.errors import UserError
+from mothello.othello.board import Board
 from mothello.reading import metrics_line, misfit, parse_json
 from mothello.report.page import render
 from mothello.report.reference import repeat
@@ -119,7 +124,7 @@ def test_a_page_of_a_run_that_lost_its_numbers_is_written(made: Path, caplog: py
     ]
     path.write_bytes(b"\n".join([*before.splitlines()[:2], *lines, b'{"st']))
     (run,) = find_runs([str(made / "bad")])
-    assert f"{path}: 5 damaged lines" in caplog.text
+    assert f"{path}: damaged lines, left out: 5" in caplog.text
     assert [line["step"] for line in run.metrics] == [0, 0, 2]
     assert render([run], "one")
     path.write_bytes(before)
@@ -164,6 +169,10 @@ def test_a_command_works_repairs_or_names_the_file(name: str, whole: Path, copy:
                 again(copy)
             assert name in str(caught.value) or LAST in str(caught.value)
             assert "\n" not in str(caught.value)
+        if name == "config.yaml":
+            assert "force=true to begin again" in str(caught.value)
+            mothello.train(settings(copy.parent, run=str(copy), force=True))
+            assert RunDir(copy).finished
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "status.json", "results.json", "table.csv.gz"])
@@ -214,6 +223,32 @@ def test_damaged_kept_probes_are_fitted_again(copy: Path, caplog: pytest.LogCapt
         (folder / FILE).write_bytes(content)
         assert kept_for(folder, load_run(copy).subject()) is None
         assert FILE in caplog.text
+
+
+def test_a_damaged_folder_of_games_is_named(tmp_path: Path) -> None:
+    games = random_games(0, torch.arange(40), Board.of(4))
+    source = {"kind": "generated", "prefix": [], "policy": {"flips": 0.0}}
+    write_index(tmp_path, Board.of(4), source, [write_shard(tmp_path, 0, 0, [games], Board.of(4), {})])
+    domains = {"a": DomainConfig(folder=str(tmp_path))}
+
+    def opened() -> None:
+        assert len(mixture(Board.of(4), 0, Split.train, 8, domains)) == 8
+        assert whole_shard(tmp_path, 0, {}) is None or (tmp_path / "shard-00000.json").stat().st_size
+
+    opened()
+    for name in ("corpus.json", "shard-00000.json", "shard-00000.npy", "shard-00000.orbit.npy"):
+        before = (tmp_path / name).read_bytes()
+        several = [json.dumps(x).encode() for _, x in changed(json.loads(before))] if name == "corpus.json" else []
+        for content in (*NASTY.values(), *several):
+            (tmp_path / name).write_bytes(content)
+            domains["a"].content = DomainConfig(folder=str(tmp_path)).content
+            try:
+                opened()
+            except UserError as error:
+                told = str(error)
+                if str(tmp_path) not in told or not told.startswith("domains.a.") or "\n" in told:
+                    raise AssertionError(told) from error
+        (tmp_path / name).write_bytes(before)
 
 
 # The parts.

@@ -19,11 +19,13 @@ from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.report.runs import find_runs
 from mothello.report.sharing import by_label
+from mothello.report.wandb_mirror import once
 from mothello.rundir import RunDir
 from mothello.stages.finetune import FinetuneConfig
 from mothello.stages.folders import finetune_folder, run_folder
 from mothello.stages.load import find_run
 from mothello.stages.pretrain import Pretrain, TrainConfig
+from studies.gather import gather
 
 FOUR = Board.of(4)
 
@@ -110,6 +112,21 @@ def test_copies_of_a_run_are_one_run(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert [str(path) in caplog.text for path in (first, third)] == [True, True]
     shutil.rmtree(second)
     assert [run.path for run in find_runs(["three/3", "three"])] == [first]
+
+
+def test_copies_are_copied_to_wandb_once(tmp_path: Path) -> None:
+    first, second = copies(tmp_path, "1", "2")
+    seed = add_run(tmp_path / "runs", seed=1).path
+    child, other = (add_finetuning(RunDir(path)).path for path in (first, seed))
+    measure = next((first / "measures").iterdir())
+    assert once([first, second, seed, child, other, measure]) == [first, seed, child, other, measure]
+
+
+def test_a_linked_run_is_gathered(tmp_path: Path) -> None:
+    (tmp_path / "mini").mkdir()
+    (tmp_path / "mini" / "mine").symlink_to(add_run(tmp_path / "store").path)
+    assert gather(Path("mini"), Path("results")) == 1
+    assert [run.path for run in find_runs(["results"])] == [tmp_path / "results/mini/naive/naive-id/seed0"]
 
 
 def test_another_seed_and_another_name_are_no_copy(tmp_path: Path) -> None:

@@ -58,14 +58,13 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _copied(options: argparse.Namespace) -> int:
-    from mothello.report.wandb_mirror import folders, is_mirrored
+    from mothello.report.wandb_mirror import folders, is_mirrored, once
 
     if options.follow is not None:
         chosen = options.runs
     else:
-        chosen = [
-            folder for path in options.runs for folder in folders(path) if options.force or not is_mirrored(folder)
-        ]
+        inside = [folder for path in once(options.runs) for folder in folders(path)]
+        chosen = [folder for folder in inside if options.force or not is_mirrored(folder)]
     done = [_mirror(folder.resolve(), options.mode, options.follow) for folder in chosen]
     print(f"wandb: {sum(done)} of {len(done)} folders copied ({options.mode})", flush=True)
     return 0 if all(done) else 1

@@ -66,10 +66,8 @@ def source_oracle(board: Board, source: Mapping[str, Any], split: Split) -> Orac
     """The oracle of stored games: of generated games their generator's, of recorded games None."""
     if source.get("kind") != "generated":
         return None
-    try:
-        prefix, policy = [parse_move(text, board) for text in source["prefix"]], PolicyConfig(**source["policy"])
-    except (KeyError, TypeError, UserError) as error:
-        raise StoredError(f"folder: the source in corpus.json is damaged ({error})") from None
+    prefix = [parse_move(text, board) for text in source["prefix"]]
+    policy = PolicyConfig(**source["policy"])
     if board.size == 4:
         return EnumeratedPlay(board, 0, 1, PARTS[split], prefix, policy).oracle
     return play_oracle(board, prefix, policy)
@@ -89,7 +87,11 @@ def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: Doma
         if domain.content not in ("", fingerprint(index)):
             raise UserError(f"content: {domain.folder} holds other games, {fingerprint(index)}, not {domain.content}")
         stored = StoredGames(domain.folder, PARTS[split], size)
-        games: Corpus = stored.with_oracle(source_oracle(board, stored.index["source"], split))
+        try:
+            games: Corpus = stored.with_oracle(source_oracle(board, index["source"], split))
+        except (KeyError, TypeError, UserError) as error:
+            file = Path(domain.folder) / "corpus.json"
+            raise StoredError(f"folder: {file} is damaged (source: {error})") from None
     else:
         prefix = _opening(domain, board)
         games = corpus(board, _seed(domain, prefix, seed), split, size, prefix, domain.policy)

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,8 +146,9 @@ def _candidates(top: Path) -> Iterator[Path]:
     """What may be a run folder at or below ``top``; what lies inside a run is not a run of its own."""
     for folder, inside, files in walk(top):
         if "config.yaml" in files or "status.json" in files:
-            if RunDir(folder).known:
-                inside.clear()
+            with suppress(UserError):
+                if RunDir(folder).known or RunDir(folder).read_config():
+                    inside.clear()
             yield folder.resolve()
 
 

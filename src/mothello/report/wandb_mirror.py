@@ -4,19 +4,24 @@ Each folder becomes a wandb run of its own: metrics.jsonl as history, then the f
 """
 
 import faulthandler
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
 from matplotlib.figure import Figure
 
+from mothello.errors import UserError
 from mothello.files import fingerprint, whole_file, write_whole
 from mothello.reading import metrics_line
 from mothello.report.style import RC
 from mothello.rundir import RunDir
+
+log = logging.getLogger(__name__)
 
 POLL = 0.5
 """Seconds between looks at a folder that is followed."""
@@ -47,6 +52,20 @@ def folders(path: Path) -> list[Path]:
     """A run's folder and those of the measures and later stages in it that hold a status."""
     inside = (status.parent for status in path.rglob("status.json"))
     return sorted({path, *(folder for folder in inside if (folder / "config.yaml").exists())})
+
+
+def once(paths: Iterable[Path]) -> list[Path]:
+    """The folders without copies of the same run, which a warning names."""
+    kept: dict[tuple[Any, ...], Path] = {}
+    for path in paths:
+        key: tuple[Any, ...] = (path.resolve(),)
+        with suppress(UserError):
+            config, results = RunDir(path).read_config(), RunDir(path).read_results()
+            if "identity" in results and "parent" not in config:
+                key = (config.get("name"), results["identity"], config["seed"])
+        if kept.setdefault(key, path) is not path:
+            log.warning("%s is a copy of %s; left out", path, kept[key])
+    return list(kept.values())
 
 
 def is_mirrored(folder: Path) -> bool:

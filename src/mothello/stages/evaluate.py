@@ -22,7 +22,7 @@ class EvaluationConfig:
 
     games: int = ranged(128, low=2)
     """Fixed validation games, the same in every language unless they have domains of their own."""
-    times: int = ranged(10, low=1)
+    times: int = ranged(10, 1, 1_000_000)
     """Evaluations along the stage, besides the first."""
     log_every: int = ranged(20, low=1)
     """Steps between training losses in the log."""

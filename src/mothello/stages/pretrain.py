@@ -106,9 +106,10 @@ class Pretrain:
         """UserError when another config made the folder: it is never touched, not even with force."""
         path = self.folder.path
         self.folder.check_own(self.config.force)
-        if not (path / "config.yaml").exists():
-            return
-        content = self.folder.read_config()
+        try:
+            content = self.folder.read_config()
+        except UserError:
+            return  # nothing is there, or it is begun again
         stored = stored_config(self.folder, content)
         made = identity(stored) | {"seed": stored.seed, "generator_version": content.get("generator_version")}
         now = self.identity | {"seed": self.config.seed}

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from mothello.config import check, ranged
 from mothello.errors import UserError
 from mothello.training import company
 
@@ -39,7 +40,7 @@ class DeviceConfig:
     name: str = "auto"
     """auto, cpu, cuda, or cuda:N. Under torchrun each process takes a GPU of its own."""
     precision: Precision = Precision.auto
-    threads: int = 0
+    threads: int = ranged(0, 0, 1024)
     """CPU threads; 0 for OMP_NUM_THREADS where it is set, else all cores (shared among the processes of torchrun)."""
     compile: Compile = Compile.auto
     cuda_graphs: bool = False
@@ -48,8 +49,7 @@ class DeviceConfig:
     def __post_init__(self) -> None:
         if self.name not in ("auto", "cpu", "cuda") and not self.name.startswith("cuda:"):
             raise ValueError(f"device.name: {self.name!r} is not one of auto, cpu, cuda, cuda:N")
-        if self.threads < 0:
-            raise ValueError(f"device.threads: {self.threads} is negative")
+        check(self, "device")
 
 
 @cache
