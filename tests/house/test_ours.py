@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from house.commands import TINY, TINY_MEASURE, run
+from house.commands import QUIET, TINY, TINY_MEASURE, fragment, run
 from house.test_files import names, read_only  # noqa: F401
 from training.loops import Killed, kill
 
@@ -25,19 +25,22 @@ TRAIN = ["train", "+experiment=naive", *TINY]
 MEASURE = ["measure", *TINY_MEASURE, "measures=[legality]"]
 MEASURE = [x for x in MEASURE if not x.startswith("alignment.")]
 
+TUNE = [
+    "transfer", *QUIET, "transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8",
+    "transfer.probe_before_and_after=false",
+]  # fmt: skip
+STUDY = ["study", "+study=demo", "experiments=[naive]", "transfer_from=[]", "measures=false", *fragment("train", TINY)]
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a measure and a fine-tuning, two corpora of stored games, and the first as text."""
     folder = tmp_path_factory.mktemp("base")
-    tuning = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "device=cpu"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert run(patch, *TRAIN, "run=run") == 0
         assert run(patch, *MEASURE, "run=run") == 0
-        assert (
-            run(patch, "transfer", "run=run", *tuning, "transfer.probe_before_and_after=false", "tracking=jsonl") == 0
-        )
+        assert run(patch, *TUNE, "run=run") == 0
         for name, games in (("games", 50), ("more", 130)):
             assert run(patch, "generate", f"out={name}", "board=4x4", f"games={games}", "shard_games=50") == 0
             assert run(patch, "export_games", f"folder={name}", f"out={name}.txt") == 0
@@ -249,9 +252,10 @@ def test_what_is_finished_on_a_read_only_disk_is_finished(
 ) -> None:
     shutil.copytree("run", "begun")
     RunDir("begun").write_status("failed")
+    assert run(monkeypatch, *STUDY) == 0
     before = tree(here)
     read_only(here)
-    calls = ([*TRAIN, "run=run"], [*MEASURE, "run=run"])
+    calls = ([*TRAIN, "run=run"], [*MEASURE, "run=run"], [*TUNE, "run=run"], STUDY)
     for call in (*calls, ["generate", "out=games", "board=4x4", "games=50", "shard_games=50"]):
         capsys.readouterr()
         assert run(monkeypatch, *call) == 0

@@ -4,6 +4,7 @@ The parts are jobs: one after the other in this process, or through the launcher
 submitit_slurm). One that fails does not stop the others.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -33,9 +34,11 @@ def study(config: StudyCommand, launcher: Launcher = run_here) -> Path | None:
     runs = len(names_of(config))
     if config.dry_run or runs > 1:
         print(heading(config, runs), flush=True)
-    if config.report:
-        folder_for(config.report, FILES, SIGN, "report")
     parts = list(parts_of(config))  # all of them, so that a mistake in the last is reported before the first runs
+    page = Path(config.report or ".", FILES[0]).absolute()
+    kept = page.exists() and not os.access(page, os.W_OK) and all(done(part, config.measures) for part in parts)
+    if config.report and not kept:  # on a medium that is read-only, what is finished is finished
+        folder_for(config.report, FILES, SIGN, "report")
     device = present(parts[0])
     if config.dry_run:
         print(study_table(parts, device), flush=True)
@@ -44,10 +47,10 @@ def study(config: StudyCommand, launcher: Launcher = run_here) -> Path | None:
     act = partial(run_part, measures=config.measures)
     jobs = [Job(part.name, partial(part_of, config, part.cell, part.train.seed), act) for part in parts]
     code = run_all(jobs, launcher)
-    page = page_of(config, parts) if config.report and code < 2 else None
+    made = page_of(config, parts) if config.report and not kept else None
     if code:
         raise SystemExit(code)
-    return page
+    return made
 
 
 def present(part: Part) -> torch.device:
@@ -67,10 +70,15 @@ def heading(config: StudyCommand, runs: int) -> str:
     return f"study {config.name} ({config.scale}): {what}\n{config.question}".rstrip()
 
 
+def done(part: Part, measures: bool) -> bool:
+    """Whether nothing of a part is left to do."""
+    steps = finished(part)
+    return all(steps.values()) or (steps["train"] and not measures)
+
+
 def run_part(part: Part, measures: bool = True) -> None:
     """Train, probe, measure, fine-tune: what is finished is skipped, what was begun is resumed."""
-    done = finished(part)
-    if all(done.values()) or (done["train"] and not measures):  # even where its checkpoints were removed since
+    if done(part, measures):  # even where its checkpoints were removed since
         print(f"finished already: {run_folder(part.train)}", flush=True)
         return
     train(part.train)
