@@ -90,7 +90,8 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def begun(path: Path, **tracking: Any) -> RunDir:
     """A folder whose run has just begun."""
     folder = RunDir(path)
-    folder.write_config({"name": "naive", "seed": 3, "data": {"batch_size": 10}, "tracking": tracking})
+    config = {"name": "naive", "seed": 3, "data": {"batch_size": 10}, "tracking": tracking}
+    folder.write_config(config | {"board": {}, "model": {}, "languages": {}})
     folder.write_status("running")
     return folder
 
