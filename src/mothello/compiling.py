@@ -64,7 +64,8 @@ class Compiled:
             return result
         result = self.function(*arguments, **more)  # where the function itself is at fault, this raises as well
         if self.must:
-            raise UserError(f"device.compile: {self.name} cannot be compiled ({why}); auto runs it eagerly")
+            line = f"device.compile: {self.name} cannot be compiled ({why}); auto runs it eagerly"
+            raise UserError(line) if speaks() else SystemExit(2)
         self.broken = True
         if speaks():
             log.warning("%s stays eager (slower): no working compiler: %s", self.name, why)

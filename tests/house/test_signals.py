@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from house.commands import run as command
 from hydra.core.global_hydra import GlobalHydra
 
 from mothello import signals
+from mothello.cli.jobs import Job, run_all, run_here
 from mothello.cli.main import one_line_errors
 from mothello.cli.report import ReportCommand
 from mothello.rundir import RunDir
@@ -289,8 +291,16 @@ def test_output_that_nobody_reads_ends_without_a_word(ends: bool, tmp_path: Path
 
 
 def test_a_command_does_not_call_it_an_error() -> None:
-    with pytest.raises(BrokenPipeError), one_line_errors(ReportCommand):
+    begun = []
+
+    def job(name: str, _: object) -> None:
+        begun.append(name)
         raise BrokenPipeError
+
+    jobs = [Job(name, str, partial(job, name)) for name in "ab"]
+    with pytest.raises(BrokenPipeError), one_line_errors(ReportCommand):
+        run_all(jobs, run_here)
+    assert begun == ["a"]
 
 
 def test_a_warning_that_nobody_reads_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,8 +91,8 @@ def run_here(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
 
 
 def attempt(job: Job, outcome: Outcome) -> None:
-    """Run a job and note how it ended. Only what must stop the whole process is raised: Ctrl-C, and a cluster that
-    puts the job back into its queue."""
+    """Run a job and note how it ended. Only what must stop the whole process is raised: a signal, output that nobody
+    reads any more, and a cluster that puts the job back into its queue."""
     config, begun, before = None, time.monotonic(), {}
     outcome.status = "running"
     try:
@@ -104,13 +104,13 @@ def attempt(job: Job, outcome: Outcome) -> None:
         done = before and before == _statuses(outcome.folder)
         outcome.status = "dry run" if getattr(config, "dry_run", False) else "skipped" if done else "ok"
         outcome.numbers = headline(results)
+    except (KeyboardInterrupt, BrokenPipeError):
+        outcome.status = "interrupted"
+        raise
     except (Exception, SystemExit) as error:
         if isinstance(error, SystemExit) and error.code in REQUEUED and "SUBMITIT_EXECUTOR" in os.environ:
             raise
         _fail(outcome, error, config)
-    except KeyboardInterrupt:
-        outcome.status = "interrupted"
-        raise
     finally:
         outcome.minutes = (time.monotonic() - begun) / 60
 
