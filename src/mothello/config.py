@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import KeyValidationError, OmegaConfBaseException
 
 from mothello.errors import UserError
 
@@ -93,6 +93,8 @@ def one_line(error: BaseException, schema: type | None = None) -> str:
     if unknown:
         known = _keys(schema).get(unknown[2], []) if schema else []
         return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known)}" if known else "")
+    if isinstance(error, KeyValidationError):
+        return f"{key or 'null'}: is no name; a name is {NAME}"
     if "is not a ListConfig, list or tuple" in text:
         return f"{key}: is a list; write {key}=[...]"
     if "is not in struct" in text:
@@ -187,10 +189,10 @@ def _whole(value: Any) -> Any:
     return named if found is _SAME else named | found
 
 
-NAME = "1 to 200 of A-Z a-z 0-9 _ - . (first a letter or digit, last no dot), and no number, null, true or false"
+NAME = "1 to 200 of A-Z a-z 0-9 _ - . (first a letter or digit, last no dot), no number, null, none, na, true or false"
 """What the name of a language, domain, cell or run is: safe in paths, overrides, metrics and columns."""
-_WORDS = ("null", "true", "false", "nan", "inf")
-"""Texts that Hydra would read as another value."""
+_WORDS = ("null", "none", "na", "true", "false", "nan", "inf")
+"""Texts that a reader of overrides or tables would take for another value."""
 _FORM = rf"(?!(?:[\d_.]+(?:e-?[\d_]+)?|{'|'.join(_WORDS)})$)[a-z\d][\w.-]{{0,199}}(?<!\.)"
 
 

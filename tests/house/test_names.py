@@ -44,8 +44,8 @@ from mothello.stages.pretrain import TrainConfig
 from mothello.stages.run import Run as LoadedRun
 
 ROOT = Path(__file__).parents[2]
-GOOD = ["naive", "a", "60k", "lr0.01", "A-b_c.d", "1-2", "step", "loss", "top1", "mean", "all", "None", "n" * 200]
-BAD = ["", ".", "..", ".x", "../../x", "a/b", "a b", "a@b", "a=b", "x[1]", "\u00e9", "-a", "_a", "a.", "a\n", "null", "True", "nan",
+GOOD = ["naive", "a", "60k", "lr0.01", "A-b_c.d", "1-2", "step", "loss", "top1", "mean", "all", "no", "n" * 200]
+BAD = ["", ".", "..", ".x", "../../x", "a/b", "a b", "a@b", "a=b", "x[1]", "\u00e9", "-a", "_a", "a.", "a\n", "null", "None", "NA", "True", "nan",
        "inf", "1e3", "1000.0", "007", "1_000", "a,b", "{a}", "$a", "a:b", "n" * 201]  # fmt: skip
 
 
