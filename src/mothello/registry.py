@@ -45,7 +45,7 @@ class Registry(Generic[E]):
 
         def add(entry: Entry) -> Entry:
             if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in self.taken:
-                raise ValueError(f"{self.noun} {name!r}: a name is an identifier, none of {', '.join(self.taken)}")
+                raise ValueError(f"{self.noun} {name!r}: a name is an identifier, and no key or folder of the house")
             known = self._entries.get(name)
             if known is not None and (known.__module__, known.__qualname__) != (entry.__module__, entry.__qualname__):
                 raise ValueError(f"{self.noun} {name!r} is registered twice: {known.__module__}, {entry.__module__}")

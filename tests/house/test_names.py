@@ -4,6 +4,7 @@ every value is quoted by one helper, and every command that is shown makes the s
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import house.commands  # noqa: F401
@@ -14,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 from report.made import results, write
+from torch import tensor
 
 from mothello.cli.compose import command_line, composed, grid, parsed
 from mothello.cli.main import SCHEMAS
@@ -27,7 +29,8 @@ from mothello.languages.kinds import LANGUAGE_KINDS
 from mothello.measures.measure import MEASURES
 from mothello.measures.transfer.curve import curves, summary
 from mothello.measures.transfer.measure import TransferConfig, transfer_rows
-from mothello.objectives.objective import OBJECTIVES
+from mothello.objectives.combined import Combined
+from mothello.objectives.objective import OBJECTIVES, Loss, Part
 from mothello.registry import Registry, load_plugins
 from mothello.report.probe_sections import boards
 from mothello.report.reference import commands
@@ -134,6 +137,17 @@ def test_an_objective_is_no_language() -> None:
     assert (row["language"], row["value"]) == ("", 2.0)
 
 
+def test_a_part_of_the_main_objective_and_an_auxiliary_one_of_its_name_both_count() -> None:
+    def fixed(total: float, **parts: Part) -> Any:
+        return SimpleNamespace(attention=None, loss=lambda model, batch: Loss(tensor(total), tensor(1), parts))
+
+    size = Part(tensor(5.0), tensor(1), 2.0)
+    both = Combined(fixed(1.0, size=size), "calm", {"size": (fixed(3.0), 0.5)})
+    loss = both.loss(None, {"": None, "size": None})  # type: ignore[arg-type]
+    assert set(loss.terms) == {"", "calm", "calm/size", "size"}
+    assert float(loss.mean(loss.numbers()[1])) == 1 + 2 * 5 + 0.5 * 3
+
+
 def test_a_language_called_truth_is_drawn_as_what_was_read() -> None:
     example = {"game": "d3", "ply": 1, "layer": 1, "probe": "mlp", "source": "truth", "truth": [1] * 16}
     example["readings"] = {"truth": [2] + [1] * 15}
@@ -189,7 +203,8 @@ def test_an_entry_with_a_name_is_made_by_one_of_its_keys() -> None:
 
 
 def test_a_study_looks_for_its_cells_where_it_is_told(tmp_path: Path) -> None:
-    (tmp_path / "experiment").mkdir()
+    tmp_path = tmp_path / "my, configs"
+    (tmp_path / "experiment").mkdir(parents=True)
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\ndata: {corpus_seed: 7}\n")
     for words in ([f"--config-dir={tmp_path}"], [f"hydra.searchpath=[{quoted(f'file://{tmp_path}')}]"]):
         line = command_line([*words, "experiments=[mine]"])

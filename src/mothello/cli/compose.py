@@ -135,8 +135,10 @@ def command_line(arguments: list[str]) -> CommandLine:
     parser.error = _refuse  # type: ignore[method-assign]
     flags = parser.parse_intermixed_args(arguments)
     asks = flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion
+    if sum(map(bool, (flags.run, flags.multirun, flags.cfg, flags.info, flags.shell_completion))) > 1:
+        _refuse("only one of --run, --multirun, --cfg, --info and --shell-completion is done")
     if asks:
-        return CommandLine([], [], sweep=False, for_hydra=True)
+        return CommandLine(flags.overrides, [], sweep=False, for_hydra=True)
     overrides, launcher, sweep = [], [], bool(flags.multirun)
     for name in ("config_name", "config_path", "package", "resolve", "experimental_rerun"):
         if getattr(flags, name):

@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from mothello.cli.compose import CONFIGS, command_line, composed, options_of, schema_node
+from mothello.cli.compose import CONFIGS, command_line, composed, entered, options_of, schema_node
 from mothello.cli.jobs import run_all, sweep_jobs
 from mothello.cli.launchers import launcher_of
 from mothello.config import one_line
@@ -85,6 +85,8 @@ def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[
         with one_line_errors(schema):
             line = command_line(sys.argv[1:])
             if line.for_hydra:
+                sys.argv[1:] = [text for text in sys.argv[1:] if text not in line.overrides]
+                sys.argv += entered(schema, line.overrides)
                 hydra.main(config_path=str(CONFIGS), config_name=name, version_base="1.3")(lambda _: None)()
                 return
             log_to_console()
