@@ -5,9 +5,12 @@ import logging
 import math
 import os
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,11 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+def parse_yaml(text: bytes) -> Any:
+    """YAML as plain values. ValueError or TypeError where it holds others, such as dates and loops."""
+    return json.loads(json.dumps(yaml.safe_load(text)))
+
+
 def misfit(value: Any, form: Any, at: str = "") -> str:
     """What is wrong where a plain value first differs from a form; empty where it fits.
 
@@ -80,7 +88,7 @@ def _misfits(value: Any, form: Any, at: str) -> Iterator[str]:
         for index, inner in enumerate(value):
             yield from _misfits(inner, form[0], f"{at}[{index}]")
     elif isinstance(form, dict | list) or not _fits(value, form):
-        yield f"{at or 'the content'} cannot be {str(value)[:40]!r}"
+        yield f"{at or 'the content'} cannot be {reprlib.repr(value)}"
 
 
 def _fits(value: Any, form: Any) -> bool:

@@ -28,7 +28,7 @@ import yaml
 from mothello.errors import UserError
 from mothello.files import append, is_trace, json_text, write_whole
 from mothello.own import folder_for
-from mothello.reading import CONFIG, RESULTS, TRAINED, metrics_line, misfit, parse_json
+from mothello.reading import CONFIG, RESULTS, TRAINED, metrics_line, misfit, parse_json, parse_yaml
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class RunDir:
             wrong = misfit(content, form)
         except FileNotFoundError:
             raise UserError(f"run: {path} does not exist; {absent}") from None
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
             wrong = str(error).strip().partition("\n")[0] or type(error).__name__
         if wrong:
             raise UserError(f"run: {path} is damaged ({wrong})")
@@ -152,7 +152,7 @@ class RunDir:
 
     def read_config(self) -> dict[str, Any]:
         """UserError names the file when it is missing or no config."""
-        return self.read("config.yaml", yaml.safe_load, CONFIG, f"{self.path} is not a run folder")
+        return self.read("config.yaml", parse_yaml, CONFIG, f"{self.path} is not a run folder")
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_whole(self.path / name, json_text(content, indent=1))

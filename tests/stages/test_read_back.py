@@ -35,7 +35,8 @@ from mothello.stages.stage import run_stage
 
 NASTY = {
     "empty": b"", "cut": b"{", "binary": b"\x1f\x8b\x00\xff\xfe\x80", "a list": b"[]", "a number": b"5", "null": b"null",
-    "a text": b'"step"', "other keys": b'{"a": 1}\n', "deep": b"[" * 100_000, "huge": b"1" + b"0" * 5000,
+    "a text": b'"step"', "other keys": b'{"a": 1}\n', "deep": b"[" * 100_000, "huge": b"1" + b"0" * 5000, "a date": b"a: 2020-01-01", "a loop": b"&a [*a]",
+    "a key that is a list": b"? [1]\n: 2",
 }  # fmt: skip
 FEW = [NASTY[name] for name in ("empty", "binary", "a list", "other keys")]
 VALUES = [None, True, -1, 10**400, math.nan, math.inf, "x", "5", [], ["x"], {}, {"x": "y"}, [[]]]

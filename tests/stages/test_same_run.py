@@ -10,7 +10,9 @@ import pytest
 import torch
 from games import random_games
 from report.made import add_finetuning, add_measure, add_run
+from stages.test_stage import finetuning, settings
 
+import mothello
 from mothello.cli.compose import composed, grid
 from mothello.cli.study_plan import StudyCommand, names_of
 from mothello.config import typed
@@ -66,8 +68,8 @@ def test_games_are_what_they_are_wherever_they_lie(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir("copy")
     Pretrain(config("../moved", run=str(tmp_path / folder.path))).check()
     assert Pretrain(config("../moved")).content()["data"]["domains"]["human"]["folder"] == "../moved"
-    settings = [FinetuneConfig(data=config(place).data) for place in ("../copy", tmp_path / "moved")]
-    assert len({finetune_folder(folder, x, 0, "atomic_0").path for x in settings}) == 1
+    tuned = [FinetuneConfig(data=config(place).data) for place in ("../copy", tmp_path / "moved")]
+    assert len({finetune_folder(folder, x, 0, "atomic_0").path for x in tuned}) == 1
 
 
 def test_other_games_in_the_same_place_are_another_run(tmp_path: Path) -> None:
@@ -94,6 +96,22 @@ def test_a_run_whose_games_are_gone_is_known_and_only_a_finished_one_needs_them_
     folder.write_status("ok")
     Pretrain(config("games")).check()
     assert run_folder(config("elsewhere")) != str(folder.path)
+
+
+def test_a_fine_tuning_whose_games_are_gone_is_known(tmp_path: Path) -> None:
+    run = mothello.train(settings(tmp_path / "runs"))
+    data = {"games": 60, "batch_size": 30, "domains": {"human": {"folder": "games"}}}
+    child = finetuning(run, data=data)
+    child.folder.write_config(child.content())
+    child.folder.write_results("train", run.folder.read_results())
+    child.folder.write_status("ok")
+    shutil.rmtree("games")
+    again = finetuning(run, data=data)
+    assert again.folder.path == child.folder.path
+    again.check()
+    child.folder.write_status("running")
+    with pytest.raises(UserError, match=r"domains\.human\.folder: games/corpus\.json does not exist"):
+        finetuning(run, data=data)
 
 
 def copies(top: Path, *names: str, **how: Any) -> list[Path]:

@@ -17,7 +17,7 @@ from mothello.model.transformer import GPT
 from mothello.registry import Registry
 from mothello.stages.build import games_of
 from mothello.stages.evaluate import EvaluationConfig
-from mothello.stages.folders import stage_folder, stage_identity
+from mothello.stages.folders import recall_games, stage_folder, stage_identity
 from mothello.stages.run import Run
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig
@@ -66,6 +66,7 @@ class Continued:
 
     def __init__(self, settings: Any, command: Continuation, run: Run) -> None:
         own, self.settings, self.run, self.language_set = settings, settings, run, run.language_set
+        recall_games(own.data, run.folder.path.glob(f"{own.name}/*"))
         plugins = list(dict.fromkeys([*run.config.plugins, *command.plugins]))
         self.config = replace(
             run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), auxiliary={}, plugins=plugins,

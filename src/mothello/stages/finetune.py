@@ -79,8 +79,9 @@ class Finetune(Continued):
         with keyed("source: "):
             self.language = run.language_set.index(self.source)
         self.openings = self._openings()
-        self.games = games_of(self.config.data, self.language_set, Split.transfer, self.config.data.games)
         self.folder = finetune_folder(run.folder, settings, command.seed, self.source, scratch)
+        if not self.folder.finished or command.force:  # else its games may be gone
+            self._games()
         self.title = f"{run.config.name}, fine-tuned on {self.source}{' from random weights' if scratch else ''}"
 
     def content(self) -> dict[str, Any]:
@@ -94,9 +95,12 @@ class Finetune(Continued):
         return super().initial()
 
     def stream(self, device: torch.device, world: World) -> Stream:
-        games = Sources.shared(self.games[self.language], len(self.games))
+        games = Sources.shared(self._games()[self.language], len(self.language_set.names))
         stream = Stream(games, self.language_set, self.config.data, self.config.seed, device, world)
         return stream.speaking(self.language)
+
+    def _games(self) -> Sources:
+        return games_of(self.config.data, self.language_set, Split.transfer, self.config.data.games)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Legality after openings, and retrieval between the languages."""

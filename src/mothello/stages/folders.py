@@ -1,11 +1,12 @@
 """Folders of results, named by the identity of the config that made them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mothello import config as settings
+from mothello.data.stream import DataConfig
 from mothello.errors import UserError
 from mothello.files import fingerprint
 from mothello.othello.random_play import GENERATOR_VERSION
@@ -28,13 +29,17 @@ def identity(config: Any) -> dict[str, Any]:
     return settings.identity(config) | {"generator_version": GENERATOR_VERSION}
 
 
-def recall_games(config: "TrainConfig") -> None:
-    """Fill in which games a folder held that is gone, where the run that was trained on them says so."""
-    lost = {name: domain for name, domain in config.data.domains.items() if domain.folder and not domain.content}
-    runs = [Path(config.run)] if config.run else Path(config.runs, config.name).glob(f"*/seed{config.seed}")
-    for run in runs if lost else ():
+def runs_like(config: "TrainConfig") -> Iterable[Path]:
+    """Folders that the run may have, whatever its hash."""
+    return [Path(config.run)] if config.run else Path(config.runs, config.name).glob(f"*/seed{config.seed}")
+
+
+def recall_games(data: DataConfig, folders: Iterable[Path]) -> None:
+    """Fill in which games a folder held that is gone, where a stage that was trained on them says so."""
+    lost = {name: domain for name, domain in data.domains.items() if domain.folder and not domain.content}
+    for folder in folders if lost else ():
         with suppress(UserError):
-            domains = (RunDir(run).read_config().get("data") or {}).get("domains") or {}
+            domains = RunDir(folder).read_config().get("data", {}).get("domains", {})
             for name in lost.keys() & domains.keys():
                 if domains[name].get("folder") == lost[name].folder:
                     lost[name].content = domains[name].get("content", "")

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from mothello.config import NOT_IDENTITY, check, check_name, plain, typed, without_effect
+from mothello.data.sources import Sources
 from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError, keyed
@@ -20,7 +21,7 @@ from mothello.registry import load_plugins
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of, language_set_of, weights_of
 from mothello.stages.evaluate import EvaluationConfig
-from mothello.stages.folders import identity, own_settings, recall_games, run_folder
+from mothello.stages.folders import identity, own_settings, recall_games, run_folder, runs_like
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig
 from mothello.training.distributed import World
@@ -69,7 +70,7 @@ class TrainConfig:
         if all(map(is_dataclass, (self.objective, *self.auxiliary.values()))):  # else a plugin is missing
             self.model.take_mask(build_objective(self.objective, self.auxiliary).attention)
         check(self, "")
-        recall_games(self)
+        recall_games(self.data, runs_like(self))
         if len(self.languages.language_names()) == 1:
             key = "data.language_sampling"
             without_effect(self.data.language_sampling, key, "with one language", "pairing", "shares", "alpha")
@@ -95,8 +96,8 @@ class Pretrain:
         self.floor_weights: list[float] | None = weights_of(config.data, self.language_set)
         self.identity = identity(config)
         self.folder = RunDir(run_folder(config))
-        done = self.folder.finished and not config.force  # its games may be gone
-        self.games = None if done else games_of(config.data, self.language_set, Split.train, config.data.games)
+        if not self.folder.finished or config.force:  # else its games may be gone
+            self._games()
         self.title = config.name
 
     def content(self) -> dict[str, Any]:
@@ -121,9 +122,10 @@ class Pretrain:
         return build_model(self.config.model, self.language_set).initialize(self.config.seed)
 
     def stream(self, device: torch.device, world: World) -> Stream:
-        data = self.config.data
-        games = self.games or games_of(data, self.language_set, Split.train, data.games)
-        return Stream(games, self.language_set, data, self.config.seed, device, world)
+        return Stream(self._games(), self.language_set, self.config.data, self.config.seed, device, world)
+
+    def _games(self) -> Sources:
+        return games_of(self.config.data, self.language_set, Split.train, self.config.data.games)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         return lambda _: {}
