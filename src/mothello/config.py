@@ -203,9 +203,11 @@ def check_name(text: str, key: str) -> None:
 
 
 def quoted(value: Any) -> str:
-    """A plain value as the right-hand side of an override: Hydra reads the same value back. Keys are names."""
+    """A plain value as the right-hand side of an override: Hydra reads the same value back. Keys are names, or have
+    characters that it knows."""
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{name}:{quoted(inner)}" for name, inner in value.items()) + "}"
+        pairs = ((re.sub(r"([\\()[\]{}:=,\s])", r"\\\1", str(key)), quoted(inner)) for key, inner in value.items())
+        return "{" + ",".join(map(":".join, pairs)) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(quoted(inner) for inner in value) + "]"
     if value is None or isinstance(value, bool | int | float):

@@ -71,12 +71,13 @@ def test_names_that_are_in_use_are_names() -> None:
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True).filter(lambda text: is_name(text))
+KEYS = NAMES | st.text(st.sampled_from("ab_ -./\\,:=[](){}+@%*?|"), min_size=1, max_size=6).map(lambda text: f"k{text}")
 TEXTS = st.text(st.sampled_from("aZ09 _-./\\'\"`,:=[](){}<>@%*+?|~^!#&;\u00fc\n\t$"), max_size=12).filter(
     lambda x: "${" not in x
 )
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS | NAMES
 VALUES = st.recursive(
-    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
+    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
 )
 
 
