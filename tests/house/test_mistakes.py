@@ -101,6 +101,7 @@ MISTAKES = [
     ("train", ["languages.names=['',c]"], ["languages.names: '' is no name"]),
     ("train", ["+data.domains={a b:{}}"], ["data.domains.a b: 'a b' is no name"]),
     ("train", ["+data.domains={1:{weight:2}}"], ["data.domains.1: is no name; a name is"]),
+    ("study", ["+cells={a:{train:{choose:3}}}"], ["train.choose: 3 is no mapping; write choose: {GROUP: OPTION}"]),
     ("study", ["+cells={null:{}}"], ["null: is no name; a name is"]),
     ("train", ["+data.domains.x=3"], ["data.domains.x"]),
     ("train", ["+auxiliary.loss.name=causal_lm"], ["auxiliary.loss", "another key"]),

@@ -102,7 +102,10 @@ def composed(name: str, schema: type[T], overrides: list[str]) -> T:
 
 def choices(fragments: list[Mapping[str, Any]]) -> list[str]:
     """The overrides for the group options that fragments choose, the last choice for each group."""
-    chosen = {group: option for fragment in fragments for group, option in fragment.get(CHOOSE, {}).items()}
+    asked = [fragment.get(CHOOSE) or {} for fragment in fragments]
+    if wrong := [one for one in asked if not isinstance(one, Mapping)]:
+        raise UserError(f"{CHOOSE}: {wrong[0]!r} is no mapping; write {CHOOSE}: {{GROUP: OPTION}}")
+    chosen = {group: option for one in asked for group, option in one.items()}
     return [f"{'+' * (group == 'experiment')}{group}={quoted(option)}" for group, option in chosen.items()]
 
 
