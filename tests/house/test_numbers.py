@@ -113,8 +113,8 @@ def test_a_plugins_config_is_checked_at_every_depth(monkeypatch: pytest.MonkeyPa
 
 
 def test_values_that_are_no_numbers_are_left_alone() -> None:
-    assert typed({"name": "nan"}, TrainConfig).name == "nan"
-    assert composed("train", TrainConfig, ["name=12345678901234567890123"]).name == "12345678901234567890123"
+    assert typed({"runs": "nan"}, TrainConfig).runs == "nan"
+    assert composed("train", TrainConfig, ["runs=12345678901234567890123"]).runs == "12345678901234567890123"
     check({"a": "inf", "b": None, "c": True, "d": 2**63 - 1}, "")
 
 
