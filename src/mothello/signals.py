@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -47,7 +48,14 @@ def handled_by(handler: Callable[[int, Any], None], before: dict[signal.Signals,
         yield
     finally:
         for number, own in before.items():
-            signal.signal(number, own)
+            if signal.getsignal(number) is handler:
+                signal.signal(number, own)
+
+
+def _own() -> dict[signal.Signals, Any]:
+    """The signals that nobody else handles."""
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    return {number: handler for number, handler in listened().items() if handler in usual and speaks()}
 
 
 @contextmanager
@@ -62,9 +70,7 @@ def stoppable() -> Iterator[None]:
             last = time.monotonic()
             raise Stopped(number)
 
-    usual = (signal.SIG_DFL, signal.default_int_handler)
-    own = {number: handler for number, handler in listened().items() if handler in usual and speaks()}
-    with handled_by(stop, own):
+    with handled_by(stop, _own()):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         yield
 
@@ -89,24 +95,27 @@ def told(stop: KeyboardInterrupt) -> int:
 def run(module: str) -> None:
     """A script: import a command's module and call its ``main``. What stops it anywhere on the way is one line, and
     output that nobody reads any more (| head) ends it without a word."""
-    try:
-        with stoppable():
-            import_module(module).main()
+    with handled_by(lambda number, _: os._exit(told(Stopped(number))), _own()):  # an import may swallow an exception
+        main = import_module(module).main
+    with stoppable():
+        try:
+            main()
             print(end="", flush=True)
-    except KeyboardInterrupt as stop:
-        raise SystemExit(told(stop)) from None
-    except BrokenPipeError:
-        raise SystemExit(128 + signal.SIGPIPE) from None
-    except OSError as error:  # such as a full disk below standard output
-        raise SystemExit(f"error: {error}") from None
-    finally:
-        _leave()
+        except KeyboardInterrupt as stop:
+            traceback.clear_frames(stop.__traceback__)  # progress bars end their lines
+            raise SystemExit(told(stop)) from None
+        except BrokenPipeError:
+            raise SystemExit(128 + signal.SIGPIPE) from None
+        except OSError as error:  # such as a full disk below standard output
+            raise SystemExit(f"error: {error}") from None
+        finally:
+            _leave()
 
 
 def _leave() -> None:
-    """What Python does at its end: without tracebacks."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Python ends without tracebacks, and with the exit code that it has now."""
+    for number in listened() if speaks() else ():
+        signal.signal(number, signal.SIG_IGN)
     try:
         print(end="", flush=True)
     except OSError:
