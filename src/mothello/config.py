@@ -99,6 +99,8 @@ def one_line(error: BaseException, schema: type | None = None) -> str:
         return f"{key}: is a list; write {key}=[...]"
     if "is not in struct" in text:
         return f"{key}: not there yet; write +{key}=... to add it"
+    if "is not Optional" in text:
+        return f"{key}: null is no value of it"
     if "missing mandatory value" in text:
         return f"{first.rpartition(' ')[2]}: must be given"
     return f"{key}: {first}" if key and not first.startswith(key) else first

@@ -24,7 +24,7 @@ def folder_for(path: str | Path, names: Sequence[str] = (), sign: str = "", key:
         raise UserError(f"{key}: {there} cannot be written to")
     if names and not _signed(folder / names[0], sign):
         for name in names:
-            if (folder / name).exists():
+            if os.path.lexists(folder / name):
                 raise UserError(f"{key}: {folder / name} is not of this command; remove it, or choose another folder")
     return folder
 

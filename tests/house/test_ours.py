@@ -16,7 +16,9 @@ from mothello import files, rows
 from mothello.data import stored
 from mothello.data.stored import StoredGames
 from mothello.data.stream import Stream
+from mothello.errors import UserError
 from mothello.files import locked
+from mothello.own import folder_for
 from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
 from mothello.training import checkpoint
@@ -325,6 +327,35 @@ def test_a_folder_with_similar_names_holds_no_games_of_ours(
         assert run(monkeypatch, *call, "board=4x4", "out=data") == 2
         one_line(capsys, "out: ", "data")
         assert tree(here) == before
+
+
+def test_a_file_with_the_name_of_a_shard_is_not_written_over(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported = ["import_games", "board=4x4", "files=[games.txt]", "out=more", "force=true", "shard_games=25"]
+    generated = ["generate", "board=4x4", "games=10", "shard_games=5", "out=made"]
+    for call, folder in ((imported, Path("more")), (generated, Path("made"))):
+        assert run(monkeypatch, *call) == 0
+        (folder / "shard-00007.npy").write_text("mine")
+        before = tree(folder)
+        capsys.readouterr()
+        assert run(monkeypatch, *call) == 2
+        one_line(
+            capsys, f"out: {folder.resolve() if folder.name == 'more' else folder}/shard-00007.npy", "name of a shard"
+        )
+        assert tree(folder) == before
+
+
+def test_a_link_to_nothing_is_no_place_for_a_file(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("loop").symlink_to("loop")
+    assert run(monkeypatch, "export_games", "folder=more", "out=loop") == 2
+    one_line(capsys, "out: loop is a link to nothing")
+    Path("page").mkdir()
+    Path("page", "index.html").symlink_to("absent")
+    with pytest.raises(UserError, match=r"^out: page/index\.html is not of this command"):
+        folder_for("page", ("index.html",), "mothello")
 
 
 def test_an_import_that_was_killed_while_it_replaced_is_done_again(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

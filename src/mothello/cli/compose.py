@@ -192,6 +192,8 @@ def parsed(text: str) -> Override:
         key, _, value = text.partition("=")
         closed = "close it, quote what is in it, or " * value.startswith(("[", "{", "'", '"'))
         how = f"{closed}quote the value: {hint(text)}"
+        if value.endswith(","):
+            how = "give a value behind the last comma, or leave it out"
         words, form = key.split("."), r"[+~]{0,2}([A-Za-z_$][\w$@/-]*|\d+)"
         odd = [i for i, word in enumerate(words) if not re.fullmatch(form, word, re.ASCII)]
         if odd and odd[0]:

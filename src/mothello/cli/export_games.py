@@ -32,6 +32,8 @@ class ExportCommand:
 def export_games(config: ExportCommand) -> Path:
     """Write every game as "f5d6c3..."; returns the text file, which appears when it is whole."""
     out = Path(config.out)
+    if out.is_symlink() and not out.exists():
+        raise UserError(f"out: {out} is a link to nothing; choose another file")
     folder_for(out.resolve().parent)
     if out.exists():
         raise UserError(f"out: {out} exists; choose another file")

@@ -125,8 +125,8 @@ def _check_folder(config: GenerateCommand, board: Board) -> bool:
         if there and not own_files(folder):
             raise UserError(f"out: {folder} is not empty and holds no shards; choose another folder")
         return False
-    with keyed("out: "):
-        index = read_index(folder)
+    own_files(folder)
+    index = read_index(folder, "out")
     if (index["board"], index["source"]) != (board.name, source(config)):
         raise UserError(f"out: {folder} holds other games; choose another folder")
     if (count := index["count"]) > config.games:

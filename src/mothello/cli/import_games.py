@@ -13,7 +13,7 @@ from mothello.cli.units import counted, size
 from mothello.config import check, ranged
 from mothello.data.game_import import Imported, import_records
 from mothello.data.stored import StoredGames, own_files
-from mothello.errors import UserError, keyed
+from mothello.errors import UserError
 from mothello.files import is_trace, locked
 from mothello.othello.board import Board, BoardConfig
 from mothello.othello.game_files import ENDINGS, Reader, format_of, reader
@@ -113,8 +113,7 @@ def _own(folder: Path, force: bool) -> list[Path]:
     """What is replaced. UserError when there is something, and it is not to be replaced."""
     if not folder.exists():
         return []
-    with keyed("out: "):
-        own = own_files(folder)
+    own = own_files(folder)
     if not own and not all(map(is_trace, folder.iterdir())):
         raise UserError(f"out: {folder} is not empty and holds no corpus; it is not replaced")
     if own and not force:

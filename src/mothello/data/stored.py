@@ -49,13 +49,17 @@ def shard_names(folder: Path, number: int) -> tuple[Path, Path, Path]:
     return folder / f"{stem}.npy", folder / f"{stem}.orbit.npy", folder / f"{stem}.json"
 
 
-def own_files(folder: Path) -> list[Path]:
+def own_files(folder: Path, key: str = "out") -> list[Path]:
     """What the house wrote to a folder of games: the index and what goes with it, and shards whose orbits are there.
-    StoredError when corpus.json is something else."""
-    orbits = [path for path in sorted(folder.glob("shard-*")) if re.fullmatch(r"shard-\d{5}\.orbit\.npy", path.name)]
-    shards = [path for orbit in orbits for path in shard_names(folder, int(orbit.name[6:11]))]
-    indexed = (folder / "corpus.json").exists() and bool(read_index(folder))
-    return [path for path in (*shards, *(folder / name for name in INDEX * indexed)) if path.is_file()]
+    StoredError when corpus.json is something else, or when another's file has the name of a shard's."""
+    named = [
+        path for path in sorted(folder.glob("shard-*")) if re.fullmatch(r"shard-\d{5}(\.orbit)?\.(npy|json)", path.name)
+    ]
+    for path in named:
+        if not shard_names(folder, int(path.name[6:11]))[1].is_file():
+            raise StoredError(f"{key}: {path} has the name of a shard and is none; move it, or choose another folder")
+    indexed = (folder / "corpus.json").exists() and bool(read_index(folder, key))
+    return [path for path in (*named, *(folder / name for name in INDEX * indexed)) if path.is_file()]
 
 
 def write_shard(
@@ -100,21 +104,22 @@ def write_index(folder: Path, board: Board, source: Mapping[str, Any], shards: S
     write_whole(folder / "corpus.json", json_text(content, indent=1) + "\n")
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """Content of corpus.json. StoredError names the file that is missing, damaged or of another version."""
+def read_index(folder: Path, key: str = "folder") -> dict[str, Any]:
+    """Content of corpus.json. StoredError names the file that is missing, damaged or of another version, after the key
+    that holds the folder."""
     path = folder / "corpus.json"
     if not path.exists():
         writers = "scripts/generate.py and scripts/import_games.py"
-        raise StoredError(f"folder: {path} does not exist; {writers} write it last")
+        raise StoredError(f"{key}: {path} does not exist; {writers} write it last")
     try:
         content = parse_json(path.read_bytes())
         wrong = misfit(content, _INDEX)
     except (OSError, ValueError) as error:
         wrong = str(error)
     if wrong:
-        raise StoredError(f"folder: {path} is damaged ({wrong})")
+        raise StoredError(f"{key}: {path} is damaged, or not of this command ({wrong})")
     if (version := content["version"]) != FORMAT_VERSION:
-        raise StoredError(f"folder: {path} has format version {version}, this code reads {FORMAT_VERSION}")
+        raise StoredError(f"{key}: {path} has format version {version}, this code reads {FORMAT_VERSION}")
     return content
 
 
