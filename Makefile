@@ -66,7 +66,7 @@ lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 test: lint
-	@GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -m "not slow" -n 2
+	@GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 slow: setup
 	@$(BIN)/python -m pip install --quiet --editable ".[oracle]"

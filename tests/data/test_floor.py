@@ -109,7 +109,9 @@ def test_the_cut_tree_is_a_tree():
     [
         pytest.param(lambda: language_set(["atomic*2"]), id="naive atomic"),
         pytest.param(
-            lambda: language_set(["atomic", "split"], links=mirrored("main", "atomic_0", "split_0")), id="mirrored"
+            lambda: language_set(["atomic", "split"], links=mirrored("main", "atomic_0", "split_0")),
+            id="mirrored",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -23,6 +23,7 @@ CALLS = {
     "probe": ["run=base", *TINY_PROBE, "causal.cases=8"],
     "measure": ["run=base", *TINY_MEASURE],
     "transfer": ["run=base", *TUNING, *TINY_PROBE],
+    "stage": ["run=base", *(text.replace("transfer.", "stage.") for text in TUNING), "device=cpu", "device.threads=1"],
     "report": ["runs=[base]"],
     "results": ["gather=[mini]"],
     "study": ["+study=tiny"],
@@ -34,6 +35,7 @@ CALLS = {
 WORDS = {
     "train": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "minutes"],
     "transfer": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "probes", "minutes"],
+    "stage": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "minutes"],
     "probe": ["languages", "probes", "causal", "rate", "minutes"],
     "measure": ["languages", "legality", "alignment", "rate", "minutes"],
     "generate": ["games", "disk", "rate", "minutes"],
@@ -118,7 +120,7 @@ def test_nothing_is_written_but_what_would_be_is_said(
     assert promised.exists()
     made = tree(here)
     assert {path.split("/")[0] for path in made.keys() - before.keys()} <= {written(out).split("/")[0]}
-    if script in ("train", "probe", "measure", "transfer", "generate"):
+    if script in ("train", "probe", "measure", "transfer", "stage", "generate"):
         capsys.readouterr()
         assert run(monkeypatch, script, *call_of(script), "dry_run=true") == 0
         assert f"{written(out)} (finished already)" in capsys.readouterr().out

@@ -224,6 +224,7 @@ def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 
+@pytest.mark.slow
 def test_a_killed_job_and_one_that_is_put_back_into_the_queue(tmp_path: Path) -> None:
     call = ["-m", "hydra/launcher=submitit_local", "title=kill,requeue"]
     out = typed_by_a_user(tmp_path, JOBS, *call, code=1)
