@@ -16,7 +16,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 RUNS = [
     ("naive", "compositional_pair"),
     ("anchor", "mix"),
-    ("unified", "split_pair"),
+    pytest.param("unified", "split_pair", marks=pytest.mark.slow),
     pytest.param("unified", "mix", marks=pytest.mark.slow),
     ("prefix", "atomic_pair"),
 ]

@@ -130,7 +130,7 @@ def test_a_study_through_a_launcher(
     assert all(run_.read_results()["threads"] == 1 for run_ in runs)
     before = {path: path.stat().st_mtime_ns for path in Path("runs/demo").rglob("results.json")}
     assert len(before) == 10
-    assert run(monkeypatch, "study", *CALL) == 0  # and without one
+    assert run(monkeypatch, "study", *CALL, "report=") == 0  # and without one
     assert {path: path.stat().st_mtime_ns for path in Path("runs/demo").rglob("results.json")} == before
 
 

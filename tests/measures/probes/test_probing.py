@@ -3,6 +3,7 @@ game's; probes of a language read their own activations; a reading through a sym
 slow ones; early stopping keeps the best; a converged probe is scikit-learn's; nothing is changed."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from mothello.data.batch import in_language
+from mothello.data.corpus import WholeGames
 from mothello.data.split import Split, corpus
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.activations import states
@@ -119,8 +121,25 @@ def plain(language_set: LanguageSet = FAMILY) -> Subject:
     return Subject(model(language_set), language_set, precision=Precision.fp32)
 
 
+@cache
+def played() -> torch.Tensor:
+    return games(2000)
+
+
+class Played(WholeGames):
+    """The games of the corpus of 10,000, the first of which are played once."""
+
+    board, oracle = BOARD, None
+
+    def __len__(self) -> int:
+        return 10_000
+
+    def moves(self, indices: torch.Tensor) -> torch.Tensor:
+        return played()[indices]
+
+
 def fit(subject: Subject, config: ProbesConfig = CONFIG, targets: tuple[str, ...] = TARGETS) -> FittedProbes:
-    return fit_probes(subject, corpus(BOARD, 0, Split.probe, 10_000), config, targets)
+    return fit_probes(subject, Played(), config, targets)
 
 
 def read(subject: Subject, probes: FittedProbes, moves: torch.Tensor) -> dict[str, CrossLingual]:
