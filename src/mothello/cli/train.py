@@ -10,7 +10,7 @@ from mothello.errors import UserError
 from mothello.stages.pretrain import Pretrain, TrainConfig
 from mothello.stages.stage import run_stage
 from mothello.training.device import resolve
-from mothello.training.distributed import World, join, leave
+from mothello.training.distributed import World, described, join, leave
 
 
 def train(config: TrainConfig) -> dict[str, Any]:
@@ -26,12 +26,12 @@ def train(config: TrainConfig) -> dict[str, Any]:
 
 
 def joined(device: torch.device, batch_size: int) -> World:
-    """This process among torchrun's. UserError when they cannot share a batch evenly."""
-    world = join(device)
+    """This process among torchrun's. UserError, before they meet, when they cannot share a batch evenly."""
+    world = described()
     if batch_size % world.size:
         line = f"data.batch_size: {batch_size} games cannot be shared evenly by {world.size} processes"
         raise UserError(line) if world.main else SystemExit(2)
-    return world
+    return join(device)
 
 
 _main = command("train", TrainConfig, train)

@@ -57,10 +57,15 @@ class World(NamedTuple):
             dist.barrier()
 
 
-def join(device: torch.device) -> World:
+def described() -> World:
     """The world that torchrun describes in the environment; one process alone without it."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or "RANK" not in os.environ:
+    return World(int(os.environ["RANK"]), size) if size > 1 and "RANK" in os.environ else World()
+
+
+def join(device: torch.device) -> World:
+    """The same, once all of its processes are there."""
+    if described().size == 1:
         return World()
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
