@@ -197,10 +197,7 @@ def remove_folder(path: Path) -> None:
 @contextmanager
 def placed(folder: Path) -> Iterator[int]:
     """Within: what this process writes in the folder raises MovedError when the folder was moved or deleted."""
-    name, inside = (
-        folder.absolute(),
-        os.open(folder, os.O_RDONLY),
-    )  # no other folder can have its number while it is open
+    name, inside = folder.absolute(), os.open(folder, os.O_RDONLY)  # open, so no other folder gets its number
     _held[name] = inside
     try:
         yield inside

@@ -1,4 +1,5 @@
-"""Proves: imports point down the list of rooms (docs/architecture.md), and the report never loads torch."""
+"""Proves: imports point down the list of rooms (docs/architecture.md), modules and functions stay short, and the report
+never loads torch."""
 
 import ast
 import subprocess
@@ -69,6 +70,25 @@ def test_an_upward_or_sideways_arrow_would_be_found() -> None:
     assert wrong_arrows("training", "import mothello.measures.alignment.cka") == {"measures"}
     assert wrong_arrows("stages", "from mothello import report as page") == {"report"}
     assert not wrong_arrows("model", "from mothello.seeding import derive")
+
+
+def too_long(source: str) -> list[str]:
+    """Of more than 250 lines the module, of more than 50 each function."""
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    spans = {"module": len(source.splitlines())}
+    spans |= {f"{node.name}:{node.lineno}": (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    return [name for name, n in spans.items() if n > (250 if name == "module" else 50)]
+
+
+@pytest.mark.parametrize("path", sorted(SRC.rglob("*.py")), ids=lambda path: str(path.relative_to(SRC)))
+def test_modules_and_functions_are_short(path: Path) -> None:
+    assert not too_long(path.read_text())
+
+
+def test_a_long_module_and_a_long_function_would_be_found() -> None:
+    assert too_long("def f():\n" + "    x = 1\n" * 49) == []
+    assert too_long("def f():\n" + "    x = 1\n" * 50) == ["f:1"]
+    assert too_long("x = 1\n" * 251) == ["module"]
 
 
 def test_the_report_runs_without_torch() -> None:

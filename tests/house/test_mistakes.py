@@ -20,7 +20,7 @@ MISTAKES = [
     ("train", ["+model.typo=1"], ["model.typo: unknown key", "n_layer"]),
     ("train", ["seed=abc"], ["seed", "abc"]),
     ("train", ["name=null"], ["name: null is no value of it"]),
-    ("train", ["-m", "seed=0,"], ["seed=0,: cannot be read; give a value behind the last comma"]),
+    ("train", ["-m", "seed=0,"], ["seed=0,: cannot be read; write a value after the last comma"]),
     ("train", ["model.n_layer=two"], ["model.n_layer", "two"]),
     ("train", ["model.n_layer=0"], ["model.n_layer", "1..64"]),
     ("train", ["model.n_head=3"], ["model.n_head", "d_model"]),

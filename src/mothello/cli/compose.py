@@ -113,7 +113,7 @@ def merged(base: DictConfig, fragments: list[Mapping[str, Any]], schema: type) -
     """A composed config with fragments merged over it, the last one wins. UserError names a key of a wrong type."""
     values = [{name: value for name, value in fragment.items() if name != CHOOSE} for fragment in fragments]
     open_ = base.copy()
-    OmegaConf.set_struct(open_, False)  # keys of plugins are not known yet
+    OmegaConf.set_struct(open_, False)  # a plugin's keys are not known yet; what nobody knows fails when it is typed
     try:
         return OmegaConf.merge(open_, *values)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
@@ -193,7 +193,7 @@ def parsed(text: str) -> Override:
         closed = "close it, quote what is in it, or " * value.startswith(("[", "{", "'", '"'))
         how = f"{closed}quote the value: {hint(text)}"
         if value.endswith(","):
-            how = "give a value behind the last comma, or leave it out"
+            how = "write a value after the last comma, or remove the comma"
         words, form = key.split("."), r"[+~]{0,2}([A-Za-z_$][\w$@/-]*|\d+)"
         odd = [i for i, word in enumerate(words) if not re.fullmatch(form, word, re.ASCII)]
         if odd and odd[0]:
