@@ -93,8 +93,8 @@ def told(stop: KeyboardInterrupt) -> int:
 
 
 def run(module: str) -> None:
-    """A script: import a command's module and call its ``main``. What stops it anywhere on the way is one line, and
-    output that nobody reads any more (| head) ends it without a word."""
+    """A script: import a command's module and call its ``main``. What stops it anywhere on the way is one line; it
+    ends without a word where its output was closed (| head)."""
     with handled_by(lambda number, _: os._exit(told(Stopped(number))), _own()):  # an import may swallow an exception
         main = import_module(module).main
     with stoppable():

@@ -91,8 +91,8 @@ def run_here(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
 
 
 def attempt(job: Job, outcome: Outcome) -> None:
-    """Run a job and note how it ended. Only what must stop the whole process is raised: a signal, output that nobody
-    reads any more, and a cluster that puts the job back into its queue."""
+    """Run a job and note how it ended. What must stop the whole process is raised: a signal, an output that was closed,
+    and a cluster that puts the job back into its queue."""
     config, begun, before = None, time.monotonic(), {}
     outcome.status = "running"
     try:

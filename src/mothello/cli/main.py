@@ -59,14 +59,14 @@ def one_line_errors(schema: type) -> Iterator[None]:
     except FloatingPointError as error:
         fail(str(error), 1) if speaks() else sys.exit(1)  # torchrun: the same in every process
     except BrokenPipeError:
-        raise  # nobody reads the output: no error
+        raise  # the reader of the output has left, which is no error
     except OSError as error:
         fail(str(error), 1)
 
 
 def log_to_console() -> None:
     """Warnings of the house, with time and room, among what a command prints."""
-    logging.raiseExceptions = False  # output that nobody reads is no reason for a traceback
+    logging.raiseExceptions = False  # no traceback where the reader of the output has left
     form = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=form, force=True)
 

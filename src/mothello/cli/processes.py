@@ -77,7 +77,7 @@ def _end(running: Running, got: Callable[[int, Any], object]) -> None:
 def _call(call: Callable[[Send], object], sender: Connection) -> None:
     """In a process of its own, with signals held back until here."""
     Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(KeyboardInterrupt, BrokenPipeError), stoppable():  # a pipe that broke: nobody waits any more
+    with suppress(KeyboardInterrupt, BrokenPipeError), stoppable():  # the other end has gone
         try:
             call(sender.send)
         except Exception as error:
