@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -73,3 +74,13 @@ def fragment(command: str, overrides: list[str]) -> list[str]:
     groups = ("board", "device", "languages", "model", "optimizer", "tracking")
     chosen = {text: text.partition("=")[0] in groups for text in overrides}
     return [f"{command}.choose.{text}" if chosen[text] else f"{command}.{text}" for text in overrides]
+
+
+def make_base(folder: Path, name: str) -> Path:
+    """In the folder: a finished run of that name, 50 stored 4x4 games in games/, and their text in games.txt."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert run(patch, "train", "+experiment=naive", *TINY, f"run={name}") == 0
+        assert run(patch, "generate", "out=games", "board=4x4", "games=50") == 0
+        assert run(patch, "export_games", "folder=games", "out=games.txt") == 0
+    return folder

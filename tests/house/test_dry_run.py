@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, fragment, run
+from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, fragment, make_base, run
 
 from mothello.cli import study
 from mothello.cli.main import SCHEMAS
@@ -50,12 +50,7 @@ WORDS = {
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, stored games and a text file of games."""
-    folder = tmp_path_factory.mktemp("base")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert run(patch, "train", "+experiment=naive", *TINY, "run=base") == 0
-        assert run(patch, "generate", "out=games", "board=4x4", "games=50") == 0
-        assert run(patch, "export_games", "folder=games", "out=games.txt") == 0
+    folder = make_base(tmp_path_factory.mktemp("base"), "base")
     shutil.copytree(folder / "base", folder / "mini" / "base")
     return folder
 

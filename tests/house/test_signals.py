@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from house.commands import MAINS, QUIET, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment
+from house.commands import MAINS, QUIET, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment, make_base
 from house.commands import run as command
 from hydra.core.global_hydra import GlobalHydra
 
@@ -147,13 +147,7 @@ CALLS = {
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run and some games."""
-    folder = tmp_path_factory.mktemp("base")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert command(patch, "train", "+experiment=naive", *TINY, "run=mini/run") == 0
-        assert command(patch, "generate", "out=games", "board=4x4", "games=50") == 0
-        assert command(patch, "export_games", "folder=games", "out=games.txt") == 0
-    return folder
+    return make_base(tmp_path_factory.mktemp("base"), "mini/run")
 
 
 @pytest.fixture
