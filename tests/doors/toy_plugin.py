@@ -43,7 +43,7 @@ class CalmLM(CausalLM):
     """Next-token prediction with a penalty on large logits."""
 
     @dataclass(kw_only=True)
-    class Config:
+    class Config(CausalLM.Config):
         name: str = "calm_lm"
         penalty: float = ranged(0.01, low=0)
 

@@ -51,7 +51,7 @@ BASE: Settings = {
         "games": 640, "epochs": 1.0, "batch_size": 32, "corpus_seed": 0, "prefix": [], "domains": {}, "domain_of": {},
         "language_sampling": {"pairing": "drawn", "shares": [], "alpha": 1.0},
     },
-    "objective": "causal_lm",
+    "objective": {"name": "causal_lm", "targets": "sampled"},
     "optimizer": {
         "name": "muon", "lr": 0.02, "muon_lr": 0.05, "beta_1": 0.9, "beta_2": 0.95, "weight_decay": 0.1, "max_grad_norm": 1.0,
         "warmup_fraction": 0.05, "final_lr_fraction": 0.1, "decay": "linear",
@@ -82,7 +82,9 @@ REGIMES: dict[str, Settings] = {
     "anchor": changed(languages={"anchors": {"count": 4}}),
     "unified": changed(languages={"output": "unified"}),
     "prefix": changed(data={"prefix": ["c2", "b2", "a2"]}),
+    "expected": changed(objective={"targets": "expected"}),
     "mix": changed(languages={"kinds": MIX, "anchors": {"count": 4}}),
+    "expected mix": changed(languages={"kinds": MIX, "anchors": {"count": 4}}, objective={"targets": "expected"}),
     "fine-tuning": changed(optimizer=ADAMW),
     "fine-tuning mix": changed(languages={"kinds": MIX}, optimizer=ADAMW),
 }

@@ -3,7 +3,7 @@
 from typing import NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Int8, Int64
+from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -36,6 +36,16 @@ class LabeledBatch(NamedTuple):
     """Class to predict after reading the token at the same place, IGNORE where nothing is scored."""
 
 
+class ExpectedBatch(NamedTuple):
+    """A labeled batch, and at every place the distribution that what follows was drawn from."""
+
+    text: Batch
+    targets: Int64[Tensor, "game token"]
+    expected: Float[Tensor, "game token class"]
+    """Rows sum to 1 where a target is, and to 0 elsewhere."""
+
+
+Labeled = LabeledBatch | ExpectedBatch
 B = TypeVar("B")
 
 

@@ -5,10 +5,10 @@ from math import ceil
 from typing import Protocol
 
 import torch
-from jaxtyping import Int8, Int64
+from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
-from mothello.data.oracle import Oracle, mixed, play_oracle
+from mothello.data.oracle import Moves, Oracle, mixed, play_oracle
 from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
@@ -36,8 +36,25 @@ class Corpus(Protocol):
         """The true distribution of the next move; None where it is unknown (recorded games)."""
         ...
 
+    def law(self, indices: Int64[Tensor, " game"], moves: Moves) -> Float[Tensor, "game state move"]:
+        """What each move of these games was drawn from: the oracle's distribution, or where the index tells more than
+        the moves before, such as the source, the distribution given that. Only where there is an oracle."""
+        ...
 
-class WholeGames:
+
+class WithOracle:
+    """Base of corpora whose indices tell no more than the moves."""
+
+    @property
+    def oracle(self) -> Oracle | None:
+        raise NotImplementedError
+
+    def law(self, indices: Int64[Tensor, " game"], moves: Moves) -> Float[Tensor, "game state move"]:
+        assert self.oracle is not None, "the distribution of these games is not known"
+        return self.oracle(moves)
+
+
+class WholeGames(WithOracle):
     """Base of corpora all of whose plies carry loss."""
 
     def first_scored(self, indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
@@ -98,12 +115,14 @@ class Window:
         if inner is None:
             return None
 
-        def predict(moves: Tensor) -> Tensor:
-            predicted = inner(moves)
-            predicted[:, self.last :] = 0
-            return predicted
+        return lambda moves: self._cut(inner(moves))
 
-        return predict
+    def law(self, indices: Int64[Tensor, " game"], moves: Moves) -> Float[Tensor, "game state move"]:
+        return self._cut(self.games.law(indices, moves))
+
+    def _cut(self, predicted: Float[Tensor, "game state move"]) -> Float[Tensor, "game state move"]:
+        predicted[:, self.last :] = 0
+        return predicted
 
 
 class Mixture:
@@ -140,6 +159,16 @@ class Mixture:
         each = [games.oracle for games in self.sources]
         known = [oracle for oracle in each if oracle is not None]
         return mixed(known, self.weights) if len(known) == len(each) else None
+
+    def law(self, indices: Int64[Tensor, " game"], moves: Moves) -> Float[Tensor, "game state move"]:
+        """Each game's own source's."""
+        source = self.source(indices)
+        shape = len(moves), moves.shape[1] + 1, self.board.n_moves
+        result = torch.zeros(shape, dtype=torch.float64, device=moves.device)
+        for k, games in enumerate(self.sources):
+            rows = source == k
+            result[rows] = games.law(indices[rows] % len(games), moves[rows])
+        return result
 
 
 def draw(bits: Int64[Tensor, " *batch"], weights: Sequence[float]) -> Int64[Tensor, " *batch"]:

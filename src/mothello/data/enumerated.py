@@ -1,9 +1,10 @@
 """The 4x4 board: all its games with their exact probabilities."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
@@ -48,7 +49,7 @@ def probabilities_of(moves: Moves, oracle: Oracle) -> Float[Tensor, " game"]:
 
 def _openings(moves: Moves) -> Int64[Tensor, "game state"]:
     """A number for the moves before each state."""
-    return torch.cat([torch.zeros(len(moves), 1, dtype=torch.int64), prefix_codes(moves)], 1)
+    return F.pad(prefix_codes(moves), (1, 0))
 
 
 def tree_oracle(games: Moves, probability: Float[Tensor, " game"], n_moves: int) -> Oracle:
@@ -63,10 +64,10 @@ def tree_oracle(games: Moves, probability: Float[Tensor, " game"], n_moves: int)
         levels.append((opening, (mass / mass.sum(1, keepdim=True).clamp(min=1e-300))[:, :n_moves]))
 
     def predict(moves: Moves) -> Float[Tensor, "game state move"]:
-        moves = moves.cpu()
         codes = _openings(moves)
-        result = torch.zeros(len(moves), moves.shape[1] + 1, n_moves, dtype=torch.float64)
-        for state, (opening, share) in enumerate(levels[: moves.shape[1] + 1]):
+        result = torch.zeros(len(moves), moves.shape[1] + 1, n_moves, dtype=torch.float64, device=moves.device)
+        for state, level in enumerate(levels[: moves.shape[1] + 1]):
+            opening, share = (table.to(moves.device) for table in level)
             row = torch.searchsorted(opening, codes[:, state].contiguous()).clamp(max=len(opening) - 1)
             result[:, state] = torch.where((opening[row] == codes[:, state]).unsqueeze(1), share[row], 0.0)
         return result
@@ -113,6 +114,6 @@ class EnumeratedPlay(WholeGames):
         place = torch.searchsorted(self.cumulative, uniform).clamp(max=len(self.games) - 1)
         return self.games[place].to(indices.device)
 
-    @property
+    @cached_property
     def oracle(self) -> Oracle:
         return tree_oracle(self.games, self.probability, self.board.n_moves)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mothello.data.batch import IGNORE, LabeledBatch, rows
+from mothello.data.batch import IGNORE, Labeled, rows
 from mothello.data.oracle import Oracle
 from mothello.languages.language import PAD, ROOT, decode
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
@@ -34,18 +34,6 @@ class _Reading(NamedTuple):
     log_weight: Float[Tensor, "game token"]
 
 
-def _continuations(language_set: LanguageSet, language: int) -> Int64[Tensor, "state move"]:
-    """The token that continues each move's word from each decoder state, -1 for other words."""
-    trie = language_set.trie(language)
-    table = torch.full((len(trie.next_state), language_set.board.n_moves), -1)
-    for move, word in enumerate(language_set.languages[language].words):
-        state = ROOT
-        for token in word:
-            table[state, move] = token
-            state = int(trie.next_state[state, token])
-    return table
-
-
 def _read(
     tokens: Int64[Tensor, "game token"], language_set: LanguageSet, language: int, oracle: Oracle, columns: Tensor
 ) -> _Reading:
@@ -55,7 +43,7 @@ def _read(
     decoded = decode(tokens, trie)
     predicted = oracle(decoded.moves[:, : board.n_moves]).float()
     state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
-    rows, continuing, width = torch.arange(n), _continuations(language_set, language), int(columns.max()) + 1
+    rows, continuing, width = torch.arange(n), language_set.continuation_table[language], int(columns.max()) + 1
     token_p, move_p, weights = [], [], []
     log_weight = torch.zeros(n)
     for place in range(length):
@@ -88,7 +76,7 @@ def _possible(language: Int64[Tensor, " game"], language_set: LanguageSet) -> li
 
 
 def entropies(
-    batch: LabeledBatch,
+    batch: Labeled,
     language_set: LanguageSet,
     oracles: Oracle | Sequence[Oracle],
     weights: Sequence[float] | None = None,
@@ -118,7 +106,7 @@ def entropies(
 
 
 def floor(
-    batch: LabeledBatch,
+    batch: Labeled,
     language_set: LanguageSet,
     oracles: Oracle | Sequence[Oracle],
     weights: Sequence[float] | None = None,

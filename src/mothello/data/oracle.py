@@ -8,16 +8,18 @@ impossible move are undefined.
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
+from mothello.othello.bits import popcount
 from mothello.othello.board import Board, signed
 from mothello.othello.policy import PolicyConfig, probabilities
 from mothello.othello.replay import replay, squares_to_moves
 
 Moves = Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"]
 Oracle = Callable[[Moves], Float[Tensor, "game state move"]]
-"""Moves [game, ply] -> float64 probabilities [game, ply + 1, move], on the CPU; state t is the state before ply t.
+"""Moves [game, ply] -> float64 probabilities [game, ply + 1, move] on their device; state t is the state before ply t.
 A row sums to the probability that the game continues: 0 after the end, less than 1 where the game may end (in a mixture
 some of whose sources end early)."""
 
@@ -27,13 +29,13 @@ def play_oracle(board: Board, prefix: Sequence[int] = (), policy: PolicyConfig |
     policy = policy or PolicyConfig()
 
     def oracle(moves: Moves) -> Float[Tensor, "game state move"]:
-        played = replay(moves.cpu(), board)
+        played = replay(moves, board)
         legal = played.legal
         for ply, move in enumerate(prefix):
             legal[:, ply] &= signed(1 << board.moves[move])
         if policy.uniform:
-            may = squares_to_moves(legal, board).double()
-            return may / may.sum(-1, keepdim=True).clamp(min=1)
+            share = 1 / popcount(legal).clamp(min=1).double()
+            return torch.where(squares_to_moves(legal, board), share.unsqueeze(-1), 0.0)
         own = torch.where(played.black_to_move, played.black, played.white)
         opponent = played.black ^ played.white ^ own
         flat = probabilities(own.flatten(), opponent.flatten(), legal.flatten(), board, policy)
@@ -49,10 +51,10 @@ def given_a_move(predicted: Float[Tensor, "*batch move"]) -> Float[Tensor, "*bat
 
 def log_likelihood(moves: Moves, predicted: Float[Tensor, "game state move"]) -> Float[Tensor, "game state"]:
     """Log probability of the moves before every state, float64; -inf after an impossible move."""
-    played = moves.cpu().long()
+    played = moves.long()
     p = predicted[:, :-1].gather(2, played.clamp(min=0).unsqueeze(2)).squeeze(2)
     steps = torch.where(played >= 0, p.log(), 0.0)
-    return torch.cat([torch.zeros(len(played), 1, dtype=torch.float64), steps.cumsum(1)], 1)
+    return F.pad(steps.cumsum(1), (1, 0))
 
 
 def mixed(oracles: Sequence[Oracle], weights: Sequence[float]) -> Oracle:
@@ -62,7 +64,7 @@ def mixed(oracles: Sequence[Oracle], weights: Sequence[float]) -> Oracle:
 
     def oracle(moves: Moves) -> Float[Tensor, "game state move"]:
         each = [source(moves) for source in oracles]
-        seen = torch.stack([p + log_likelihood(moves, e) for p, e in zip(prior, each, strict=True)])
+        seen = torch.stack([p + log_likelihood(moves, e) for p, e in zip(prior.tolist(), each, strict=True)])
         return (torch.stack(each) * seen.softmax(0).nan_to_num(0.0).unsqueeze(-1)).sum(0)
 
     return oracle

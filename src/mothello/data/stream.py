@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int8, Int64
+from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
 from mothello.config import check, check_name, ranged
@@ -79,6 +79,9 @@ def permute(position: Int64[Tensor, " n"], size: int, seed: int) -> Int64[Tensor
 AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 17}
 """Number of games that are played and written together: bulk is faster, and the games are the same."""
 
+LAWS_AT_ONCE = {"cpu": 1 << 12, "cuda": 1 << 15}
+"""Number of games whose laws are computed together; each takes [state, move] numbers."""
+
 
 class Games(NamedTuple):
     """Rows of a stream before they are written as tokens."""
@@ -86,6 +89,7 @@ class Games(NamedTuple):
     moves: Int8[Tensor, "game ply"]
     language: Int64[Tensor, " game"]
     first_scored: Int64[Tensor, " game"]
+    indices: Int64[Tensor, " game"]
 
 
 class Stream:
@@ -115,11 +119,12 @@ class Stream:
         self.steps_at_once = max(1, min(AT_ONCE[self.device.type], self.size) // self.batch_size)
         self._played: tuple[int, Games] | None = None
         self._written: tuple[int, Batch] | None = None
+        self._laws: tuple[int, Float[Tensor, "game state move"]] | None = None
 
     def speaking(self, language: int) -> "Stream":
         """The same games, all in one language."""
         other = copy(self)
-        other.only, other._played, other._written = language, None, None
+        other.only, other._played, other._written, other._laws = language, None, None, None
         return other
 
     @property
@@ -150,18 +155,21 @@ class Stream:
         n, epochs = len(self.sources), rows // self.size
         return languages_of(rows, games, epochs, sampling, n, self.seed, self.data.corpus_seed)
 
+    def _source(self, language: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
+        return torch.tensor(self.sources.of_language, device=self.device)[language]
+
     def _games(self, step: int, n_steps: int) -> Games:
         rows = self._rows(step, n_steps)
         indices = self.indices(rows)
         language = self.languages(rows, indices)
         moves = torch.empty(len(rows), self.language_set.board.n_moves, dtype=torch.int8, device=self.device)
         first_scored = torch.zeros_like(rows)
-        source = torch.tensor(self.sources.of_language, device=self.device)[language]
+        source = self._source(language)
         for index, games in enumerate(self.sources.corpora):
             drawn = source == index
             moves[drawn] = games.moves(indices[drawn])
             first_scored[drawn] = games.first_scored(indices[drawn])
-        return Games(moves, language, first_scored)
+        return Games(moves, language, first_scored, indices)
 
     def _chunk(self, step: int) -> tuple[int, slice]:
         """First of the steps that are played together, and the rows of this step among their rows."""
@@ -185,6 +193,29 @@ class Stream:
             written = make_batch(games.moves, games.language, self.language_set, games.first_scored, self.width)
             self._written = first, written
         return rows_of(self._written[1], part)
+
+    def law(self, step: int) -> Float[Tensor, "game state move"]:
+        """What every move of a step's games was drawn from, given what its index tells (Corpus.law), float32."""
+        first, part = self._chunk(step)
+        self.games(step)
+        assert self._played is not None
+        games, size = self._played[1], self.batch_size // self.processes
+        together = size * max(1, LAWS_AT_ONCE[self.device.type] // size)
+        start = part.start // together * together
+        if self._laws is None or self._laws[0] != first * size + start:
+            self._laws = first * size + start, self._law(rows_of(games, slice(start, start + together)))
+        return self._laws[1][part.start - start : part.stop - start]
+
+    def _law(self, games: Games) -> Float[Tensor, "game state move"]:
+        corpora, source = self.sources.corpora, self._source(games.language)
+        if len(corpora) == 1:
+            return corpora[0].law(games.indices, games.moves).float()
+        shape = len(games.moves), games.moves.shape[1] + 1, self.language_set.board.n_moves
+        result = torch.zeros(shape, device=self.device)
+        for index, corpus in enumerate(corpora):
+            drawn = source == index
+            result[drawn] = corpus.law(games.indices[drawn], games.moves[drawn]).float()
+        return result
 
     def pairs(self, step: int, one: int, other: int) -> tuple[Batch, Batch]:
         """The games of a step in two languages, translations of each other row by row, for objectives that need

@@ -15,7 +15,7 @@ from mothello.config import check_name, without_effect
 from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig, Member, anchor_links
 from mothello.languages.kinds import LANGUAGE_KINDS
-from mothello.languages.language import PAD, Language, WordTrie
+from mothello.languages.language import PAD, ROOT, Language, WordTrie
 from mothello.languages.vocabulary import Words, allocate, compact, share
 from mothello.othello.board import Board
 
@@ -140,7 +140,8 @@ class LanguageSet:
     def max_word(self) -> int:
         return max(language.max_word for language in self.languages)
 
-    def _table(self, name: str, device: torch.device) -> Tensor:
+    def table(self, name: str, device: torch.device) -> Tensor:
+        """One of the tables below on a device, copied there once."""
         key = f"{name}@{device}"
         if key not in self._tables:
             self._tables[key] = getattr(self, name).to(device)
@@ -168,6 +169,26 @@ class LanguageSet:
             table[index, list(language.ids)] = True
         return table
 
+    @cached_property
+    def state_table(self) -> Int64[Tensor, "language move part"]:
+        """State of a language's decoder after the first ``part`` tokens of a move's word; ROOT after all of them."""
+        table = torch.full((len(self.languages), self.board.n_moves, self.max_word), ROOT)
+        for index, language in enumerate(self.languages):
+            next_state = self.trie(index).next_state
+            for move, word in enumerate(language.words):
+                for part, token in enumerate(word[:-1]):
+                    table[index, move, part + 1] = next_state[table[index, move, part], token]
+        return table
+
+    @cached_property
+    def continuation_table(self) -> Int64[Tensor, "language state move"]:
+        """The token that continues each move's word from each state of a language's decoder, -1 for other words."""
+        table = torch.full((len(self.languages), int(self.state_table.max()) + 1, self.board.n_moves), -1)
+        for index, language in enumerate(self.languages):
+            for move, word in enumerate(language.words):
+                table[index, self.state_table[index, move, : len(word)], move] = torch.tensor(word)
+        return table
+
     def trie(self, language: int) -> WordTrie:
         return self.languages[language].trie(self.vocabulary_size)
 
@@ -192,8 +213,8 @@ class LanguageSet:
         width = self.width(languages) if width is None else width
         played = moves >= 0
         known = torch.where(played, moves, 0)
-        words = self._table("word_table", device)[languages.unsqueeze(1), known]
-        lengths = torch.where(played, self._table("length_table", device)[languages.unsqueeze(1), known], 0)
+        words = self.table("word_table", device)[languages.unsqueeze(1), known]
+        lengths = torch.where(played, self.table("length_table", device)[languages.unsqueeze(1), known], 0)
         ends = lengths.cumsum(1) - 1
         assert int(ends[:, -1].max()) < width, "a game does not fit the row"
         parts = torch.arange(self.max_word, device=device)

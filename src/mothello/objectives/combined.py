@@ -8,7 +8,8 @@ from typing import Any
 from mothello.config import check_name, ranged
 from mothello.data.floor import Floor
 from mothello.data.oracle import Oracle
-from mothello.data.stream import Stream
+from mothello.data.sources import Sources
+from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.model.transformer import GPT
@@ -22,6 +23,11 @@ class Combined:
     def __init__(self, main: Objective, name: str, auxiliary: Mapping[str, tuple[Objective, float]]) -> None:
         self.main, self.name, self.auxiliary = main, name, dict(auxiliary)
         self.attention = main.attention
+
+    def check(self, games: Sources, data: DataConfig) -> None:
+        """Of every objective."""
+        for objective in (self.main, *(other for other, _ in self.auxiliary.values())):
+            objective.check(games, data)
 
     def batch(self, stream: Stream, step: int) -> dict[str, Any]:
         """A batch per objective; the main one's has the empty name."""

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mothello.data.floor import Floor
 from mothello.data.oracle import Oracle
-from mothello.data.stream import Stream
+from mothello.data.sources import Sources
+from mothello.data.stream import DataConfig, Stream
 from mothello.languages.language_set import LanguageSet
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
@@ -71,6 +72,9 @@ class Objective(Protocol):
     """The model is built with it, so that measures need not know the objective. None: any will do."""
 
     def __init__(self, config: Any) -> None: ...
+
+    def check(self, games: Sources, data: DataConfig) -> None:
+        """UserError when it cannot be trained on these games; before any compute."""
 
     def batch(self, stream: Stream, step: int) -> Any:
         """Tensors with one row per game, in tuples or dicts: what :meth:`loss` and :meth:`floor` are given."""

@@ -8,6 +8,7 @@ from mothello.data.split import Split, corpus
 from mothello.data.stream import DataConfig
 from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguageSet, build_languages
+from mothello.objectives.combined import build_objective
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
 
@@ -33,6 +34,13 @@ def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: in
         parts = {name: {name: data.domains[name]} if name else data.domains for name in domains}
         corpora = {name: mixture(board, data.corpus_seed, split, size, part) for name, part in parts.items()}
     return Sources(list(corpora.values()), [list(corpora).index(name) for name in domains])
+
+
+def training_games(config: Any, language_set: LanguageSet, split: Split) -> Sources:
+    """The games that a stage is trained on. UserError when its objective cannot learn from them."""
+    games = games_of(config.data, language_set, split, config.data.games)
+    build_objective(config.objective, config.auxiliary).check(games, config.data)
+    return games
 
 
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:

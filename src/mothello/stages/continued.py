@@ -10,12 +10,13 @@ import torch
 from omegaconf import MISSING
 
 from mothello.config import NOT_IDENTITY, plain
+from mothello.data.sources import Sources
 from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
 from mothello.model.transformer import GPT
 from mothello.registry import Registry
-from mothello.stages.build import games_of
+from mothello.stages.build import training_games
 from mothello.stages.evaluate import EvaluationConfig
 from mothello.stages.folders import recall_games, stage_folder, stage_identity
 from mothello.stages.run import Run
@@ -97,6 +98,8 @@ class Continued:
         earlier state, is done again."""
         self.folder.check_own(self.config.force)
         begun = self._begun
+        if not self.folder.finished:
+            self._games()
         if self.folder.finished and begun.get("step", self.run.step) < self.run.step:
             self.config.force = True
         if begun and begun != self.run.reached and not self.folder.finished and not self.config.force:
@@ -109,9 +112,10 @@ class Continued:
 
     def stream(self, device: torch.device, world: World) -> Stream:
         """Games of all languages."""
-        data = self.config.data
-        games = games_of(data, self.language_set, Split.transfer, data.games)
-        return Stream(games, self.language_set, data, self.config.seed, device, world)
+        return Stream(self._games(), self.language_set, self.config.data, self.config.seed, device, world)
+
+    def _games(self) -> Sources:
+        return training_games(self.config, self.language_set, Split.transfer)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Nothing."""

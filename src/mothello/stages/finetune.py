@@ -21,7 +21,6 @@ from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.othello.notation import parse_move
 from mothello.seeding import derive, generator
-from mothello.stages.build import games_of
 from mothello.stages.continued import STAGES, Continuation, Continued, ContinuedConfig
 from mothello.stages.folders import finetune_folder
 from mothello.stages.run import Run
@@ -98,9 +97,6 @@ class Finetune(Continued):
         games = Sources.shared(self._games()[self.language], len(self.language_set.names))
         stream = Stream(games, self.language_set, self.config.data, self.config.seed, device, world)
         return stream.speaking(self.language)
-
-    def _games(self) -> Sources:
-        return games_of(self.config.data, self.language_set, Split.transfer, self.config.data.games)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Legality after openings, and retrieval between the languages."""

@@ -19,7 +19,7 @@ from mothello.objectives.objective import OBJECTIVES
 from mothello.othello.board import BoardConfig
 from mothello.registry import load_plugins
 from mothello.rundir import RunDir
-from mothello.stages.build import games_of, language_set_of, weights_of
+from mothello.stages.build import language_set_of, training_games, weights_of
 from mothello.stages.evaluate import EvaluationConfig
 from mothello.stages.folders import identity, own_settings, recall_games, run_folder, runs_like
 from mothello.tracking import TrackingConfig
@@ -125,7 +125,7 @@ class Pretrain:
         return Stream(self._games(), self.language_set, self.config.data, self.config.seed, device, world)
 
     def _games(self) -> Sources:
-        return games_of(self.config.data, self.language_set, Split.train, self.config.data.games)
+        return training_games(self.config, self.language_set, Split.train)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         return lambda _: {}
