@@ -6,6 +6,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from mothello.files import fingerprint
 from mothello.report.page import render, write_report
 from mothello.report.reference import commands, train_command
 from mothello.report.runs import find_runs
+from mothello.report.sections import headline
 from mothello.report.sentences import anchor_sentences, describe, summaries_of, verdicts
 from mothello.report.sharing import by_label
 from mothello.report.table import heads, table_of
@@ -143,8 +145,8 @@ def test_the_verdict_names_what_fails(tmp_path: Path, numbers: dict[str, float],
     assert reason in text
 
 
-@pytest.mark.parametrize("naive", [{"languages": 3}, {"games": 2000}])
-def test_runs_of_other_settings_or_budgets_are_not_compared(tmp_path: Path, naive: dict[str, int]) -> None:
+@pytest.mark.parametrize("naive", [{"languages": 3}, {"games": 2000}, {"targets": "expected"}])
+def test_runs_of_other_settings_or_budgets_are_not_compared(tmp_path: Path, naive: dict[str, Any]) -> None:
     add_probe(add_run(tmp_path, "naive", **naive), 0.8, 0.5, languages=naive.get("languages", 2))  # type: ignore[arg-type]
     add_probe(add_run(tmp_path, "unified", output="unified"), 0.8, 0.8)
     add_probe(add_run(tmp_path, "anchor", count=4), 0.8, 0.6)
@@ -160,6 +162,15 @@ def test_anchors_are_compared_with_naive_runs_of_equal_budget(tmp_path: Path) ->
     text = _sentences(tmp_path)
     assert "With 1 shared move and 1,000 games seen, linked loses 0.200 across languages as they are" in text
     assert "Without anchors and all else equal, naive loses 0.300 across languages as they are" in text
+
+
+def test_a_table_says_which_targets_a_run_used(tmp_path: Path) -> None:
+    add_run(tmp_path, "naive")
+    add_run(tmp_path, "soon", targets="expected")
+    runs = find_runs([str(tmp_path)])
+    groups = by_label(runs)
+    table = headline(table_of(runs), groups, {})["headline"]
+    assert re.findall("sampled|expected", table) == ["sampled", "expected"]
 
 
 def test_intervals_appear_with_three_seeds(tmp_path: Path) -> None:
