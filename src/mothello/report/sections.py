@@ -12,8 +12,8 @@ from markupsafe import Markup
 from mothello.report import figures, measure_figures
 from mothello.report.markup import cell, image, over_runs, table
 from mothello.report.runs import Run
-from mothello.report.sharing import targets_of
 from mothello.report.sentences import Summary, anchor_sentences, describe, verdicts
+from mothello.report.sharing import targets_of
 from mothello.report.statistics import MIN_SEEDS, estimate_of
 from mothello.report.table import by_ply, final_legality, of_measure, pretrained, training
 
