@@ -12,7 +12,7 @@ from markupsafe import Markup
 from mothello.report import figures, measure_figures
 from mothello.report.markup import cell, image, over_runs, table
 from mothello.report.runs import Run
-from mothello.report.sentences import Summary, anchor_sentences, describe, verdicts
+from mothello.report.sentences import Summary, describe, verdicts
 from mothello.report.sharing import targets_of
 from mothello.report.statistics import MIN_SEEDS, estimate_of
 from mothello.report.table import by_ply, final_legality, of_measure, pretrained, training
@@ -40,7 +40,7 @@ def happened(groups: Groups, summaries: Summaries) -> dict[str, Any]:
     seeds = [len(summary.heads) for summary in summaries.values()]
     return {
         "verdicts": verdicts(summaries) if summaries else [],
-        "sentences": [describe(summary) for summary in summaries.values()] + anchor_sentences(summaries),
+        "sentences": [describe(summary) for summary in summaries.values()],
         "unprobed": [label for label in groups if label not in summaries],
         "intervals": any(count >= MIN_SEEDS for count in seeds),
         "differences": any(count < MIN_SEEDS for count in seeds),
