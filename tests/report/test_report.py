@@ -97,7 +97,8 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(tmp_path: Path) -> No
     assert not re.search(r"<script|@import|url\(|\{\{|\{%", page)
     for heading in (
         "What happened", "Headline", "Training", "Legality", "Exact legality", "Probes by layer", "Interventions",
-        "Alignment of languages", "Alignment without probes", "Example boards", "Transfer", "How to repeat",
+        "Alignment of languages", "Alignment without probes", "Example boards", "Transfer", "All in one figure",
+        "How to repeat",
     ):  # fmt: skip
         assert f"<h2>{heading}</h2>" in page
     assert "15 of 16 cells (0.94)" in page
