@@ -7,13 +7,16 @@ import logging
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from mothello.errors import UserError
 from mothello.files import write_whole
 from mothello.rundir import RunDir
+
+if TYPE_CHECKING:
+    from pandas import DataFrame as Table
+else:
+    Table = Any  # pandas is imported where a table is read or made, which no training does
 
 log = logging.getLogger(__name__)
 
@@ -128,8 +131,10 @@ def write_tidy(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     write_whole(folder / FILE, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
-def read_tidy(folder: Path) -> pd.DataFrame:
+def read_tidy(folder: Path) -> Table:
     """A measurement's table; absent numbers are NaN and absent words empty. UserError names a file that is none."""
+    import pandas as pd
+
     path = folder / FILE
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str), keep_default_na=False, na_values=[""])
@@ -141,7 +146,7 @@ def read_tidy(folder: Path) -> pd.DataFrame:
     return table.assign(**numbers, **{name: table[name].fillna("") for name in WORDS})
 
 
-def rows_of(folder: RunDir) -> pd.DataFrame | None:
+def rows_of(folder: RunDir) -> Table | None:
     """The rows of a measurement; None where it is not finished, or damaged, which a warning says."""
     try:
         return read_tidy(folder.path) if folder.finished else None
@@ -155,8 +160,10 @@ def measured(folder: RunDir) -> bool:
     return rows_of(folder) is not None
 
 
-def as_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def as_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """Rows as :func:`read_tidy` gives them, without a file and in full precision."""
+    import pandas as pd
+
     table = pd.DataFrame(list(rows)).reindex(columns=list(COLUMNS))
     return table.assign(**{name: table[name].fillna("") for name in WORDS})
 
@@ -177,8 +184,10 @@ def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
                 }  # fmt: skip
 
 
-def all_tables(run: Path) -> pd.DataFrame:
+def all_tables(run: Path) -> Table:
     """The training and all finished measurements in a run's folder; "folder" is the measurement's, relative to it."""
+    import pandas as pd
+
     inside = [path.parent for path in sorted(run.glob(f"*/*/{FILE}"))]
     found = {str(folder.relative_to(run)): rows_of(RunDir(folder)) for folder in inside}
     tables = [rows.assign(folder=folder) for folder, rows in found.items() if rows is not None]
@@ -195,5 +204,7 @@ def all_tables(run: Path) -> pd.DataFrame:
 
 def format_table(rows: Mapping[str, Mapping[str, object]]) -> str:
     """A table for the terminal: rows by name, numbers to three digits, blanks where there is none."""
+    import pandas as pd
+
     data = pd.DataFrame.from_dict({name: dict(row) for name, row in rows.items()}, orient="index")
     return str(data.to_string(float_format="{:.3f}".format, na_rep=""))

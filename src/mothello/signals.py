@@ -1,5 +1,6 @@
 """Signals that ask a command to stop, from its first line to its last. Without torch, whose import takes seconds."""
 
+import gc
 import os
 import signal
 import sys
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
+
+from mothello.stand_ins import stand_in
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN = 1.0
@@ -96,7 +99,13 @@ def run(module: str) -> None:
     """A script: import a command's module and call its ``main``. What stops it anywhere on the way is one line; it
     ends without a word where its output was closed (| head)."""
     with handled_by(lambda number, _: os._exit(told(Stopped(number))), _own()):  # an import may swallow an exception
-        main = import_module(module).main
+        stand_in(sys.argv[1:])
+        gc.disable()  # what a library makes when it is imported stays: looking through it takes a third of a second
+        try:
+            main = import_module(module).main
+        finally:
+            gc.freeze()
+            gc.enable()
     with stoppable():
         try:
             main()
@@ -113,7 +122,8 @@ def run(module: str) -> None:
 
 
 def _leave() -> None:
-    """Python ends without tracebacks, and with the exit code that it has now."""
+    """Python ends without tracebacks, and with the exit code that it has now; what is left goes with the process."""
+    gc.freeze()
     for number in listened() if speaks() else ():
         signal.signal(number, signal.SIG_IGN)
     try:

@@ -1,5 +1,7 @@
 """Proves: every file under configs/ composes with its root into a typed config, and a run's identity is what it should be."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ from mothello.model.transformer import ModelConfig
 from mothello.stages.build import language_set_of
 from mothello.stages.folders import identity, run_folder
 from mothello.stages.pretrain import TrainConfig
+from mothello.stand_ins import stand_in
 from mothello.training.device import DeviceConfig
 from mothello.training.optimizer import OptimizerConfig
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
 GROUPS = ["board", "languages", "model", "objective", "optimizer", "device", "tracking"]
 
 
@@ -77,16 +81,49 @@ def test_every_study_composes_at_every_scale_and_so_do_its_parts(study: str, sca
         assert (part.transfer is not None) == bool({part.cell, "*"} & set(config.transfer_from))
 
 
-@pytest.mark.parametrize("script", sorted(MAINS))
-def test_help_says_what_a_script_is_for(
-    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+HELP = """
+import sys
+from importlib import import_module
+from hydra.core.global_hydra import GlobalHydra
+from mothello.stand_ins import stand_in
+stand_in(["--help"])
+for script in sys.argv[1:]:
+    sys.argv = [script, "--help"]
+    GlobalHydra.instance().clear()
+    try:
+        import_module("studies.gather" if script == "results" else f"mothello.cli.{script}").main()
+    except SystemExit as end:
+        assert end.code == 0
+    print(end="\\0")
+assert "torch" in sys.modules and not {"torch._C", "numpy._core", "pandas.core", "matplotlib.cm"} & set(sys.modules)
+"""
+
+
+def test_help_says_what_a_script_is_for_and_imports_nothing_heavy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, script, "--help") == 0
-    out = capsys.readouterr().out
-    assert f"python scripts/{script}.py " in out.splitlines()[0]
-    assert "dry_run: false" in out
-    assert "experiment: anchor, naive" in out
-    assert "powered by" not in out
+    helped = subprocess.run([sys.executable, "-c", HELP, *MAINS], capture_output=True, text=True, check=True, cwd=ROOT)
+    texts = dict(zip(MAINS, helped.stdout.split("\0")[:-1], strict=True))
+    for script, out in texts.items():
+        assert f"python scripts/{script}.py " in out.splitlines()[0]
+        assert "dry_run: false" in out
+        assert "experiment: anchor, naive" in out
+        assert "powered by" not in out
+    assert run(monkeypatch, "train", "--help") == 0
+    assert capsys.readouterr().out == texts["train"], "the help of a command whose libraries are imported"
+
+
+def test_only_what_shows_something_is_answered_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch")
+    finders = len(sys.meta_path)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    for words in ([], ["seed=1"], ["name=--help"], ["--", "--help"], ["-m", "seed=1,2"]):
+        stand_in(words)
+        assert len(sys.meta_path) == finders, words
+    for words in (["-h"], ["seed=1", "--help"], ["--cfg=job"], ["-c", "job"]):
+        monkeypatch.setattr(sys, "meta_path", sys.meta_path[-finders:])
+        stand_in(words)
+        assert len(sys.meta_path) == finders + 1, words
 
 
 def test_the_prefix_experiment_takes_the_boards_prefix() -> None:

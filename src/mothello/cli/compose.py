@@ -25,6 +25,7 @@ from mothello.registry import load_plugins
 
 T = TypeVar("T")
 
+setattr(ConfigStore, "__deepcopy__", lambda store, _: store)  # noqa: B010 - Hydra copies all schemas whenever it lists options
 CONFIGS = Path(__file__).parents[3] / "configs"
 CHOOSE = "choose"
 """The key of a fragment that names options of config groups, such as {choose: {languages: atomic_split}}."""

@@ -1,6 +1,9 @@
 """A model that fits its languages."""
 
+from typing import Any
+
 import torch
+from torch.overrides import TorchFunctionMode
 
 from mothello.languages.language_set import LanguageSet
 from mothello.model.transformer import GPT, ModelConfig
@@ -11,8 +14,16 @@ def build_model(config: ModelConfig, language_set: LanguageSet) -> GPT:
     return GPT(config, language_set.vocabulary_size, language_set.max_tokens, language_set.output_size)
 
 
+class _Bare(TorchFunctionMode):
+    """Within: modules are made without drawing weights. Torch imports its compiler to draw without memory."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        draws = getattr(function, "__module__", "") == "torch.nn.init"
+        return None if draws else function(*args, **(kwargs or {}))
+
+
 def outline(config: ModelConfig, language_set: LanguageSet) -> GPT:
     """The shapes of that model without memory for its weights."""
     sizes = language_set.vocabulary_size, language_set.max_tokens, language_set.output_size
-    with torch.device("meta"):
+    with torch.device("meta"), _Bare():
         return GPT(config, *sizes)

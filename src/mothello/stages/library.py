@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 import mothello.measures.builtin  # noqa: F401
 from mothello.config import typed
 from mothello.measures.measure import MEASURES
 from mothello.model.edited import Edited
-from mothello.rows import read_tidy
+from mothello.rows import Table, read_tidy
 from mothello.stages.load import load_run
 from mothello.stages.measuring import measure_run
 from mothello.stages.pretrain import Pretrain, TrainConfig
@@ -27,10 +25,12 @@ def train(settings: Mapping[str, Any]) -> Run:
     return load_run(stage.folder.path, device)
 
 
-def measure(run: Run, name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
+def measure(run: Run, name: str, settings: Mapping[str, Any] | None = None) -> Table:
     """The rows of a measure of a run, such as "legality" or "probes"; written to its folder, unless they are there.
     settings: such as {"games": 400}; keys are those of scripts/measure.py. An edited model's are not written."""
     config = MEASURES.typed({"name": name, **(settings or {})}, name)
     if isinstance(run.model, Edited):
+        import pandas as pd
+
         return pd.DataFrame(MEASURES.build(config)(run.subject(run.config.device)))
     return read_tidy(measure_run(run, config, run.config.device).path)

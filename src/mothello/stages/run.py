@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
@@ -27,7 +26,7 @@ from mothello.model.transformer import GPT, Edit
 from mothello.othello.board import Board
 from mothello.othello.notation import game_text, move_name, parse_game, svg_board
 from mothello.othello.replay import replay
-from mothello.rows import all_tables
+from mothello.rows import Table, all_tables
 from mothello.rundir import RunDir
 from mothello.training.device import Compile, DeviceConfig, Precision
 
@@ -88,7 +87,7 @@ class Run:
         return self.model.head.weight.device
 
     @property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Table:
         """Every number measured on the run, one per row (columns: mothello.rows); ``folder`` is the measure's."""
         return all_tables(self.folder.path)
 

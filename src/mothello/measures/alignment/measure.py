@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,7 +17,7 @@ from mothello.measures.alignment.pair import Positions, Value, chances, pair_val
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.positions import Pool, draw_positions, mirrored
 from mothello.othello.symmetry import OPENING_MAPS
-from mothello.rows import format_table
+from mothello.rows import Table, format_table
 from mothello.seeding import generator
 
 GAMES_AT_ONCE = 128
@@ -108,7 +107,7 @@ class Alignment:
                                 yield _row(value, layer=layer, source=source, language=language) | control
         bar.close()
 
-    def summary(self, rows: pd.DataFrame) -> str:
+    def summary(self, rows: Table) -> str:
         """Means over pairs at the best layer, with the controls there."""
         rows = rows[rows["map"] == "identity"]
         means = rows.groupby(["quantity", "control", "layer"], sort=False).value.mean()

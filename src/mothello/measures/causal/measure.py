@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -18,7 +17,7 @@ from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.kept import kept_for
 from mothello.measures.probes.measure import fitted_probes, scored_moves
-from mothello.rows import format_table
+from mothello.rows import Table, format_table
 from mothello.seeding import derive, generator
 
 
@@ -70,7 +69,7 @@ class Causal:
             kept = kept_for(subject.folder.parent / folder_name(self.config.probes), subject)
         return kept or fitted_probes(subject, self.config.probes)
 
-    def summary(self, rows: pd.DataFrame) -> str:
+    def summary(self, rows: Table) -> str:
         """Errors within and across languages, and the controls."""
         title = "false plus missed moves after an intervention, mean over cases, and its controls"
         return f"{title}\n{format_table(causal_summary(rows))}" if len(rows) else "causal: no case exists"

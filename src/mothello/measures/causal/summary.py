@@ -1,11 +1,10 @@
 """What interventions and patches did, as a query over rows."""
 
-import pandas as pd
-
 from mothello.othello.symmetry import OPENING_MAPS
+from mothello.rows import Table
 
 
-def causal_summary(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+def causal_summary(rows: Table) -> dict[str, dict[str, float]]:
     """Per quantity the errors within and across languages (means over languages and pairs), with random directions, and
     of the controls: of edits at the layer with the fewest errors within a language, of patches at the middle one (after
     the last layer a patch is read off, not worked on)."""

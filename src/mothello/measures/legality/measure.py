@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -14,7 +13,7 @@ from mothello.config import check, ranged
 from mothello.data.split import Split, corpus
 from mothello.measures.legality.estimate import Counts, count_legality, rules
 from mothello.measures.measure import MEASURES, Row, Subject
-from mothello.rows import format_table
+from mothello.rows import Table, format_table
 from mothello.seeding import generator
 from mothello.training.device import autocast
 
@@ -74,7 +73,7 @@ class Legality:
                 if value is not None:
                     yield head | {"ply": ply, "value": value}
 
-    def summary(self, rows: pd.DataFrame) -> str:
+    def summary(self, rows: Table) -> str:
         """Legality by language."""
         rows = rows[rows.ply.isna()]
         names = rows.quantity.where(rows.control != "chance", "chance")

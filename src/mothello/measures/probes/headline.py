@@ -7,10 +7,9 @@ head.own, head.across, head.across_best_map, head.aligned_pairs, head.pairs, hea
 
 from typing import NamedTuple
 
-import pandas as pd
-
 from mothello.measures.probes.symmetry_classes import Classes, symmetry_classes
 from mothello.othello.symmetry import OPENING_MAPS
+from mothello.rows import Table
 
 
 class Headline(NamedTuple):
@@ -53,19 +52,19 @@ class Headline(NamedTuple):
     """own, across, across_best_map, loss_across -> 95% interval over games."""
 
 
-def languages(rows: pd.DataFrame) -> list[str]:
+def languages(rows: Table) -> list[str]:
     """Languages in the order of the run, as the rows of pairs name them."""
     return [str(name) for name in rows.source[rows.source != ""].drop_duplicates()]
 
 
-def kinds(rows: pd.DataFrame) -> list[tuple[str, str]]:
+def kinds(rows: Table) -> list[tuple[str, str]]:
     """Every (probe, target) with a headline, in the order of the rows."""
     measured = rows[(rows.measure == "probe") & (rows.quantity == "own") & (rows.control == "trained")]
     pairs = measured[["probe", "target"]].drop_duplicates()
     return [(str(probe), str(target)) for probe, target in pairs.itertuples(index=False)]
 
 
-def preferred(rows: pd.DataFrame) -> tuple[str, str]:
+def preferred(rows: Table) -> tuple[str, str]:
     """The (probe, target) that a page shows: mlp on absolute colors where it was measured. ValueError without any."""
     measured = kinds(rows)
     if not measured:
@@ -73,12 +72,12 @@ def preferred(rows: pd.DataFrame) -> tuple[str, str]:
     return max(measured, key=lambda pair: (pair[0] == "mlp", pair[1] == "absolute"))
 
 
-def headlines(rows: pd.DataFrame) -> dict[str, Headline]:
+def headlines(rows: Table) -> dict[str, Headline]:
     """Every headline of a measurement, by names such as "mlp/absolute"."""
     return {f"{probe}/{target}": headline(rows, probe, target) for probe, target in kinds(rows)}
 
 
-def headline(rows: pd.DataFrame, probe: str, target: str) -> Headline:
+def headline(rows: Table, probe: str, target: str) -> Headline:
     """rows: one probe measurement. ValueError when this probe and target were not measured."""
     rows = rows[(rows.measure == "probe") & (rows.square == "") & rows.ply.isna()]
     rows = rows[(rows.target == target) & rows.probe.isin([probe, ""])]
@@ -111,7 +110,7 @@ def headline(rows: pd.DataFrame, probe: str, target: str) -> Headline:
     return _with_pairs(head, rows[rows.quantity == "aligned"], names)
 
 
-def _with_pairs(head: Headline, rows: pd.DataFrame, names: list[str]) -> Headline:
+def _with_pairs(head: Headline, rows: Table, names: list[str]) -> Headline:
     """Pairs counted, and put into classes. rows: whether each pair is aligned, and through which map."""
     aligned = [[False] * len(names) for _ in names]
     which = [[0] * len(names) for _ in names]

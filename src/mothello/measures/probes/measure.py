@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import pandas as pd
 import torch
 
 from mothello.bootstrap import Bootstrap
@@ -20,7 +19,7 @@ from mothello.measures.probes.rows import Scored
 from mothello.measures.probes.score import CrossLingual, Games, evaluate_probes
 from mothello.measures.probes.targets import TARGETS, board_targets
 from mothello.othello.notation import game_text
-from mothello.rows import format_table
+from mothello.rows import Table, format_table
 from mothello.seeding import generator
 
 EXAMPLES = "examples.json"
@@ -93,7 +92,7 @@ class Probes:
         if self.config.other_maps and len(subject.names) > 1:
             yield from other_map_rows(subject, trained.fitted, games, layers)
 
-    def summary(self, rows: pd.DataFrame) -> str:
+    def summary(self, rows: Table) -> str:
         """The headline of every probe and target."""
         table = {}
         for name, head in headlines(rows).items():

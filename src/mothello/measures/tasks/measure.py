@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
@@ -21,7 +20,7 @@ from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.tasks.heads import Heads, fit_heads
 from mothello.measures.tasks.task import TASKS, Task
-from mothello.rows import format_table
+from mothello.rows import Table, format_table
 from mothello.seeding import generator
 
 GAMES_AT_ONCE = 128
@@ -136,7 +135,7 @@ class Tasks:
                         row = _row(name, subject.control, right_at_layer, truths[name] >= 0, bootstrap)
                         yield row | {"layer": layer, "source": source, "language": language}
 
-    def summary(self, rows: pd.DataFrame) -> str:
+    def summary(self, rows: Table) -> str:
         """Accuracy of every task at its best layer: own language, other languages, best guesses."""
         table: dict[str, dict[str, object]] = {}
         for task in rows.target.unique():

@@ -5,12 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.transfer.curve import curves, summary
-from mothello.rows import format_table
+from mothello.rows import Table, format_table
 from mothello.rundir import RunDir
 
 LEGALITY = ("top1", "top1_restricted", "lenient", "mass", "mass_first_token", "wrong_language", "malformed", "chance")
@@ -55,7 +53,7 @@ class Transfer:
         scratch = curves(of_control, names) if of_control else None
         yield from summary_rows(summary(curves(lines, names), source, names, scratch), source)
 
-    def summary(self, rows: pd.DataFrame) -> str:
+    def summary(self, rows: Table) -> str:
         """Legality of every language before and after."""
         return f"strict top-1 legality along the fine-tuning\n{format_table(overview(rows))}"
 
@@ -86,7 +84,7 @@ def transfer_rows(
                 yield head | {"quantity": aligned[2], "language": aligned[1], "value": value}
 
 
-def overview(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+def overview(rows: Table) -> dict[str, dict[str, float]]:
     """Per language: strict legality before and after, and the numbers of the summary."""
     table: dict[str, dict[str, float]] = {}
     rows = rows[(rows.control == "trained") & (rows.opening == "")]
