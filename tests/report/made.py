@@ -21,6 +21,7 @@ def names(count: int) -> list[str]:
 
 def config(name: str, seed: int, languages: int, **more: Any) -> dict[str, Any]:
     anchors = {key: more.pop(key) for key in ("count", "moves", "links") if key in more}
+    targets = more.pop("targets", "")
     return {
         "stage": "pretrain",
         "name": name,
@@ -29,6 +30,7 @@ def config(name: str, seed: int, languages: int, **more: Any) -> dict[str, Any]:
         "model": {"n_layer": 2, "d_model": 16, "n_head": 2},
         "data": {"games": 1000, "batch_size": 10, "prefix": []},
         "seed": seed,
+        **({"objective": {"name": "causal_lm", "targets": targets}} if targets else {}),
     }
 
 
@@ -62,7 +64,7 @@ def add_run(
     root: Path, name: str = "naive", seed: int = 0, languages: int = 2, top1: float = 0.9, identity: str = "",
     games: int = 1000, **more: Any,
 ) -> RunDir:  # fmt: skip
-    """A finished run; ``more`` goes into config.languages (output) or its anchors (count, moves, links)."""
+    """A finished run; ``more`` goes into config.languages (output), its anchors (count, moves, links), or says the targets."""
     spoken = names(languages)
     identity = identity or f"{name}-id"
     folder = RunDir(root / name / identity / f"seed{seed}")

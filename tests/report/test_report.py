@@ -4,6 +4,7 @@ import re
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,14 +16,15 @@ from mothello.files import fingerprint
 from mothello.report.page import render, write_report
 from mothello.report.reference import commands, train_command
 from mothello.report.runs import find_runs
-from mothello.report.sentences import anchor_sentences, describe, summaries_of, verdicts
+from mothello.report.sections import headline
+from mothello.report.sentences import Summary, describe, summaries_of, verdicts
 from mothello.report.sharing import by_label
 from mothello.report.table import heads, table_of
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import identity
 from mothello.stages.pretrain import TrainConfig
 
-SHOWS = "Only the unified output aligns languages as they are."
+SHOWS = "unified aligns languages as they are, naive does not."
 
 
 class _Reader(HTMLParser):
@@ -58,14 +60,18 @@ def _page(root: Path, title: str = "study", question: str = "") -> str:
     return write_report(find_runs([str(root)]), root / "out", title, question).read_text()
 
 
-def _sentences(root: Path) -> str:
-    """What happened, without the figures that take most of a page's time."""
+def _summaries(root: Path) -> dict[str, Summary]:
     runs = find_runs([str(root)])
     rows = heads(table_of(runs))
     chosen = rows[(rows.probe == "mlp") & (rows.target == "absolute") & (rows.finetuning == "")]
-    summaries = summaries_of(chosen, by_label(runs))
+    return summaries_of(chosen, by_label(runs))
+
+
+def _sentences(root: Path) -> str:
+    """What happened, without the figures that take most of a page's time."""
+    summaries = _summaries(root)
     parts = [f"{v.sentence} {v.numbers}" for v in verdicts(summaries)]
-    return "\n".join([*parts, *map(describe, summaries.values()), *anchor_sentences(summaries)])
+    return "\n".join([*parts, *map(describe, summaries.values())])
 
 
 def _read(page: str) -> _Reader:
@@ -89,7 +95,8 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(tmp_path: Path) -> No
     assert not re.search(r"<script|@import|url\(|\{\{|\{%", page)
     for heading in (
         "What happened", "Headline", "Training", "Legality", "Exact legality", "Probes by layer", "Interventions",
-        "Alignment of languages", "Alignment without probes", "Example boards", "Transfer", "How to repeat",
+        "Alignment of languages", "Alignment without probes", "Example boards", "Transfer", "All in one figure",
+        "How to repeat",
     ):  # fmt: skip
         assert f"<h2>{heading}</h2>" in page
     assert "15 of 16 cells (0.94)" in page
@@ -114,15 +121,17 @@ def test_naive_languages_that_are_aligned_through_a_mirror_are_called_aligned(tm
     text = _sentences(tmp_path)
     assert "naive loses 0.300 across languages as they are and 0.020 under the best map of each pair" in text
     assert "aligned up to a map in 2 of 2 pairs (main: 2)" in text
-    assert "With 4 shared moves and 1,000 games seen, mirror loses 0.350" in text
+    assert "mirror (4 shared moves, 1 seed, layer" in text
+    assert "unified aligns languages as they are, naive and mirror does not" not in text
+    assert "unified aligns languages as they are, naive and mirror do not." in text
     assert "longer training" not in text
 
 
 @pytest.mark.parametrize(
     ("numbers", "reason"),
     [
-        ({"naive": 0.79}, "Both outputs align languages as they are."),
-        ({"unified": 0.7}, "The unified output does not align languages as they are."),
+        ({"naive": 0.79}, "All align languages as they are: naive, unified."),
+        ({"unified": 0.7}, "None aligns languages as they are: naive, unified."),
         (
             {"own": 0.64, "naive": 0.5, "unified": 0.64},
             "naive reads its own language only 0.040 above the best constant",
@@ -141,8 +150,8 @@ def test_the_verdict_names_what_fails(tmp_path: Path, numbers: dict[str, float],
     assert reason in text
 
 
-@pytest.mark.parametrize("naive", [{"languages": 3}, {"games": 2000}])
-def test_runs_of_other_settings_or_budgets_are_not_compared(tmp_path: Path, naive: dict[str, int]) -> None:
+@pytest.mark.parametrize("naive", [{"languages": 3}, {"games": 2000}, {"targets": "expected"}])
+def test_runs_of_other_settings_or_budgets_are_not_compared(tmp_path: Path, naive: dict[str, Any]) -> None:
     add_probe(add_run(tmp_path, "naive", **naive), 0.8, 0.5, languages=naive.get("languages", 2))  # type: ignore[arg-type]
     add_probe(add_run(tmp_path, "unified", output="unified"), 0.8, 0.8)
     add_probe(add_run(tmp_path, "anchor", count=4), 0.8, 0.6)
@@ -156,8 +165,28 @@ def test_anchors_are_compared_with_naive_runs_of_equal_budget(tmp_path: Path) ->
     _runs(tmp_path)
     add_probe(add_run(tmp_path, "linked", links=["atomic_0.a1=atomic_1.b1"]), 0.8, 0.6)
     text = _sentences(tmp_path)
-    assert "With 1 shared move and 1,000 games seen, linked loses 0.200 across languages as they are" in text
-    assert "Without anchors and all else equal, naive loses 0.300 across languages as they are" in text
+    assert "linked (1 shared move, 1 seed" in text
+    assert "linked loses 0.200 across languages as they are" in text
+    assert "unified aligns languages as they are, naive and linked do not." in text
+
+
+def test_the_verdict_when_all_that_is_shared_aligns(tmp_path: Path) -> None:
+    _runs(tmp_path)
+    add_probe(add_run(tmp_path, "anchor", count=4), 0.8, 0.775)
+    verdict, *others = verdicts(_summaries(tmp_path))
+    assert not others
+    assert verdict.shows
+    assert verdict.sentence == "anchor and unified align languages as they are, naive does not."
+    assert verdict.numbers.endswith("Aligned as they are means a loss of at most 0.03.")
+
+
+def test_a_table_says_which_targets_a_run_used(tmp_path: Path) -> None:
+    add_run(tmp_path, "naive")
+    add_run(tmp_path, "soon", targets="expected")
+    runs = find_runs([str(tmp_path)])
+    groups = by_label(runs)
+    table = headline(table_of(runs), groups, {})["headline"]
+    assert re.findall("sampled|expected", table) == ["sampled", "expected"]
 
 
 def test_intervals_appear_with_three_seeds(tmp_path: Path) -> None:

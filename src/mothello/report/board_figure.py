@@ -31,11 +31,12 @@ def boards_figure(boards: Sequence[Sequence[Drawn]]) -> Figure:
         axis.set_axis_off()
     for i, row in enumerate(boards):
         for j, drawn in enumerate(row):
-            _draw(axes[i * columns + j], drawn)
+            draw_board(axes[i * columns + j], drawn)
     return figure
 
 
-def _draw(axis: Axes, drawn: Drawn) -> None:
+def draw_board(axis: Axes, drawn: Drawn) -> None:
+    """A board on axes of its own."""
     n = round(len(drawn.cells) ** 0.5)
     for cell, value in enumerate(drawn.cells):
         x, y = cell % n, n - 1 - cell // n
@@ -61,14 +62,15 @@ def reading_boards(example: Mapping[str, Any], through: str = "") -> list[Drawn]
     truth = example["truth"]
     drawn = [Drawn(f"after ply {example['ply']}", truth)]
     for language, reading in example["readings"].items():
-        drawn.append(_reading(f"read from {language}", reading, truth))
+        drawn.append(reading_of(f"read from {language}", reading, truth))
         if through and language != example["source"]:
             image = cell_map(Board.of(round(len(truth) ** 0.5)), through)
             seen = [reading[cell] for cell in image]  # every map of the opening undoes itself
-            drawn.append(_reading(f"the same through {through}", seen, truth))
+            drawn.append(reading_of(f"the same through {through}", seen, truth))
     return drawn
 
 
-def _reading(title: str, cells: list[int], truth: list[int]) -> Drawn:
+def reading_of(title: str, cells: Sequence[int], truth: Sequence[int]) -> Drawn:
+    """A reading of a board, its wrong cells framed and counted in the title."""
     wrong = [a != b for a, b in zip(cells, truth, strict=True)]
     return Drawn(f"{title}: {len(truth) - sum(wrong)} right", cells, framed=wrong)

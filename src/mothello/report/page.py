@@ -13,6 +13,8 @@ from mothello.report.reference import quantities, repeat
 from mothello.report.runs import Run
 from mothello.report.sentences import summaries_of
 from mothello.report.sharing import by_label
+from mothello.report.story import told
+from mothello.report.style import colors
 from mothello.report.table import heads, of_measure, table_of
 
 FILES = ("index.html", "table.csv")
@@ -34,6 +36,7 @@ def render(runs: Sequence[Run], title: str, question: str = "", table: pd.DataFr
     if summaries:
         content |= probe_sections.probes(rows, probed, probe, target)
         content |= probe_sections.maps(rows, groups, summaries, probe, target)
+        content |= told(groups, summaries, colors(shown))
     content |= sections.states(rows) | sections.causal(rows) | probe_sections.boards(groups)
     content |= probe_sections.transfers(rows, groups, probe, target) | repeat(groups)
     content |= {"quantities": quantities(rows), "probe": probe, "target": target}

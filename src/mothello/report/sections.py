@@ -12,7 +12,8 @@ from markupsafe import Markup
 from mothello.report import figures, measure_figures
 from mothello.report.markup import cell, image, over_runs, table
 from mothello.report.runs import Run
-from mothello.report.sentences import Summary, anchor_sentences, describe, verdicts
+from mothello.report.sentences import Summary, describe, verdicts
+from mothello.report.sharing import targets_of
 from mothello.report.statistics import MIN_SEEDS, estimate_of
 from mothello.report.table import by_ply, final_legality, of_measure, pretrained, training
 
@@ -39,7 +40,7 @@ def happened(groups: Groups, summaries: Summaries) -> dict[str, Any]:
     seeds = [len(summary.heads) for summary in summaries.values()]
     return {
         "verdicts": verdicts(summaries) if summaries else [],
-        "sentences": [describe(summary) for summary in summaries.values()] + anchor_sentences(summaries),
+        "sentences": [describe(summary) for summary in summaries.values()],
         "unprobed": [label for label in groups if label not in summaries],
         "intervals": any(count >= MIN_SEEDS for count in seeds),
         "differences": any(count < MIN_SEEDS for count in seeds),
@@ -48,12 +49,12 @@ def happened(groups: Groups, summaries: Summaries) -> dict[str, Any]:
 
 def headline(rows: pd.DataFrame, groups: Groups, summaries: Summaries) -> dict[str, Any]:
     """The table of labels, every seed as a point, and measures of models that were not trained to the end."""
-    head = ["run", "seeds", "games seen", "strict legality"]
+    head = ["run", "seeds", "games seen", "targets", "strict legality"]
     lines: list[list[Any]] = []
     data = training(rows)
     for label, runs in groups.items():
         legal = estimate_of(data[data.label == label].groupby("run").top1.last()) if "top1" in data else None
-        lines.append([label, len(runs), f"{runs[0].results['games']:,}", legal])
+        lines.append([label, len(runs), f"{runs[0].results['games']:,}", targets_of(runs[0].config), legal])
         if summaries:
             lines[-1] += _probed(summaries.get(label))
     if summaries:

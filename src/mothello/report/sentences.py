@@ -21,7 +21,7 @@ ALIGNED_BELOW = 0.03
 
 
 class Verdict(NamedTuple):
-    """A comparison of naive and unified runs. shows: whether the output makes the difference; None: no judgment."""
+    """A comparison of naive runs with others. shows: whether what is shared makes the difference; None: no judgment."""
 
     shows: bool | None
     sentence: str
@@ -111,52 +111,34 @@ def _words() -> Any:
 
 def describe(summary: Summary) -> str:
     """The numbers of one label."""
-    return _sentences("describe", summary)
+    return _sentences("describe", summary, n_anchors(summary.runs[0].config))
 
 
-def judge(naive: Summary, unified: Summary) -> Verdict:
-    """Does one output vocabulary align as they are the languages that disjoint vocabularies do not?"""
-    if naive["across"] is None or unified["across"] is None:
-        return Verdict(None, f"No verdict on {naive.label} and {unified.label}: one of them has no second language.")
-    if reasons := naive.reads + unified.reads:
-        return Verdict(False, f"Nothing can be concluded from {naive.label} and {unified.label}: {'; '.join(reasons)}.")
-    numbers = _sentences("comparison", naive, unified)
-    if unified.direct and not naive.direct:
-        return Verdict(True, "Only the unified output aligns languages as they are.", numbers)
-    if unified.direct:
-        return Verdict(False, "Both outputs align languages as they are.", numbers)
-    return Verdict(False, "The unified output does not align languages as they are.", numbers)
-
-
-def comparable(summaries: Mapping[str, Summary], first: str, second: str) -> list[tuple[Summary, Summary]]:
-    """Pairs of labels of two sharings with the same board, languages, opening, model and number of games."""
-    return [
-        (a, b)
-        for a in summaries.values()
-        for b in summaries.values()
-        if (sharing_of(a.runs[0].config), sharing_of(b.runs[0].config)) == (first, second)
-        and setting(a.runs[0]) == setting(b.runs[0])
-    ]
+def judge(summaries: Sequence[Summary]) -> Verdict:
+    """Which labels align their languages as they are? The first is naive."""
+    names = " and ".join(summary.label for summary in summaries)
+    if any(summary["across"] is None for summary in summaries):
+        return Verdict(None, f"No verdict on {names}: one of them has no second language.")
+    if reasons := [reason for summary in summaries for reason in summary.reads]:
+        return Verdict(False, f"Nothing can be concluded from {names}: {'; '.join(reasons)}.")
+    direct, others = ([x.label for x in summaries if x.direct is answer] for answer in (True, False))
+    shows = not summaries[0].direct and len(direct) == len(summaries) - 1
+    return Verdict(shows, _sentences("verdict", direct, others), _sentences("comparison", summaries, ALIGNED_BELOW))
 
 
 def verdicts(summaries: Mapping[str, Summary]) -> list[Verdict]:
-    """One for every naive and unified label of equal setting and budget."""
+    """One for every naive label and all that differ from it in what the languages share alone."""
+    found = []
+    for naive in summaries.values():
+        if sharing_of(naive.runs[0].config) == "naive":
+            alike = [x for x in summaries.values() if setting(x.runs[0]) == setting(naive.runs[0])]
+            others = [x for x in alike if sharing_of(x.runs[0].config) in ("anchors", "unified")]
+            found += [judge([naive, *others])] if others else []
     missing = (
-        "No verdict: it takes probed naive and unified runs with the same board, languages, model and number of games."
+        "No verdict: it takes probed naive runs, and such with anchors or a unified output on the same board, with the "
+        "same languages, model, targets and number of games."
     )
-    pairs = comparable(summaries, "naive", "unified")
-    return [judge(naive, unified) for naive, unified in pairs] or [Verdict(None, missing)]
-
-
-def anchor_sentences(summaries: Mapping[str, Summary]) -> list[str]:
-    """What every label with anchors lost across languages, and what naive runs of equal budget lost."""
-    pairs, sentences = comparable(summaries, "naive", "anchors"), []
-    for summary in summaries.values():
-        run = summary.runs[0]
-        if sharing_of(run.config) == "anchors" and summary["across"] is not None:
-            without = [naive for naive, anchored in pairs if anchored is summary and naive["across"] is not None]
-            sentences.append(_sentences("anchors", summary, n_anchors(run.config), run.results["games"], without))
-    return sentences
+    return found or [Verdict(None, missing)]
 
 
 def class_sentence(classes: Classes) -> str:

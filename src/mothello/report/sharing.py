@@ -34,6 +34,15 @@ def n_anchors(config: Mapping[str, Any]) -> int:
     return shared + len(anchors.get("links") or [])
 
 
+def targets_of(config: Mapping[str, Any]) -> str:
+    """What a run's config had it learn from: the moves that were drawn (sampled), or what they were drawn from
+    (expected). Of another objective: its name."""
+    objective = config.get("objective") or {}
+    settings = {"name": objective} if isinstance(objective, str) else objective
+    name = settings.get("name", "causal_lm")
+    return str(settings.get("targets", "sampled") if name == "causal_lm" else name)
+
+
 def by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Runs by label, seeds of one configuration together, in the order of SHARINGS.
 
@@ -56,11 +65,12 @@ def _alike(runs: Sequence[Run]) -> list[Run]:
 
 
 def setting(run: Run) -> tuple[Any, ...]:
-    """What two runs must have in common to be compared: board, languages, opening, model, games and batches seen."""
+    """What two runs must have in common to be compared: board, languages, opening, model, targets, games and batches
+    seen."""
     kinds = sorted(language["kind"] for language in run.results["languages"])
     data, model = run.config.get("data") or {}, run.config.get("model") or {}
     shape = {key: value for key, value in model.items() if key != "attention"}
     return (
         run.results["board"], tuple(kinds), tuple(data.get("prefix") or []), str(sorted(shape.items())),
-        run.results["games"], data.get("batch_size"),
+        targets_of(run.config), run.results["games"], data.get("batch_size"),
     )  # fmt: skip
