@@ -77,6 +77,7 @@ def test_a_study_with_its_report(
     short = ["tracking=jsonl", "transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8"]
     call = [
         "+study=demo",
+        "transfer_from=[unified]",
         *fragment("train", TINY),
         *fragment("probe", [*TINY_PROBE, *TINY_CAUSAL]),
         *fragment("measure", TINY_MEASURE),

@@ -23,7 +23,7 @@ from mothello.rundir import RunDir
 ROOT = Path(__file__).parents[2]
 CALL = [
     "+study=demo", *fragment("train", TINY), *fragment("probe", [*TINY_PROBE, *TINY_CAUSAL]), *fragment("measure", TINY_MEASURE),
-    "transfer_from=[]", "experiments=[naive,unified]",
+    "experiments=[naive,unified]",
 ]  # fmt: skip
 
 
