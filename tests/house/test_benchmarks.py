@@ -108,7 +108,7 @@ def test_training_compares_with_the_published_recipe(
     shapes = {name: steps.Shape((*tiny, f"optimizer={optimizer}"), {"cpu": 4}, {"cpu": 2}, 1000)
               for name, optimizer in (("paper", "published"), ("small", "muon"))}  # fmt: skip
     monkeypatch.setattr(training, "SHAPES", shapes)
-    monkeypatch.setattr(training, "product_rate", lambda *_: 100.0)
+    monkeypatch.setattr(training, "product_rate", lambda *_, **__: 100.0)
     monkeypatch.setattr(training, "EXECUTIONS", {"cpu": [steps.Execution("eager", False)]})
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     numbers = run(monkeypatch, capsys, "train", training.training, show=training.table)
@@ -125,6 +125,8 @@ def test_training_compares_with_the_published_recipe(
     rows = [line.split("|") for line in Path("out/train.md").read_text().splitlines() if line.startswith("|")]
     assert {len(row) for row in rows} == {9}
     assert f" {numbers['train.paper.tokens_per_s']:,} " in rows[2]
+    assert "share of the best products" in rows[0][4]
+    assert numbers["train.small.best_gflops"] == numbers["train.small.fp32_gflops"] == 100
 
 
 def test_the_shapes_are_what_a_user_trains() -> None:
