@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,26 +77,30 @@ for _ in range(6):
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(10):
     work()
-print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+few = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(kept, few, any(line.startswith("VmFlags") and " hg" in line for line in open("/proc/self/smaps")))
 """
 
 
-def faults(how: str, **more: str) -> tuple[str, int]:
+def faults(how: str, **more: str) -> tuple[str, int, str]:
+    """What ``keep_memory`` says, page faults, and whether huge pages are asked for."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_", "LD_PRELOAD"))} | more
     told = subprocess.run(
         [sys.executable, "-c", FAULTS, how], env=environment, capture_output=True, text=True, check=True
     )
-    kept, number = told.stdout.split()
-    return kept, int(number)
+    kept, number, huge = told.stdout.split()
+    return kept, int(number), huge
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
 def test_memory_is_kept_between_steps() -> None:
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("another C library")
-    kept, few = faults("kept")
+    kept, few, huge = faults("kept")
     assert kept == "True"
-    _, many = faults("returned")
+    assert huge == str(Path("/sys/kernel/mm/transparent_hugepage").exists())
+    _, many, huge = faults("returned")
+    assert huge == "False"
     if many == 0:
         pytest.skip("page faults are not counted here")
     assert few < many / 4
