@@ -75,6 +75,22 @@ def corpora() -> list[Corpus]:
     return [corpus(Board.of(size), 3, split, 60, prefix) for size, prefix in openings for split in Split]
 
 
+@pytest.mark.parametrize("size", [4, 6])
+def test_the_law_of_games_just_played_is_what_they_were_drawn_from(size: int, monkeypatch: pytest.MonkeyPatch):
+    """Without a replay, bit by bit what a replay finds; other games are replayed."""
+    board, some = Board.of(size), torch.tensor([50, 3, 90, 3])
+    games = RandomPlay(board, 0, 96, first=7, prefix=parse_game(OPENINGS[size], board))
+    assert games.oracle is not None
+    games.law(some, games.moves(some))
+    other = games.moves(torch.arange(4))
+    moves = games.moves(torch.arange(95, -1, -1)).flip(0)
+    known, unknown = games.oracle(moves[some]).float(), games.oracle(other).float()
+    assert torch.equal(games.law(some, other), unknown)
+    assert torch.equal(games.law(some, moves[some][:, :3]), games.oracle(moves[some][:, :3]).float())
+    monkeypatch.setattr(RandomPlay, "oracle", None)
+    assert torch.equal(games.law(some, moves[some]), known)
+
+
 @settings(max_examples=18)
 @given(st.lists(st.integers(0, 59), min_size=1, max_size=4), st.integers(0, 11))
 def test_moves_are_a_pure_function_of_the_indices(indices: list[int], which: int):

@@ -223,7 +223,7 @@ def test_the_laws_of_a_stream_are_those_of_its_games(processes: int, monkeypatch
             for language, corpus in enumerate(corpora):
                 mine = games.language == language
                 known = corpus.law(games.indices[mine], games.moves[mine])
-                torch.testing.assert_close(laws[mine].double(), known, rtol=1e-6, atol=0)
+                torch.testing.assert_close(laws[mine], known, rtol=1e-6, atol=0)
             batch = EXPECTED.batch(stream, step)
             assert isinstance(batch, ExpectedBatch)
             drawn = batch.expected.gather(2, batch.targets.clamp(min=0).unsqueeze(2)).squeeze(2)

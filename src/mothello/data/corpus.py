@@ -5,15 +5,16 @@ from math import ceil
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
-from mothello.data.oracle import Moves, Oracle, mixed, play_oracle
+from mothello.data.oracle import Moves, Oracle, mixed, play_oracle, shares
 from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.policy import PolicyConfig
-from mothello.othello.random_play import RandomGames
+from mothello.othello.random_play import Played, RandomGames
 
 
 class Corpus(Protocol):
@@ -38,7 +39,7 @@ class Corpus(Protocol):
 
     def law(self, indices: Int64[Tensor, " game"], moves: Moves) -> Float[Tensor, "game state move"]:
         """What each move of these games was drawn from: the oracle's distribution, or where the index tells more than
-        the moves before, such as the source, the distribution given that. Only where there is an oracle."""
+        the moves before, such as the source, the distribution given that; float32. Only where there is an oracle."""
         ...
 
 
@@ -51,7 +52,7 @@ class WithOracle:
 
     def law(self, indices: Int64[Tensor, " game"], moves: Moves) -> Float[Tensor, "game state move"]:
         assert self.oracle is not None, "the distribution of these games is not known"
-        return self.oracle(moves)
+        return self.oracle(moves).float()
 
 
 class WholeGames(WithOracle):
@@ -75,12 +76,30 @@ class RandomPlay(WholeGames):
     ) -> None:
         self.board, self.size, self.first = board, size, first
         self.play = RandomGames(board, seed, tuple(prefix), policy or PolicyConfig())
+        self._last: tuple[Tensor, Played] | None = None
+        """Once a law was asked for: the indices of the games played last, ascending, and these games."""
+        self._keep = False
 
     def __len__(self) -> int:
         return self.size
 
     def moves(self, indices: Int64[Tensor, " game"]) -> Int8[Tensor, "game ply"]:
-        return self.play.games(indices + self.first)
+        if not self._keep:
+            return self.play.games(indices + self.first)
+        played, order = self.play.played(indices + self.first), indices.argsort()
+        self._last = indices[order], Played(*(field[order] for field in played))
+        return played.moves
+
+    def law(self, indices: Int64[Tensor, " game"], moves: Moves) -> Float[Tensor, "game state move"]:
+        """Of the games played last, what playing left behind; of others, what a replay finds."""
+        self._keep = self.play.policy.uniform
+        if self._last and len(self._last[0]) and moves.shape[1] == self.board.n_moves:
+            known, games = self._last
+            place = torch.searchsorted(known, indices).clamp(max=len(known) - 1)
+            same = (games.moves[place] == moves) | (moves < 0)
+            if torch.equal(known[place], indices) and bool(same.all()):
+                return shares(F.pad(games.choices[place], (0, 1)), self.board)
+        return self.oracle(moves).float()
 
     @property
     def oracle(self) -> Oracle:
@@ -164,7 +183,7 @@ class Mixture:
         """Each game's own source's."""
         source = self.source(indices)
         shape = len(moves), moves.shape[1] + 1, self.board.n_moves
-        result = torch.zeros(shape, dtype=torch.float64, device=moves.device)
+        result = torch.zeros(shape, device=moves.device)
         for k, games in enumerate(self.sources):
             rows = source == k
             result[rows] = games.law(indices[rows] % len(games), moves[rows])

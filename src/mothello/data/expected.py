@@ -24,17 +24,19 @@ def expected_targets(
     marks = torch.zeros(n, width + 1, dtype=torch.int64, device=device)
     marks.scatter_(1, torch.where(ended, text.move_ends, width), 1)
     ply = marks[:, :-1].cumsum(1)  # complete moves up to each place: the ply that its next token belongs to
-    possible = law.gather(1, ply.unsqueeze(-1).expand(-1, -1, law.shape[2]))
+    state = torch.arange(n, device=device).unsqueeze(1) * law.shape[1] + ply
+    possible = law.flatten(0, 1).index_select(0, state.flatten()).view(n, width, -1)
     if language_set.output is OutputVocabulary.own:
         begins = F.pad(text.move_ends, (1, 0), value=-1).gather(1, ply)
         written = torch.arange(width, device=device) - begins
         move = F.pad(text.moves.long(), (0, 1), value=-1).gather(1, ply).clamp(min=0)
         language = text.language.unsqueeze(1)
         parts = language_set.table("state_table", device)
-        state = parts[language, move, written.clamp(0, parts.shape[2] - 1)]
-        following = language_set.table("continuation_table", device)[language, state]
-        possible = possible * (following >= 0)
+        node = parts[language, move, written.clamp(0, parts.shape[2] - 1)]
+        table = language_set.table("continuation_table", device)
+        following = table.flatten(0, 1).index_select(0, (language * table.shape[1] + node).flatten()).view(n, width, -1)
+        possible = possible.mul_(following >= 0)
         classes = possible.new_zeros(n, width, language_set.output_size)
-        possible = classes.scatter_add_(2, following.clamp(min=0), possible)
+        possible = classes.scatter_add_(2, following.clamp_(min=0), possible)
     scored = (batch.targets != IGNORE).unsqueeze(-1)
-    return torch.where(scored, possible / possible.sum(-1, keepdim=True).clamp(min=1e-30), 0.0)
+    return possible.div_(possible.sum(-1, keepdim=True).clamp_(min=1e-30)).mul_(scored)

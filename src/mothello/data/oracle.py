@@ -44,6 +44,22 @@ def play_oracle(board: Board, prefix: Sequence[int] = (), policy: PolicyConfig |
     return oracle
 
 
+_GAMES = 512
+"""Games whose choices are spread over moves together: more do not fit a CPU's cache."""
+
+
+def shares(choices: Int64[Tensor, "game state"], board: Board) -> Float[Tensor, "game state move"]:
+    """Bitboards -> the uniform distribution over their squares, float32; zeros where there is none."""
+    share = (1 / popcount(choices).clamp(min=1).double()).float().unsqueeze(-1)
+    bits = torch.tensor([signed(1 << square) for square in board.moves], device=choices.device)
+    result = torch.empty(*choices.shape, board.n_moves, device=choices.device)
+    step = _GAMES if choices.device.type == "cpu" else max(1, len(choices))
+    for start in range(0, len(choices), step):
+        part = slice(start, start + step)
+        torch.mul((choices[part].unsqueeze(-1) & bits) != 0, share[part], out=result[part])
+    return result
+
+
 def given_a_move(predicted: Float[Tensor, "*batch move"]) -> Float[Tensor, "*batch move"]:
     """The distribution given that the game continues; zero rows stay zero."""
     return predicted / predicted.sum(-1, keepdim=True).clamp(min=1e-300)

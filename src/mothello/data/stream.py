@@ -209,12 +209,12 @@ class Stream:
     def _law(self, games: Games) -> Float[Tensor, "game state move"]:
         corpora, source = self.sources.corpora, self._source(games.language)
         if len(corpora) == 1:
-            return corpora[0].law(games.indices, games.moves).float()
+            return corpora[0].law(games.indices, games.moves)
         shape = len(games.moves), games.moves.shape[1] + 1, self.language_set.board.n_moves
         result = torch.zeros(shape, device=self.device)
         for index, corpus in enumerate(corpora):
             drawn = source == index
-            result[drawn] = corpus.law(games.indices[drawn], games.moves[drawn]).float()
+            result[drawn] = corpus.law(games.indices[drawn], games.moves[drawn])
         return result
 
     def pairs(self, step: int, one: int, other: int) -> tuple[Batch, Batch]:

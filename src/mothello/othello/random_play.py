@@ -7,6 +7,7 @@ game's index, so a corpus is a seed and a size. A ply is one fused step on int64
 from dataclasses import dataclass, field
 from functools import cache
 from time import perf_counter
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int8, Int64
@@ -59,19 +60,29 @@ CHUNK = {"cpu": (65_536, 131_072), "cuda": (1 << 20, 1 << 20)}
 """Games per call by device, eager and compiled: enough for all threads and to hide the cost of a call (docs/LOG.md)."""
 
 
-def _play(step: Step, indices: Int64[Tensor, " game"], play: "RandomGames", engine: Engine) -> Int8[Tensor, "game ply"]:
+class Played(NamedTuple):
+    """Random games, and what their moves were drawn from, as int64 bitboards (an opening's move is its own choice)."""
+
+    moves: Int8[Tensor, "game ply"]
+    choices: Int64[Tensor, "game ply"]
+
+
+def _play(step: Step, indices: Int64[Tensor, " game"], play: "RandomGames", engine: Engine, choices: bool) -> Played:
     board, policy = play.board, play.policy
     own, opponent, _, legal = start_position(board, len(indices), indices.device)
     offsets = torch.tensor([counter.offset(ply) for ply in range(board.n_moves)], device=indices.device)
     key = counter.hashed(play.seed, indices)
     moves = torch.empty(board.n_moves, len(indices), dtype=torch.int8, device=indices.device)
+    drawn_from = torch.empty(board.n_moves if choices else 0, len(indices), dtype=torch.int64, device=indices.device)
     for ply, offset in enumerate(offsets):
         if ply < len(play.prefix):
             legal = torch.full_like(legal, signed(1 << board.moves[play.prefix[ply]]))
         elif not policy.uniform:
             legal = pick(options(own, opponent, legal, board, policy, engine), counter.bits(key, offset))
+        if choices:
+            drawn_from[ply] = legal
         own, opponent, legal, moves[ply] = step(own, opponent, legal, key, offset)
-    return moves.T.contiguous()
+    return Played(moves.T.contiguous(), drawn_from.T.contiguous())
 
 
 @dataclass(frozen=True)
@@ -100,16 +111,24 @@ class RandomGames:
         engine: eager or compiled, with the same result. coming: number of games that later calls will ask for, where
         that is known; a long job is then compiled early.
         """
+        return self._played(indices, engine, coming, choices=False).moves
+
+    def played(self, indices: Int64[Tensor, " game"]) -> Played:
+        """The games, and under uniform play what each move was drawn from."""
+        assert self.policy.uniform
+        return self._played(indices, Engine.auto, 0, choices=True)
+
+    def _played(self, indices: Int64[Tensor, " game"], engine: Engine, coming: int, choices: bool) -> Played:
         ply = fused(self.board, indices.device.type, self.policy)
-        parts: list[Tensor] = []
+        parts: list[Played] = []
         done = 0
         while done < len(indices) or not parts:
             step = ply.step(len(indices) - done + coming, engine)
             eager = step is ply.function
             chunk = indices[done : done + CHUNK[indices.device.type][not eager]]
             start = perf_counter()
-            parts.append(_play(step, chunk, self, Engine.eager if eager else Engine.compiled))
+            parts.append(_play(step, chunk, self, Engine.eager if eager else Engine.compiled, choices))
             if eager:
                 ply.record(len(chunk), perf_counter() - start)
             done += len(chunk)
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return parts[0] if len(parts) == 1 else Played(*map(torch.cat, zip(*parts, strict=True)))
