@@ -62,7 +62,7 @@ def parse_json(text: str | bytes) -> Any:
 
 def parse_yaml(text: bytes) -> Any:
     """YAML as plain values. ValueError or TypeError where it holds others, such as dates and loops."""
-    return json.loads(json.dumps(yaml.safe_load(text)))
+    return json.loads(json.dumps(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))))
 
 
 def misfit(value: Any, form: Any, at: str = "") -> str:

@@ -143,7 +143,7 @@ def test_the_svg_marks_misread_cells_and_the_last_move() -> None:
     assert [fill != fills[1] for fill in fills] == wrong
     assert svg_board(contents, board, wrong=[False] * board.n_cells) == plain
     dots = [c for c in shapes(svg_board(contents, board, last=board.squares[-1]), "circle") if c["fill"] == "#d1495b"]
-    assert [(dot["cx"], dot["cy"]) for dot in dots] == [(str(16 + 5.5 * 26), str(16 + 5.5 * 26))]
+    assert [(dot["cx"], dot["cy"]) for dot in dots] == [("159", "159")]
     assert not [c for c in shapes(plain, "circle") if c["fill"] == "#d1495b"]
 
 

@@ -86,31 +86,24 @@ def svg_board(
     the last move, marked with a dot. cell: pixels per cell. legal: squares of the legal moves, marked with a ring.
     """
     n, margin = board.size, 16
-    side = n * cell + margin + 2
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{side}" height="{side}" viewBox="0 0 {side} {side}" '
-        f'role="img" font-family="sans-serif" font-size="10">'
-    ]
-    for i in range(n):
-        middle = margin + (i + 0.5) * cell
-        parts.append(f'<text x="{middle}" y="11" text-anchor="middle" fill="#667">{"abcdefgh"[i]}</text>')
-        parts.append(f'<text x="7" y="{middle + 3.5}" text-anchor="middle" fill="#667">{i + 1}</text>')
+    side, middles = n * cell + margin + 2, [margin + (i + 0.5) * cell for i in range(n)]
+    names = [f'<text x="{x:g}" y="11">{"abcdefgh"[i]}</text><text x="7" y="{x + 3.5:g}">{i + 1}</text>'
+             for i, x in enumerate(middles)]  # fmt: skip
+    squares, discs, marks = [], [], []
     for index, kind in enumerate(cells):
         x, y = margin + index % n * cell, margin + index // n * cell
-        bad = wrong is not None and wrong[index]
-        parts.append(
-            f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{"#e8a598" if bad else "#5b9a78"}" '
-            f'stroke="#3f7257" stroke-width="1"/>'
-        )
+        fill = "#e8a598" if wrong is not None and wrong[index] else "#5b9a78"
+        squares.append(f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{fill}"/>')
+        middle = f'<circle cx="{x + cell / 2:g}" cy="{y + cell / 2:g}"'
         if kind != 1:
-            fill = "#f7f7f2" if kind == 0 else "#22262b"
-            parts.append(
-                f'<circle cx="{x + cell / 2}" cy="{y + cell / 2}" r="{cell * 0.38:.1f}" fill="{fill}" '
-                f'stroke="#22262b" stroke-width="0.6"/>'
-            )
+            discs.append(f'{middle} r="{cell * 0.38:.1f}" fill="{"#f7f7f2" if kind == 0 else "#22262b"}"/>')
         if board.squares[index] in legal:
-            ring = f'r="{cell * 0.14:.1f}" fill="none" stroke="#f7f7f2" stroke-width="1.5"'
-            parts.append(f'<circle cx="{x + cell / 2}" cy="{y + cell / 2}" {ring}/>')
+            marks.append(f'{middle} r="{cell * 0.14:.1f}" fill="none" stroke="#f7f7f2" stroke-width="1.5"/>')
         if last is not None and board.squares[index] == last:
-            parts.append(f'<circle cx="{x + cell / 2}" cy="{y + cell / 2}" r="{cell * 0.1:.1f}" fill="#d1495b"/>')
-    return "".join(parts) + "</svg>"
+            marks.append(f'{middle} r="{cell * 0.1:.1f}" fill="#d1495b"/>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{side}" height="{side}" viewBox="0 0 {side} {side}" '
+        f'role="img" font-family="sans-serif" font-size="10"><g text-anchor="middle" fill="#667">{"".join(names)}</g>'
+        f'<g stroke="#3f7257">{"".join(squares)}</g><g stroke="#22262b" stroke-width=".6">{"".join(discs)}</g>'
+        f"{''.join(marks)}</svg>"
+    )

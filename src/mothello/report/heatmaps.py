@@ -21,7 +21,7 @@ def scale(pairs: pd.DataFrame) -> tuple[float, float]:
 
 
 def alignment_maps(pairs: pd.DataFrame, limits: tuple[float, float], order: Sequence[int] = ()) -> Figure:
-    """Two rows (raw, best map) of a panel per layer. pairs: table.pairs of one label's runs. order: of the languages.
+    """Two rows (raw, best map) of a block per layer. pairs: table.pairs of one label's runs. order: of the languages.
 
     Values are means over seeds. Under the best map each cell names the winning map, "mixed" where seeds differ, and
     "none" where the pair does not count as aligned in every seed.
@@ -29,16 +29,20 @@ def alignment_maps(pairs: pd.DataFrame, limits: tuple[float, float], order: Sequ
     names, layers = list(dict.fromkeys(pairs.source)), sorted(pairs.layer.unique())
     languages = [names[i] for i in order] or names
     figure, axes = _grid(len(layers), len(languages))
-    image: Any = None
-    for column, layer in enumerate(layers):
-        rows = pairs[pairs.layer == layer]
-        for row, best in enumerate((False, True)):
-            axis = axes[row * len(layers) + column]
-            image = _panel(axis, rows, languages, best, limits)
-            _dress(axis, languages, column == 0, row == 1, "under the best map" if best else "raw")
-        name = f"layer {layer}" if layer else "embeddings"
-        axes[column].set_title(name, loc="center", fontsize=9.5, fontweight="bold")
-    bar = figure.colorbar(image, ax=axes, shrink=0.7, aspect=28, pad=0.015)
+    drawn: Any = None
+    for axis, best in zip(axes, (False, True), strict=True):
+        drawn = _row(axis, pairs, layers, languages, best, limits)
+        axis.set_ylabel(f"{'under the best map' if best else 'raw'}\nprobe trained on", fontsize=8.5)
+    starts = [_start(index, languages) for index in range(len(layers))]
+    titles = [f"layer {layer}" if layer else "embeddings" for layer in layers]
+    axes[0].xaxis.tick_top()
+    axes[0].set_xticks([start + len(languages) / 2 for start in starts], titles, fontsize=9.5, fontweight="bold")
+    axes[0].tick_params(axis="x", labelcolor=INK)
+    slant = 35 if max(map(len, languages)) > 3 else 0
+    ticks = [start + index + 0.5 for start in starts for index in range(len(languages))]
+    axes[1].set_xticks(ticks, languages * len(layers), rotation=slant, ha="right", fontsize=_size(languages))
+    axes[1].set_xlabel("language read", fontsize=8.5)
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.7, aspect=28, pad=0.015)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, colors=MUTED)
     return figure
@@ -49,41 +53,57 @@ def _grid(layers: int, languages: int) -> tuple[Figure, list[Axes]]:
         side = min(7.2, 1.5 + 0.5 * languages)
         return canvas(1, 2 * side + 0.9, 2, width=min(WIDTH, side + 2.2))
     cell = min(1.75, (WIDTH - 1.8) / layers)
-    return canvas(layers, 2 * cell + 1.1, 2, width=min(WIDTH, cell * layers + 1.8))
+    return canvas(1, 2 * cell + 1.1, 2, width=min(WIDTH, cell * layers + 1.8))
 
 
-def _panel(axis: Axes, data: pd.DataFrame, languages: list[str], best: bool, limits: tuple[float, float]) -> Any:
-    column = "best_accuracy" if best else "accuracy"
-    values = data.pivot_table(index="source", columns="language", values=column).loc[languages, languages].to_numpy()
-    image = axis.imshow(values, cmap=ACCURACY, vmin=limits[0], vmax=limits[1])
+def _start(block: int, languages: Sequence[str]) -> float:
+    """Where the cells of a layer begin: a tenth of a block's width lies between two."""
+    return block * 1.1 * len(languages)
+
+
+def _size(languages: Sequence[str]) -> float:
+    return 8 if len(languages) <= 8 else 6.5
+
+
+def _row(
+    axis: Axes,
+    pairs: pd.DataFrame,
+    layers: Sequence[int],
+    languages: list[str],
+    best: bool,
+    limits: tuple[float, float],
+) -> Any:
+    """The blocks of all layers side by side, as one mesh whose cells between the blocks are empty."""
+    cells = pairs.groupby(["layer", "source", "language"])
+    means = cells["best_accuracy" if best else "accuracy"].mean().unstack("language")[languages]
+    winners = _winners(pairs).unstack("language")[languages] if best else None
+    n, size = len(languages), 8.5 if len(languages) <= 4 else max(4.6, 9.5 - 0.3 * len(languages))
+    blocks, edges = [], []
+    for index, layer in enumerate(layers):
+        values, start = means.loc[layer].loc[languages].to_numpy(float), _start(index, languages)
+        blocks.append(np.pad(values, ((0, 0), (0, 1)), constant_values=np.nan))
+        edges.append(start + np.arange(n + 1))
+        named = winners.loc[layer].loc[languages].to_numpy() if winners is not None else None
+        for i, j in np.ndindex(values.shape):
+            text = f"{values[i, j]:.2f}".replace("0.", ".") + ("" if named is None else f"\n{named[i, j]}")
+            color = "white" if (values[i, j] - limits[0]) / (limits[1] - limits[0]) > 0.58 else INK
+            place = start + j + 0.5, i + 0.5
+            axis.text(*place, text, ha="center", va="center", fontsize=size, color=color, linespacing=1.15)
+    mesh = np.ma.masked_invalid(np.concatenate(blocks, axis=1)[:, :-1])
+    drawn = axis.pcolormesh(
+        np.concatenate(edges), np.arange(n + 1), mesh, cmap=ACCURACY, vmin=limits[0], vmax=limits[1],
+        edgecolors="face", linewidth=0.3,
+    )  # fmt: skip
     axis.grid(visible=False)
-    size = 8.5 if len(languages) <= 4 else max(4.6, 9.5 - 0.3 * len(languages))
-    for i, j in np.ndindex(values.shape):
-        text = f"{values[i, j]:.2f}".replace("0.", ".")
-        if best:
-            text += "\n" + _winner(data[(data.source == languages[i]) & (data.language == languages[j])])
-        dark = (values[i, j] - limits[0]) / (limits[1] - limits[0]) > 0.58
-        axis.text(j, i, text, ha="center", va="center", fontsize=size, color="white" if dark else INK, linespacing=1.15)
-    return image
-
-
-def _winner(pair: pd.DataFrame) -> str:
-    """The map that won in every run of a pair."""
-    if not pair["aligned"].all():
-        return "none"
-    winners = set(pair["best_map"])
-    return MAP_NAMES.get(winners.pop(), "?") if len(winners) == 1 else "mixed"
-
-
-def _dress(axis: Axes, languages: list[str], left: bool, bottom: bool, label: str) -> None:
-    ticks, size = range(len(languages)), 8 if len(languages) <= 8 else 6.5
-    slant = 35 if max(map(len, languages)) > 3 else 0
-    axis.set_xticks(ticks, languages if bottom else [], rotation=slant, ha="right", fontsize=size)
-    axis.set_yticks(ticks, languages if left else [], fontsize=size)
+    axis.set(aspect="equal", ylim=(n, 0))
+    axis.set_yticks([i + 0.5 for i in range(n)], languages, fontsize=_size(languages))
     axis.tick_params(length=0)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-    if left:
-        axis.set_ylabel(f"{label}\nprobe trained on", fontsize=8.5)
-    if bottom:
-        axis.set_xlabel("language read", fontsize=8.5)
+    axis.spines[:].set_visible(False)
+    return drawn
+
+
+def _winners(pairs: pd.DataFrame) -> pd.Series:
+    """By layer and pair of languages: the map that won in every run."""
+    cells = pairs.groupby(["layer", "source", "language"])
+    maps = cells["best_map"].first().map(MAP_NAMES).fillna("?").where(cells["best_map"].nunique() == 1, "mixed")
+    return maps.where(cells["aligned"].all(), "none")

@@ -1,10 +1,12 @@
 """One self-contained page over a set of runs: queries over the rows of their folders, in the words of a template."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
+from tqdm import tqdm
 
 from mothello.files import write_whole
 from mothello.measures.probes.headline import preferred
@@ -31,14 +33,18 @@ def render(runs: Sequence[Run], title: str, question: str = "", table: pd.DataFr
     probe, target = preferred(of_measure(rows, "probe")) if len(probed) else PREFERRED
     shown = probed[(probed.probe == probe) & (probed.target == target)]
     summaries = summaries_of(shown, groups)
-    content = sections.happened(groups, summaries) | sections.headline(rows, groups, summaries)
-    content |= sections.trained(rows) | sections.legality(rows, groups) | sections.exact(rows)
-    if summaries:
-        content |= probe_sections.probes(rows, probed, probe, target)
-        content |= probe_sections.maps(rows, groups, summaries, probe, target)
-        content |= told(groups, summaries, colors(shown))
-    content |= sections.states(rows) | sections.causal(rows) | probe_sections.boards(groups)
-    content |= probe_sections.transfers(rows, groups, probe, target) | repeat(groups)
+    parts: list[Callable[[], dict[str, Any]]] = [
+        lambda: sections.happened(groups, summaries) | sections.headline(rows, groups, summaries),
+        lambda: sections.trained(rows) | sections.legality(rows, groups) | sections.exact(rows),
+        lambda: probe_sections.probes(rows, probed, probe, target) if summaries else {},
+        lambda: probe_sections.maps(rows, groups, summaries, probe, target) if summaries else {},
+        lambda: told(groups, summaries, colors(shown)) if summaries else {},
+        lambda: sections.states(rows) | sections.causal(rows) | probe_sections.boards(groups),
+        lambda: probe_sections.transfers(rows, groups, probe, target) | repeat(groups),
+    ]
+    content: dict[str, Any] = {}
+    for part in tqdm(parts, desc="page", unit="part", delay=1):
+        content |= part()
     content |= {"quantities": quantities(rows), "probe": probe, "target": target}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mothello.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True

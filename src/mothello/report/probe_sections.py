@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
+from tqdm import tqdm
 
 from mothello.measures.probes.headline import Headline, headline, kinds
 from mothello.othello.board import Board
@@ -56,7 +57,8 @@ def maps(rows: pd.DataFrame, groups: Groups, summaries: Summaries, probe: str, t
     if not several:
         return {"single": bool(summaries)}
     limits, what = heatmaps.scale(data), f"{probe} probe, {target} colors"
-    panels = [x for label in several for x in _matrices(data[data.label == label], summaries[label], what, limits)]
+    labels = tqdm(several, desc="heat maps", unit="run", delay=1, leave=False)
+    panels = [x for label in labels for x in _matrices(data[data.label == label], summaries[label], what, limits)]
     names = {str(run.path): run.results["board"] for runs in groups.values() for run in runs}
     agreement = {
         names[run]: ", ".join(f"{name} {value:.3f}" for name, value in values.items())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from mothello.errors import UserError, keyed
 from mothello.othello.board import Board
@@ -128,7 +129,7 @@ def find_runs(paths: Sequence[str]) -> list[Run]:
             folders.update(_candidates(path))
         else:
             log.warning("%s is no folder; skipped", path)
-    found = (_read_run(folder) for folder in sorted(folders))
+    found = [_read_run(folder) for folder in tqdm(sorted(folders), desc="read runs", unit="run", delay=1, leave=False)]
     return _once([run for run in found if run is not None])
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 MIN_SEEDS = 3
 """Below this no interval is given."""
@@ -37,7 +37,7 @@ def estimate(values: Sequence[float]) -> Estimate:
         resamples = np.random.default_rng(0).integers(0, data.size, (RESAMPLES, data.size))
         low, high = np.quantile(data[resamples].mean(1), [0.025, 0.975]).tolist()
     elif data.size >= MIN_SEEDS:
-        half = float(stats.t.ppf(0.975, data.size - 1) * data.std(ddof=1) / data.size**0.5)
+        half = float(stdtrit(data.size - 1, 0.975) * data.std(ddof=1) / data.size**0.5)
         low, high = mean - half, mean + half
     return Estimate(mean, low, high, data.size)
 

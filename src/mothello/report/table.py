@@ -77,7 +77,7 @@ def by_ply(table: pd.DataFrame) -> pd.DataFrame:
 
 def heads(table: pd.DataFrame) -> pd.DataFrame:
     """A row per model, probe and target: the columns of Headline."""
-    rows = table[table.measure == "probe"]
+    rows = table[(table.measure == "probe") & (table.square == "") & table.ply.isna()]
     keys = ["run", "label", "sharing", "seed", "finetuning", "folder"]
     content = [
         dict(zip(keys, key, strict=True)) | head._asdict()
