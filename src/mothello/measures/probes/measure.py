@@ -78,8 +78,11 @@ class Probes:
 
     def _probed(self, subject: Subject, moves: torch.Tensor) -> _Probed:
         fitted = fitted_probes(subject, self.config)
-        null = generator(self.config.seed, "null")
-        return _Probed(fitted, evaluate_probes(subject, fitted, moves, self.config.draws, null))
+        null, draws = (
+            generator(self.config.seed, "null"),
+            0 if subject.control == "random_weights" else self.config.draws,
+        )
+        return _Probed(fitted, evaluate_probes(subject, fitted, moves, draws, null))
 
     def _kept(self, subject: Subject, trained: _Probed, games: Games) -> Iterator[Row]:
         """Files of the trained model, and its readings under other maps."""

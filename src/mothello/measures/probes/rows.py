@@ -69,26 +69,26 @@ class Scored:
 
     def _pair_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
         """Accuracy under every map, and whole boards."""
-        low, high = self.bootstrap(result.right, self.games.cells)
-        share, positions = accuracy(result.right, self.games), int(self.games.plies.sum())
-        for head, index in self._pairs(subject, result):
-            for i, name in enumerate(OPENING_MAPS):
-                row: Row = {"quantity": "accuracy", "map": name, "value": float(share[index][i])}
-                bounds = {"low": float(low[index][i]), "high": float(high[index][i])}
-                yield head | row | bounds | {"n": len(self.games.moves)}
-            whole = int(result.whole[index]) / positions
-            yield head | {"quantity": "whole_board", "map": "identity", "value": whole, "n": positions}
+        numbers = accuracy(result.right, self.games), *self.bootstrap(result.right, self.games.cells)
+        values, positions = torch.stack(numbers, -1).flatten(0, 3).tolist(), int(self.games.plies.sum())
+        pairs, wholes = self._pairs(subject, result), result.whole.flatten().tolist()
+        for (head, _), by_map, whole in zip(pairs, values, wholes, strict=True):
+            for name, (value, low, high) in zip(OPENING_MAPS, by_map, strict=True):
+                row: Row = {"quantity": "accuracy", "map": name, "value": value, "low": low, "high": high}
+                yield head | row | {"n": len(self.games.moves)}
+            yield head | {"quantity": "whole_board", "map": "identity", "value": whole / positions, "n": positions}
 
     def _alignment_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
         """Whether the best map of every pair beats its null and the constant."""
         best = best_map(accuracy(result.right, self.games))
-        nulls = {"null_mean": result.null.mean(-1), "null_95": result.null.quantile(0.95, dim=-1)}
-        for head, index in self._pairs(subject, result):
-            for quantity, values in nulls.items():
-                yield head | {"quantity": quantity, "value": float(values[index]), "n": result.null.shape[-1]}
-            counts = aligned(best.accuracy[index], nulls["null_95"][index], float(self.constant[index[0]]))
-            winner = OPENING_MAPS[int(best.which[index])]
-            yield head | {"quantity": "aligned", "map": winner, "value": float(counts), "n": len(self.games.moves)}
+        mean, high = result.null.mean(-1), result.null.quantile(0.95, dim=-1)
+        counts = aligned(best.accuracy, high, self.constant[:, None, None, None])
+        values = zip(*(x.flatten().tolist() for x in (mean, high, counts.double(), best.which)), strict=True)
+        draws, n = result.null.shape[-1], len(self.games.moves)
+        for (head, _), (null_mean, null_95, count, which) in zip(self._pairs(subject, result), values, strict=True):
+            yield head | {"quantity": "null_mean", "value": null_mean, "n": draws}
+            yield head | {"quantity": "null_95", "value": null_95, "n": draws}
+            yield head | {"quantity": "aligned", "map": OPENING_MAPS[which], "value": count, "n": n}
 
     def _detail_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
         """Accuracy by square and by ply, at the layer of the headline."""

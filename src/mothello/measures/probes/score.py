@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
+from tqdm import tqdm
 
 from mothello.measures.measure import Subject
 from mothello.measures.probes.baselines import images
@@ -152,14 +153,17 @@ def evaluate_probes(
 ) -> dict[str, CrossLingual]:
     """Read the boards of held-out games in every language with every language's probes, and score them, by probe kind.
 
-    draws: of the null, on the first NULL_GAMES games, the same pairings for all probes.
+    draws: of the null, on the first NULL_GAMES games, the same pairings for all probes; 0: no null, and no readings are
+    kept.
     """
     shuffled, languages = SHUFFLED in probes.targets, range(len(subject.names))
     counts = {kind: CrossLingual.zeros(subject, moves, draws, shuffled) for kind in probes.modules}
     nulls: list[NullOfMaximum] = []
-    for first in range(0, len(moves), GAMES_AT_ONCE):
+    starts = range(0, len(moves), GAMES_AT_ONCE)
+    bar = tqdm(total=len(starts) * len(languages), desc="read boards", unit="language", delay=1, mininterval=1)
+    for first in starts:
         batch = _Batch(moves[first : first + GAMES_AT_ONCE], first, subject.board)
-        if first == 0:
+        if first == 0 and draws:
             scored, seed = batch.scored.cpu(), int(torch.randint(2**62, (), generator=generator))
             for image in batch.images:
                 nulls.append(NullOfMaximum(image.cpu(), scored, draws, torch.Generator().manual_seed(seed)))
@@ -171,9 +175,11 @@ def evaluate_probes(
                     for target, name in enumerate(TARGETS):
                         readings = read(probes, kind, name, source, own, subject.precision)
                         count.add(target, (source, language), readings, batch)
-                        if first == 0:
+                        if first == 0 and draws:
                             count.add_first(target, (source, language), readings, batch, nulls[target])
                     if shuffled and source == language:
                         readings = read(probes, kind, SHUFFLED, source, own, subject.precision)
                         count.add_shuffled(language, readings, batch)
+            bar.update()
+    bar.close()
     return counts

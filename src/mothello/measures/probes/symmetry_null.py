@@ -41,29 +41,31 @@ class NullOfMaximum:
         generator: torch.Generator,
     ) -> None:
         n, cells = len(scored), images.shape[-1]
-        self.scored = scored[:, :, None, None].float()
+        self.scored = scored[:, :, None, None]
         self.boards = self._features(images).flatten(0, 1)
         self.maps = len(images)
         orders = torch.rand(draws, n, generator=generator).argsort(1)
         partners = orders.roll(1, 1)  # a cycle through all games: no game meets itself
-        self.pairs = (orders * n + partners).flatten()
+        self.pairs = orders * n + partners
         both = scored.float() @ scored.float().T * cells
         self.total = both[orders, partners].sum(-1)
 
     def _features(self, classes: Tensor) -> Tensor:
-        return (F.one_hot(classes.long(), 3).float() * self.scored).flatten(-3)
+        return ((classes.unsqueeze(-1) == torch.arange(3, dtype=classes.dtype)) & self.scored).float().flatten(-3)
 
     def __call__(self, readings: Int64[Tensor, "*batch game ply cell"]) -> Float[Tensor, "*batch draw"]:
         """readings: the classes that probes read."""
         batch, n, draws = readings.shape[:-3], readings.shape[-3], len(self.total)
         agree = self._features(readings).flatten(0, -2) @ self.boards.T  # cells alike: [batch game, map game]
         agree = agree.view(-1, n, self.maps, n).permute(1, 3, 0, 2).reshape(n * n, -1)  # by pair of games
-        summed = agree[self.pairs].view(draws, n, -1).sum(1)
+        summed = F.embedding_bag(self.pairs, agree, mode="sum")  # whole numbers: exact in any order
         share = (summed / self.total.unsqueeze(1)).view(draws, -1, self.maps)
         return share.amax(-1).T.reshape(*batch, draws)
 
 
-def aligned(best: Float[Tensor, "*pair"], null_95: Float[Tensor, "*pair"], constant: float) -> Bool[Tensor, "*pair"]:
+def aligned(
+    best: Float[Tensor, "*pair"], null_95: Float[Tensor, "*pair"], constant: float | Tensor
+) -> Bool[Tensor, "*pair"]:
     """Whether a pair counts as aligned: its best map beats readings paired with other games, and a guess that never
     looks at the board (a probe can beat the null by a small margin and still be worse than the best guess per ply)."""
     return (best > null_95) & (best > constant)
