@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tqdm import tqdm
+
 from mothello.cli.compose import composed
 from mothello.cli.main import command
 from mothello.cli.study_plan import StudyCommand, cells_of, names_of, part_of
@@ -115,7 +117,11 @@ def results(config: ResultsCommand) -> Path:
     count = sum(gather(folder, out) for folder in folders)
     if folders:
         print(f"{count} runs copied to {out}", flush=True)
-    studies = {scale: [study_of(name, scale) for name in STUDIES] for scale in SCALES if (out / scale).is_dir()}
+    studies = {
+        scale: [study_of(name, scale) for name in tqdm(STUDIES, desc=f"studies at {scale}", unit="study", delay=1)]
+        for scale in SCALES
+        if (out / scale).is_dir()
+    }
     for path in strays(out, studies):
         print(f"left out, since no study asks for it: {path}", flush=True)
     page = write_results(out, studies)

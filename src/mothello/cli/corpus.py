@@ -113,7 +113,8 @@ def _overlaps(
         except UserError:  # a stored split may be empty
             continue
         pairs += [((title, games), (split.value, held_out[k])) for title, (games, k) in trained.items()]
-    return [{"one": a, "other": b, **overlap(one, two, config.overlap)._asdict()} for (a, one), (b, two) in pairs]
+    bar = tqdm(pairs, desc="compare", unit="pair", delay=1)
+    return [{"one": a, "other": b, **overlap(one, two, config.overlap)._asdict()} for (a, one), (b, two) in bar]
 
 
 def _against(config: CorpusCommand, language_set: LanguageSet) -> Corpus:

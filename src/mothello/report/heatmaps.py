@@ -77,6 +77,7 @@ def _row(
     cells = pairs.groupby(["layer", "source", "language"])
     means = cells["best_accuracy" if best else "accuracy"].mean().unstack("language")[languages]
     winners = _winners(pairs).unstack("language")[languages] if best else None
+    low, high = limits
     n, size = len(languages), 8.5 if len(languages) <= 4 else max(4.6, 9.5 - 0.3 * len(languages))
     blocks, edges = [], []
     for index, layer in enumerate(layers):
@@ -86,14 +87,11 @@ def _row(
         named = winners.loc[layer].loc[languages].to_numpy() if winners is not None else None
         for i, j in np.ndindex(values.shape):
             text = f"{values[i, j]:.2f}".replace("0.", ".") + ("" if named is None else f"\n{named[i, j]}")
-            color = "white" if (values[i, j] - limits[0]) / (limits[1] - limits[0]) > 0.58 else INK
+            color = "white" if (values[i, j] - low) / (high - low) > 0.58 else INK
             place = start + j + 0.5, i + 0.5
             axis.text(*place, text, ha="center", va="center", fontsize=size, color=color, linespacing=1.15)
     mesh = np.ma.masked_invalid(np.concatenate(blocks, axis=1)[:, :-1])
-    drawn = axis.pcolormesh(
-        np.concatenate(edges), np.arange(n + 1), mesh, cmap=ACCURACY, vmin=limits[0], vmax=limits[1],
-        edgecolors="face", linewidth=0.3,
-    )  # fmt: skip
+    drawn = axis.pcolormesh(np.concatenate(edges), np.arange(n + 1), mesh, cmap=ACCURACY, vmin=low, vmax=high)
     axis.grid(visible=False)
     axis.set(aspect="equal", ylim=(n, 0))
     axis.set_yticks([i + 0.5 for i in range(n)], languages, fontsize=_size(languages))
