@@ -59,34 +59,24 @@ def cores() -> int:
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_KEPT, _RETURNED, _BLOCK = 1 << 30, 1 << 28, 1 << 27
-_PAGE, _HUGE = 1 << 12, 14
+_KEPT, _RETURNED = 1 << 30, 1 << 28
 
 
 def keep_memory() -> bool:
-    """Have glibc keep what a step frees for the next one, up to a gigabyte, and ask the kernel for huge pages there;
-    blocks over 256 MB are still returned.
+    """Have glibc keep what a step frees for the next one, up to a gigabyte; blocks over 256 MB are still returned.
 
-    Else every large tensor is mapped, zeroed and unmapped anew, a fifth to a third of a step on a CPU, and small pages
-    take a twentieth (docs/LOG.md). Before glibc 2.35 no block over 32 MB can be kept. False where the C library is
-    another, or the user has set MALLOC_* or GLIBC_TUNABLES.
+    Else every large tensor is mapped, zeroed and unmapped anew, a fifth to a third of a step on a CPU (docs/LOG.md).
+    Before glibc 2.35 no block over 32 MB can be kept. False where the C library is another, or the user has set
+    MALLOC_* or GLIBC_TUNABLES.
     """
     if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
         return False
     try:
-        libc = ctypes.CDLL(None)
-        mallopt, malloc, free, madvise = libc.mallopt, libc.malloc, libc.free, libc.madvise
+        mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return False
     mapped = any(mallopt(_MMAP_THRESHOLD, size) for size in (_RETURNED, 1 << 25))
-    kept = bool(mallopt(_TRIM_THRESHOLD, _KEPT)) and mapped
-    malloc.restype, size = ctypes.c_void_p, ctypes.c_size_t
-    blocks = [malloc(size(_BLOCK)) for _ in range(_KEPT // _BLOCK - 1 if kept else 0)]
-    for block in filter(None, blocks):  # addresses alone: no page is touched
-        madvise(ctypes.c_void_p(block & -_PAGE), size(_BLOCK), _HUGE)
-    for block in blocks:
-        free(ctypes.c_void_p(block))
-    return kept
+    return bool(mallopt(_TRIM_THRESHOLD, _KEPT)) and mapped
 
 
 def resolve(config: DeviceConfig) -> torch.device:
