@@ -33,9 +33,9 @@ def story(truth: Drawn, labels: Sequence[Told]) -> Figure:
     figure, axes = canvas(1 + len(labels), 4.9, 2, height_ratios=(1.0, 1.15))
     above, below = axes[: 1 + len(labels)], axes[1 + len(labels) :]
     _explained(above[0])
-    for axis, told in zip(above[1:], labels, strict=True):
-        _bars(axis, told)
-    for axis, drawn in zip(below, (truth, *(told.board for told in labels)), strict=True):
+    for axis, one in zip(above[1:], labels, strict=True):
+        _bars(axis, one)
+    for axis, drawn in zip(below, (truth, *(one.board for one in labels)), strict=True):
         axis.set_axis_off()
         draw_board(axis, drawn)
     return figure
@@ -51,19 +51,19 @@ def _explained(axis: Axes) -> None:
     axis.text(0.0, 0.97, "\n".join(lines), transform=axis.transAxes, va="top", color=MUTED, fontsize=9, linespacing=1.5)
 
 
-def _bars(axis: Axes, told: Told) -> None:
-    for place, (values, color) in enumerate(((told.own, told.color), (told.across, lighter(told.color, 0.55)))):
+def _bars(axis: Axes, one: Told) -> None:
+    for place, (values, color) in enumerate(((one.own, one.color), (one.across, lighter(one.color, 0.55)))):
         mean = sum(values) / len(values)
         axis.bar(place, mean, 0.62, color=color)
         axis.scatter([place] * len(values), list(values), s=14, color=INK, zorder=3)
         axis.annotate(f"{mean:.2f}", (place, max(values)), (0, 4), textcoords="offset points", ha="center", color=INK)
-    axis.axhline(told.baseline, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
+    axis.axhline(one.baseline, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
     style: dict[str, Any] = {"labelsize": 9, "labelcolor": INK, "length": 0}
     axis.set_xticks([0, 1], ["own", "other"])
     axis.tick_params(axis="x", **style)
     axis.set(ylim=(0, 1.08), xlim=(-0.6, 1.6))
     axis.grid(axis="x", visible=False)
-    title(axis, told.label)
+    title(axis, one.label)
 
 
 def told(groups: Groups, summaries: Summaries, palette: Mapping[str, str]) -> dict[str, Any]:
