@@ -9,6 +9,7 @@ from mothello.othello.symmetry import OPENING_MAPS
 from mothello.report.runs import Run
 from mothello.report.sharing import n_anchors, sharing_of
 from studies import CRITERIA
+from studies.answers import usual
 from studies.runs import headline_of
 
 MAPS = OPENING_MAPS
@@ -154,7 +155,7 @@ def finetuned(runs: Iterable[Run]) -> pd.DataFrame:
     for run in runs:
         legal, kinds = float(run.results["final"]["val/top1"]), [x["kind"] for x in run.results["languages"]]
         head = _setting(run) | {"kind": published_kind(kinds), "legal": legal, "learned": legal >= CRITERIA.bar}
-        for child in run.finetunings:
+        for child in usual(run.finetunings):
             measure = child.measure("transfer")
             for name in child.languages if measure is not None else ():
                 assert measure is not None

@@ -11,7 +11,6 @@ from mothello.cli.compose import composed
 from mothello.cli.main import command
 from mothello.cli.study_plan import StudyCommand, cells_of, names_of, part_of
 from mothello.cli.units import size, table
-from mothello.config import plain
 from mothello.errors import UserError
 from mothello.files import locked
 from mothello.own import folder_for, refilled
@@ -72,7 +71,8 @@ def expected(config: StudyCommand) -> dict[str, Expected]:
         run = RunDir(part.probe.run)
         configs = (part.probe.probes, part.measure.legality, part.measure.alignment)  # type: ignore[attr-defined]
         names = [str(measure_folder(run, config).path.relative_to(run.path)) for config in configs]
-        tuned = None if part.transfer is None else plain(part.transfer.transfer)
+        first = part.train.languages.language_names()[0]
+        tuned = [(command.transfer.source or first, command.transfer) for command in part.transfers]
         cells[cell] = Expected(run.path.parent.name, names[0], names[1:], tuned)
     return cells
 

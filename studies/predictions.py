@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from mothello.measures.probes.symmetry_classes import Classes
-from studies import CRITERIA
+from studies import CRITERIA, answers
 from studies.data import MAPS, MIRRORS
 from studies.judge import ATOMIC, at_levels, winners
 from studies.numbers import decimal, mean, middle, over_seeds, percent, plain, signed, text
@@ -34,9 +34,10 @@ def _count(outcomes: Sequence[bool | None]) -> str:
 
 
 def prediction_table(
-    cells: Mapping[str, pd.DataFrame], tuned: pd.DataFrame, planned: Mapping[str, Sequence[int]]
+    cells: Mapping[str, pd.DataFrame], tuned: pd.DataFrame, courses: pd.DataFrame, planned: Mapping[str, Sequence[int]]
 ) -> list[dict[str, Any]]:
-    """A row per prediction. cells: by study, with outcomes; tuned: data.finetuned; planned: the seeds of every cell."""
+    """A row per prediction. cells: by study, with outcomes; tuned: data.finetuned; courses: answers.courses; planned:
+    the seeds of every cell."""
     learned = {name: rows[rows.learned & rows.probed] for name, rows in cells.items()}
     table_1, many = learned["table1"], learned["many_languages"]
     rows = []
@@ -44,7 +45,7 @@ def prediction_table(
         mirrors(learned["mirror_anchors"]), control(learned["mirror_anchors"], table_1),
         account(learned["mirror_anchors"]), placement(learned["anchor_placement"]), naive(table_1),
         eight(many) if planned.get("naive_8") else (), twenty(many, bool(planned.get("naive_20"))), anchors(table_1),
-        kinds(table_1), finetuning(tuned[tuned.learned]),
+        kinds(table_1), finetuning(tuned[tuned.learned]), answered(courses[courses.learned]),
     ):  # fmt: skip
         names, tested = prediction.cells, prediction.rows
         count = len(tested[tested.cell.isin(list(names))][["cell", "seed"]].drop_duplicates())
@@ -209,6 +210,12 @@ def finetuning(tuned: pd.DataFrame) -> Iterator[Prediction]:
         found += f"; in its own tokens {signed(kept[0])} and {signed(kept[1])}"
     claim = "6 fine-tuning: the target loses more with eight anchors than naive"
     yield Prediction(claim, found, outcome, rows, [names["naive"], names["anchors"]])
+
+
+def answered(courses: pd.DataFrame) -> Iterator[Prediction]:
+    tested = courses[(courses.softmax == "language") | (courses.sharing == "unified")]
+    for claim, found, outcome, cells in answers.predictions(courses):
+        yield Prediction(claim, found, outcome, tested, cells)
 
 
 def _consistency(rows: pd.DataFrame) -> float:

@@ -8,6 +8,8 @@ from typing import Any
 from mothello.measures.probes.headline import Headline, headline, kinds
 from mothello.report.runs import Run
 from mothello.rundir import RunDir
+from mothello.stages.finetune import FinetuneConfig
+from mothello.stages.folders import finetune_folder
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class Expected:
     """measures/probes-HASH."""
     states: Sequence[str]
     """measures/legality-HASH and measures/alignment-HASH."""
-    transfer: Mapping[str, Any] | None = None
-    """Settings of the fine-tuning."""
+    tuned: Sequence[tuple[str, FinetuneConfig]] = ()
+    """Source and settings of every fine-tuning."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def runs_of(study: Study, runs: Iterable[Run]) -> list[Run]:
         if expected is not None and run.path.parent.name == expected.train:
             folders = (expected.probe, *expected.states)
             measures = [measure for measure in run.measures if measure.folder in folders]
-            tuned = [x for x in run.finetunings if expected.transfer and x.config["settings"] == expected.transfer]
+            names = [finetune_folder(RunDir(run.path), x, run.seed, source).path.name for source, x in expected.tuned]
+            tuned = [child for child in run.finetunings if child.path.name in names]
             chosen.append(replace(run, measures=measures, finetunings=tuned))
     return [run for run in chosen if run.measure("probes") or run.seed in study.planned.get(run.name, [run.seed])]
 

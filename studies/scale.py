@@ -9,7 +9,7 @@ import pandas as pd
 
 from mothello.report.runs import Run
 from mothello.report.sentences import class_sentence
-from studies import CRITERIA, PUBLISHED, data, runs, tables
+from studies import CRITERIA, PUBLISHED, answers, data, runs, tables
 from studies.judge import ATOMIC
 from studies.outcomes import true_anchors, with_outcomes
 from studies.predictions import prediction_table
@@ -34,6 +34,7 @@ class Scale:
         cells = {cell for study in studies for cell in study.planned}
         self.planned = {x: sorted({*chain(*(study.planned.get(x, ()) for study in studies))}) for x in cells}
         self.tuned = data.finetuned(self.runs.get("finetune", ()))
+        self.answers = answers.courses(self.runs.get("finetune", ()))
         self.errors = data.probe_errors(self.runs.get("probes", ()))
         costs = ({"study": study} | row for study, chosen in self.runs.items() for row in runs.costs(chosen))
         self.costs = pd.DataFrame(costs)
@@ -50,7 +51,7 @@ class Scale:
         return runs.tuning(self.runs["finetune"])
 
     def predictions(self) -> list[dict[str, Any]]:
-        return prediction_table(self.cells, self.tuned, self.planned)
+        return prediction_table(self.cells, self.tuned, self.answers, self.planned)
 
     def mirrors(self) -> SimpleNamespace:
         """Mirror anchors inside and outside the group, of the runs that learned; what true anchors read."""

@@ -65,15 +65,14 @@ class GameDataset(Dataset[tuple[Tensor, Tensor]]):
         return torch.tensor(row[:-1], dtype=torch.long), torch.tensor(row[1:], dtype=torch.long)
 
 
-def learning_rate(step: int, steps: int, config: PublishedConfig) -> float:
-    """Linear warm-up over the first steps, then a cosine that ends at a share of the peak."""
+def learning_rate(done: int, steps: int, config: PublishedConfig) -> float:
+    """After that many updates: a linear rise, then a cosine to zero that stays at a share of the peak in the end.
+    The published rise is by tokens; games of random play have nearly the same number."""
     warmup = max(1, round(config.warmup_fraction * steps))
-    if step < warmup:
-        return config.lr * (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - 1 - warmup)
-    return config.lr * (
-        config.final_lr_fraction + (1 - config.final_lr_fraction) * 0.5 * (1.0 + math.cos(math.pi * progress))
-    )
+    if done < warmup:
+        return config.lr * done / warmup
+    progress = (done - warmup) / max(1, steps - warmup)
+    return config.lr * max(config.final_lr_fraction, 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 class Record(NamedTuple):
@@ -140,8 +139,6 @@ def train_steps(
         tokens = int((y != PAD).sum())
         x, y = x.to(device), y.to(device)
         times.append(perf_counter())
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, config)
         _, loss = model(x, y)
         assert loss is not None
         value = loss.item()
@@ -151,6 +148,8 @@ def train_steps(
         times.append(perf_counter())
         nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
         optimizer.step()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step + 1, steps, config)
         times.append(perf_counter())
         records.append(Record(value, tokens, *(end - start for start, end in itertools.pairwise(times))))
     return records

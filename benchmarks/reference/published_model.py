@@ -31,8 +31,8 @@ class PublishedConfig:
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.1
     max_grad_norm: float = 1.0
-    warmup_fraction: float = 0.01
-    """Share of the steps."""
+    warmup_fraction: float = 5 / 9
+    """Share of the steps: 5 of 9 epochs."""
     final_lr_fraction: float = 0.1
     """Share of the peak."""
     seed: int = 0
@@ -105,14 +105,14 @@ class PublishedGPT(nn.Module):
         return logits, F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=PAD)
 
     def optimizer(self, config: PublishedConfig) -> torch.optim.Optimizer:
-        """AdamW as torch gives it; weight decay on matrices, not on biases, norms and positions."""
-        decay = [p for p in self.parameters() if p.ndim == 2]
-        no_decay = [p for p in self.parameters() if p.ndim != 2]
+        """AdamW as torch gives it; weight decay on the linear layers' matrices, not on biases, norms and embeddings."""
+        decay = [module.weight for module in self.modules() if isinstance(module, nn.Linear)]
+        no_decay = [p for p in self.parameters() if all(p is not matrix for matrix in decay)]
         groups = [{"params": decay, "weight_decay": config.weight_decay}, {"params": no_decay, "weight_decay": 0.0}]
         return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas)
 
 
-SIZES = ("n_layer", "n_head", "d_model", "dropout", "attention", "zero_init")
+SIZES = ("n_layer", "n_head", "d_model", "dropout", "attention", "zero_init", "init")
 """Options of our model that leave its architecture the published one."""
 
 RENAMED = {

@@ -147,6 +147,15 @@ def plain(config: Any) -> Any:
     return config.value if isinstance(config, Enum) else config
 
 
+def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested plain settings by their whole keys, such as "optimizer.lr"; an empty mapping has none."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        inner = flat(value) if isinstance(value, Mapping) else {"": value}
+        found |= {f"{key}.{name}" if name else key: x for name, x in inner.items()}
+    return found
+
+
 _SAME = object()
 
 

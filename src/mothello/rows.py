@@ -89,6 +89,7 @@ QUANTITIES = {
     "over_scratch": "of a fine-tuning: strict legality at the end less that of the same from random weights",
     "top1": "share of plies after which the greedy move is legal (strict), 0..1",
     "top1_restricted": "the same, choosing among the tokens of the language",
+    "top1_translated": "of a fine-tuning: the same, choosing among the tokens of the source, read as its words",
     "lenient": "share of plies after which the greedy move is legal for either color, 0..1",
     "loss": "held-out loss, nats per token; with control floor the loss that no model can go below",
     "excess_nats": "loss above the floor",
@@ -102,6 +103,10 @@ QUANTITIES = {
     "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
     "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
 }
+QUANTITIES |= {
+    f"{name}_{tokens}": f"{name} of top1_{tokens}" for tokens in ("restricted", "translated")
+    for name in ("peak", "gain", "forgetting", "relative_gap", "gain_ratio", "over_scratch")
+}  # fmt: skip
 """Quantity -> its unit and meaning."""
 
 WORDS = ["measure", "quantity", "control", "probe", "target", "source", "language", "map", "square", "opening"]

@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_run_keeps_the_settings_of_plugins(folder: Path) -> None:
     config = yaml.safe_load((folder / "run" / "config.yaml").read_text())
     assert config["plugins"] == ["toy_plugin"]
-    assert config["objective"] == {"name": "calm_lm", "targets": "sampled", "penalty": 0.5}
+    assert config["objective"] == {"name": "calm_lm", "targets": "sampled", "softmax": "all", "penalty": 0.5}
     assert config["languages"]["options"] == {"stutter": {"name": "stutter", "times": 3}}
     assert "train/size" in (folder / "run" / "metrics.jsonl").read_text()
 
@@ -96,7 +96,7 @@ def test_a_stage_makes_a_folder_that_loads_and_is_measured(folder: Path) -> None
 
 def test_settings_of_a_plugin_are_checked(folder: Path) -> None:
     for wrong, line in (
-        ("objective.penalti=1", "objective.penalti: unknown key; choices: name, targets, penalty"),
+        ("objective.penalti=1", "objective.penalti: unknown key; choices: name, targets, softmax, penalty"),
         ("languages.options.stutter.times=9", "languages.options.stutter.times: 9 is outside 1..4"),
     ):
         done = script(folder, "train", *OBJECTIVE, "languages.kinds=[stutter]", wrong, "run=wrong")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from mothello.cli.study_plan import StudyCommand, parts_of
 from mothello.config import plain, quoted
 from mothello.model.transformer import ModelConfig
 from mothello.stages.build import language_set_of
+from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import identity, run_folder
 from mothello.stages.pretrain import TrainConfig
 from mothello.stand_ins import stand_in
 from mothello.training.device import DeviceConfig
 from mothello.training.optimizer import OptimizerConfig
+from mothello.training.schedule import lr_scale
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -78,7 +81,7 @@ def test_every_study_composes_at_every_scale_and_so_do_its_parts(study: str, sca
         assert part.train.board.size == (8 if scale == "paper" else 6)
         assert part.probe.run == part.measure.run == run_folder(part.train)
         assert len(language_set.names) == (1 if part.cell == "single" else len(language_set.names) or 2)
-        assert (part.transfer is not None) == bool({part.cell, "*"} & set(config.transfer_from))
+        assert bool(part.transfers) == bool({part.cell, "*"} & set(config.transfer_from))
 
 
 HELP = """
@@ -148,7 +151,19 @@ def test_the_published_recipe_is_the_published_one() -> None:
     assert (config.model.n_layer, config.model.n_head, config.model.d_model, config.model.dropout) == (8, 8, 512, 0.1)
     o = config.optimizer
     assert (o.name, o.lr, o.beta_1, o.beta_2, o.weight_decay, o.max_grad_norm) == ("adamw", 5e-4, 0.9, 0.95, 0.1, 1.0)
-    assert (o.decay, o.final_lr_fraction) == ("cosine", 0.1)
+    assert (o.decay, o.final_lr_fraction, o.warmup_fraction, o.decay_embedding) == ("mingpt", 0.1, 5 / 9, False)
+    assert config.model.init == "mingpt"
+
+
+def test_published_fine_tuning_is_a_rise_to_four_fifths_of_the_rate() -> None:
+    o = composed("transfer", TransferCommand, ["run=x", "optimizer@transfer.optimizer=published"]).transfer.optimizer
+    published = composed("train", TrainConfig, ["+experiment=published"]).optimizer
+    ramp = composed(
+        "transfer", TransferCommand, ["run=x", "optimizer@transfer.optimizer=published_transfer"]
+    ).transfer.optimizer
+    assert o == published
+    assert ramp == replace(published, lr=4e-4, warmup_fraction=1.0)
+    assert [lr_scale(step, 100, ramp) for step in (0, 1, 50, 99)] == [1, 0.01, 0.5, 0.99]
 
 
 def test_stored_games_are_identified_by_what_they_are(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from mothello.cli.study_plan import StudyCommand, names_of, part_of
 from mothello.errors import UserError
 from mothello.files import LOCK
 from mothello.rundir import RunDir
+from mothello.stages.folders import finetune_folder
 
 ROOT = Path(__file__).parents[2]
 CALL = [
@@ -60,6 +61,22 @@ def test_overrides_are_taken_in_order() -> None:
     assert part_of(study("+study=finetune", "scale=paper"), "prefix_naive", 0).train.data.epochs == 40
 
 
+def test_a_run_can_be_fine_tuned_in_several_ways() -> None:
+    def ways(cell: str, *more: str) -> list[tuple[dict[str, str], str]]:
+        part = part_of(study("+study=finetune", *more), cell, 0)
+        assert all(command.run == part.probe.run for command in part.transfers)
+        return [(command.transfer.objective, command.transfer.optimizer.decay) for command in part.transfers]
+
+    own = {"softmax": "language"}
+    assert ways("prefix_unified") == [({}, "linear")]
+    assert ways("prefix_naive") == [({}, "linear"), (own, "linear")]
+    assert ways("prefix_anchor_8") == [({}, "linear"), (own, "linear"), ({}, "mingpt"), (own, "mingpt")]
+    assert ways("prefix_naive", "transfer_from=[*_anchor_8]") == []
+    part = part_of(study("+study=finetune"), "prefix_anchor_8", 0)
+    folders = {finetune_folder(RunDir("run"), x.transfer, x.seed, "atomic_0").path for x in part.transfers}
+    assert len(folders) == 4  # each has its own
+
+
 def test_the_published_scale_is_the_papers_with_nine_passes() -> None:
     for name, cell in (("table1", "naive"), ("finetune", "prefix_naive"), ("emergence", "naive_2m")):
         paper, published = (part_of(study(f"+study={name}", f"scale={x}"), cell, 0) for x in ("paper", "published"))
@@ -97,6 +114,7 @@ def test_cells_that_are_alike_are_the_same_runs_in_every_study() -> None:
     [
         (["parts=[nothing/*]"], "parts: none matches nothing/"),
         (["transfer_from=[naive,other]"], "transfer_from: no cell 'other'"),
+        (["+tunings.own.cells=[other]"], "tunings.own.cells: no cell 'other'"),
         (["+at.mini.cells.other=[0]"], "at.mini.cells: no cell 'other'"),
     ],
 )

@@ -16,7 +16,7 @@ from data.test_floor import UNIFORM, brute_force, language_set, tree
 from house.commands import TINY, run
 from torch import Tensor
 
-from mothello.data.batch import IGNORE, ExpectedBatch, LabeledBatch, in_language, rows
+from mothello.data.batch import IGNORE, LabeledBatch, in_language, rows
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, Window
 from mothello.data.enumerated import EnumeratedPlay, all_games, probabilities_of
 from mothello.data.expected import expected_targets
@@ -200,7 +200,7 @@ def test_the_loss_is_the_mean_over_what_may_follow():
     languages = made("three with anchors")
     stream = stream_of(RandomPlay(FOUR, 0, 64), languages, 16, 0)
     batch, model = EXPECTED.batch(stream, 1), small_model(languages)
-    assert isinstance(batch, ExpectedBatch)
+    assert batch.expected is not None
     loss = EXPECTED.loss(model, batch)
     logits = model(Inputs.of(batch.text)).logits
     expected = torch.where(batch.expected > 0, -batch.expected * logits.log_softmax(-1), 0.0).sum()
@@ -225,7 +225,7 @@ def test_the_laws_of_a_stream_are_those_of_its_games(processes: int, monkeypatch
                 known = corpus.law(games.indices[mine], games.moves[mine])
                 torch.testing.assert_close(laws[mine], known, rtol=1e-6, atol=0)
             batch = EXPECTED.batch(stream, step)
-            assert isinstance(batch, ExpectedBatch)
+            assert batch.expected is not None
             drawn = batch.expected.gather(2, batch.targets.clamp(min=0).unsqueeze(2)).squeeze(2)
             assert bool((drawn[batch.targets != IGNORE] > 0).all())
             assert not bool(batch.expected[batch.targets == IGNORE].any())

@@ -43,7 +43,7 @@ class Closeness:
     def __init__(self, config: Config) -> None:
         self.scale = config.scale
 
-    def check(self, games: Any, data: Any) -> None: ...
+    def check(self, games: Any, data: Any, language_set: Any) -> None: ...
 
     def batch(self, stream: Stream, step: int) -> tuple[Batch, Batch]:
         return stream.pairs(step, 0, 1)
@@ -260,7 +260,7 @@ def test_from_the_command_line_to_a_loaded_run(tmp_path: Path, monkeypatch: pyte
     found = load_run("run")
     assert same(found.model, known.model)
     assert found.model.config.mask is AttentionMask.full
-    assert plain(found.config)["objective"] == {"name": "guess", "targets": "sampled"}
+    assert plain(found.config)["objective"] == {"name": "guess", "targets": "sampled", "softmax": "all"}
     with pytest.raises(UserError, match="objective"):
         build_objective(found.config.objective)
     assert run(monkeypatch, *call, "force=true") == 2

@@ -102,7 +102,7 @@ def test_the_committed_runs_are_what_the_studies_ask_for() -> None:
         assert found == asked, name
         for one in runs:
             assert one.measure("legality"), f"{name}: {one.path}"
-            assert bool(one.finetunings) == (study.cells[one.name].transfer is not None), f"{name}: {one.path}"
+            assert bool(one.finetunings) == bool(study.cells[one.name].tuned), f"{name}: {one.path}"
             head = headline_of(one)
             assert head is not None, f"{name}: {one.path}"
             assert head.constant is not None

@@ -151,7 +151,9 @@ def probe_rows(
 TUNING = {"data": {"games": 640, "batch_size": 10}, "optimizer": {"name": "adamw", "lr": 0.0005}}
 
 
-def add_finetuning(folder: RunDir, languages: int = 2, identity: str = "0123abcd", scratch: bool = False) -> RunDir:
+def add_finetuning(
+    folder: RunDir, languages: int = 2, identity: str = "0123abcd", scratch: bool = False, answers: bool = False
+) -> RunDir:
     """The first language goes from .5 to .9, the others from .5 to .7 by way of .8; probed before and after."""
     spoken = names(languages)
     source, child = spoken[0], RunDir(folder.path / "finetune" / f"{spoken[0]}-{identity}")
@@ -175,6 +177,13 @@ def add_finetuning(folder: RunDir, languages: int = 2, identity: str = "0123abcd
             rows += [at | {"control": "scratch", "value": 0.3}] * scratch
         rows += [head | {"quantity": "peak", "control": "trained", "value": max(curve)}]
         rows += [head | {"quantity": "gain", "control": "trained", "value": curve[-1] - curve[0]}]
+    for tokens, more in (("restricted", 0.05), ("translated", 0.1)) if answers else ():
+        for row in [row for row in rows if row.get("quantity") == "top1" and row["control"] == "trained"]:
+            rows.append(row | {"quantity": f"top1_{tokens}", "value": row["value"] + more})
+        for name in spoken[1:]:
+            head = {"measure": "transfer", "source": source, "language": name, "control": "trained"}
+            rows.append(head | {"quantity": f"gain_ratio_{tokens}", "value": 0.5 + 2 * more})
+            rows += [head | {"quantity": "gain_ratio", "value": 0.5}] * (tokens == "restricted")
     add_measure(child, "transfer", rows, {})
     for model, across in ((folder, 0.7), (child, 0.65)):
         add_probe(model, 0.8, across, languages=languages, games=10)

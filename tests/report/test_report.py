@@ -247,7 +247,24 @@ def test_fine_tunings_are_told_apart_by_their_settings(tmp_path: Path) -> None:
     other = add_finetuning(folder, identity="89abcdef")
     config = other.read_config()
     other.write_config(config | {"settings": config["settings"] | {"optimizer": {"lr": 1.0}}})
-    assert render(find_runs([str(tmp_path)]), "t").count("640 games (") >= 2
+    assert render(find_runs([str(tmp_path)]), "t").count("naive, lr 1.0") >= 2
+    many = {"lr": 1.0, "beta_2": 0.5, "weight_decay": 1.0}
+    other.write_config(config | {"settings": config["settings"] | {"optimizer": many}})
+    assert render(find_runs([str(tmp_path)]), "t").count("naive, 640 games (") >= 2
+
+
+def test_what_targets_answer_among_which_tokens(tmp_path: Path) -> None:
+    folder = add_run(tmp_path)
+    add_finetuning(folder, answers=True)
+    page = render(find_runs([str(tmp_path)]), "t")
+    for among, values in (
+        ("all tokens", ("0.500", "0.700", "0.500")), ("its own tokens", ("0.550", "0.750", "0.600")),
+        ("the source&#39;s tokens, translated", ("0.600", "0.800", "0.700")),
+    ):  # fmt: skip
+        cells = r"\s*".join(f"<td>{value}</td>" for value in ("atomic_1", among, *values, 1))
+        assert re.search(cells, page)
+    assert "atomic_0 (source)" in page
+    assert "What targets answer" in page
 
 
 def test_every_command_is_complete_and_parses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import mothello
 from mothello.cli.transfer import transfer
 from mothello.config import typed
 from mothello.errors import UserError
-from mothello.stages.finetune import TransferCommand
+from mothello.measures.legality.estimate import legality
+from mothello.measures.transfer.watch import Watch
+from mothello.objectives.causal_lm import CausalLM, Softmax
+from mothello.stages.finetune import Finetune, TransferCommand
+from mothello.stages.stage import run_stage
 
 QUICK = {"device": {"name": "cpu", "threads": 1, "precision": "fp32"}, "checkpoint_every": 0}
 TINY = QUICK | {
@@ -40,6 +45,62 @@ def test_what_is_missing_is_added_to_a_finished_fine_tuning(tmp_path: Path) -> N
     assert (child / "metrics.jsonl").read_text() == trained
     table = mothello.load_run(child).table
     assert set(table[table.measure == "transfer"].control) >= {"trained", "scratch"}
+
+
+def test_another_objective_is_another_fine_tuning_of_the_same_run(tmp_path: Path) -> None:
+    run = mothello.train(TINY | {"runs": str(tmp_path)})
+
+    def stage(**objective: Any) -> Finetune:
+        content = QUICK | {"run": str(run.folder.path), "transfer": SHORT | {"objective": objective}}
+        command = typed(content, TransferCommand)
+        return Finetune(command.transfer, command, run)
+
+    plain, own = stage(), stage(softmax="language")
+    assert stage(softmax="all").folder.path == plain.folder.path != own.folder.path
+    for tuned in (plain, own):
+        run_stage(tuned, torch.device("cpu"))
+    child = mothello.load_run(own.folder.path)
+    assert child.config.objective == CausalLM.Config(softmax=Softmax.language)
+    assert child.folder.read_config()["settings"]["objective"] == {"softmax": "language"}
+    other = mothello.load_run(plain.folder.path)
+    assert other.config.objective == run.config.objective
+    assert not torch.equal(child.model.head.weight, other.model.head.weight)
+    grandchild = mothello.load_run(own.folder.path)
+    command = typed(QUICK | {"run": str(own.folder.path), "transfer": SHORT}, TransferCommand)
+    assert Finetune(command.transfer, command, grandchild).config.objective == child.config.objective
+    with pytest.raises(UserError, match=r"^objective\.softmx: unknown key; choices: name, targets, softmax$"):
+        stage(softmx="all")
+
+
+def test_a_unified_output_has_no_softmax_to_choose(tmp_path: Path) -> None:
+    run = mothello.train(TINY | {"runs": str(tmp_path), "languages": {"output": "unified"}})
+    content = QUICK | {"run": str(run.folder.path), "transfer": SHORT | {"objective": {"softmax": "language"}}}
+    with pytest.raises(UserError, match=r"^transfer\.objective\.softmax: has no effect with a unified output"):
+        transfer(typed(content, TransferCommand))
+
+
+def test_what_every_language_answers_in_the_sources_tokens(tmp_path: Path) -> None:
+    """The source's translation is its own answer; of a model whose other head is the source's, so is the target's."""
+    run = mothello.train(TINY | {"runs": str(tmp_path)})
+    command = typed(QUICK | {"run": str(run.folder.path), "transfer": SHORT}, TransferCommand)
+    stage = Finetune(command.transfer, command, run)
+    watch = stage.watch(torch.device("cpu"))
+    assert isinstance(watch, Watch)
+    model, words = run.model, run.language_set.word_table[:, :, 0]
+
+    def translated(language: int) -> float:
+        return watch(model)[f"val/atomic_{language}/top1_translated"]
+
+    def own(language: int) -> float:
+        return legality(model, watch.held_out[language], run.language_set, language)["top1_restricted"]
+
+    assert translated(0) == pytest.approx(own(0))
+    with torch.no_grad():
+        model.head.weight[words[1]] = model.head.weight[words[0]].clone()
+    assert translated(1) == pytest.approx(own(1))
+    with torch.no_grad():
+        model.head.weight[words[1]] = model.head.weight[words[0].roll(1)].clone()
+    assert translated(1) != pytest.approx(own(1))
 
 
 def test_settings_of_probes_that_are_not_fitted_are_an_error() -> None:

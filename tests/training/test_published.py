@@ -14,23 +14,22 @@ from torch import Tensor
 from training.loops import mean_loss
 
 from benchmarks.reference import published
+from mothello.cli.compose import composed
 from mothello.data.batch import IGNORE, LabeledBatch, make_batch
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.model.build import build_model
+from mothello.model.config import Init
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.causal_lm import CausalLM, label
 from mothello.othello.board import Board
+from mothello.stages.pretrain import TrainConfig
 from mothello.training.device import Precision
 from mothello.training.loop import train
-from mothello.training.optimizer import OptimizerConfig, OptimizerName
 from mothello.training.plan import Plan
 
 STEPS, BATCH = 20, 8
-RECIPE = OptimizerConfig(
-    name=OptimizerName.adamw, lr=5e-4, warmup_fraction=0.01, final_lr_fraction=0.1, decay="cosine", beta_2=0.95
-)
-"""configs/optimizer/published.yaml."""
+RECIPE = composed("train", TrainConfig, ["optimizer=published"]).optimizer
 
 
 class Corpus:
@@ -74,7 +73,9 @@ def test_python_encodes_as_the_family_does(kinds: list[str]) -> None:
     corpus = Corpus(kinds)
     rows = published.GameDataset(corpus.games, corpus.words, 0, corpus.language.tolist())
     tokens, targets = (torch.stack(rows_of) for rows_of in zip(*(rows[i] for i in range(len(rows))), strict=True))
-    ours, targets_of_ours = label(make_batch(corpus.moves, corpus.language, corpus.language_set), corpus.language_set)
+    ours, targets_of_ours, *_ = label(
+        make_batch(corpus.moves, corpus.language, corpus.language_set), corpus.language_set
+    )
     assert torch.equal(tokens, ours.tokens[:, :-1])
     assert torch.equal(torch.where(targets == 0, IGNORE, targets), targets_of_ours[:, :-1])
     for game, language, row in zip(corpus.games, corpus.language.tolist(), ours.tokens.tolist(), strict=True):
@@ -159,13 +160,26 @@ def test_twenty_steps_give_our_losses_and_weights(pair: Corpus, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "change",
-    [{"lr": 4e-4}, {"max_grad_norm": 1e9}, {"warmup_fraction": 0.5}, {"final_lr_fraction": 1.0}, {"weight_decay": 1}],
+    [{"lr": 4e-4}, {"max_grad_norm": 1e9}, {"warmup_fraction": 0.1}, {"final_lr_fraction": 1.0}, {"weight_decay": 1}],
 )
 def test_other_settings_give_another_curve(change: dict[str, float], pair: Corpus) -> None:
     start = model_for(pair)
     curve, other = (their_curve(pair, start, **more)[0] for more in ({}, change))
     assert (curve - other).abs().max() > 5e-4
     assert replace(pair.config(), **change) != pair.config()  # type: ignore[arg-type]
+
+
+def test_weights_are_drawn_as_the_published_ones_are(pair: Corpus) -> None:
+    config = ModelConfig(n_layer=2, n_head=2, d_model=64, init=Init.mingpt)
+    ours, theirs = build_model(config, pair.language_set).initialize(0), published.load_from(model_for(pair))
+    fresh = published.PublishedGPT(pair.config(n_layer=2, n_head=2, d_model=64))
+    drawn = dict(published.load_from(ours).named_parameters())
+    assert len(drawn) == len(dict(fresh.named_parameters())) == len(dict(theirs.named_parameters()))
+    for name, parameter in fresh.named_parameters():
+        torch.testing.assert_close(drawn[name].mean(), parameter.mean(), atol=2e-3, rtol=0)
+        torch.testing.assert_close(drawn[name].std(), parameter.std(), atol=2e-3, rtol=0)
+    scaled = build_model(replace(config, init=Init.gpt2), pair.language_set).initialize(0)
+    assert scaled.blocks[0].down.weight.std() < 0.6 * ours.blocks[0].down.weight.std()
 
 
 def test_order_and_dropout_follow_the_seed(pair: Corpus) -> None:

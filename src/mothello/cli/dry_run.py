@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 
 from mothello.cli.units import minutes, short, size, table
-from mothello.data.batch import Labeled
+from mothello.data.batch import LabeledBatch
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.model.build import outline
@@ -106,7 +106,7 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     games, free = data.steps * data.batch_size, free_bytes(device)
     read = scored = width = float(stage.language_set.max_tokens)
     kept = 0
-    if isinstance(batch, Labeled):
+    if isinstance(batch, LabeledBatch):
         read, scored, width = tokens_per_game(batch)
         kept = activation_bytes(model, objective, batch, config.device.precision, data.batch_size)
     flops, held = width * flops_per_token(model, int(width)), memory(model, config.optimizer, kept)

@@ -1,5 +1,6 @@
 """scripts/import_games.py: recorded games, checked by strict replay, into a folder of shards."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -16,7 +17,7 @@ from mothello.data.stored import StoredGames, own_files
 from mothello.errors import UserError
 from mothello.files import is_trace, locked
 from mothello.othello.board import Board, BoardConfig
-from mothello.othello.game_files import ENDINGS, Reader, format_of, reader
+from mothello.othello.game_files import ENDINGS, Reader, Record, format_of, reader
 from mothello.own import folder_for, refilled, replaced
 
 TRIED = 4_000_000
@@ -121,6 +122,15 @@ def _own(folder: Path, force: bool) -> list[Path]:
     return own
 
 
+def _with_total(files: list[tuple[Path, Reader]], board: Board, bar: tqdm) -> Iterator[tuple[str, Iterator[Record]]]:
+    """The records of every file; the bar's total is guessed from the bytes of the files that are read."""
+    sizes, done = [path.stat().st_size for path, _ in files], 0
+    for (path, read), size_ in zip(files, sizes, strict=True):
+        yield str(path), read(path, board)
+        done += size_
+        bar.total = round(bar.n * sum(sizes) / max(1, done))
+
+
 def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Path) -> Path:
     board, own = Board.of(config.board.size), _own(folder, config.force)
     if own:
@@ -130,7 +140,7 @@ def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Pat
             (part / "rejected.txt").open("w", encoding="utf-8", errors="backslashreplace") as rejected,
             tqdm(desc="import", unit="game", unit_scale=True) as bar,
         ):
-            each = ((str(path), read(path, board)) for path, read in files)
+            each = _with_total(files, board, bar)
             source = {"kind": "recorded", "files": [path.name for path, _ in files]}
             seen = import_records(each, board, part, config.shard_games, source, rejected, bar.update, config.mirror)
         if not seen.kept:

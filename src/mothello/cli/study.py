@@ -86,8 +86,8 @@ def run_part(part: Part, measures: bool = True) -> None:
         return
     measure(part.probe)
     measure(part.measure)
-    if part.transfer is not None:
-        transfer(part.transfer)
+    for tuning in part.transfers:
+        transfer(tuning)
 
 
 def page_of(config: StudyCommand, parts: Sequence[Part]) -> Path | None:

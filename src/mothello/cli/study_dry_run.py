@@ -23,7 +23,7 @@ Estimates = dict[str, Estimate]
 def shape(part: Part) -> str:
     """Parts of one shape take the same time: they differ in their seed, their name and their anchors."""
     languages = {key: getattr(part.train.languages, key) for key in ("kinds", "options", "output")}
-    return fingerprint(identity(part.train) | {"languages": languages} | {"tuned": part.transfer is not None})
+    return fingerprint(identity(part.train) | {"languages": languages} | {"tuned": len(part.transfers)})
 
 
 def estimates(part: Part, device: torch.device) -> Estimates:
@@ -35,9 +35,10 @@ def estimates(part: Part, device: torch.device) -> Estimates:
     run = Run(RunDir(""), config, stage.language_set.board, stage.language_set, model, config.data.steps)
     for name, command in (("probe", part.probe), ("measure", part.measure)):
         result[name] = measure_estimate(run.subject(command.device), command.configs)
-    if part.transfer is not None:
-        tuned = replace(part.transfer, device=replace(part.transfer.device, compile=Compile.never))
-        result["transfer"] = finetune_estimate(tuned, Finetune(tuned.transfer, tuned, run), device)
+    tuned = [replace(tuning, device=replace(tuning.device, compile=Compile.never)) for tuning in part.transfers]
+    each = [finetune_estimate(tuning, Finetune(tuning.transfer, tuning, run), device) for tuning in tuned]
+    if each:
+        result["transfer"] = Estimate({}, {"transfer": sum(estimate.seconds for estimate in each)})
     return result
 
 
@@ -53,7 +54,7 @@ def study_table(parts: Sequence[Part], device: torch.device) -> str:
         steps = {name: estimate for name, estimate in known.get(key, {}).items() if not done[name]}
         seconds = {name: steps[name].seconds if name in steps else 0.0 for name in done}
         shown = ["done" if done[n] else minutes(seconds[n]) for n in done]
-        if part.transfer is None:
+        if not part.transfers:
             shown[-1] = ""
         train = steps.get("train", Estimate({}, {}))
         sizes = ["", ""] if done["train"] else [short(train.tokens), f"{train.flops:.2g}"]

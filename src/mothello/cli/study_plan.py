@@ -1,6 +1,6 @@
 """A study as a list of parts: cells x seeds, each with the typed configs of its run and its measures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from functools import cache
@@ -47,6 +47,16 @@ class CellConfig(Fragments):
 
 
 @dataclass(kw_only=True)
+class Tuning:
+    """A further way of fine-tuning, next to that of ``transfer``."""
+
+    cells: list[str] = field(default_factory=lambda: ["*"])
+    """Patterns of cells, among those that are fine-tuned."""
+    transfer: dict[str, Any] = field(default_factory=dict)
+    """A fragment, merged over the others."""
+
+
+@dataclass(kw_only=True)
 class ScaleConfig(Fragments):
     """What a study adds or changes at one scale."""
 
@@ -80,6 +90,8 @@ class StudyCommand(Fragments):
     """The seeds of every cell; empty: what the files say, else seed 0."""
     transfer_from: list[str] = field(default_factory=list)
     """Cells whose runs are also fine-tuned; patterns such as *_unified name several."""
+    tunings: dict[str, Tuning] = field(default_factory=dict)
+    """Further ways of fine-tuning, by any name."""
     measures: bool = True
     """False: train only."""
     parts: list[str] = field(default_factory=list)
@@ -111,7 +123,7 @@ class Part(NamedTuple):
     train: TrainConfig
     probe: MeasureCommand
     measure: MeasureCommand
-    transfer: TransferCommand | None
+    transfers: list[TransferCommand]
 
     @property
     def name(self) -> str:
@@ -142,7 +154,9 @@ def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
     for name in cells:
         check_name(name, f"cells.{name}")
     settings = settings_of(config)
-    for key, names in (("transfer_from", config.transfer_from), (f"at.{config.scale}.cells", list(settings.cells))):
+    patterns = {"transfer_from": config.transfer_from, f"at.{config.scale}.cells": list(settings.cells)}
+    patterns |= {f"tunings.{name}.cells": tuning.cells for name, tuning in config.tunings.items()}
+    for key, names in patterns.items():
         for name in names:
             if not any(fnmatch(cell, name) for cell in cells):
                 raise UserError(f"{key}: no cell {name!r}; there are {', '.join(cells)}")
@@ -177,18 +191,20 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     shared: dict[str, Any] = {"device": {"threads": config.threads}} if config.threads else {}
     shared |= {"plugins": config.plugins} if config.plugins else {}
 
-    def composed(script: str, **own: Any) -> Any:
-        fragments = [shared, *(getattr(source, script) for source in sources), own]
+    def composed(script: str, more: Mapping[str, Any] = {}, **own: Any) -> Any:
+        fragments = [shared, *(getattr(source, script) for source in sources), more, own]
         with keyed(f"{script}."):
             base = _base(script, (*config.searchpath, *choices(fragments)))
             return built(STEPS[script], merged(base, fragments, STEPS[script]))
 
     runs = config.runs or f"runs/{config.scale or config.name}"
     train = composed("train", name=name, runs=runs, seed=seed, tracking={"group": config.name})
-    tracking, tuned, folder = train.tracking, None, run_folder(train)
+    folder, tuned = run_folder(train), list[TransferCommand]()
     if any(fnmatch(name, pattern) for pattern in config.transfer_from):
-        tuned = replace(composed("transfer", run=folder, seed=seed), tracking=tracking)
-    probe = replace(composed("probe", run=folder), tracking=tracking)
+        others = (x.transfer for x in config.tunings.values() if any(fnmatch(name, pattern) for pattern in x.cells))
+        commands = (composed("transfer", own, run=folder, seed=seed) for own in ({}, *others))
+        tuned = [replace(command, tracking=train.tracking) for command in commands]
+    probe = replace(composed("probe", run=folder), tracking=train.tracking)
     return Part(name, train, probe, composed("measure", run=folder), tuned)
 
 
@@ -201,14 +217,15 @@ def parts_of(config: StudyCommand) -> Iterator[Part]:
 def finished(part: Part) -> dict[str, bool]:
     """Which steps of a part are done, by the folders that they write."""
     folder = RunDir(part.probe.run)
-    done = {
+    return {
         "train": folder.finished,
         "probe": all(measured(measure_folder(folder, config)) for config in part.probe.configs),
         "measure": all(measured(measure_folder(folder, config)) for config in part.measure.configs),
-        "transfer": True,
+        "transfer": all(_tuned(part, command) for command in part.transfers),
     }
-    if part.transfer is not None:
-        source = part.transfer.transfer.source or part.train.languages.language_names()[0]
-        child = finetune_folder(folder, part.transfer.transfer, part.transfer.seed, source)
-        done["transfer"] = child.finished and measured(measure_folder(child, TransferConfig()))
-    return done
+
+
+def _tuned(part: Part, command: TransferCommand) -> bool:
+    source = command.transfer.source or part.train.languages.language_names()[0]
+    child = finetune_folder(RunDir(command.run), command.transfer, command.seed, source)
+    return child.finished and measured(measure_folder(child, TransferConfig()))

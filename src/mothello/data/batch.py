@@ -3,7 +3,7 @@
 from typing import NamedTuple, TypeVar
 
 import torch
-from jaxtyping import Float, Int8, Int64
+from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -34,24 +34,18 @@ class LabeledBatch(NamedTuple):
     text: Batch
     targets: Int64[Tensor, "game token"]
     """Class to predict after reading the token at the same place, IGNORE where nothing is scored."""
+    expected: Float[Tensor, "game token class"] | None = None
+    """The distribution that what follows was drawn from: rows sum to 1 where a target is, and to 0 elsewhere."""
+    classes: Bool[Tensor, "game class"] | None = None
+    """What the prediction is among; None for all classes."""
 
 
-class ExpectedBatch(NamedTuple):
-    """A labeled batch, and at every place the distribution that what follows was drawn from."""
-
-    text: Batch
-    targets: Int64[Tensor, "game token"]
-    expected: Float[Tensor, "game token class"]
-    """Rows sum to 1 where a target is, and to 0 elsewhere."""
-
-
-Labeled = LabeledBatch | ExpectedBatch
 B = TypeVar("B")
 
 
 def rows(batch: B, games: slice | Tensor) -> B:
     """Some games of a batch, which may be any nest of tuples, lists and dicts of tensors."""
-    return tree_map(lambda tensor: tensor[games], batch)
+    return tree_map(lambda leaf: leaf[games] if isinstance(leaf, Tensor) else leaf, batch)
 
 
 def make_batch(

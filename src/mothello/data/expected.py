@@ -5,12 +5,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mothello.data.batch import IGNORE, Labeled
+from mothello.data.batch import IGNORE, LabeledBatch
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 
 
 def expected_targets(
-    batch: Labeled, law: Float[Tensor, "game state move"], language_set: LanguageSet
+    batch: LabeledBatch, law: Float[Tensor, "game state move"], language_set: LanguageSet
 ) -> Float[Tensor, "game token class"]:
     """The distribution of the class to predict at each place, given the game's language and all that is written up to
     there; zeros where nothing is scored.

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mothello.data.batch import IGNORE, Labeled, rows
+from mothello.data.batch import IGNORE, LabeledBatch, rows
 from mothello.data.oracle import Oracle
 from mothello.languages.language import PAD, ROOT, decode
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
@@ -76,7 +76,7 @@ def _possible(language: Int64[Tensor, " game"], language_set: LanguageSet) -> li
 
 
 def entropies(
-    batch: Labeled,
+    batch: LabeledBatch,
     language_set: LanguageSet,
     oracles: Oracle | Sequence[Oracle],
     weights: Sequence[float] | None = None,
@@ -94,6 +94,8 @@ def entropies(
     readings = [_read(tokens, language_set, k, known[k], columns) for k in speakers]
     prior = torch.tensor([weights[k] if weights else 1.0 for k in speakers]).log().view(-1, 1, 1)
     log_weight = prior + torch.stack([r.log_weight for r in readings])[:, :, 1:]
+    if batch.classes is not None:  # the classes of a game tell its language
+        log_weight = log_weight.masked_fill((torch.tensor(speakers).unsqueeze(1) != language).unsqueeze(-1), -torch.inf)
     unified = language_set.output is OutputVocabulary.unified
     p = torch.stack([r.move if unified else r.token for r in readings])[:, :, 1:]
     mixed = (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
@@ -106,7 +108,7 @@ def entropies(
 
 
 def floor(
-    batch: Labeled,
+    batch: LabeledBatch,
     language_set: LanguageSet,
     oracles: Oracle | Sequence[Oracle],
     weights: Sequence[float] | None = None,

@@ -31,6 +31,14 @@ class Activation(StrEnum):
     relu2 = "relu2"
 
 
+class Init(StrEnum):
+    """Weights before training: GPT-2's, or those of minGPT's first version (Karpathy 2020), which published Othello
+    models have: a standard deviation of .02 also for what blocks add to the residual stream, and positions at zero."""
+
+    gpt2 = "gpt2"
+    mingpt = "mingpt"
+
+
 @dataclass(kw_only=True)
 class ModelConfig:
     """Size and shape; the defaults are GPT-2's. The vocabulary and the number of positions come from the languages."""
@@ -47,6 +55,7 @@ class ModelConfig:
     """Biases in the linear layers."""
     qk_norm: bool = False
     """Queries and keys have unit root mean square in every head (Henry et al. 2020)."""
+    init: Init = Init.gpt2
     zero_init: bool = False
     """What blocks add to the residual stream, and the head, start at zero."""
     attention: Attention = field(default=Attention.auto, metadata=NOT_IDENTITY)
@@ -62,6 +71,8 @@ class ModelConfig:
             raise ValueError(f"model.n_head: {self.n_head} does not divide d_model={self.d_model}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"model.dropout: {self.dropout} is outside 0..1")
+        if self.zero_init and self.init is Init.mingpt:
+            raise UserError("model.zero_init: has no effect with model.init=mingpt; leave it out")
 
     def take_mask(self, mask: AttentionMask | None) -> None:
         """Take the objective's mask, if it needs one. UserError where another one was asked for."""

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mothello.errors import UserError
-from mothello.model.config import Activation, Attention, ModelConfig
+from mothello.model.config import Activation, Attention, Init, ModelConfig
 from mothello.model.config import Norm as Norm
 from mothello.model.inputs import AttentionMask, Inputs
 from mothello.model.layers import RMS_EPS, Head, build_norm, dropout, without_padding
@@ -137,13 +137,15 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def initialize(self, seed: int) -> "GPT":
-        """GPT-2's initialization from a seed of its own: normal(0, .02), residual outputs over sqrt(2 L) or zero.
+        """From a seed of its own: normal(0, .02); in GPT-2's, residual outputs over sqrt(2 L) or zero; in minGPT's,
+        positions zero.
 
         Every tensor draws from a stream named after it, so a bigger vocabulary moves no other weight.
         """
-        scale = 0.0 if self.config.zero_init else 1 / math.sqrt(2 * self.config.n_layer)
+        mingpt = self.config.init is Init.mingpt
+        scale = 0.0 if self.config.zero_init else 1.0 if mingpt else 1 / math.sqrt(2 * self.config.n_layer)
         for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
+            if name.endswith("bias") or (mingpt and name.startswith("position")):
                 parameter.zero_()
             elif "norm" in name:
                 parameter.fill_(1)

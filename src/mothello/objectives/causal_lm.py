@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
-from mothello.data.batch import IGNORE, Batch, ExpectedBatch, Labeled, LabeledBatch
+from mothello.data.batch import IGNORE, Batch, LabeledBatch
 from mothello.data.expected import expected_targets
 from mothello.data.floor import Floor, floor
 from mothello.data.language_sampling import Pairing
@@ -76,6 +76,11 @@ class Targets(StrEnum):
     expected = "expected"
 
 
+class Softmax(StrEnum):
+    all = "all"
+    language = "language"
+
+
 @OBJECTIVES.register("causal_lm")
 class CausalLM:
     """Cross-entropy of what follows."""
@@ -88,14 +93,22 @@ class CausalLM:
         targets: Targets = Targets.sampled
         """sampled: what follows in the game. expected: the distribution that it was drawn from, which the corpus
         must know."""
+        softmax: Softmax = Softmax.all
+        """What the next token is predicted among: all tokens, or those of the language that the game is written in.
+        With the latter, training on one language does not push the tokens of the others down."""
 
     attention = AttentionMask.causal
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or self.Config()
 
-    def check(self, games: Sources, data: DataConfig) -> None:
-        """UserError where expected targets are asked for and not known."""
+    def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
+        """UserError where expected targets are asked for and not known, or a softmax that is what it is anyway."""
+        if self.config.softmax is Softmax.language:
+            if language_set.output is OutputVocabulary.unified:
+                raise UserError("objective.softmax: has no effect with a unified output vocabulary; leave it out")
+            if len(language_set.languages) == 1:
+                raise UserError("objective.softmax: has no effect with one language; leave it out")
         if self.config.targets is Targets.sampled:
             return
         key = "objective.targets: expected"
@@ -105,18 +118,25 @@ class CausalLM:
             why = "would tell a language what follows in games that only the others hold"
             raise UserError(f"{key}: with data.language_sampling.pairing=disjoint it {why}; choose sampled")
 
-    def batch(self, stream: Stream, step: int) -> Labeled:
+    def batch(self, stream: Stream, step: int) -> LabeledBatch:
         """The stream's games."""
-        labeled = label(stream.batch(step), stream.language_set)
-        if self.config.targets is Targets.sampled:
-            return labeled
-        return ExpectedBatch(*labeled, expected_targets(labeled, stream.law(step), stream.language_set))
+        languages = stream.language_set
+        labeled = label(stream.batch(step), languages)
+        if self.config.softmax is Softmax.language:
+            own = languages.table("own_table", labeled.targets.device)
+            labeled = labeled._replace(classes=own[labeled.text.language])
+        if self.config.targets is Targets.expected:
+            labeled = labeled._replace(expected=expected_targets(labeled, stream.law(step), languages))
+        return labeled
 
-    def loss(self, model: GPT, batch: Labeled) -> Loss:
+    def loss(self, model: GPT, batch: LabeledBatch) -> Loss:
         """In nats, over the places that have a target. The last place of a row never has one; it is computed all the
         same: rows of 32 take a CPU a tenth less time than rows of 31."""
         logits = model(Inputs.of(batch.text)).logits.float().flatten(0, 1)
-        if isinstance(batch, ExpectedBatch):
+        if batch.classes is not None:
+            others = ~batch.classes.repeat_interleave(batch.targets.shape[1], 0)
+            logits = logits.masked_fill(others, torch.finfo(logits.dtype).min)
+        if batch.expected is not None:
             total = F.cross_entropy(logits, batch.expected.flatten(0, 1), reduction="sum")
         else:
             total = F.cross_entropy(logits, batch.targets.flatten(), ignore_index=IGNORE, reduction="sum")
@@ -124,7 +144,7 @@ class CausalLM:
 
     def floor(
         self,
-        batch: Labeled,
+        batch: LabeledBatch,
         language_set: LanguageSet,
         oracles: Sequence[Oracle],
         weights: Sequence[float] | None = None,

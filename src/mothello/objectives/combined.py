@@ -24,10 +24,10 @@ class Combined:
         self.main, self.name, self.auxiliary = main, name, dict(auxiliary)
         self.attention = main.attention
 
-    def check(self, games: Sources, data: DataConfig) -> None:
+    def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """Of every objective."""
         for objective in (self.main, *(other for other, _ in self.auxiliary.values())):
-            objective.check(games, data)
+            objective.check(games, data, language_set)
 
     def batch(self, stream: Stream, step: int) -> dict[str, Any]:
         """A batch per objective; the main one's has the empty name."""

@@ -73,8 +73,8 @@ class Objective(Protocol):
 
     def __init__(self, config: Any) -> None: ...
 
-    def check(self, games: Sources, data: DataConfig) -> None:
-        """UserError when it cannot be trained on these games; before any compute."""
+    def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
+        """UserError when it cannot be trained on these games in these languages; before any compute."""
 
     def batch(self, stream: Stream, step: int) -> Any:
         """Tensors with one row per game, in tuples or dicts: what :meth:`loss` and :meth:`floor` are given."""

@@ -112,6 +112,12 @@ def _example(label: str, run: Run, example: dict[str, Any]) -> Example:
 
 
 KEYS = ["label", "source", "language"]
+AMONG = {
+    "top1": "all tokens",
+    "top1_restricted": "its own tokens",
+    "top1_translated": "the source's tokens, translated",
+}
+"""What an answer is chosen among."""
 SUMMARY = {
     "peak": "peak", "gain": "gain", "gain_ratio": "gain / source's gain", "forgetting": "forgotten",
 }  # fmt: skip
@@ -132,7 +138,7 @@ def transfers(rows: pd.DataFrame, groups: Groups, probe: str, target: str) -> di
     head, ends = ["run", "fine-tuned on", "language"], ["before", "after"]
     other = ["run", "fine-tuned on", "games that begin", "language"]
     return {
-        "transfer": image(drawing, "Transfer curves"), "retrieval": along,
+        "transfer": image(drawing, "Transfer curves"), "retrieval": along, **_answers(rows, float(chance)),
         "ends": table(
             [*head, *ends, *SUMMARY.values(), "from scratch", "runs"], _summary(rows, everywhere, scratch), left=3
         ),
@@ -143,6 +149,28 @@ def transfers(rows: pd.DataFrame, groups: Groups, probe: str, target: str) -> di
             list(_before_and_after(groups, probe, target)), left=3,
         ),
     }  # fmt: skip
+
+
+def _answers(rows: pd.DataFrame, chance: float) -> dict[str, Any]:
+    """What targets answer where they may choose among all tokens, their own, or the source's."""
+    answers = {name: transfer(rows, quantity) for quantity, name in AMONG.items()}
+    answers = {name: curves[curves.opening == ""] for name, curves in answers.items()}
+    if answers[AMONG["top1_translated"]].empty:
+        return {}
+    measured = rows[(rows.measure == "transfer") & rows.step.isna()].assign(run=lambda x: x.run + "/" + x.finetuning)
+    lines = []
+    for key, group in answers["all tokens"].groupby(KEYS, sort=False):
+        for (quantity, among), curves in zip(AMONG.items(), answers.values(), strict=True):
+            own, ratio = (part[(part[KEYS] == list(key)).all(axis=1)] for part in (curves, measured))
+            ratio = ratio[ratio.quantity == "gain_ratio" + quantity.removeprefix("top1")]
+            if key[1] != key[2]:
+                lines.append([*key, among, *_means(own), over_runs(ratio), group.run.nunique()])
+    head = ["run", "fine-tuned on", "language", "answered in", "before", "after", "gain / source's gain", "runs"]
+    figure = transfer_figures.answer_curves(answers, chance)
+    return {
+        "answered": image(figure, "What targets answer"),
+        "answers": table(head, lines, left=4),
+    }
 
 
 def _means(data: pd.DataFrame) -> list[Any]:

@@ -36,11 +36,13 @@ def n_anchors(config: Mapping[str, Any]) -> int:
 
 def targets_of(config: Mapping[str, Any]) -> str:
     """What a run's config had it learn from: the moves that were drawn (sampled), or what they were drawn from
-    (expected). Of another objective: its name."""
+    (expected), and whether the softmax is over their language's tokens alone. Of another objective: its name."""
     objective = config.get("objective") or {}
     settings = {"name": objective} if isinstance(objective, str) else objective
     name = settings.get("name", "causal_lm")
-    return str(settings.get("targets", "sampled") if name == "causal_lm" else name)
+    if name != "causal_lm":
+        return str(name)
+    return f"{settings.get('targets', 'sampled')}{', own tokens' * (settings.get('softmax') == 'language')}"
 
 
 def by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -69,7 +71,7 @@ def setting(run: Run) -> tuple[Any, ...]:
     seen."""
     kinds = sorted(language["kind"] for language in run.results["languages"])
     data, model = run.config.get("data") or {}, run.config.get("model") or {}
-    shape = {key: value for key, value in model.items() if key != "attention"}
+    shape = {"init": "gpt2"} | {key: value for key, value in model.items() if key != "attention"}
     return (
         run.results["board"], tuple(kinds), tuple(data.get("prefix") or []), str(sorted(shape.items())),
         targets_of(run.config), run.results["games"], data.get("batch_size"),

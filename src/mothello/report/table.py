@@ -1,10 +1,12 @@
 """The one table of a report, a number per row with the columns of its run, and the queries of its figures."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from mothello.config import flat
 from mothello.files import fingerprint
 from mothello.measures.probes.headline import Headline, headlines
 from mothello.report.runs import Run
@@ -31,12 +33,24 @@ def table_of(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[[*RUN, *COLUMNS]]
 
 
+SAID = 2
+"""Settings that a label says one by one; more are called by their hash."""
+
+
+def _settings(child: Run) -> dict[str, Any]:
+    """Of a fine-tuning, flat, without its source: objective.softmax, optimizer.lr ..."""
+    return flat({key: x for key, x in (child.config.get("settings") or {}).items() if key != "source"})
+
+
 def _label(child: Run, label: str, runs: Sequence[Run]) -> str:
-    """The label of a fine-tuned model: its run's, and its settings where runs were fine-tuned in several ways."""
-    tuned = [other for run in runs for other in run.finetunings if other.source == child.source]
-    settings = {id(other): fingerprint((other.config.get("settings") or {}) | {"source": ""}) for other in tuned}
-    several = len(set(settings.values())) > 1
-    return f"{label}, {child.results['games']:,} games ({settings[id(child)]})" if several else label
+    """The label of a fine-tuned model: its run's, and what is unusual where runs were fine-tuned in several ways."""
+    tuned = [_settings(other) for run in runs for other in run.finetunings if other.source == child.source]
+    own = _settings(child)
+    usual = {key: Counter(repr(x.get(key)) for x in tuned).most_common(1)[0][0] for x in tuned for key in x}
+    other = {key: own[key] for key, value in usual.items() if key in own and repr(own[key]) != value}
+    if len(other) > SAID:
+        return f"{label}, {child.results['games']:,} games ({fingerprint(other)})"
+    return ", ".join([label, *(f"{key.rpartition('.')[2]} {value}" for key, value in other.items())])
 
 
 def pretrained(table: pd.DataFrame) -> pd.DataFrame:

@@ -51,6 +51,27 @@ def _transfer_panel(axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, sourc
         seeds(axis, control, "step", "value", color=color, label=named, **dashes)
 
 
+def answer_curves(answers: dict[str, pd.DataFrame], chance: float) -> Figure:
+    """Strict legality of the other languages along fine-tuning, a panel per label and source, by what the answer is
+    chosen among (the keys)."""
+    groups = list(next(iter(answers.values())).groupby(["label", "source"], sort=False))
+    columns = min(3, len(groups))
+    rows = -(-len(groups) // columns)
+    figure, axes = canvas(columns, 0.6 + 2.6 * rows, rows, width=WIDTH if len(groups) > 1 else 6.4, sharey=True)
+    for axis, ((label, source), _) in zip(axes, groups, strict=False):
+        for color, (among, data) in zip(LANGUAGE_COLORS, answers.items(), strict=False):
+            own = data[(data.label == label) & (data.source == source) & (data.language != source)]
+            seeds(axis, own, "step", "value", color=color, label=among)
+        level(axis, chance, "chance")
+        title(axis, f"{label}\nfine-tuned on {source}")
+        axis.set(xlabel="fine-tuning step")
+    for axis in axes[len(groups) :]:
+        axis.set_visible(False)
+    axes[0].set(ylabel="strict top-1 legality", ylim=(0, 1.02))
+    legend_below(figure, axes[:1])
+    return figure
+
+
 def retrieval_curves(rows: pd.DataFrame) -> Figure:
     """Retrieval between source and targets by fine-tuning step, a line per label."""
     figure, (axis,) = canvas(1, 2.8, width=6.4)

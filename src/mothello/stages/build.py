@@ -39,7 +39,7 @@ def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: in
 def training_games(config: Any, language_set: LanguageSet, split: Split) -> Sources:
     """The games that a stage is trained on. UserError when its objective cannot learn from them."""
     games = games_of(config.data, language_set, split, config.data.games)
-    build_objective(config.objective, config.auxiliary).check(games, config.data)
+    build_objective(config.objective, config.auxiliary).check(games, config.data, language_set)
     return games
 
 

@@ -1,7 +1,7 @@
 """Stages that go on from a run: what they share, and the registry of all that can be asked for by name."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +15,8 @@ from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
 from mothello.model.transformer import GPT
-from mothello.registry import Registry
+from mothello.objectives.objective import OBJECTIVES
+from mothello.registry import Registry, load_plugins
 from mothello.stages.build import training_games
 from mothello.stages.evaluate import EvaluationConfig
 from mothello.stages.folders import recall_games, stage_folder, stage_identity
@@ -34,6 +35,8 @@ class ContinuedConfig:
 
     name: str = ""
     data: DataConfig = field(default_factory=lambda: DataConfig(games=12_800))
+    objective: dict[str, Any] = field(default_factory=dict)
+    """What differs from the run's objective, such as {softmax: language}; another one has its name here."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -55,6 +58,16 @@ class Continuation:
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
 
 
+def _changed(asked: Mapping[str, Any], of_the_run: Any) -> tuple[dict[str, Any], Any]:
+    """What is asked for that differs from the run's objective, and the whole objective."""
+    if not asked:
+        return {}, of_the_run
+    other = asked.get("name", of_the_run.name) != of_the_run.name
+    objective = OBJECTIVES.typed(dict(asked) if other else plain(of_the_run) | dict(asked), "objective")
+    run, now = plain(of_the_run), plain(objective)
+    return {key: value for key, value in now.items() if other or value != run[key]}, objective
+
+
 class Continued:
     """Training that goes on from a run's model, on the run's languages.
 
@@ -69,11 +82,13 @@ class Continued:
         own, self.settings, self.run, self.language_set = settings, settings, run, run.language_set
         recall_games(own.data, run.folder.path.glob(f"{own.name}/*"))
         plugins = list(dict.fromkeys([*run.config.plugins, *command.plugins]))
+        load_plugins(plugins)
+        own.objective, objective = _changed(own.objective, run.config.objective)
         self.config = replace(
             run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), auxiliary={}, plugins=plugins,
-            optimizer=own.optimizer, evaluation=own.evaluation, device=command.device, tracking=command.tracking,
-            seed=command.seed, run="", checkpoint_every=command.checkpoint_every, force=command.force,
-            dry_run=command.dry_run,
+            objective=objective, optimizer=own.optimizer, evaluation=own.evaluation, device=command.device,
+            tracking=command.tracking, seed=command.seed, run="", checkpoint_every=command.checkpoint_every,
+            force=command.force, dry_run=command.dry_run,
         )  # fmt: skip
         self.identity = stage_identity(settings, command.seed)
         self.folder = stage_folder(run.folder, settings, command.seed)

@@ -21,6 +21,7 @@ from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.othello.notation import parse_move
 from mothello.seeding import derive, generator
+from mothello.stages.build import games_of
 from mothello.stages.continued import STAGES, Continuation, Continued, ContinuedConfig
 from mothello.stages.folders import finetune_folder
 from mothello.stages.run import Run
@@ -99,14 +100,17 @@ class Finetune(Continued):
         return stream.speaking(self.language)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
-        """Legality after openings, and retrieval between the languages."""
+        """Answers in the source's tokens, legality after openings, and retrieval between the languages."""
         parallel = None
         if self.settings.track_retrieval and len(self.language_set.names) > 1:
             games = corpus(self.run.board, self.config.data.corpus_seed, Split.probe, GAMES)
             moves = games.moves(torch.arange(GAMES, device=device))
             parallel = moves, draw_positions(moves, POOL, generator(0, "pool"))
         openings = {name: moves.to(device) for name, moves in self.openings.items()}
-        return Watch(self.language_set, self.language, openings, parallel, self.config.device.precision)
+        size = self.settings.evaluation.games
+        held_out = games_of(self.config.data, self.language_set, Split.validation, size)
+        asked = [own.moves(torch.arange(min(size, len(own)), device=device)) for own in held_out]
+        return Watch(self.language_set, self.language, asked, openings, parallel, self.config.device.precision)
 
     def _openings(self) -> Mapping[str, Int8[Tensor, "game ply"]]:
         """Held-out games of every opening. UserError names one that cannot be played."""

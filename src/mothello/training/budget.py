@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from mothello.data.batch import IGNORE, Labeled, rows
+from mothello.data.batch import IGNORE, LabeledBatch, rows
 from mothello.languages.language import PAD
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Objective
@@ -55,7 +55,7 @@ class Tokens(NamedTuple):
     """Places of the row that the model reads, padding included: what FLOPs are spent on."""
 
 
-def tokens_per_game(batch: Labeled) -> Tokens:
+def tokens_per_game(batch: LabeledBatch) -> Tokens:
     """Exact means over the games of a batch."""
     n, width = batch.text.tokens.shape
     return Tokens(int((batch.text.tokens != PAD).sum()) / n, int((batch.targets != IGNORE).sum()) / n, width)
@@ -90,9 +90,9 @@ def optimizer_bytes(model: nn.Module, config: OptimizerConfig) -> int:
     return sum(map(_bytes, muon)) + sum(2 * _bytes(parameter) + 4 for group in adamw for parameter in group)
 
 
-def _kept(model: GPT, objective: Objective, batch: Labeled, precision: Precision) -> int:
+def _kept(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision) -> int:
     """Bytes that the backward pass of one batch needs, weights and batch not counted."""
-    own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *tree_leaves(batch))}
+    own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *tree_leaves(batch)) if x is not None}
     kept: dict[int, int] = {}
 
     def pack(x: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def _kept(model: GPT, objective: Objective, batch: Labeled, precision: Precision
     return sum(kept.values())
 
 
-def activation_bytes(model: GPT, objective: Objective, batch: Labeled, precision: Precision, games: int) -> int:
+def activation_bytes(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision, games: int) -> int:
     """What an eager step on ``games`` games keeps for its backward pass, from forward passes on two and four of them,
     and the two copies of the float logits that the loss makes on top.
 

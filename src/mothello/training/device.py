@@ -103,6 +103,7 @@ def _threads_wanted() -> int:
     return max(1, cores() // max(1, processes))
 
 
+@cache
 def cpu_has_bf16() -> bool:
     """True where the CPU multiplies bf16 matrices in hardware."""
     try:

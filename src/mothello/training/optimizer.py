@@ -17,6 +17,9 @@ class OptimizerName(StrEnum):
     muon = "muon"
 
 
+DECAYS = ("linear", "cosine", "constant", "mingpt")
+
+
 @dataclass(kw_only=True)
 class OptimizerConfig:
     """Learning rates and the rest. ``muon`` uses ``muon_lr`` on block matrices (Jordan et al. 2024)."""
@@ -28,6 +31,8 @@ class OptimizerConfig:
     beta_2: float = ranged(0.99, low=0, high=1)
     weight_decay: float = ranged(0.1, low=0)
     """On matrices only; biases, norms and positions are not decayed."""
+    decay_embedding: bool = True
+    """Decay the token embedding, too."""
     max_grad_norm: float = ranged(1.0, low=0)
     """Largest gradient norm, 0 for no limit."""
     warmup_fraction: float = ranged(0.02, low=0, high=1)
@@ -35,14 +40,15 @@ class OptimizerConfig:
     final_lr_fraction: float = ranged(0.0, low=0, high=1)
     """Learning rate at the end, as a share of the peak."""
     decay: str = "linear"
-    """Decay after the warm-up: linear, cosine or constant."""
+    """Decay after the warm-up: linear, cosine or constant. mingpt: the whole schedule of published Othello models: the
+    first update has the full rate, and the cosine goes to zero and is cut off at the final rate."""
 
     def __post_init__(self) -> None:
         check(self, "optimizer")
         if self.name is not OptimizerName.muon:
             without_effect(self, "optimizer", f"with optimizer.name={self.name}", "muon_lr")
-        if self.decay not in ("linear", "cosine", "constant"):
-            raise ValueError(f"optimizer.decay: {self.decay!r} is not one of linear, cosine, constant")
+        if self.decay not in DECAYS:
+            raise ValueError(f"optimizer.decay: {self.decay!r} is not one of {', '.join(DECAYS)}")
 
 
 class Optimizers:
@@ -83,10 +89,12 @@ class ParameterGroups(NamedTuple):
 
 
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> ParameterGroups:
-    """Weight decay falls on matrices alone, positions excepted; Muon takes the matrices of the blocks."""
+    """Weight decay falls on matrices alone, positions excepted, and the token embedding where it is not to be decayed;
+    Muon takes the matrices of the blocks."""
     groups = ParameterGroups([], [], [])
     for name, parameter in model.named_parameters():
         matrix = parameter.ndim == 2 and "position" not in name
+        matrix = matrix and (config.decay_embedding or not name.startswith("token_embedding"))
         muon = matrix and config.name is OptimizerName.muon and name.startswith("blocks.")
         (groups.muon if muon else groups.decayed if matrix else groups.rest).append(parameter)
     return groups

@@ -11,6 +11,9 @@ def lr_scale(step: int, steps: int, config: OptimizerConfig) -> float:
     The warm-up never exceeds the run: it is a share of it.
     """
     warmup = max(1, round(config.warmup_fraction * steps))
+    if config.decay == "mingpt":
+        cosine = 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+        return step / warmup or 1.0 if step < warmup else max(config.final_lr_fraction, cosine)
     if step < warmup:
         return (step + 1) / warmup
     done = (step - warmup) / max(1, steps - 1 - warmup)

@@ -6,6 +6,7 @@ decoder equals running the model on every truncated game by itself, token by tok
 
 from collections.abc import Callable
 from functools import cache
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -409,9 +410,11 @@ def tiny(language_set: LanguageSet, seed: int, sharpness: float = 25.0, spare: i
 
 @torch.no_grad()
 def one_by_one(
-    model: GPT, batch: Batch, language_set: LanguageSet, language: int, restricted: bool
+    model: GPT, batch: Batch, language_set: LanguageSet, language: int, restricted: bool = False
 ) -> dict[tuple[int, int], tuple]:
-    """(game, ply) -> (move, foreign, malformed, probabilities): each truncated game by itself, token by token."""
+    """(game, ply) -> (move, foreign, malformed, probabilities): each truncated game by itself, token by token.
+
+    language: whose words are decoded, whatever language the games are in."""
     words = language_set.languages[language].words
     own = {token for word in words for token in word}
     result = {}
@@ -473,7 +476,7 @@ def test_branched_decoding_equals_one_truncated_game_at_a_time(name: str, restri
             model = tiny(made, seed)
             batch = in_language(sample(4 if size == 4 else 2, size, seed), language, made)
             with torch.no_grad():
-                found = greedy_moves(model, batch, made, language, restricted)
+                found = greedy_moves(model, batch, made, language, language if restricted else None)
             expected = one_by_one(model, batch, made, language, restricted)
             agree(found, expected)
             for move, foreign, malformed, _ in expected.values():
@@ -482,13 +485,24 @@ def test_branched_decoding_equals_one_truncated_game_at_a_time(name: str, restri
     assert outcomes == wanted  # the comparison saw every way it can go
 
 
+@pytest.mark.parametrize("name", sorted(set(GREEDY) - {"6x6"}))
+def test_moves_of_one_language_answered_in_the_words_of_another(name: str):
+    made = GREEDY[name]
+    for asked, answering in permutations(range(len(made.languages)), 2):
+        batch, model = in_language(sample(4), asked, made), tiny(made, 1)
+        with torch.no_grad():
+            found = greedy_moves(model, batch, made, asked, answering)
+        agree(found, one_by_one(model, batch, made, answering, restricted=True))
+        assert not found.wrong_language.any()
+
+
 def test_branched_decoding_of_a_unified_model():
     made = language_set(["split", "compositional"], output=OutputVocabulary.unified)
     for language in range(2):
         batch = in_language(sample(4), language, made)
         model = tiny(made, 0)
         with torch.no_grad():
-            agree(greedy_moves(model, batch, made, language), one_by_one(model, batch, made, language, False))
+            agree(greedy_moves(model, batch, made, language), one_by_one(model, batch, made, language))
 
 
 @pytest.mark.parametrize("name", ["split", "compositional", "mixed with anchors"])

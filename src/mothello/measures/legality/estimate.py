@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int8
+from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
 
 from mothello.data.batch import Batch, in_language
@@ -73,18 +73,19 @@ class Counts(NamedTuple):
         return [value if value == value else None for value in values]
 
 
+def is_legal(move: Int64[Tensor, "game ply"], allowed: Bool[Tensor, "game ply move"]) -> Bool[Tensor, "game ply"]:
+    """Whether a move is one of those allowed; -1 is none."""
+    return (move >= 0) & allowed.gather(-1, move.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+
+
 def _count(model: Model, batch: Batch, truth: Rules, language_set: LanguageSet, language: int, exact: bool) -> Counts:
     first = first_logits(model, batch)
     full = greedy_moves(model, batch, language_set, language, first=first)
-    restricted = greedy_moves(model, batch, language_set, language, restricted=True, first=first)
-
-    def legal(move: Tensor, allowed: Tensor) -> Tensor:
-        return (move >= 0) & allowed.gather(-1, move.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-
+    restricted = greedy_moves(model, batch, language_set, language, among=language, first=first)
     columns = {
-        "top1": legal(full.move, truth.strict),
-        "top1_restricted": legal(restricted.move, truth.strict),
-        "lenient": legal(full.move, truth.lenient),
+        "top1": is_legal(full.move, truth.strict),
+        "top1_restricted": is_legal(restricted.move, truth.strict),
+        "lenient": is_legal(full.move, truth.lenient),
         "wrong_language": full.wrong_language,
         "malformed": full.malformed,
         "chance": truth.chance,

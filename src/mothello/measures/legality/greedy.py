@@ -71,13 +71,14 @@ def greedy_moves(
     batch: Batch,
     language_set: LanguageSet,
     language: int,
-    restricted: bool = False,
+    among: int | None = None,
     first: Tensor | None = None,
 ) -> Greedy:
     """Decode the next move after every ply of games in one language.
 
-    restricted: choose among the tokens of the language alone. first: the games' :func:`first_logits` where they are
-    known. Call in eval mode, without gradients.
+    among: a language; the move is spelt in its tokens alone, which another one than the games' translates. By default
+    among all tokens, in the games' language. first: the games' :func:`first_logits` where they are known. Call in eval
+    mode, without gradients.
     """
     device = batch.tokens.device
     ends = batch.move_ends[:, :-1].clamp(min=0)
@@ -85,19 +86,19 @@ def greedy_moves(
     nothing = torch.zeros(ends.shape, dtype=torch.bool, device=device)
     if language_set.output is OutputVocabulary.unified:
         return Greedy(logits.argmax(-1), nothing, nothing, logits.softmax(-1))
-    own = language_set.own_table[language].to(device)
-    trie = language_set.trie(language)
+    speaker = language if among is None else among
+    own, trie = language_set.own_table[speaker].to(device), language_set.trie(speaker)
     next_state, move_at = trie.next_state.to(device), trie.move.to(device)
     probabilities = logits.softmax(-1)
 
     def choose(scores: Tensor) -> Tensor:
-        return (scores.masked_fill(~own, -torch.inf) if restricted else scores).argmax(-1)
+        return (scores.masked_fill(~own, -torch.inf) if among is not None else scores).argmax(-1)
 
     token = choose(logits)
     state, move = next_state[ROOT, token], move_at[ROOT, token]
     foreign = ~own[token]
     written: list[Tensor] = []
-    for _ in range(1, language_set.languages[language].max_word):
+    for _ in range(1, language_set.languages[speaker].max_word):
         open_words = (state != DEAD) & (state != ROOT)
         if not bool(open_words.any()):
             break

@@ -5,9 +5,10 @@ from typing import Any
 
 
 def curves(lines: Sequence[Mapping[str, float]], names: Sequence[str], metric: str = "top1") -> dict[str, list[float]]:
-    """Metric lines of a fine-tuning -> the value of every language at every evaluation."""
+    """Metric lines of a fine-tuning -> the value of every language at every evaluation; nothing where it was not
+    watched, as the answers in the source's tokens before they were."""
     evaluated = [line for line in lines if f"val/{names[0]}/{metric}" in line]
-    return {name: [line[f"val/{name}/{metric}"] for line in evaluated] for name in names}
+    return {name: [line[f"val/{name}/{metric}"] for line in evaluated] for name in names if evaluated}
 
 
 def summary(

@@ -11,7 +11,9 @@ from mothello.measures.transfer.curve import curves, summary
 from mothello.rows import Table, format_table
 from mothello.rundir import RunDir
 
-LEGALITY = ("top1", "top1_restricted", "lenient", "mass", "mass_first_token", "wrong_language", "malformed", "chance")
+ANSWERS = ("top1", "top1_restricted", "top1_translated")
+"""Strict legality of a move chosen among all tokens, the language's own, or the source's."""
+LEGALITY = (*ANSWERS, "lenient", "mass", "mass_first_token", "wrong_language", "malformed", "chance")
 SCRATCH = "-scratch"
 """End of the name of the control's folder: the same fine-tuning from random weights, next to the other."""
 
@@ -50,21 +52,23 @@ class Transfer:
         of_control = control.read_metrics() if control.finished else []
         yield from transfer_rows(lines, names, source, "trained")
         yield from transfer_rows(of_control, names, source, "scratch")
-        scratch = curves(of_control, names) if of_control else None
-        yield from summary_rows(summary(curves(lines, names), source, names, scratch), source)
+        for metric in ANSWERS:
+            if course := curves(lines, names, metric):
+                scratch = curves(of_control, names, metric)
+                yield from summary_rows(summary(course, source, names, scratch or None), source, metric)
 
     def summary(self, rows: Table) -> str:
         """Legality of every language before and after."""
         return f"strict top-1 legality along the fine-tuning\n{format_table(overview(rows))}"
 
 
-def summary_rows(summary: Mapping[str, Mapping[str, Any]], source: str) -> Iterator[Row]:
-    """Peak, gain and what else was made of the curves."""
+def summary_rows(summary: Mapping[str, Mapping[str, Any]], source: str, metric: str = "top1") -> Iterator[Row]:
+    """Peak, gain and what else was made of the curves; "gain_restricted" and so on of answers in chosen tokens."""
     for language, row in summary.items():
         for quantity in ("peak", "gain", "forgetting", "relative_gap", "gain_ratio", "over_scratch"):
             if row.get(quantity) is not None:
                 head: Row = {"measure": "transfer", "control": "trained", "source": source, "language": language}
-                yield head | {"quantity": quantity, "value": row[quantity]}
+                yield head | {"quantity": quantity + metric.removeprefix("top1"), "value": row[quantity]}
 
 
 def transfer_rows(
@@ -91,6 +95,6 @@ def overview(rows: Table) -> dict[str, dict[str, float]]:
     for language, group in rows.groupby("language", sort=False):
         legality = group[(group.quantity == "top1") & group.step.notna()].value
         ends = {"before": float(legality.iloc[0]), "after": float(legality.iloc[-1])} if len(legality) else {}
-        summary = group[group.step.isna()]
+        summary = group[group.step.isna() & ~group.quantity.str.contains("_restricted|_translated")]
         table[str(language)] = ends | dict(zip(summary.quantity, summary.value, strict=True))
     return table

@@ -1,0 +1,136 @@
+"""What fine-tuned models answer: among all tokens, the language's own, or the source's, with a softmax over all tokens
+or over those of one language. Courses, a table, and the predictions of 9."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mothello.report.runs import Run
+from mothello.report.sharing import sharing_of
+from studies import CRITERIA
+from studies.numbers import decimal, over_seeds, signed
+
+LIMITS = CRITERIA.answers
+AMONG = {"": "all tokens", "_restricted": "its own tokens", "_translated": "the source's tokens"}
+"""End of a quantity -> what is answered among."""
+COURSES = [
+    "cell", "seed", "sharing", "learned", "softmax", "schedule", "part", "language", "among", "before", "after", "peak",
+    "ratio",
+]  # fmt: skip
+"""ratio: the gain as a share of the source's."""
+SOFTMAX = {"all": "all tokens", "language": "each language's tokens"}
+
+
+def softmax_of(child: Run) -> str:
+    """What the softmax of a training is over: all, or language."""
+    return str((child.config.get("objective") or {}).get("softmax", "all"))
+
+
+def schedule_of(child: Run) -> str:
+    """The schedule of a fine-tuning: published or ours."""
+    return "published" if child.config["optimizer"].get("decay") == "mingpt" else "ours"
+
+
+def usual(children: Sequence[Run]) -> list[Run]:
+    """The fine-tunings with the softmax over all tokens, by the study's own schedule where there are two."""
+    own = [child for child in children if softmax_of(child) == "all"]
+    return [child for child in own if schedule_of(child) == "ours"] or own
+
+
+def courses(runs: Iterable[Run]) -> pd.DataFrame:
+    """A row of COURSES per fine-tuning, language and kind of answer."""
+    found = []
+    for run in runs:
+        head = {"cell": run.name, "seed": run.seed, "sharing": sharing_of(run.config)}
+        head["learned"] = float(run.results["final"]["val/top1"]) >= CRITERIA.bar
+        for child in run.finetunings:
+            measure = child.measure("transfer")
+            way = {"softmax": softmax_of(child), "schedule": schedule_of(child)}
+            rows = list(_courses(measure.rows)) if measure is not None else []
+            gains = {row["among"]: row["after"] - row["before"] for row in rows if row["language"] == child.source}
+            for row in rows:
+                part, gain = "source" if row["language"] == child.source else "target", gains[row["among"]]
+                ratio = (row["after"] - row["before"]) / gain if gain > 0 else None
+                found.append(head | way | {"part": part, "ratio": ratio} | row)
+    return pd.DataFrame(found, columns=COURSES).astype({"learned": bool})
+
+
+def _courses(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    rows = rows[(rows.control == "trained") & (rows.opening == "") & rows.step.notna()].sort_values("step")
+    for end, among in AMONG.items():
+        for language, curve in rows[rows.quantity == f"top1{end}"].groupby("language", sort=False):
+            values = curve.value.tolist()
+            numbers = {"before": values[0], "after": values[-1], "peak": max(values)}
+            yield {"language": language, "among": among} | numbers
+
+
+def table(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row per sharing, softmax, schedule and kind of answer of the target; only where there are two ways."""
+    rows, targets = [], found[(found.part == "target") & found.among.isin(AMONG.values())]
+    if (targets.softmax == "language").sum() == 0:
+        return []
+    for key, group in targets.groupby(["cell", "sharing", "schedule", "softmax", "among"], sort=False):
+        cell, _, schedule, softmax, among = map(str, key)
+        ratio = over_seeds(group.ratio)
+        rows.append({
+            "cell": cell, "softmax over": SOFTMAX[softmax], "schedule": schedule, "answered in": among,
+            "before": decimal(group.before.mean()), "after": decimal(group.after.mean()),
+            "peak": decimal(group.peak.mean()), "gain / source's": "-" if ratio is None else signed(ratio.mean),
+            "seeds": group.seed.nunique(),
+        })  # fmt: skip
+    return rows
+
+
+def _ratios(found: pd.DataFrame, sharing: str, softmax: str, among: str, schedule: str = "ours") -> pd.Series:
+    """Of the targets, by seed."""
+    rows = found[(found.sharing == sharing) & (found.softmax == softmax) & (found.schedule == schedule)]
+    rows = rows[(rows.part == "target") & (rows.among == among) & rows.ratio.notna()]
+    return rows.groupby("seed").ratio.mean()
+
+
+def predictions(found: pd.DataFrame) -> Iterator[tuple[str, str, bool | None, list[str]]]:
+    """Claim, what was found, outcome, cells. found: the courses of models that learned."""
+    own, source, gains, none = AMONG["_restricted"], AMONG["_translated"], LIMITS["gains"], LIMITS["no_gain"]
+
+    def ratios(sharing: str, softmax: str = "language", among: str = own, schedule: str = "ours") -> pd.Series:
+        return _ratios(found, sharing, softmax, among, schedule)
+
+    eight, usual_8, naive, usual_0 = (ratios(x, y) for x in ("anchors", "naive") for y in ("language", "all"))
+    cells = ["prefix_naive", "prefix_anchor_8", "prefix_unified"]
+    known = len(eight) and len(usual_8)
+    yield (
+        "9.1 softmax over each language's tokens, eight anchors: in its own tokens the target gains at least a quarter "
+        "of what the source gains, with the usual softmax less than a tenth",
+        f"{_listed(eight)}; usual {_listed(usual_8)}",
+        bool((eight >= gains).all() and (usual_8 < none).all()) if known else None, cells[1:2],
+    )  # fmt: skip
+    known = len(naive) and len(usual_0) and len(eight)
+    both = pd.concat([naive, usual_0], axis=1, keys=["own", "usual"]).dropna()
+    yield (
+        "9.2 the same, naive: more than with the usual softmax on all seeds, less than with eight anchors in the mean",
+        f"{_listed(naive)}; usual {_listed(usual_0)}",
+        bool((both.own > both.usual).all() and naive.mean() < eight.mean()) if known else None, cells[:2],
+    )  # fmt: skip
+    answers = [ratios("anchors", softmax, source) for softmax in ("language", "all")]
+    yield (
+        "9.3 eight anchors, answered in the source's tokens: at least a quarter of its gain with either softmax",
+        "; usual ".join(map(_listed, answers)),
+        all(bool((x >= gains).all()) for x in answers) if all(map(len, answers)) else None, cells[1:2],
+    )  # fmt: skip
+    published = [ratios("anchors", softmax, own, "published") for softmax in ("language", "all")]
+    alike = [one.mean() * other.mean() > 0 for one, other in zip(published, (eight, usual_8), strict=True)]
+    yield (
+        "9.4 the published schedule, eight anchors: the signs of 9.1 are the same",
+        "; usual ".join(map(_listed, published)),
+        all(map(bool, alike)) if known and all(map(len, published)) else None, cells[1:2],
+    )  # fmt: skip
+    unified, others = ratios("unified", "all", AMONG[""]), [eight, usual_8, naive, usual_0]
+    yield (
+        "9.5 no other gains as large a share as unified output", _listed(unified),
+        all(bool(unified.mean() > x.mean()) for x in others) if len(unified) and all(map(len, others)) else None, cells,
+    )  # fmt: skip
+
+
+def _listed(values: pd.Series) -> str:
+    return ", ".join(signed(value) for value in values) or "-"
