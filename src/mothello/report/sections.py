@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from mothello.measures.causal.summary import errors_by_map
+from mothello.othello.symmetry import ALL_MAPS
 from mothello.report import figures, measure_figures
 from mothello.report.markup import cell, image, over_runs, table
 from mothello.report.runs import Run
@@ -157,4 +159,26 @@ def causal(rows: pd.DataFrame) -> dict[str, Any]:
     data = of_measure(rows, "causal", "patching")
     if not len(data):
         return {}
-    return {"causal": image(measure_figures.causal_curves(data), "Errors after interventions and patching, by layer")}
+    drawing = image(measure_figures.causal_curves(data), "Errors after interventions and patching, by layer")
+    return {"causal": drawing, "through_maps": _through_maps(data)}
+
+
+THROUGH = {"flip_error": "a disc flipped", "patch_all_error": "another game's states put in"}
+HEADS = {
+    "within": "within a language", "random": "random direction", "null": "no edit", "floor": "boards as they are",
+}  # fmt: skip
+
+
+def _through_maps(data: pd.DataFrame) -> Markup:
+    """Errors through every map, a row per run: whether the model uses one language's states as another's, and how."""
+    maps, lines = [name for name in ALL_MAPS if (data["map"] == name).any()], []
+    for (label, seed, _), rows in data.groupby(["label", "seed", "run"], sort=False):
+        for quantity, errors in errors_by_map(rows).items():
+            across = {name: errors[name] for name in maps if name in errors}
+            if quantity in THROUGH and across:
+                shown = [cell(across.get(name)) for name in maps]
+                fewest = maps.index(min(across, key=lambda name: across[name]))
+                shown[fewest] = Markup("<b>{}</b>").format(shown[fewest])
+                where = [label, int(seed), THROUGH[quantity], int(errors["layer"])]
+                lines.append([*where, *shown, *(errors.get(name) for name in HEADS)])
+    return table(["run", "seed", "edit", "layer", *maps, *HEADS.values()], lines, left=3)

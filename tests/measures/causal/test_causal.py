@@ -16,7 +16,7 @@ from mothello.measures.causal.cases import EMPTY, MINE, THEIRS, draw_cases, top_
 from mothello.measures.causal.intervene import EditedPositions, _Steering, directions, interventions, without
 from mothello.measures.causal.measure import CausalConfig, causal_rows
 from mothello.measures.causal.patch import draw_patches, patched, unpatched
-from mothello.measures.causal.summary import causal_summary
+from mothello.measures.causal.summary import causal_summary, errors_by_map
 from mothello.measures.measure import Subject
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.linear import LinearProbes
@@ -27,7 +27,7 @@ from mothello.model.transformer import Edit, ModelConfig, residual_site
 from mothello.othello.board import Board, signed
 from mothello.othello.replay import replay, squares_to_moves
 from mothello.othello.rules import legal_moves
-from mothello.othello.symmetry import cell_map
+from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS, cell_map
 from mothello.rows import as_table
 from mothello.training.device import Precision
 
@@ -131,7 +131,7 @@ def test_a_model_that_plays_by_its_stream_is_steered_and_by_random_directions_is
         assert controls["flip_error", "floor"] == controls["erase_error", "floor"] == 0
         assert controls["flip_error", "null"] > 1
         for source in range(2):
-            for errors in interventions(written, probes, source, cases, 2.0, 0):
+            for errors in interventions(written, probes, source, cases, 2.0, 0, ALL_MAPS):
                 mean = float(errors.values.double().mean())
                 if errors.control == "trained" and errors.map == "identity":
                     assert mean == 0, errors
@@ -145,7 +145,7 @@ def test_patching_a_model_that_plays_by_its_stream() -> None:
     patches = draw_patches(games(30), SIX, 50, torch.Generator().manual_seed(0))
     read = EditedPositions(subject(model, FAMILY), 0, patches.moves, patches.ply)
     for source in range(2):
-        for errors in patched(read, patches, source):
+        for errors in patched(read, patches, source, ALL_MAPS[: None if source else 1]):
             assert (int(errors.values.sum()) == 0) == (errors.map == "identity")
     means = {(e.quantity, e.control): float(e.values.double().mean()) for e in unpatched(read, patches)}
     assert all((mean > 1) == (control == "null") for (_, control), mean in means.items())
@@ -170,13 +170,13 @@ def test_a_game_patched_with_itself_is_itself_and_with_a_whole_other_game_is_tha
     itself = patches._replace(donor=patches.moves)
     controls = list(unpatched(read, patches))
     plain = {errors.quantity: errors.values for errors in controls if errors.control == "null"}
-    for errors in patched(read, itself, 0):
+    for errors in patched(read, itself, 0, OPENING_MAPS[:1]):
         assert torch.equal(errors.values, plain[errors.quantity])
     donor = EditedPositions(subject(model, language_set), 0, patches.donor, patches.ply)
     expected = top_n_errors(donor.answer(None), patches.legal)
     assert all(torch.equal(errors.values, expected) for errors in controls if errors.control == "floor")
     if kinds[0] == "atomic":  # every token is the last of a move, so all that is read is put in
-        for errors in patched(read, patches, 0):
+        for errors in patched(read, patches, 0, OPENING_MAPS[:1]):
             if errors.quantity == "patch_all_error":
                 assert torch.equal(errors.values, expected)
     torch.testing.assert_close(read.answer(lambda _, x: x), read.answer(None))
@@ -193,6 +193,12 @@ def test_rows_and_their_summary() -> None:
     assert summary["flip_error"]["within"] == summary["flip_error"]["across"] == summary["flip_error"]["floor"] == 0
     assert summary["flip_error"]["null"] > 1
     assert set(summary) >= {"erase_error", "flip_error_once", "patch_all_error", "patch_last_error"}
+    assert {row["map"] for row in rows if "map" in row} == set(OPENING_MAPS)
+    every = list(causal_rows(subject(Player()), exact_probes(), games(30), replace(config, all_maps=True)))
+    assert [row for row in every if row.get("map", "identity") in OPENING_MAPS] == rows
+    found = errors_by_map(as_table(every))["flip_error"]
+    assert found["identity"] == 0
+    assert min(found[name] for name in ALL_MAPS[1:]) > 1
     edited = replace(subject(Player()), control="edited")
     assert "trained" not in {row["control"] for row in causal_rows(edited, exact_probes(), games(30), config)}
 
@@ -253,10 +259,10 @@ def test_a_mirrored_language_is_steered_and_patched_through_its_map_alone() -> N
     model, probes = Mirror(), exact_probes()
     cases = draw_cases(games(30), SIX, 40, torch.Generator().manual_seed(0))
     written = EditedPositions(subject(model, FAMILY), 1, cases.moves, cases.ply)
-    for errors in interventions(written, probes, 0, cases, 2.0, 0):
+    for errors in interventions(written, probes, 0, cases, 2.0, 0, ALL_MAPS):
         if errors.control == "trained":
             assert (int(errors.values.sum()) == 0) == (errors.map == "rot180"), errors
     patches = draw_patches(games(30), SIX, 40, torch.Generator().manual_seed(0))
     read = EditedPositions(subject(model, FAMILY), 1, patches.moves, patches.ply)
-    for errors in patched(read, patches, 0):
+    for errors in patched(read, patches, 0, ALL_MAPS):
         assert (int(errors.values.sum()) == 0) == (errors.map == "rot180"), errors

@@ -1,6 +1,6 @@
 """Editing the residual stream along the directions of linear probes, and the moves that the model then names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,7 +15,7 @@ from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.targets import N_CLASSES
 from mothello.model.edited import Edited
 from mothello.model.transformer import LayerEdit, on_residual
-from mothello.othello.symmetry import OPENING_MAPS, cell_map
+from mothello.othello.symmetry import cell_map
 from mothello.training.device import autocast
 
 CASES_AT_ONCE = 250
@@ -143,16 +143,17 @@ class EditedPositions:
 
 
 def interventions(
-    edited: EditedPositions, probes: FittedProbes, source: int, cases: Cases, strength: float, seed: int
-) -> Iterator[Errors]:
+    edited: EditedPositions, probes: FittedProbes, source: int, cases: Cases, strength: float, seed: int,
+    maps: Sequence[str],
+) -> Iterator[Errors]:  # fmt: skip
     """Errors after an edit by the source's probes at every layer, and after random directions of the same lengths.
 
     Another language's probes may read the board through any symmetry of the opening, so they are tried under each of
-    them: the direction for a cell is then that of its image.
+    the maps: the direction for a cell is then that of its image.
     """
     for first in range(edited.subject.n_layers):
         for once in (True, False):
-            for name in OPENING_MAPS[: 1 if source == edited.language else None]:
+            for name in maps:
                 errors: dict[str, list[Tensor]] = {"trained": [], "random": []}
                 image = torch.tensor(cell_map(edited.subject.board, name), device=cases.cell.device)
                 for rows in edited.batches():
@@ -161,7 +162,7 @@ def interventions(
                         directions(probes, source, some, image[some.cell]), first, once, strength, edited.ends[rows]
                     )
                     errors["trained"].append(top_n_errors(edited.answer(steering, rows), some.edited))
-                    if name == OPENING_MAPS[0]:
+                    if name == maps[0]:
                         random = steering.at_random(torch.Generator().manual_seed(seed + rows.start))
                         errors["random"].append(top_n_errors(edited.answer(random, rows), some.edited))
                 for control, parts in errors.items():

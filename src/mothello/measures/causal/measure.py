@@ -17,6 +17,7 @@ from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.kept import kept_for
 from mothello.measures.probes.measure import fitted_probes, scored_moves
+from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS
 from mothello.rows import Table, format_table
 from mothello.seeding import derive, generator
 
@@ -37,6 +38,8 @@ class CausalConfig:
     """Draws the positions and the random directions."""
     draws: int = ranged(1000, low=1)
     """Draws of the bootstrap over games."""
+    all_maps: bool = False
+    """Control: between languages, also through the four maps that do not fix the opening; twice the work."""
     probes: ProbesConfig = field(default_factory=ProbesConfig)
     """The probes to edit along, by default those of the measure "probes" of the same command. They are read from its
     folder where they were kept, else fitted."""
@@ -81,7 +84,7 @@ def causal_rows(subject: Subject, probes: FittedProbes, moves: torch.Tensor, con
     cases = draw_cases(moves, subject.board, config.cases, draw)
     patches = draw_patches(moves, subject.board, config.cases, draw)
     steer, patch = "linear" in probes.modules and len(cases.ply) > 0, len(patches.ply) > 0
-    names = subject.names[: config.languages]
+    names, maps = subject.names[: config.languages], ALL_MAPS if config.all_maps else OPENING_MAPS
     bootstrap = Bootstrap(len(moves), config.draws, generator(0, "bootstrap"))
     bar = tqdm(total=len(names) ** 2, desc="interventions", unit="pair", mininterval=1, disable=not (steer or patch))
     for language, edited in enumerate(names):
@@ -93,10 +96,12 @@ def causal_rows(subject: Subject, probes: FittedProbes, moves: torch.Tensor, con
             yield _row(errors, "patching", bootstrap, subject.control, language=edited)
         for source, name in enumerate(names):
             pair = {"source": name, "language": edited}
-            for errors in interventions(written, probes, source, cases, config.strength, seed) if written else ():
+            through = maps if source != language else maps[:1]
+            steered = interventions(written, probes, source, cases, config.strength, seed, through) if written else ()
+            for errors in steered:
                 by = {"probe": "linear", "target": "relative"} | pair
                 yield _row(errors, "causal", bootstrap, subject.control, **by)
-            for errors in patched(read, patches, source) if read else ():
+            for errors in patched(read, patches, source, through) if read else ():
                 yield _row(errors, "patching", bootstrap, subject.control, **pair)
             bar.update()
     bar.close()

@@ -4,7 +4,7 @@ If the languages share a space, the states of a game in language A make the mode
 would: as well as B's own states of it do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,7 +17,6 @@ from mothello.measures.positions import mirrored
 from mothello.model.transformer import LayerEdit
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_moves
-from mothello.othello.symmetry import OPENING_MAPS
 
 PLACES = ("last", "all")
 """The state at the position's last token alone, or those at the last tokens of all moves up to it."""
@@ -74,13 +73,13 @@ def _patch(read: EditedPositions, donated: Tensor, ply: Tensor, rows: slice, lay
     return edit
 
 
-def patched(read: EditedPositions, patches: Patches, source: int) -> Iterator[Errors]:
+def patched(read: EditedPositions, patches: Patches, source: int, maps: Sequence[str]) -> Iterator[Errors]:
     """Errors against the donor's legal moves after its states in the source language are put in, layer by layer.
 
     When the source is the language that is read, this is the best that patching can reach: the donor's states in that
-    language. Another language reads the donor as each symmetry of the opening shows it: it may be aligned through one.
+    language. Another language reads the donor as each of the maps shows it: it may be aligned through one.
     """
-    for name in OPENING_MAPS[: 1 if source == read.language else None]:
+    for name in maps:
         donated = [_donated(read, patches, source, rows, name) for rows in read.batches()]
         for layer in range(read.subject.n_layers):
             for place in PLACES:
