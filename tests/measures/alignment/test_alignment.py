@@ -1,22 +1,32 @@
 """Proves each measure of alignment by hand, by what it must not depend on, and on planted structure: a shared space is
 found, a rotated one by the rotation alone, a mirrored one under its map alone, and unrelated states are not."""
 
+from collections.abc import Sequence
+
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
 from mothello.bootstrap import Bootstrap
 from mothello.data.split import Split, corpus
+from mothello.languages.anchors import AnchorConfig
+from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.alignment.cka import cka_of_games, cka_within_ply, linear_cka
 from mothello.measures.alignment.cosine import parallel_cosines
-from mothello.measures.alignment.embeddings import neighbours, word_embeddings
+from mothello.measures.alignment.embeddings import embedding_rows, neighbours, word_embeddings
 from mothello.measures.alignment.pair import Positions, Value, chances, pair_values
 from mothello.measures.alignment.procrustes import explained, fit_rotation
 from mothello.measures.alignment.retrieval import chance, cosines, csls, hits, strong_hits
+from mothello.measures.measure import Subject
 from mothello.measures.positions import Pool, draw_positions
 from mothello.measures.probes.targets import board_targets
+from mothello.model.build import build_model
+from mothello.model.transformer import ModelConfig
 from mothello.othello.board import Board
-from mothello.othello.symmetry import OPENING_MAPS, cell_map
+from mothello.othello.notation import square_name
+from mothello.othello.symmetry import OPENING_MAPS, cell_map, move_map
+from mothello.rows import as_table
 
 SIX = Board.of(6)
 
@@ -214,3 +224,38 @@ def test_unrelated_states_are_not_aligned() -> None:
         assert found[quantity, "trained", "identity"].value < 0.05
     assert abs(found["cosine", "trained", "identity"].value) < 0.05
     assert found["procrustes_explained", "trained", "identity"].value < 0.2
+
+
+def embedded(family: LanguageSet, nearest: Sequence[int]) -> pd.DataFrame:
+    """Rows of a model in which every move of the first language has the embedding of this move of the second."""
+    model = build_model(ModelConfig(n_layer=1, n_head=2, d_model=64), family).initialize(0).eval()
+    codes = torch.linalg.qr(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))).Q[: SIX.n_moves]
+    first, second = (language.words for language in family.languages)
+    for move, code in enumerate(codes):
+        model.token_embedding.weight.data[list(second[move])] = code
+    for move, to in enumerate(nearest):
+        if not set(first[move]) & set(second[move]):
+            model.token_embedding.weight.data[list(first[move])] = codes[to]
+    return as_table(embedding_rows(Subject(model, family), 2)).query("source == 'atomic_0'")
+
+
+def test_nearest_moves_are_counted_by_map_and_orbit_and_named_by_square() -> None:
+    family = build_languages(LanguagesConfig(kinds=["atomic*2"], anchors=AnchorConfig(moves=["a1"])), SIX)
+    main, turn = list(move_map(SIX, "main")), move_map(SIX, "rot90")
+    moves = {square_name(square): move for move, square in enumerate(SIX.moves)}
+    main[moves["b1"]], main[moves["c1"]] = moves["b1"], turn[moves["c1"]]
+    rows = embedded(family, main)
+    near = rows[rows.quantity == "neighbours"].set_index("map").value
+    one, orbit = rows[rows.square == "d1"].iloc[0], rows[rows.quantity == "neighbours_orbit"].iloc[0]
+    assert (one.quantity, one["map"], one.value) == ("nearest", "main", pytest.approx(1, abs=0.01))
+    squares = rows[rows.quantity == "nearest"].set_index("square")["map"]
+    assert (squares["b1"], squares["c1"]) == ("identity", "")
+    assert squares["b2"] == "main"  # the identity takes it there, too, but fewer of the others
+    assert set(squares.drop(["b1", "c1"])) == {"main"}
+    assert "a1" not in squares  # an anchor
+    assert len(squares) == orbit.n == SIX.n_moves - 1
+    assert orbit.value == pytest.approx((orbit.n - 1) / orbit.n)
+    assert near["main"] == pytest.approx((orbit.n - 2) / orbit.n)
+    assert near["identity"] < 0.3
+    alone = embedded(family, list(turn))  # no map of the group takes any move there
+    assert alone[alone.quantity == "neighbours_orbit"].value.item() < 0.2

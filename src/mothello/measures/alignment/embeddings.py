@@ -1,9 +1,9 @@
-"""Token embeddings: is the nearest move of the other language the same move?
+"""Token embeddings: which move of the other language is the nearest to a move, and through which map is it the same?
 
 A word of several tokens counts as the mean of their embeddings, so a compositional language's moves share parts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mothello.measures.alignment.retrieval import cosines
 from mothello.measures.measure import Row, Subject
+from mothello.othello.notation import square_name
 from mothello.othello.symmetry import OPENING_MAPS, move_map
 
 
@@ -45,14 +46,14 @@ def neighbours(
 
 
 def embedding_rows(subject: Subject, languages: int) -> Iterator[Row]:
-    """Neighbours and margins between the first languages, of the moves written without a token that both languages
-    have."""
+    """Neighbours, margins and nearest moves between the first languages, of the moves written without a token that both
+    languages have."""
     languages_, table = subject.language_set, subject.model.token_embedding.weight.detach().float().cpu()
     words = [
         word_embeddings(table, languages_.word_table[i], languages_.length_table[i]) for i in range(len(subject.names))
     ]
     ids = [set(language.ids) for language in languages_.languages]
-    maps = {name: torch.tensor(move_map(subject.board, name)) for name in OPENING_MAPS}
+    maps = torch.tensor([move_map(subject.board, name) for name in OPENING_MAPS])
     for first, second in product(range(min(languages, len(words))), repeat=2):
         if first == second:
             continue
@@ -60,14 +61,45 @@ def embedding_rows(subject: Subject, languages: int) -> Iterator[Row]:
         own = [
             torch.tensor([not common & set(word) for word in languages_.languages[i].words]) for i in (first, second)
         ]
-        for name, image in maps.items():
-            asked = own[0] & own[1][image]
-            if not bool(asked.any()):
-                continue
-            nearest = neighbours(words[first], words[second], image, asked)
-            for quantity, value in (("neighbours", nearest.precision), ("margin", nearest.margin)):
-                yield {
-                    "measure": "embedding", "quantity": quantity, "control": subject.control, "layer": 0,
-                    "source": subject.names[first], "language": subject.names[second], "map": name, "value": value,
-                    "n": int(asked.sum()),
-                }  # fmt: skip
+        head: Row = {
+            "measure": "embedding", "control": subject.control, "layer": 0, "source": subject.names[first],
+            "language": subject.names[second],
+        }  # fmt: skip
+        pair = words[first], words[second]
+        yield from (head | row for row in _map_rows(*pair, own[0], own[1], maps))
+        squares = subject.board.moves if subject.control != "random_weights" else ()
+        yield from (head | row for row in _nearest_rows(*pair, own[0], maps, squares))
+
+
+def _map_rows(
+    x: Float[Tensor, "move d"], y: Float[Tensor, "move d"], own_x: Bool[Tensor, " move"], own_y: Bool[Tensor, " move"],
+    maps: Int64[Tensor, "map move"],
+) -> Iterator[Row]:  # fmt: skip
+    """Neighbours and margins under every map, of the moves that are without a common token there and here."""
+    for name, image in zip(OPENING_MAPS, maps, strict=True):
+        asked = own_x & own_y[image]
+        if bool(asked.any()):
+            found = neighbours(x, y, image, asked)
+            for quantity, value in (("neighbours", found.precision), ("margin", found.margin)):
+                yield {"quantity": quantity, "map": name, "value": value, "n": int(asked.sum())}
+
+
+def _nearest_rows(
+    x: Float[Tensor, "move d"], y: Float[Tensor, "move d"], asked: Bool[Tensor, " move"],
+    maps: Int64[Tensor, "map move"], squares: Sequence[int],
+) -> Iterator[Row]:  # fmt: skip
+    """How many moves' nearest one among all of the other language lies in their own orbit, and by which map; square by
+    square where the squares of the moves are given. Where several maps take a move there, the one that most moves take
+    is named."""
+    if not bool(asked.any()):
+        return
+    cosine, nearest = cosines(x, y).max(1)
+    taken = (nearest == maps) & asked
+    inside = float(taken.any(0)[asked].double().mean())
+    yield {"quantity": "neighbours_orbit", "value": inside, "n": int(asked.sum())}
+    order = taken.sum(1).argsort(descending=True, stable=True).tolist()
+    for move, square in enumerate(squares):
+        if asked[move]:
+            name = next((OPENING_MAPS[i] for i in order if taken[i, move]), "")
+            place = {"square": square_name(square), "map": name}
+            yield {"quantity": "nearest", "value": float(cosine[move]), "n": 1} | place

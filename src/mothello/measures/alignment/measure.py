@@ -109,7 +109,7 @@ class Alignment:
 
     def summary(self, rows: Table) -> str:
         """Means over pairs at the best layer, with the controls there."""
-        rows = rows[rows["map"] == "identity"]
+        rows = rows[(rows["map"] == "identity") & (rows.square == "")]
         means = rows.groupby(["quantity", "control", "layer"], sort=False).value.mean()
         table: dict[str, dict[str, Any]] = {}
         for quantity in rows.quantity.drop_duplicates():
