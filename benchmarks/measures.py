@@ -138,16 +138,16 @@ def _slow_alignment(subject: Subject, probes: FittedProbes, games: Tensor) -> tu
 def _evaluated(subject: Subject, probes: FittedProbes, moves: Tensor) -> float:
     """Seconds of all pairs, layers and probes."""
     start = perf_counter()
-    evaluate_probes(subject, probes, moves, 1000, torch.Generator())
+    evaluate_probes(subject, probes, moves)
     return perf_counter() - start
 
 
 def alignment(subject: Subject) -> Numbers:
     """Milliseconds per game for all layers and pairs, MLP and linear probes. The slow loop reads absolute colors as
-    they are; ours also reads relative colors, every map, squares, plies, whole boards and the null."""
+    they are; ours also reads relative colors, every map, squares, plies and whole boards."""
     probes, few = _probes(subject), _moves(subject, SIZES.slow_alignment)
     exact = Subject(subject.model, subject.language_set, precision=Precision.fp32)
-    results = evaluate_probes(exact, probes, few, 10, torch.Generator().manual_seed(0))
+    results = evaluate_probes(exact, probes, few)
     games = Games(few, board_targets(few, subject.board))
     shares = {name: accuracy(result.right, games) for name, result in results.items()}
     start = perf_counter()

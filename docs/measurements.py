@@ -31,7 +31,7 @@ near = table.query("quantity == 'retrieval_same_ply' and control == 'trained' an
 near.pivot_table(index="layer", columns=["folder", "source", "language"], values="value")
 
 rows = table[table.folder.str.contains("probes-")]
-head = headline(rows, *preferred(rows))  # own, across, across_best_map, aligned_pairs, classes, intervals ...
+head = headline(rows, *preferred(rows))  # own, across, across_best_map, recovered, kinds, classes, intervals ...
 ```
 
 `folder` distinguishes repeated measurements of a run. `step` is set only along a training or a fine-tuning. Numbers by square or by

@@ -25,8 +25,9 @@ COLUMNS = {
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
-    "constant: the best guess per ply and cell. constant_by_move: the best guess per move. unrelated: paired with "
-    "another game. image: boards compared with their images, no model. "
+    "constant: the best guess per ply and cell. constant_by_move: the best guess per move. orbit: a reader that knows "
+    "how many cells of every orbit of squares (under the opening's maps) are of each class, and names the commonest. "
+    "unrelated: paired with another game. image: boards compared with their images, no model. "
     "chance: by counting. null: no intervention. random: a random direction of the same length. "
     "floor: the loss that no model can go below; of interventions, the model on the boards as they are",
     "probe": "linear or mlp",
@@ -54,12 +55,14 @@ QUANTITIES = {
     "across_best_map": "the same under the best map of every pair",
     "loss_across": "own - across",
     "task_accuracy": "share of labels of a task (column target) that a linear head reads right, 0..1",
-    "null_mean": "accuracy under the best map, readings paired with other games: mean of the draws",
-    "null_95": "the same: 95% quantile of the draws",
     "other_map": "share of cells read as the board under a map outside the opening's group, colors as they are, 0..1",
     "other_map_swapped": "the same, colors exchanged",
+    "mixed": "share of cells read right, each under a map of its own, chosen on the first half of the games and scored "
+    "on the second, 0..1",
+    "mixed_gain": "mixed less the accuracy of the best single map (column map), chosen and scored on the same halves",
+    "domain": "share of the cells whose own map this is, 0..1; by square: its map, and the accuracy there on the second"
+    " half of the games",
     "fit_steps": "updates that the probes were fitted for",
-    "aligned": "1 where the best map beats null_95 and the best constant",
     "cosine": "mean cosine of parallel states, centered by language, -1..1",
     "cka": "linear CKA, rows are positions of games, 0..1",
     "cka_games": "linear CKA, rows are games (mean state), 0..1",
@@ -72,6 +75,10 @@ QUANTITIES = {
     "procrustes": "P@1 after an orthogonal map fitted on other games, 0..1",
     "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
     "neighbours": "share of moves whose nearest token embedding of the other language is the same move, 0..1",
+    "neighbours_orbit": "share of moves whose nearest token embedding among the other language's moves is of a move in "
+    "the same orbit under the opening's maps, 0..1",
+    "nearest": "by square: cosine with the nearest move of the other language; the map takes the move there (empty: "
+    "none does)",
     "margin": "cosine with the same move's embedding less that with the nearest other move's, mean over moves",
     "flip_error": "false plus missed moves among the N likeliest, N the number of legal ones, after a disc changed "
     "sides in the residual stream after that layer and every later one; mean over cases",

@@ -10,6 +10,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from mothello.bootstrap import Bootstrap
 from mothello.data.batch import in_language
 from mothello.data.corpus import WholeGames
 from mothello.data.split import Split, corpus
@@ -27,8 +28,8 @@ from mothello.measures.probes.baselines import (
 from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.counting import cells_right, padded, rows_right
 from mothello.measures.probes.fit import SHUFFLED, FittedProbes, fit_probes
-from mothello.measures.probes.other_maps import other_map_rows
 from mothello.measures.probes.score import CrossLingual, Games, accuracy, evaluate_probes, standard_error
+from mothello.measures.probes.second_reading import second_rows
 from mothello.measures.probes.targets import TARGETS, board_targets, of_another_game
 from mothello.model.build import build_model
 from mothello.model.inputs import Inputs
@@ -143,7 +144,7 @@ def fit(subject: Subject, config: ProbesConfig = CONFIG, targets: tuple[str, ...
 
 
 def read(subject: Subject, probes: FittedProbes, moves: torch.Tensor) -> dict[str, CrossLingual]:
-    return evaluate_probes(subject, probes, moves, 20, torch.Generator().manual_seed(0))
+    return evaluate_probes(subject, probes, moves)
 
 
 def shares(results: dict[str, CrossLingual], moves: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -188,7 +189,10 @@ def test_a_map_outside_the_group_is_read_where_it_is_planted(name: str) -> None:
     fitted = fit(subject)
     scored, shape = Games(moves, board_targets(moves, BOARD)), (len(OTHER_MAPS), 2, 2)
     found = {(kind, q): torch.zeros(shape) for kind in ("linear", "mlp") for q in ("other_map", "other_map_swapped")}
-    for row in other_map_rows(subject, fitted, scored, {"linear": 1, "mlp": 0}):
+    half = Bootstrap(32, 20, torch.Generator().manual_seed(0))
+    for row in second_rows(subject, fitted, scored, {"linear": [1, 1], "mlp": [0, 0]}, half):
+        if not row["quantity"].startswith("other_map"):
+            continue
         at = (OTHER_MAPS.index(row["map"]), FAMILY.index(row["source"]), FAMILY.index(row["language"]))
         found[row["probe"], row["quantity"]][at] = row["value"]
     group, back = shares(read(subject, fitted, moves), moves), {"rot90": "rot270"}.get(name, name)

@@ -9,7 +9,6 @@ from torch import Tensor
 from mothello.bootstrap import Bootstrap
 from mothello.measures.measure import Row
 from mothello.measures.probes.score import CrossLingual, Games, accuracy
-from mothello.measures.probes.symmetry_null import best_map
 from mothello.measures.probes.targets import TARGETS
 
 
@@ -33,7 +32,7 @@ def average_rows(result: CrossLingual, games: Games, bootstrap: Bootstrap) -> It
             values = {"own": float(own[target, layer])}
             if n > 1:
                 values["across"] = float(share[..., 0][other].mean())
-                values["across_best_map"] = float(best_map(share).accuracy[other].mean())
+                values["across_best_map"] = float(share.amax(-1)[other].mean())
                 values["loss_across"] = values["own"] - values["across"]
             by_game = _by_game(result.right[target, layer].double(), share, other)
             low, high = bootstrap(torch.stack([by_game[quantity] for quantity in values]), games.cells)
@@ -49,7 +48,7 @@ def _by_game(
     """Cells read right in every game, the same means."""
     means = {"own": right[..., 0, :].diagonal().mean(-1)}
     if bool(other.any()):
-        winner = best_map(share).which[..., None, None].expand(-1, -1, 1, right.shape[-1])
+        winner = share.argmax(-1)[..., None, None].expand(-1, -1, 1, right.shape[-1])
         chosen = right.gather(2, winner).squeeze(2)
         means |= {"across": right[..., 0, :][other].mean(0), "across_best_map": chosen[other].mean(0)}
         means["loss_across"] = means["own"] - means["across"]

@@ -1,4 +1,4 @@
-"""Baselines of probes: the best constant, and the agreement between a board and its images."""
+"""Baselines of probes: the best constant, a reader of orbits, and the agreement between a board and its images."""
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,20 @@ def constant_by_ply(fit: BoardTargets, test: BoardTargets) -> Float[Tensor, "tar
     """The same after every ply; NaN where no game has one."""
     right = (_constant_right(fit, test).double().mean(-1) * test.scored).sum(1)
     return right / test.scored.sum(0)
+
+
+def orbits(board: Board) -> Int64[Tensor, " cell"]:
+    """The orbit of every cell under the maps of the opening, named by its first cell."""
+    return torch.tensor([cell_map(board, name) for name in OPENING_MAPS]).amin(0)
+
+
+def best_of_orbits(test: BoardTargets, board: Board) -> Float[Tensor, " target"]:
+    """Accuracy of a reader that knows how many cells of every orbit are of each class, and nothing else: it names the
+    commonest class everywhere in the orbit, so it reads alike under all four maps."""
+    classes = test.classes[:, test.scored]
+    orbit = orbits(board).to(classes.device)
+    counts = [torch.zeros_like(classes).index_add_(-1, orbit, (classes == i).long()) for i in range(N_CLASSES)]
+    return torch.stack(counts).amax(0).sum(-1).double().mean(1) / classes.shape[-1]
 
 
 def unrelated_agreement(test: BoardTargets) -> Float[Tensor, " target"]:

@@ -47,9 +47,10 @@ class ProbesConfig:
     shuffled: bool = True
     """Control: probes of the board of another game at the same ply."""
     other_maps: bool = True
-    """Control: readings across languages under the maps outside the opening's group."""
+    """Read across languages once more at the headline's layer: under the maps outside the opening's group (a control),
+    and every cell under a map of its own."""
     draws: int = ranged(1000, low=1)
-    """Draws of the null of the maximum over the symmetry maps, and of the bootstrap over games."""
+    """Draws of the bootstrap over games."""
 
     def __post_init__(self) -> None:
         for name in self.probes:

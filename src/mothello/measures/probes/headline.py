@@ -2,12 +2,14 @@
 
 rows = read_tidy(RUN/measures/probes-HASH)          # or run.table
 head = headline(rows, *preferred(rows))             # the mlp probe on absolute colors where it was measured
-head.own, head.across, head.across_best_map, head.aligned_pairs, head.pairs, head.layer
+head.own, head.across, head.across_best_map, head.recovered, head.kinds, head.pairs, head.layer
 """
 
+from statistics import fmean
 from typing import NamedTuple
 
 from mothello.measures.probes.symmetry_classes import Classes, symmetry_classes
+from mothello.measures.probes.verdict import KINDS, PairVerdict, verdicts
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.rows import Table
 
@@ -26,6 +28,8 @@ class Headline(NamedTuple):
     """Every language read by its own probes."""
     constant: float | None
     """The best constant per ply and cell: a reading that never looks at the board."""
+    orbit: float | None
+    """A reading that knows of every orbit of squares which class is the commonest there, and nothing else."""
     whole_board: float | None
     """Share of positions with every cell read right, own probes."""
     random_weights: float | None
@@ -38,14 +42,16 @@ class Headline(NamedTuple):
     """The same under the best map of every pair."""
     loss_across: float | None = None
     """own - across."""
-    null_mean: float | None = None
-    """The best map of readings paired with other games."""
+    recovered: float | None = None
+    """The best map's way from the orbit reader (from the constant, where that is None) to the own language."""
     pairs: int | None = None
     """Ordered pairs of different languages."""
+    kinds: dict[str, int] | None = None
+    """Kind of verdict (verdict.KINDS) -> pairs."""
     aligned_pairs: int | None = None
-    """Pairs whose best map beats the null's 95% quantile and the constant."""
+    """Pairs that are aligned through a map."""
     maps: dict[str, int] | None = None
-    """Winning map -> aligned pairs."""
+    """The map that they are aligned through -> pairs."""
     classes: Classes | None = None
     """Symmetry classes of the languages, in the order of :func:`languages`."""
     intervals: dict[str, tuple[float, float]] = {}  # noqa: RUF012 (read only)
@@ -85,7 +91,8 @@ def headline(rows: Table, probe: str, target: str) -> Headline:
     if own.empty:
         raise ValueError(f"{probe}/{target} was not measured")
     layer = own[own.index < own.index.max()].sort_index().idxmax()
-    constant = rows[(rows.control == "constant") & (rows.quantity == "accuracy")].value
+    bases = rows[rows.quantity == "accuracy"].groupby("control").value.first()
+    judged = verdicts(rows, probe, target, int(layer))
     rows = rows[rows.layer == layer]
     means = rows[rows.language == ""].set_index(["quantity", "control"])
     whole = rows[(rows.quantity == "whole_board") & (rows.control == "trained") & (rows.source == rows.language)].value
@@ -97,31 +104,34 @@ def headline(rows: Table, probe: str, target: str) -> Headline:
     bounds = {str(q): (float(low), float(high)) for (q, _), low, high in trained[["low", "high"]].itertuples()}
     head = Headline(
         probe, target, int(layer), float(own[layer]),
-        constant=float(constant.iloc[0]) if len(constant) else None,
+        constant=bases.get("constant"), orbit=bases.get("orbit"),
         whole_board=float(whole.mean()) if len(whole) else None,
         random_weights=mean("own", "random_weights"), shuffled=mean("own", "shuffled"), intervals=bounds,
     )  # fmt: skip
     names = languages(rows)
     if len(names) < 2:
         return head
-    null = rows[(rows.quantity == "null_mean") & (rows.source != rows.language)].value
     head = head._replace(across=mean("across"), across_best_map=mean("across_best_map"))
-    head = head._replace(loss_across=mean("loss_across"), null_mean=float(null.mean()) if len(null) else None)
-    return _with_pairs(head, rows[rows.quantity == "aligned"], names)
+    head = head._replace(loss_across=mean("loss_across"), pairs=len(names) * (len(names) - 1))
+    return _judged(head, [verdict for verdict in judged if verdict.source != verdict.language], names)
 
 
-def _with_pairs(head: Headline, rows: Table, names: list[str]) -> Headline:
-    """Pairs counted, and put into classes. rows: whether each pair is aligned, and through which map."""
+def _judged(head: Headline, judged: list[PairVerdict], names: list[str]) -> Headline:
+    """Verdicts counted, and aligned pairs put into classes."""
+    if not judged:
+        return head
     aligned = [[False] * len(names) for _ in names]
     which = [[0] * len(names) for _ in names]
-    for row in rows[rows.source != rows.language].itertuples():
-        source, language = names.index(str(row.source)), names.index(str(row.language))
-        aligned[source][language] = bool(row.value == 1)
-        which[source][language] = OPENING_MAPS.index(str(row.map))
-    winners = [which[a][b] for a in range(len(names)) for b in range(len(names)) if aligned[a][b]]
+    for verdict in judged:
+        source, language = names.index(verdict.source), names.index(verdict.language)
+        aligned[source][language] = verdict.aligned
+        which[source][language] = OPENING_MAPS.index(verdict.map)
+    kinds, maps = [verdict.kind for verdict in judged], [verdict.map for verdict in judged if verdict.aligned]
+    recovered = [verdict.recovered for verdict in judged if verdict.recovered is not None]
     return head._replace(
-        pairs=len(names) * (len(names) - 1),
-        aligned_pairs=len(winners),
-        maps={name: winners.count(i) for i, name in enumerate(OPENING_MAPS)},
+        recovered=fmean(recovered) if recovered else None,
+        kinds={kind: kinds.count(kind) for kind in KINDS},
+        aligned_pairs=len(maps),
+        maps={name: maps.count(name) for name in OPENING_MAPS},
         classes=symmetry_classes(aligned, which),
     )

@@ -14,9 +14,9 @@ from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import SHUFFLED, FittedProbes, fit_probes
 from mothello.measures.probes.headline import headlines
 from mothello.measures.probes.kept import save_probes
-from mothello.measures.probes.other_maps import other_map_rows
 from mothello.measures.probes.rows import Scored
 from mothello.measures.probes.score import CrossLingual, Games, evaluate_probes
+from mothello.measures.probes.second_reading import second_rows
 from mothello.measures.probes.targets import TARGETS, board_targets
 from mothello.othello.notation import game_text
 from mothello.rows import Table, format_table
@@ -50,7 +50,7 @@ def fitted_probes(subject: Subject, config: ProbesConfig) -> FittedProbes:
 
 @MEASURES.register("probes")
 class Probes:
-    """Accuracy of every probe on every language under every map, with its nulls, baselines and controls."""
+    """Accuracy of every probe on every language under every map, with its baselines and controls."""
 
     Config = ProbesConfig
 
@@ -63,7 +63,7 @@ class Probes:
         fit_moves = games.moves(torch.arange(min(config.games, CONSTANT_GAMES), device=subject.device))
         truth, fit = (board_targets(some, subject.board) for some in (moves, fit_moves))
         bootstrap = Bootstrap(len(moves), config.draws, generator(config.seed, "bootstrap"))
-        scored = Scored.of(Games(moves, truth), fit, bootstrap)
+        scored = Scored(Games(moves, truth), fit, bootstrap)
         yield from scored.board_rows(subject)
         trained = self._probed(subject, moves)
         steps = trained.fitted.steps
@@ -78,22 +78,20 @@ class Probes:
 
     def _probed(self, subject: Subject, moves: torch.Tensor) -> _Probed:
         fitted = fitted_probes(subject, self.config)
-        null, draws = (
-            generator(self.config.seed, "null"),
-            0 if subject.control == "random_weights" else self.config.draws,
-        )
-        return _Probed(fitted, evaluate_probes(subject, fitted, moves, draws, null))
+        return _Probed(fitted, evaluate_probes(subject, fitted, moves))
 
     def _kept(self, subject: Subject, trained: _Probed, games: Games) -> Iterator[Row]:
-        """Files of the trained model, and its readings under other maps."""
-        layers = {kind: best_layers(result, games)[0] for kind, result in trained.results.items()}
+        """Files of the trained model, and its second reading."""
+        layers = {kind: best_layers(result, games) for kind, result in trained.results.items()}
         if subject.folder is not None:
             save_probes(subject.folder, trained.fitted, self.config, subject)
             kind = "mlp" if "mlp" in layers else self.config.probes[0]
-            boards = examples(subject, trained.results[kind], games, layers[kind], kind)
+            boards = examples(subject, trained.results[kind], games, layers[kind][0], kind)
             write_whole(subject.folder / EXAMPLES, json_text(boards))
         if self.config.other_maps and len(subject.names) > 1:
-            yield from other_map_rows(subject, trained.fitted, games, layers)
+            half = len(games.moves) - len(games.moves) // 2
+            bootstrap = Bootstrap(half, self.config.draws, generator(self.config.seed, "domains"))
+            yield from second_rows(subject, trained.fitted, games, layers, bootstrap)
 
     def summary(self, rows: Table) -> str:
         """The headline of every probe and target."""
@@ -101,7 +99,7 @@ class Probes:
         for name, head in headlines(rows).items():
             columns = {
                 "layer": head.layer, "own": head.own, "across": head.across, "best map": head.across_best_map,
-                "constant": head.constant, "random weights": head.random_weights,
+                "orbit reader": head.orbit, "constant": head.constant, "random weights": head.random_weights,
             }  # fmt: skip
             table[name] = {label: value for label, value in columns.items() if value is not None}
         return f"cells read right, at the best layer below the last\n{format_table(table)}"

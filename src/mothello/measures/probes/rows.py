@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from mothello.bootstrap import Bootstrap
 from mothello.measures.measure import Row, Subject
 from mothello.measures.probes.averages import average_rows, best_layers
-from mothello.measures.probes.baselines import best_constant, constant_by_ply, image_agreement, unrelated_agreement
+from mothello.measures.probes.baselines import (
+    best_constant,
+    best_of_orbits,
+    constant_by_ply,
+    image_agreement,
+    unrelated_agreement,
+)
 from mothello.measures.probes.score import CrossLingual, Games, accuracy
-from mothello.measures.probes.symmetry_null import aligned, best_map
 from mothello.measures.probes.targets import TARGETS, BoardTargets
 from mothello.othello.notation import square_name
 from mothello.othello.symmetry import OPENING_MAPS
@@ -25,36 +28,32 @@ class Scored:
     games: Games
     fit: BoardTargets
     """Boards of games that they were fitted on."""
-    constant: Float[Tensor, " target"]
-    """The best constant per ply and cell."""
     bootstrap: Bootstrap
 
-    @staticmethod
-    def of(games: Games, fit: BoardTargets, bootstrap: Bootstrap) -> "Scored":
-        return Scored(games, fit, best_constant(fit, games.truth), bootstrap)
-
     def board_rows(self, subject: Subject) -> Iterator[Row]:
-        """Numbers without a model: the best constant, boards against their images, and against another game's."""
+        """Numbers without a model: the best constant, the orbit reader, boards against their images, and against
+        another game's."""
         truth = self.games.truth
+        constant, orbit = best_constant(self.fit, truth).tolist(), best_of_orbits(truth, subject.board).tolist()
         by_ply = constant_by_ply(self.fit, truth).tolist()
         images, other = image_agreement(truth, subject.board).tolist(), unrelated_agreement(truth).tolist()
         for i, target in enumerate(TARGETS):
             head: Row = {"measure": "probe", "quantity": "accuracy", "target": target, "n": len(self.games.moves)}
-            yield head | {"control": "constant", "value": float(self.constant[i])}
+            yield head | {"control": "constant", "value": constant[i]}
             for ply, value in enumerate(by_ply[i], start=1):
                 if value == value:
                     yield head | {"control": "constant", "ply": ply, "value": value}
+            yield head | {"control": "orbit", "value": orbit[i]}
             yield head | {"control": "unrelated", "value": other[i]}
             for name, value in zip(OPENING_MAPS, images[i], strict=True):
                 yield head | {"control": "image", "map": name, "value": value}
 
     def rows(self, subject: Subject, kind: str, result: CrossLingual) -> Iterator[Row]:
-        """Rows of one kind of probes on one subject; details, nulls and alignment for the trained model alone."""
+        """Rows of one kind of probes on one subject; details for the trained model alone."""
         head: Row = {"control": subject.control, "probe": kind}
         yield from (row | head for row in average_rows(result, self.games, self.bootstrap))
         yield from (row | head for row in self._pair_rows(subject, result))
         if subject.control != "random_weights":
-            yield from (row | head for row in self._alignment_rows(subject, result))
             yield from (row | head for row in self._detail_rows(subject, result))
         yield from (row | {"probe": kind} for row in self._shuffled_rows(subject, result))
 
@@ -77,18 +76,6 @@ class Scored:
                 row: Row = {"quantity": "accuracy", "map": name, "value": value, "low": low, "high": high}
                 yield head | row | {"n": len(self.games.moves)}
             yield head | {"quantity": "whole_board", "map": "identity", "value": whole / positions, "n": positions}
-
-    def _alignment_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
-        """Whether the best map of every pair beats its null and the constant."""
-        best = best_map(accuracy(result.right, self.games))
-        mean, high = result.null.mean(-1), result.null.quantile(0.95, dim=-1)
-        counts = aligned(best.accuracy, high, self.constant[:, None, None, None])
-        values = zip(*(x.flatten().tolist() for x in (mean, high, counts.double(), best.which)), strict=True)
-        draws, n = result.null.shape[-1], len(self.games.moves)
-        for (head, _), (null_mean, null_95, count, which) in zip(self._pairs(subject, result), values, strict=True):
-            yield head | {"quantity": "null_mean", "value": null_mean, "n": draws}
-            yield head | {"quantity": "null_95", "value": null_95, "n": draws}
-            yield head | {"quantity": "aligned", "map": OPENING_MAPS[which], "value": count, "n": n}
 
     def _detail_rows(self, subject: Subject, result: CrossLingual) -> Iterator[Row]:
         """Accuracy by square and by ply, at the layer of the headline."""

@@ -15,13 +15,12 @@ from mothello.measures.measure import Subject
 from mothello.measures.probes.baselines import images
 from mothello.measures.probes.counting import cells_right, padded, rows_right
 from mothello.measures.probes.fit import SHUFFLED, FittedProbes
-from mothello.measures.probes.symmetry_null import NULL_GAMES, NullOfMaximum
 from mothello.measures.probes.targets import N_CLASSES, TARGETS, BoardTargets, board_targets
 from mothello.othello.board import Board
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.training.device import Precision, autocast
 
-GAMES_AT_ONCE = NULL_GAMES
+GAMES_AT_ONCE = 100
 EXAMPLES = 2
 """Games whose readings are kept to be looked at."""
 
@@ -62,8 +61,8 @@ class _Batch:
         self.moves, self.scored = moves, truth.scored
         self.games = slice(first, first + len(moves))
         self.game, self.ply = truth.scored.nonzero().unbind(1)
-        self.images = images(truth.classes.to(torch.int8), board).transpose(0, 1)  # [target, map, game, ply, cell]
-        self.boards = padded(self.images[:, :, truth.scored], -2)
+        moved = images(truth.classes.to(torch.int8), board).transpose(0, 1)  # [target, map, game, ply, cell]
+        self.boards = padded(moved[:, :, truth.scored], -2)
 
     def whole_games(self, readings: Tensor) -> Tensor:
         """Scored rows back in their games: [..., row, cell] -> [..., game, ply, cell]."""
@@ -84,15 +83,13 @@ class CrossLingual:
     """Cells read right after that ply."""
     whole: Int64[Tensor, "target layer source language"]
     """Scored plies at which every cell is read right."""
-    null: Float[Tensor, "target layer source language draw"]
-    """Accuracy under the best map of readings paired with other games."""
     readings: Int8[Tensor, "target layer source language game ply cell"]
     """Classes as read, of the first games; zeros after the end of a game."""
     shuffled: Int64[Tensor, "layer language game"] | None
     """Cells that the probes of another game's board read right in their own language: the control."""
 
     @staticmethod
-    def zeros(subject: Subject, moves: Int8[Tensor, "game ply"], draws: int, shuffled: bool) -> "CrossLingual":
+    def zeros(subject: Subject, moves: Int8[Tensor, "game ply"], shuffled: bool) -> "CrossLingual":
         """Before the first batch."""
         (n, plies), cells, layers, languages = moves.shape, subject.board.n_cells, subject.n_layers, len(subject.names)
         shape = (len(TARGETS), layers, languages, languages)
@@ -102,27 +99,21 @@ class CrossLingual:
 
         return CrossLingual(
             right=counts(*shape, len(OPENING_MAPS), n), by_cell=counts(*shape, cells), by_ply=counts(*shape, plies),
-            whole=counts(*shape), null=torch.zeros(*shape, draws),
+            whole=counts(*shape),
             readings=torch.zeros(*shape, min(EXAMPLES, n), plies, cells, dtype=torch.int8),
             shuffled=counts(layers, languages, n) if shuffled else None,
         )  # fmt: skip
 
     def add(self, target: int, pair: tuple[int, int], readings: Tensor, batch: _Batch) -> None:
-        """Count readings [layer, row, cell] of one target, source and language."""
+        """Count readings [layer, row, cell] of one target, source and language; keep those of the first games."""
         lanes, at = padded(readings, -1), (target, slice(None), *pair)
         right = cells_right(lanes, batch.boards[target])
         self.right[(*at, slice(None), batch.games)] = _by(right, batch.game, len(batch.moves))
         self.by_ply[at] += _by(right[:, 0], batch.ply, self.by_ply.shape[-1])
         self.by_cell[at] += rows_right(lanes, batch.boards[target, 0], readings.shape[-1]).cpu()
         self.whole[at] += (right[:, 0] == readings.shape[-1]).sum(-1).cpu()
-
-    def add_first(
-        self, target: int, pair: tuple[int, int], readings: Tensor, batch: _Batch, null: NullOfMaximum
-    ) -> None:
-        """What only the first batch is used for: the null, and readings to look at."""
-        grid, at = batch.whole_games(readings), (target, slice(None), *pair)
-        self.readings[at] = grid[:, : self.readings.shape[4]]
-        self.null[at] = null(grid)
+        if batch.games.start == 0:
+            self.readings[at] = batch.whole_games(readings)[:, : self.readings.shape[4]]
 
     def add_shuffled(self, language: int, readings: Tensor, batch: _Batch) -> None:
         """The same for the probes of another game's board."""
@@ -138,35 +129,25 @@ def _by(values: Int64[Tensor, "*batch row"], group: Int64[Tensor, " row"], n: in
 
 def read(
     probes: FittedProbes, kind: str, target: str, source: int, x: Float[Tensor, "layer row d_model"],
-    precision: Precision = Precision.auto,
+    precision: Precision = Precision.auto, layers: slice = slice(None),
 ) -> Int8[Tensor, "layer row cell"]:  # fmt: skip
-    """The classes that the probes of one language read in normalized states (FittedProbes.normalize)."""
-    module, weights = probes.modules[kind], probes.weights(kind, target, source)
+    """The classes that the probes of one language read in normalized states (FittedProbes.normalize) of some layers."""
+    weights = {name: p[layers] for name, p in probes.weights(kind, target, source).items()}
     with torch.no_grad(), autocast(x.device, precision):
-        logits = torch.func.functional_call(module, weights, (x,))
+        logits = torch.func.functional_call(probes.modules[kind], weights, (x[layers],))
     a, b, c = logits.unflatten(-1, (-1, N_CLASSES)).unbind(-1)
     return (b > a).to(torch.int8).masked_fill_(c > torch.maximum(a, b), 2)
 
 
-def evaluate_probes(
-    subject: Subject, probes: FittedProbes, moves: Int8[Tensor, "game ply"], draws: int, generator: torch.Generator
-) -> dict[str, CrossLingual]:
-    """Read the boards of held-out games in every language with every language's probes, and score them, by probe kind.
-
-    draws: of the null, on the first NULL_GAMES games, the same pairings for all probes; 0: no null, and no readings are
-    kept.
-    """
+def evaluate_probes(subject: Subject, probes: FittedProbes, moves: Int8[Tensor, "game ply"]) -> dict[str, CrossLingual]:
+    """Read the boards of held-out games in every language with every language's probes, and score them, by probe
+    kind."""
     shuffled, languages = SHUFFLED in probes.targets, range(len(subject.names))
-    counts = {kind: CrossLingual.zeros(subject, moves, draws, shuffled) for kind in probes.modules}
-    nulls: list[NullOfMaximum] = []
+    counts = {kind: CrossLingual.zeros(subject, moves, shuffled) for kind in probes.modules}
     starts = range(0, len(moves), GAMES_AT_ONCE)
     bar = tqdm(total=len(starts) * len(languages), desc="read boards", unit="language", delay=1, mininterval=1)
     for first in starts:
         batch = _Batch(moves[first : first + GAMES_AT_ONCE], first, subject.board)
-        if first == 0 and draws:
-            scored, seed = batch.scored.cpu(), int(torch.randint(2**62, (), generator=generator))
-            for image in batch.images:
-                nulls.append(NullOfMaximum(image.cpu(), scored, draws, torch.Generator().manual_seed(seed)))
         for language in languages:
             x = subject.states(batch.moves, language)[:, batch.scored]
             for source in languages:
@@ -175,8 +156,6 @@ def evaluate_probes(
                     for target, name in enumerate(TARGETS):
                         readings = read(probes, kind, name, source, own, subject.precision)
                         count.add(target, (source, language), readings, batch)
-                        if first == 0 and draws:
-                            count.add_first(target, (source, language), readings, batch, nulls[target])
                     if shuffled and source == language:
                         readings = read(probes, kind, SHUFFLED, source, own, subject.precision)
                         count.add_shuffled(language, readings, batch)
