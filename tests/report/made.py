@@ -87,16 +87,19 @@ def add_measure(folder: RunDir, name: str, rows: Rows, config: dict[str, Any], g
 
 
 def add_probe(
-    folder: RunDir, own: float, across: float, constant: float = 0.6, random: float = 0.62, null: float = 0.5,
+    folder: RunDir, own: float, across: float, constant: float = 0.6, random: float = 0.62, orbit: float | None = None,
     languages: int = 2, best: float | None = None, games: int = 100, causal: bool = False, controls: bool = True,
+    mixed: float | None = None,
 ) -> RunDir:  # fmt: skip
-    """A probe measurement: accuracy ``own`` on the diagonal and ``across`` off it, ``best`` under the map "main"."""
+    """A probe measurement: accuracy ``own`` on the diagonal and ``across`` off it, ``best`` under the map "main".
+    mixed: accuracy with a map for every cell, those of the first row at the identity and the others at main."""
     spoken, layers = names(languages), 3
     accuracy = np.full((2, 2, layers, languages, languages, 4), 0.45)
     accuracy[..., 0] = across
     accuracy[..., 2] = across - 0.05 if best is None else best
     accuracy[..., range(languages), range(languages), :] = [own, 0.4, 0.4, 0.4]
-    rows = probe_rows(accuracy, spoken, constant, random, null, games)
+    rows = probe_rows(accuracy, spoken, constant, random, orbit, games)
+    rows += domain_rows(spoken, mixed) if mixed is not None else []
     rows = [row for row in rows if controls or row["control"] not in ("random_weights", "shuffled")]
     settings = {"games": 10 * games, "probes": ["linear"], "random_weights": controls}
     inner = add_measure(folder, "probes", rows, settings, games)
@@ -112,13 +115,14 @@ def add_probe(
 
 
 def probe_rows(
-    accuracy: np.ndarray, spoken: list[str], constant: float, random: float, null: float, games: int
+    accuracy: np.ndarray, spoken: list[str], constant: float, random: float, orbit: float | None, games: int
 ) -> Rows:
     """The rows of accuracies [probe, target, layer, source, language, map]."""
     rows: Rows = []
     for target in ("absolute", "relative"):
         head = {"measure": "probe", "quantity": "accuracy", "target": target}
         rows.append(head | {"control": "constant", "value": constant})
+        rows += [head | {"control": "orbit", "value": orbit}] if orbit is not None else []
         rows += [head | {"control": "image", "map": name, "value": value} for name, value in AGREEMENT.items()]
     off = ~np.eye(len(spoken), dtype=bool)
     for p, t, layer in np.ndindex(accuracy.shape[:3]):
@@ -139,12 +143,26 @@ def probe_rows(
             pair = head | {"source": spoken[source], "language": spoken[language], "n": games}
             for name, value in zip(MAPS, values[source, language].tolist(), strict=True):
                 rows.append(pair | {"quantity": "accuracy", "map": name, "value": value})
-            top = values[source, language]
-            winner = MAPS[int(top.argmax())]
-            rows.append(pair | {"quantity": "null_mean", "value": null - 0.01})
-            rows.append(pair | {"quantity": "aligned", "map": winner, "value": float(top.max() > max(null, constant))})
             if source == language:
                 rows.append(pair | {"quantity": "whole_board", "map": "identity", "value": 0.1})
+    return rows
+
+
+def domain_rows(spoken: list[str], mixed: float) -> Rows:
+    """Of every pair, at the layer of the headline."""
+    rows: Rows = []
+    squares = [f"{column}{row}" for row in range(1, 5) for column in "abcd"]
+    for source, language in ((a, b) for a in spoken for b in spoken if a != b):
+        head = {
+            "measure": "probe", "control": "trained", "probe": "mlp", "target": "absolute", "layer": 0,
+            "source": source, "language": language,
+        }  # fmt: skip
+        rows += [head | {"quantity": "mixed", "value": mixed, "low": mixed - 0.01, "high": mixed + 0.01}]
+        rows += [head | {"quantity": "mixed_gain", "map": "main", "value": 0.05, "low": 0.04, "high": 0.06}]
+        shares = zip(MAPS, (0.25, 0, 0.75, 0), strict=True)
+        rows += [head | {"quantity": "domain", "map": name, "value": share} for name, share in shares]
+        own = {square: "identity" if square[1] == "1" else "main" for square in squares}
+        rows += [head | {"quantity": "domain", "square": s, "map": name, "value": 0.9} for s, name in own.items()]
     return rows
 
 

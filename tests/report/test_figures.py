@@ -4,14 +4,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from report.made import add_finetuning, add_probe, add_run
 
 from mothello.measures.probes.symmetry_classes import Classes
+from mothello.othello.board import Board
+from mothello.othello.notation import square_name
 from mothello.report import figures, heatmaps, table, transfer_figures
+from mothello.report.board_figure import domain_boards
 from mothello.report.runs import find_runs
 from mothello.report.sentences import class_sentence
-from mothello.report.style import colors
+from mothello.report.style import MAP_COLORS, colors
 
 
 def _table(root: Path, languages: int = 2, seeds: int = 1, **probe: float) -> pd.DataFrame:
@@ -40,10 +44,21 @@ def test_heat_maps_write_value_and_winning_map(tmp_path: Path) -> None:
     assert mesh[:, :5].tolist() == [[0.9, 0.55, None, 0.9, 0.55], [0.55, 0.9, None, 0.55, 0.9]]
 
 
-def test_a_pair_that_does_not_beat_the_null_has_no_winning_map(tmp_path: Path) -> None:
-    pairs = _pairs(tmp_path, null=0.75)
+@pytest.mark.parametrize(("best", "word"), [(0.78, "part"), (0.58, "none"), (0.84, "main")])
+def test_a_pair_that_is_not_above_the_orbit_reader_has_no_winning_map(tmp_path: Path, best: float, word: str) -> None:
+    pairs = _pairs(tmp_path, best=best, orbit=0.8)
     drawn = heatmaps.alignment_maps(pairs, heatmaps.scale(pairs))
-    assert _cells(drawn, 1)[1] == ".75\nnone"
+    assert _cells(drawn, 1)[1] == f"{best:.2f}\n{word}".replace("0.", ".", 1)
+
+
+def test_squares_have_the_colors_of_their_maps() -> None:
+    squares = [square_name(square) for square in Board.of(4).squares]
+    maps = dict.fromkeys(squares, "main") | {"d1": "identity"}
+    axis, *_ = domain_boards({"one": maps, "other": dict.fromkeys(maps, "anti")}, 4).axes
+    colors = {patch.get_xy(): to_hex(patch.get_facecolor()) for patch in axis.patches}
+    assert colors.pop((3, 3)) == MAP_COLORS["identity"]
+    assert set(colors.values()) == {MAP_COLORS["main"]}
+    assert len(colors) == 15
 
 
 def test_all_heat_maps_share_one_scale_that_holds_every_value(tmp_path: Path) -> None:

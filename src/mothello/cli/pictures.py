@@ -20,7 +20,10 @@ log = logging.getLogger(__name__)
 
 SHOWN = 2
 """Games whose boards are drawn, and languages that they are drawn for."""
-HEADLINE = ("own", "across", "across_best_map", "loss_across", "constant", "random_weights", "aligned_pairs", "layer")
+HEADLINE = (
+    "own", "across", "across_best_map", "loss_across", "recovered", "orbit", "constant", "random_weights",
+    "aligned_pairs", "layer",
+)  # fmt: skip
 """What the summary holds of every headline."""
 
 

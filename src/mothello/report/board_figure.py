@@ -1,4 +1,5 @@
-"""Boards as a figure: discs, and in other cells a shade (a probability); wrong cells of a reading are framed."""
+"""Boards as a figure: discs, and in other cells a shade (a probability); wrong cells of a reading are framed.
+Or squares in the colors of their maps."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 from mothello.othello.board import Board
+from mothello.othello.notation import square_name
 from mothello.othello.symmetry import cell_map
-from mothello.report.style import INK, canvas
+from mothello.report.style import INK, MAP_COLORS, canvas, legend_below
 
 GREEN, LINE, WRONG, LEGAL = "#dfeae2", "#b9c9be", "#c8553d", "#2a6f97"
 
@@ -54,6 +56,24 @@ def draw_board(axis: Axes, drawn: Drawn) -> None:
             axis.add_patch(inner)
     axis.set(xlim=(0, n), ylim=(0, n), aspect="equal")
     axis.set_title(drawn.title, fontsize=8.5, color=INK)
+
+
+def domain_boards(boards: Mapping[str, Mapping[str, str]], size: int) -> Figure:
+    """Boards by title, every square in the color of its map. boards: title -> square (a1 ..) -> map."""
+    columns = min(4, len(boards))
+    rows = -(-len(boards) // columns)
+    figure, axes = canvas(columns, 2.3 * rows + 0.5, rows, width=min(9.6, 2.2 * columns + 0.4))
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, (title, maps) in zip(axes, boards.items(), strict=False):
+        for cell, square in enumerate(Board.of(size).squares):
+            x, y, name = cell % size, size - 1 - cell // size, maps[square_name(square)]
+            color = MAP_COLORS[name]
+            axis.add_patch(Rectangle((x, y), 1, 1, facecolor=color, edgecolor="white", linewidth=0.8, label=name))
+        axis.set(xlim=(0, size), ylim=(0, size), aspect="equal")
+        axis.set_title(title, fontsize=8.5, color=INK)
+    legend_below(figure, axes)
+    return figure
 
 
 def reading_boards(example: Mapping[str, Any], through: str = "") -> list[Drawn]:

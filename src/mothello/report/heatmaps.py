@@ -8,11 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mothello.measures.probes.verdict import GRADED, NONE, ONE_MAP, ORBIT_ONLY, TWO_DOMAINS
 from mothello.report.style import ACCURACY, INK, MUTED, WIDTH, canvas
 
 MAX_LAYERWISE = 4
 """More languages than this show the headline's layer only, seed by seed, in the order of their classes."""
 MAP_NAMES = {"identity": "id", "rot180": "rot", "main": "main", "anti": "anti"}
+KIND_NAMES = {ONE_MAP: "one", TWO_DOMAINS: "two", GRADED: "part", ORBIT_ONLY: "orbit", NONE: "none"}
 
 
 def scale(pairs: pd.DataFrame) -> tuple[float, float]:
@@ -24,7 +26,7 @@ def alignment_maps(pairs: pd.DataFrame, limits: tuple[float, float], order: Sequ
     """Two rows (raw, best map) of a block per layer. pairs: table.pairs of one label's runs. order: of the languages.
 
     Values are means over seeds. Under the best map each cell names the winning map, "mixed" where seeds differ, and
-    "none" where the pair does not count as aligned in every seed.
+    the kind of verdict where the pair is not aligned in every seed ("mixed" where kinds differ).
     """
     names, layers = list(dict.fromkeys(pairs.source)), sorted(pairs.layer.unique())
     languages = [names[i] for i in order] or names
@@ -101,7 +103,8 @@ def _row(
 
 
 def _winners(pairs: pd.DataFrame) -> pd.Series:
-    """By layer and pair of languages: the map that won in every run."""
+    """By layer and pair of languages: the map that all runs are aligned through, else the kind of their verdicts."""
     cells = pairs.groupby(["layer", "source", "language"])
-    maps = cells["best_map"].first().map(MAP_NAMES).fillna("?").where(cells["best_map"].nunique() == 1, "mixed")
-    return maps.where(cells["aligned"].all(), "none")
+    maps = cells["best_map"].first().map(MAP_NAMES).where(cells["best_map"].nunique() == 1, "mixed")
+    kinds = cells["kind"].first().map(KIND_NAMES).where(cells["kind"].nunique() == 1, "mixed")
+    return maps.where(cells["aligned"].all(), kinds)

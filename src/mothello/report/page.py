@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from mothello.files import write_whole
 from mothello.measures.probes.headline import preferred
+from mothello.measures.probes.verdict import KINDS
 from mothello.report import probe_sections, sections
 from mothello.report.reference import quantities, repeat
 from mothello.report.runs import Run
@@ -45,7 +46,7 @@ def render(runs: Sequence[Run], title: str, question: str = "", table: pd.DataFr
     content: dict[str, Any] = {}
     for part in tqdm(parts, desc="page", unit="part", delay=1):
         content |= part()
-    content |= {"quantities": quantities(rows), "probe": probe, "target": target}
+    content |= {"quantities": quantities(rows), "probe": probe, "target": target, "kinds": KINDS}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mothello.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

@@ -11,16 +11,17 @@ from mothello.measures.probes.headline import Headline, headline, kinds
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game, svg_board
 from mothello.report import figures, heatmaps, transfer_figures
+from mothello.report.board_figure import domain_boards
 from mothello.report.markup import image, over_runs, table
 from mothello.report.runs import Run
 from mothello.report.sections import Groups, Summaries
 from mothello.report.sentences import Summary, class_sentence
 from mothello.report.statistics import estimate_of
-from mothello.report.table import image_agreement, pairs, pretrained, transfer
+from mothello.report.table import domains, image_agreement, pairs, pretrained, transfer
 
 COLUMNS = {
     "own": "own", "whole_board": "own, whole board", "across": "across", "across_best_map": "across, best map",
-    "constant": "constant", "random_weights": "random weights", "shuffled": "shuffled",
+    "constant": "constant", "orbit": "orbit reader", "random_weights": "random weights", "shuffled": "shuffled",
 }  # fmt: skip
 
 
@@ -64,7 +65,18 @@ def maps(rows: pd.DataFrame, groups: Groups, summaries: Summaries, probe: str, t
         names[run]: ", ".join(f"{name} {value:.3f}" for name, value in values.items())
         for run, values in image_agreement(rows, target).items()
     }
-    return {"maps": panels, "agreement": agreement}
+    return {"maps": panels, "agreement": agreement, "domains": list(_domains(domains(rows, probe, target)))}
+
+
+def _domains(squares: pd.DataFrame) -> Iterator[Panel]:
+    """A figure per label of which squares are read through which map. squares: table.domains."""
+    for label, group in squares.groupby("label", sort=False):
+        boards = {
+            f"{source} reads {language}, seed {seed}": dict(zip(one.square, one["map"], strict=True))
+            for (seed, source, language), one in group.groupby(["seed", "source", "language"], sort=False)
+        }
+        drawing = domain_boards(boards, round(group.square.nunique() ** 0.5))
+        yield Panel(image(drawing, f"Maps of the squares, {label}"), f"{label}: the map of every square.")
 
 
 def _matrices(data: pd.DataFrame, summary: Summary, what: str, limits: tuple[float, float]) -> Iterator[Panel]:

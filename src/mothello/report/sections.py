@@ -51,30 +51,34 @@ def happened(groups: Groups, summaries: Summaries) -> dict[str, Any]:
 
 def headline(rows: pd.DataFrame, groups: Groups, summaries: Summaries) -> dict[str, Any]:
     """The table of labels, every seed as a point, and measures of models that were not trained to the end."""
-    head = ["run", "seeds", "games seen", "targets", "strict legality"]
+    head = ["run", *["verdict"] * bool(summaries), "seeds", "games seen", "targets", "strict legality"]
     lines: list[list[Any]] = []
     data = training(rows)
     for label, runs in groups.items():
         legal = estimate_of(data[data.label == label].groupby("run").top1.last()) if "top1" in data else None
-        lines.append([label, len(runs), f"{runs[0].results['games']:,}", targets_of(runs[0].config), legal])
-        if summaries:
-            lines[-1] += _probed(summaries.get(label))
+        judged, probed = _probed(summaries.get(label)) if summaries else ([], [])
+        trained = [len(runs), f"{runs[0].results['games']:,}", targets_of(runs[0].config), legal]
+        lines.append([label, *judged, *trained, *probed])
     if summaries:
-        head += ["layer", "own", "across", "across, best map", "winning maps", "constant", "random weights"]
+        head += ["layer", "own", "across", "across, best map", "orbit reader", "constant", "random weights"]
     heads = pd.concat([x.heads for x in summaries.values()]) if summaries else None
     points = image(figures.headline_points(heads), "Own and across accuracy of every run") if heads is not None else ""
-    return {"headline": table(head, lines), "points": points, "early": list(_early(groups))}
+    return {"headline": table(head, lines, left=2 if summaries else 1), "points": points, "early": list(_early(groups))}
 
 
-def _probed(summary: Summary | None) -> list[Any]:
+NUMBERS = ("own", "across", "across_best_map", "orbit", "constant", "random_weights")
+
+
+def _probed(summary: Summary | None) -> tuple[list[Any], list[Any]]:
+    """The verdict, and what it rests on."""
     if summary is None:
-        return [None] * 7
-    maps = None
+        return [None], [None] * (1 + len(NUMBERS))
+    verdict = None
     if summary.pairs:
-        aligned = Markup("<br><small>{} of {} pairs aligned</small>").format(sum(summary.maps.values()), summary.pairs)
-        maps = cell(summary.winners or "none") + aligned
-    values = [summary[name] for name in ("own", "across", "across_best_map")]
-    return [summary.layers, *values, maps, summary["constant"], summary["random_weights"]]
+        more = [f"through {summary.winners}"] if summary.maps else []
+        more += [f"recovered {recovered.mean:.2f}"] if (recovered := summary["recovered"]) else []
+        verdict = cell(summary.kinds) + Markup("<br><small>{}</small>").format("; ".join(more))
+    return [verdict], [summary.layers, *(summary[name] for name in NUMBERS)]
 
 
 def _early(groups: Groups) -> Iterator[tuple[Run, str, int]]:
@@ -145,12 +149,12 @@ def states(rows: pd.DataFrame) -> dict[str, Any]:
     curves = image(measure_figures.state_curves(pretrained(rows)), "Alignment without probes, by layer")
     lines: list[list[Any]] = []
     for (label, control), group in of_measure(rows, "embedding").groupby(["label", "control"], sort=False):
-        near, margin = (group[group.quantity == quantity] for quantity in ("neighbours", "margin"))
+        near, margin, orbit = (group[group.quantity == x] for x in ("neighbours", "margin", "neighbours_orbit"))
         best = near[near.groupby(["run", "source", "language"]).value.transform("max") == near.value]
         name = f"{label}" if control == "trained" else f"{label}, random weights"
         identity = [over_runs(part[part["map"] == "identity"]) for part in (near, margin)]
-        lines.append([name, *identity, over_runs(best)])
-    head = ["run", "same move is nearest", "margin", "nearest, best map"]
+        lines.append([name, *identity, over_runs(best), over_runs(orbit)])
+    head = ["run", "same move is nearest", "margin", "nearest, best map", "nearest in its orbit"]
     return {"states": curves, "embeddings": table(head, lines)}
 
 

@@ -10,6 +10,7 @@ import jinja2
 import pandas as pd
 
 from mothello.measures.probes.symmetry_classes import Classes
+from mothello.measures.probes.verdict import TWO_DOMAINS
 from mothello.report.runs import Run
 from mothello.report.sharing import n_anchors, setting, sharing_of
 from mothello.report.statistics import Estimate, estimate_of
@@ -50,18 +51,32 @@ class Summary:
         """Ordered pairs of languages, all seeds together."""
         return int(self.heads.pairs.fillna(0).sum())
 
+    def _total(self, column: str) -> dict[str, int]:
+        """A column of counts, all seeds together, without zeros."""
+        total: Counter[str] = Counter()
+        for counts in self.heads[column].dropna():
+            total.update({name: count for name, count in counts.items() if count})
+        return dict(total)
+
     @property
     def maps(self) -> dict[str, int]:
-        """Winning map -> aligned pairs, all seeds together."""
-        total: Counter[str] = Counter()
-        for maps in self.heads.maps.dropna():
-            total.update({name: count for name, count in maps.items() if count})
-        return dict(total)
+        """Map that pairs are aligned through -> pairs, all seeds together."""
+        return self._total("maps")
 
     @property
     def winners(self) -> str:
         """The maps with their counts."""
-        return ", ".join(f"{name}: {count}" for name, count in self.maps.items())
+        return _listed(self.maps)
+
+    @property
+    def kinds(self) -> str:
+        """The kinds of verdicts with their counts, all seeds together."""
+        return _listed(self._total("kinds"))
+
+    @property
+    def divided(self) -> int:
+        """Pairs with two domains, all seeds together."""
+        return self._total("kinds").get(TWO_DOMAINS, 0)
 
     @property
     def loss_under_best_map(self) -> Estimate | None:
@@ -83,9 +98,14 @@ class Summary:
 
     @property
     def direct(self) -> bool:
-        """Whether languages read each other as they are."""
+        """Whether languages read each other as they are: pairs are aligned through the identity alone, with hardly a
+        loss."""
         loss = self["loss_across"]
-        return loss is not None and loss.mean <= ALIGNED_BELOW
+        return loss is not None and loss.mean <= ALIGNED_BELOW and list(self.maps) == ["identity"]
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count}" for name, count in counts.items())
 
 
 def number(value: Estimate | None) -> str:

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
+from mothello.othello.symmetry import OPENING_MAPS
+
 INK, MUTED, GRID = "#22262b", "#6b7480", "#e4e7eb"
 WIDTH = 9.6
 """Inches of a figure as wide as the page's text."""
@@ -16,6 +18,7 @@ WIDTH = 9.6
 SHARING_COLORS = {"naive": "#c8553d", "anchors": "#d69a1e", "unified": "#2a6f97", "single": "#5f6b7a"}
 ROLE_COLORS = SHARING_COLORS | {"anchor": SHARING_COLORS["anchors"]}
 LANGUAGE_COLORS = ("#2a6f97", "#c8553d", "#5b8c5a", "#8e5ea2", "#d69a1e", "#3c9d9b", "#a05a2c", "#b0487f")
+MAP_COLORS = dict(zip(OPENING_MAPS, LANGUAGE_COLORS, strict=False))
 ACCURACY = LinearSegmentedColormap.from_list("accuracy", ["#fbf8f1", "#d9e6e4", "#7fb3c0", "#2a6f97", "#0b2f4a"])
 
 RC: dict[Any, Any] = {

@@ -9,6 +9,7 @@ import pandas as pd
 from mothello.config import flat
 from mothello.files import fingerprint
 from mothello.measures.probes.headline import Headline, headlines
+from mothello.measures.probes.verdict import TWO_DOMAINS, verdicts
 from mothello.report.runs import Run
 from mothello.report.sharing import by_label, sharing_of
 from mothello.rows import COLUMNS
@@ -101,23 +102,33 @@ def heads(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(content, columns=[*keys, *Headline._fields])
 
 
-_PAIR = ["run", "label", "sharing", "seed", "layer", "source", "language"]
+_RUN = ["run", "label", "sharing", "seed"]
+_PAIR = [*_RUN, "layer", "source", "language", "accuracy", "best_accuracy", "best_map", "kind", "recovered", "aligned"]
 
 
 def pairs(table: pd.DataFrame, probe: str, target: str) -> pd.DataFrame:
     """A row per run, layer, language of the probe (source) and language read: accuracy (as it is), best_accuracy (under
-    the best map), best_map, and whether the pair counts as aligned."""
+    the best map), best_map, and of the verdict its kind, recovered, and whether the pair is aligned."""
     rows = of_measure(table, "probe")
-    rows = rows[(rows.probe == probe) & (rows.target == target) & (rows.control == "trained")]
-    rows = rows[(rows.square == "") & rows.ply.isna() & (rows.source != "")]
-    accuracy = rows[rows.quantity == "accuracy"]
-    raw = accuracy[accuracy["map"] == "identity"].set_index(_PAIR).value
-    winners = rows[rows.quantity == "aligned"].set_index(_PAIR)
-    columns = {
-        "accuracy": raw, "best_accuracy": accuracy.groupby(_PAIR, sort=False).value.max(), "best_map": winners["map"],
-        "aligned": winners.value == 1,
-    }  # fmt: skip
-    return pd.DataFrame(columns).reindex(raw.index).reset_index().astype({"layer": int})
+    rows = rows[rows.probe.isin([probe, ""]) & (rows.target == target) & (rows.square == "") & rows.ply.isna()]
+    content = [
+        [*key, int(layer), x.source, x.language, x.accuracy["identity"].value, x.best.value, x.map, x.kind, x.recovered,
+         x.aligned]
+        for key, group in rows.groupby(_RUN, sort=False)
+        for layer in sorted(group.layer[group.source != ""].unique())
+        for x in verdicts(group, probe, target, layer)
+    ]  # fmt: skip
+    return pd.DataFrame(content, columns=_PAIR).astype({"recovered": float, "aligned": bool})
+
+
+def domains(table: pd.DataFrame, probe: str, target: str) -> pd.DataFrame:
+    """The map of every square, of the pairs with two domains: a row per square with run, label, seed, source, language,
+    square and map."""
+    rows = of_measure(table, "probe")
+    rows = rows[(rows.probe == probe) & (rows.target == target) & (rows.quantity == "domain") & (rows.square != "")]
+    data = pairs(table, probe, target)
+    keys = ["run", "layer", "source", "language"]
+    return rows.merge(data.loc[data.kind == TWO_DOMAINS, keys], on=keys)
 
 
 def image_agreement(table: pd.DataFrame, target: str) -> dict[str, dict[str, float]]:
