@@ -1,10 +1,11 @@
 """What the page knows of its runs, as tables: cells (a row per run), probe errors and fine-tunings."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from mothello.measures.probes.verdict import ONE_MAP
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.report.runs import Run
 from mothello.report.sharing import n_anchors, sharing_of
@@ -19,8 +20,8 @@ KINDS = ("atomic", "split", "compositional")
 CELLS = [
     "run", "cell", "seed", "board", "pair", "sharing", "anchors", "link", "opening", "games", "layers", "width",
     "strict", "lenient", "chance", "by_kind", "legal", "learned", "probed", "layer", "own", "raw", "best", *MAPS,
-    "winner", "maps", "aligned", "pairs", "classes", "recovered", "raw_pairs", "constant", "null", "random_own",
-    "random_across", "other_maps", "other_maps_swapped", "linked_map", "linked_map_swapped",
+    "winner", "verdict", "maps", "aligned", "pairs", "classes", "recovered", "raw_pairs", "constant", "orbit",
+    "random_own", "random_across", "other_maps", "other_maps_swapped", "linked_map", "linked_map_swapped",
     *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
 ]  # fmt: skip
 """Columns of the cells, a row per run; empty where it was not measured.
@@ -31,10 +32,11 @@ of language; legal: strict on the training distribution, which with an opening i
 whether that reaches the bar; probed: across languages.
 The rest is of MLP probes of absolute colors at the headline's layer. own: accuracy in the probe's language; raw, best:
 across languages under the identity and the best map, mean over ordered pairs; identity .. anti: under each map; winner:
-the map through which all pairs are aligned ("mixed" where only some are, or through several; "none"); maps: aligned
-pairs by map; recovered: best as a share of the way from constant to own; raw_pairs: raw of every ordered pair; null:
-95% quantile of the best map on readings paired with other games; random_*: on random weights; other_maps: the best of
-the four maps outside the group, as they are and with swapped colors; linked_map: the one of these that anchors link;
+the map through which all pairs are aligned ("mixed" where only some are, or through several; "none"); verdict: the
+winner, "(partly)" where not all pairs have one map, or the kinds of verdicts where no pair is aligned; maps: aligned
+pairs by map; recovered: best as a share of the way from orbit (or constant) to own; raw_pairs: raw of every ordered
+pair; orbit: the reader of orbits; random_*: on random weights; other_maps: the best of the four maps outside the group,
+as they are and with swapped colors; linked_map: the one of these that anchors link;
 *_low, *_high: 95% intervals over games."""
 
 
@@ -85,7 +87,7 @@ def _alignment(run: Run) -> dict[str, Any]:
     head = headline_of(run)
     if head is None:
         return {}
-    row: dict[str, Any] = {"layer": head.layer, "own": head.own, "constant": head.constant}
+    row: dict[str, Any] = {"layer": head.layer, "own": head.own, "constant": head.constant, "orbit": head.orbit}
     row |= {"random_own": head.random_weights, "raw": head.across, "best": head.across_best_map}
     for name, key in (("own", "own"), ("raw", "across"), ("best", "across_best_map")):
         row |= dict(zip((f"{name}_low", f"{name}_high"), head.intervals.get(key, ()), strict=False))
@@ -95,8 +97,16 @@ def _alignment(run: Run) -> dict[str, Any]:
     whole = len(maps) == 1 and head.aligned_pairs == head.pairs
     row |= {"classes": head.classes, "maps": maps, "aligned": head.aligned_pairs, "pairs": head.pairs}
     row["winner"] = next(iter(maps)) if whole else "mixed" if maps else "none"
-    row["recovered"] = (row["best"] - row["constant"]) / (row["own"] - row["constant"])
+    row |= {"verdict": verdict(row["winner"], head.kinds or {}), "recovered": head.recovered}
     return row | _pairs(run, head.layer)
+
+
+def verdict(winner: str, kinds: Mapping[str, int]) -> str:
+    """Such as "main", "main (partly)", or "orbit only" where no pair is aligned. kinds: of verdicts -> pairs."""
+    found = [kind for kind, count in kinds.items() if count]
+    if winner == "none":
+        return " and ".join(found) or winner
+    return winner if found == [ONE_MAP] else f"{winner} (partly)"
 
 
 def _pairs(run: Run, layer: int) -> dict[str, Any]:
@@ -110,7 +120,7 @@ def _pairs(run: Run, layer: int) -> dict[str, Any]:
 
     accuracy = by_pair("accuracy")
     row: dict[str, Any] = {str(name): accuracy[name].mean() for name in accuracy}
-    row |= {"raw_pairs": accuracy["identity"].to_numpy(), "null": rows[rows.quantity == "null_95"].value.mean()}
+    row["raw_pairs"] = accuracy["identity"].to_numpy()
     row["random_across"] = by_pair("accuracy", "random_weights").max(axis=1).mean()
     link = run.config["languages"]["anchors"].get("image")
     for end in ("", "_swapped"):

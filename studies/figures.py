@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mothello.report.style import INK, LANGUAGE_COLORS, MUTED, ROLE_COLORS, canvas, legend_below, title
+from mothello.report.style import INK, LANGUAGE_COLORS, MAP_COLORS, MUTED, ROLE_COLORS, canvas, legend_below, title
 from studies import CRITERIA
 from studies.data import MAPS, MIRRORS
 from studies.tables import SHARING
 
 RAW, BEST, IMAGE = "#2a6f97", "#c8553d", "#d69a1e"
-MAP_COLORS = dict(zip(MAPS, LANGUAGE_COLORS, strict=False)) | {"mixed": LANGUAGE_COLORS[4], "none": MUTED}
+WINNER_COLORS = MAP_COLORS | {"mixed": LANGUAGE_COLORS[4], "none": MUTED}
 MIRROR_PANELS = {"anchor_4": "true anchors"} | {f"mirror_{name}": name for name in (*MIRRORS, "columns")}
 PLACEMENT_PANELS = {cell: place["panel"] for cell, place in CRITERIA.placement.items()}
 
@@ -110,7 +110,7 @@ def emergence_figure(naive: pd.DataFrame) -> Figure:
         for x, (_, group) in enumerate(rows.sort_values("seed").groupby("games")):
             for place, (_, row) in zip(_spread(x, len(group)), group.iterrows(), strict=True):
                 label = words.get(row.winner, f"aligned: {row.winner}")
-                axis.scatter(place, row.best, s=30, color=MAP_COLORS[row.winner], zorder=3, label=label)
+                axis.scatter(place, row.best, s=30, color=WINNER_COLORS[row.winner], zorder=3, label=label)
             _bar(axis, x, group.own.mean(), INK, 0.34, label="own language")
         _level(axis, rows.constant.mean(), "best constant")
         games = sorted(rows.games.unique())

@@ -57,11 +57,8 @@ def learned(rows: pd.DataFrame) -> bool:
 
 
 def winners(rows: pd.DataFrame) -> str:
-    """How many seeds are aligned through which map, such as "2 identity, 1 main (partly)"."""
-    known = rows[rows.winner.notna()]
-    whole = known.winner.eq("none") | (known.recovered > CRITERIA.bands[1])
-    counts = known.winner.where(whole, known.winner + " (partly)").value_counts()
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "-"
+    """How many seeds have which verdict, such as "2 identity, 1 main (partly), 1 orbit only"."""
+    return ", ".join(f"{count} {name}" for name, count in rows.verdict.value_counts().items()) or "-"
 
 
 def judged_pair(published: float, rows: pd.DataFrame) -> Judged:

@@ -7,15 +7,22 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
 import yaml
 
 from mothello.config import plain, typed
+from mothello.data.split import probe_corpus
 from mothello.measures.builtin import BUILTIN
 from mothello.measures.measure import MEASURES, folder_name
+from mothello.measures.probes.baselines import best_of_orbits
+from mothello.measures.probes.config import ProbesConfig
+from mothello.measures.probes.targets import TARGETS, board_targets
+from mothello.othello.board import Board
 from mothello.rows import FILE, write_tidy
 from mothello.rundir import RunDir
 
@@ -27,6 +34,8 @@ ABOUT = (
     "version", "environment", "board", "games", "step", "steps", "seconds", "device", "threads", "processes",
     "memory_gb", "torch",
 )  # fmt: skip
+DROPPED = ("null_mean", "null_95", "aligned")
+"""Of a null that never bound; the verdict is a query over the other rows."""
 AVERAGES = {"cross": "across", "cross_best_map": "across_best_map", "loss_across": "loss_across"}
 assert BUILTIN
 
@@ -42,6 +51,7 @@ def migrate_measures(path: Path) -> None:
         if "fit_steps" not in results:  # before and after a fine-tuning: without controls, whatever the config said
             probes |= {"random_weights": False, "shuffled": False, "other_maps": False}
         target = _write(path, "probes", probes, _probe_rows(probed, results))
+        add_orbits(target)
         if results.get("examples"):
             (target / "examples.json").write_text(json.dumps(results["examples"]))
         if edits:
@@ -60,14 +70,39 @@ def migrate_measures(path: Path) -> None:
             content = {"measures": [kind], kind: content}
             (path / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         config: Any = typed(content[kind], MEASURES.get(kind).Config)
-        path.rename(path.parent / folder_name(config))
+        path = path.rename(path.parent / folder_name(config))
+        if kind == "probes":
+            add_orbits(path)
 
 
 def _rows(path: Path) -> list[Row]:
     """The table as written: numbers are text, and what is empty is left out."""
     text = gzip.decompress((path / FILE).read_bytes()).decode()
     rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(io.StringIO(text))]
+    rows = [row for row in rows if row["quantity"] not in DROPPED]
     return [row | {"quantity": QUANTITIES.get(row["quantity"], row["quantity"])} for row in rows]
+
+
+def add_orbits(path: Path) -> None:
+    """Give a folder of probes, which lies in that of its model, the baseline of orbits. It takes no model: the games
+    are known."""
+    rows, model = _rows(path), RunDir(path.parents[1]).read_config()
+    if any(row.get("control") == "orbit" for row in rows):
+        return
+    config: Any = typed(RunDir(path).read_config()["probes"], ProbesConfig)
+    values = _orbits(model["board"]["size"], model["data"].get("corpus_seed", 0), config.sizes)
+    first = next(i for i, row in enumerate(rows) if row["quantity"] == "accuracy" and row["control"] != "constant")
+    head = {"measure": "probe", "quantity": "accuracy", "control": "orbit", "n": config.test_games}
+    added = [head | {"target": name, "value": value} for name, value in zip(TARGETS, values, strict=True)]
+    write_tidy(path, [*rows[:first], *added, *rows[first:]])
+
+
+@cache
+def _orbits(size: int, seed: int, sizes: tuple[int, ...]) -> list[float]:
+    """The orbit reader by target, on the games that probes are scored on."""
+    board = Board.of(size)
+    indices = torch.arange(sum(sizes[:-1]), sum(sizes))
+    return best_of_orbits(board_targets(probe_corpus(board, seed, *sizes).moves(indices), board), board).tolist()
 
 
 def _write(old: Path, name: str, settings: dict[str, Any], rows: Iterable[Row]) -> Path:

@@ -44,7 +44,7 @@ def _outcomes(row: Mapping[str, Any], images: Mapping[str, float], true: float |
     elif row["link"] and row["link"] not in MAPS:
         found["control"] = row["winner"] == "none"
         if not pd.isna(row["linked_map"]):
-            found["own_map"] = row["linked_map"] <= max(row["constant"], row["null"])
+            found["own_map"] = row["linked_map"] <= row["constant"]
     if row["cell"] in CRITERIA.placement and row["winner"] in MAPS:  # aligned in both directions through one map
         found["2"] = row["winner"] in CRITERIA.placement[row["cell"]]["left"]
     if not pd.isna(row["other_maps"]):

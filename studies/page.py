@@ -8,6 +8,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from mothello.files import whole_file, write_whole
+from mothello.measures.probes.verdict import KINDS
 from mothello.report.board_figure import boards_figure, reading_boards
 from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
@@ -41,7 +42,8 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
     )
     environment.filters |= FILTERS
     template = environment.get_template("page.md.j2")
-    text = template.render(scales=scales, criteria=CRITERIA, published=PUBLISHED, tables=tables, answers=answers)
+    words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS}
+    text = template.render(scales=scales, tables=tables, answers=answers, **words)
     page = out / "README.md"
     write_whole(page, (re.sub(r"\n{3,}", "\n\n", text).strip() + "\n").encode())
     return page

@@ -36,7 +36,7 @@ def summary(rows: pd.DataFrame, planned: Planned) -> dict[str, Any]:
     return {
         **{name: middle(rows[name]) if naive else measured(rows, name) for name in ("raw", "best")},
         **{name: measured(rows, name) for name in ("own", "strict", "lenient", "legal")},
-        **{name: mean(rows[name]) for name in ("constant", "random_own", "random_across", "chance")},
+        **{name: mean(rows[name]) for name in ("constant", "orbit", "random_own", "random_across", "chance")},
         "layer": " ".join(str(int(layer)) for layer in sorted(rows.layer.dropna().unique())) or "-",
         "through": winners(rows),
         "runs": len(rows),
@@ -101,8 +101,8 @@ def emergence(naive: pd.DataFrame) -> Rows:
 
 
 def _outcome(row: Mapping[str, Any]) -> str:
-    """Such as "main 74%" or "56 of 56 (identity 24, rot180 32) 99%"."""
-    through = str(row["winner"])
+    """Such as "main (partly) 74%" or "56 of 56 (identity 24, rot180 32) 99%"."""
+    through = str(row["verdict"])
     if row["pairs"] > 2:
         through = f"{int(row['aligned'])} of {int(row['pairs'])}" + (f" ({text(row['maps'])})" if row["maps"] else "")
     far = f" {row['recovered']:.0%}" if row["winner"] != "none" else ""

@@ -10,18 +10,19 @@ from studies.data import CELLS, MAPS
 
 
 def row(cell: str, seed: int = 0, raw: float = 0.5, best: float | None = None, **more: Any) -> dict[str, Any]:
-    """A probed pair: raw under the identity, best under "main"; own .85, constant .6, readings of other games .5."""
+    """A probed pair: raw under the identity, best under "main"; own .85, constant .6, orbits .7."""
     top = max(raw, best or 0)
     winner = "none" if top <= 0.6 else "main" if best and best > raw else "identity"
     pairs = more.get("pairs", 2)
+    partly = " (partly)" if 0.6 < top <= 0.8125 else ""  # 85% of the way
     return {
         "run": f"{cell}/{seed}", "cell": cell, "seed": seed, "board": "4x4", "pair": "atomic + atomic",
         "sharing": "naive", "anchors": 0, "link": "", "opening": "", "probed": True, "games": 1000, "layers": 2, "width": 16,
         "strict": 0.98, "lenient": 0.99, "chance": 0.4, "by_kind": {"atomic": 0.98}, "legal": 0.98, "learned": True,
         "layer": 1, "own": 0.85, "raw": raw, "best": top, **dict.fromkeys(MAPS, 0.45), "identity": raw, "main": top,
-        "winner": winner, "maps": {} if winner == "none" else {winner: pairs}, "aligned": 0 if winner == "none" else pairs,
+        "winner": winner, "verdict": winner + partly, "maps": {} if winner == "none" else {winner: pairs}, "aligned": 0 if winner == "none" else pairs,
         "pairs": pairs, "classes": Classes([0, 0], [0, 2], [0, 1], 1.0),
-        "recovered": (top - 0.6) / 0.25, "raw_pairs": np.full(pairs, raw), "constant": 0.6, "null": 0.5,
+        "recovered": (top - 0.6) / 0.25, "raw_pairs": np.full(pairs, raw), "constant": 0.6, "orbit": 0.7,
         "random_own": 0.7, "random_across": 0.47,
     } | more  # fmt: skip
 

@@ -3,7 +3,7 @@
 from matplotlib.colors import to_hex
 from page.planted import row, table
 
-from studies.figures import MAP_COLORS, emergence_figure
+from studies.figures import WINNER_COLORS, emergence_figure
 
 
 def test_when_alignment_emerges_is_drawn_seed_by_seed() -> None:
@@ -22,7 +22,7 @@ def test_when_alignment_emerges_is_drawn_seed_by_seed() -> None:
     assert titles == ["atomic + atomic\nwidth 128", "atomic + atomic\nwidth 64", "8 atomic\nwidth 128"]
     assert [label.get_text() for label in axes[0].get_xticklabels()] == ["0.06 M", "0.48 M"]
     points = {c.get_label(): (*c.get_offsets()[0], to_hex(c.get_facecolor()[0])) for c in axes[0].collections}  # type: ignore[index]
-    assert points["not aligned"] == (0, 0.55, MAP_COLORS["none"])
-    assert points["aligned: main"][1:] == (0.8, MAP_COLORS["main"])
+    assert points["not aligned"] == (0, 0.55, WINNER_COLORS["none"])
+    assert points["aligned: main"][1:] == (0.8, WINNER_COLORS["main"])
     assert points["aligned: main"][0] < 1 < points["aligned: identity"][0], "seeds of one budget do not hide each other"
     assert axes[2].collections[0].get_label() == "aligned, several maps"
