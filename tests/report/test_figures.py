@@ -87,12 +87,12 @@ def test_classes_in_words() -> None:
     assert "1 component (of 2) in 1 class;" in class_sentence(Classes([0, 0], [0, 0], [], 1.0))
 
 
-def test_layer_curves_draw_the_five_quantities(tmp_path: Path) -> None:
-    drawn = figures.layer_curves(table.pretrained(_table(tmp_path)), "mlp", "absolute")
+def test_layer_curves_draw_the_six_quantities(tmp_path: Path) -> None:
+    drawn = figures.layer_curves(table.pretrained(_table(tmp_path, orbit=0.7)), "mlp", "absolute")
     lines = {line.get_label(): line.get_ydata()[0] for line in drawn.axes[0].get_lines()}
     expected = {
         "own language": 0.9, "other language": 0.55, "other language, best map": 0.75, "random weights": 0.62,
-        "best constant": 0.6,
+        "best constant": 0.6, "orbit reader": 0.7,
     }  # fmt: skip
     assert lines == pytest.approx(expected)
 

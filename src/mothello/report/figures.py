@@ -95,11 +95,14 @@ _POINTS = {
     "across": ("other language", "o", False),
     "across_best_map": ("other language, best map", "D", False),
 }
-_BASELINES = {"constant": ("best constant", "|", 110), "random_weights": ("random weights", "x", 36)}
+_BASELINES = {
+    "constant": ("best constant", "|", 110), "orbit": ("orbit reader", "+", 60),
+    "random_weights": ("random weights", "x", 36),
+}  # fmt: skip
 
 
 def headline_points(heads: pd.DataFrame) -> Figure:
-    """A row per label, every seed a point: own, across, across under the best map; ticks for the two baselines."""
+    """A row per label, every seed a point: own, across, across under the best map; ticks for the baselines."""
     palette = colors(heads)
     figure, (axis,) = canvas(1, 0.9 + 0.5 * len(palette))
     for row, (label, color) in enumerate(palette.items()):
@@ -134,7 +137,8 @@ _LINES: dict[str, tuple[str, str, str, Any, str | None, float]] = {
 
 
 def layer_curves(table: pd.DataFrame, probe: str, target: str) -> Figure:
-    """Accuracy by layer, a panel per label: own, across, across under the best map, constant, random weights."""
+    """Accuracy by layer, a panel per label: own, across, across under the best map, constant, orbit reader, random
+    weights."""
     data = table[(table.measure == "probe") & (table.target == target) & table.probe.isin([probe, ""])]
     palette = colors(data[data.probe == probe])
     columns = 3 if len(palette) in (5, 6) else min(4, len(palette))
@@ -156,6 +160,8 @@ def _layer_panel(axis: Axes, data: pd.DataFrame, color: str) -> None:
     for quantity, control, name, dashes, shade, width in _LINES.values():
         rows = means[(means.quantity == quantity) & (means.control == control) & means.layer.notna()]
         seeds(axis, rows, "layer", "value", color=shade or color, linestyle=dashes, linewidth=width, label=name)
-    constant = means[(means.quantity == "accuracy") & (means.control == "constant")].value.mean()
-    axis.axhline(constant, color=MUTED, linewidth=1.0, linestyle=":", label="best constant")
+    for control, name, dashes in (("constant", "best constant", ":"), ("orbit", "orbit reader", (0, (1, 3)))):
+        values = means[(means.quantity == "accuracy") & (means.control == control)].value
+        if len(values):
+            axis.axhline(values.mean(), color=MUTED, linewidth=1.0, linestyle=dashes, label=name)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -76,7 +76,9 @@ def _probed(summary: Summary | None) -> tuple[list[Any], list[Any]]:
     verdict = None
     if summary.pairs:
         more = [f"through {summary.winners}"] if summary.maps else []
-        more += [f"recovered {recovered.mean:.2f}"] if (recovered := summary["recovered"]) else []
+        recovered = summary["recovered"]
+        far = f"recovered {recovered.mean:.2f}" if recovered and summary.reads_more else ""
+        more.append(far or f"not above the {summary.baseline}")
         verdict = cell(summary.kinds) + Markup("<br><small>{}</small>").format("; ".join(more))
     return [verdict], [summary.layers, *(summary[name] for name in NUMBERS)]
 

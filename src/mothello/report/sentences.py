@@ -79,6 +79,17 @@ class Summary:
         return self._total("kinds").get(TWO_DOMAINS, 0)
 
     @property
+    def baseline(self) -> str:
+        """What ``recovered`` counts from."""
+        return "orbit reader" if self["orbit"] else "best constant"
+
+    @property
+    def reads_more(self) -> bool:
+        """Whether the best map reads more than the baseline."""
+        recovered = self["recovered"]
+        return recovered is not None and recovered.mean > 0
+
+    @property
     def loss_under_best_map(self) -> Estimate | None:
         """Own accuracy less that under the best map of each pair."""
         return estimate_of(pd.to_numeric(self.heads.own) - pd.to_numeric(self.heads.across_best_map))
