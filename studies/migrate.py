@@ -26,7 +26,7 @@ from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.folders import identity, own_settings
 from mothello.stages.pretrain import TrainConfig
 from mothello.stages.run import Run
-from studies.migrate_measures import migrate_measures
+from studies.migrate_measures import DROPPED, migrate_measures
 
 OPTIMIZER = {
     "matrix_lr": "muon_lr", "clip": "max_grad_norm", "warmup": "warmup_fraction", "final_lr": "final_lr_fraction",
@@ -147,6 +147,7 @@ class Tuning:
         path.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self.old.path / "status.json", path / "status.json")
         rows = rows.assign(step="") if step else rows
+        rows = rows[~rows.quantity.isin(DROPPED)]
         records = rows.to_dict("records")
         write_tidy(path, [{str(key): value for key, value in row.items() if value != ""} for row in records])
         about = {key: self.results[key] for key in ("version", "environment")}

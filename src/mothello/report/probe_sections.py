@@ -65,7 +65,7 @@ def maps(rows: pd.DataFrame, groups: Groups, summaries: Summaries, probe: str, t
         names[run]: ", ".join(f"{name} {value:.3f}" for name, value in values.items())
         for run, values in image_agreement(rows, target).items()
     }
-    return {"maps": panels, "agreement": agreement, "domains": list(_domains(domains(rows, probe, target)))}
+    return {"maps": panels, "agreement": agreement, "domains": list(_domains(domains(rows, data, probe, target)))}
 
 
 def _domains(squares: pd.DataFrame) -> Iterator[Panel]:

@@ -121,12 +121,11 @@ def pairs(table: pd.DataFrame, probe: str, target: str) -> pd.DataFrame:
     return pd.DataFrame(content, columns=_PAIR).astype({"recovered": float, "aligned": bool})
 
 
-def domains(table: pd.DataFrame, probe: str, target: str) -> pd.DataFrame:
+def domains(table: pd.DataFrame, data: pd.DataFrame, probe: str, target: str) -> pd.DataFrame:
     """The map of every square, of the pairs with two domains: a row per square with run, label, seed, source, language,
-    square and map."""
+    square and map. data: the table's pairs."""
     rows = of_measure(table, "probe")
     rows = rows[(rows.probe == probe) & (rows.target == target) & (rows.quantity == "domain") & (rows.square != "")]
-    data = pairs(table, probe, target)
     keys = ["run", "layer", "source", "language"]
     return rows.merge(data.loc[data.kind == TWO_DOMAINS, keys], on=keys)
 
