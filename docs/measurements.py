@@ -25,6 +25,7 @@ numbers of its own: every table, figure and page is a query over rows.
 ```python
 import mothello
 from mothello.measures.probes.headline import headline, preferred
+from mothello.measures.probes.verdict import verdicts
 
 table = mothello.load_run("anchor/seed0").table
 near = table.query("quantity == 'retrieval_same_ply' and control == 'trained' and map == 'identity'")
@@ -32,6 +33,7 @@ near.pivot_table(index="layer", columns=["folder", "source", "language"], values
 
 rows = table[table.folder.str.contains("probes-")]
 head = headline(rows, *preferred(rows))  # own, across, across_best_map, recovered, kinds, classes, intervals ...
+pairs = verdicts(rows, head.probe, head.target, head.layer)  # of every ordered pair: kind, map, recovered, aligned ...
 ```
 
 `folder` distinguishes repeated measurements of a run. `step` is set only along a training or a fine-tuning. Numbers by square or by
