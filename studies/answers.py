@@ -1,5 +1,8 @@
-"""What fine-tuned models answer: among all tokens, the language's own, or the source's, with a softmax over all tokens
-or over those of one language. Courses, a table, and the predictions of 9."""
+"""What fine-tuned models answer, and the predictions of 9: courses and tables.
+
+A target answers among all tokens, its own, or the source's; the softmax of the fine-tuning is over all tokens or over those
+of the source.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any

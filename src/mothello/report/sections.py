@@ -185,6 +185,6 @@ def _through_maps(data: pd.DataFrame) -> Markup:
                 shown = [cell(across.get(name)) for name in maps]
                 fewest = maps.index(min(across, key=lambda name: across[name]))
                 shown[fewest] = Markup("<b>{}</b>").format(shown[fewest])
-                where = [label, int(seed), THROUGH[quantity], int(errors["layer"])]
+                where = [label, str(seed), THROUGH[quantity], int(errors["layer"])]
                 lines.append([*where, *shown, *(errors.get(name) for name in HEADS)])
     return table(["run", "seed", "edit", "layer", *maps, *HEADS.values()], lines, left=3)

@@ -19,7 +19,7 @@ def errors_by_map(rows: Table) -> dict[str, dict[str, float]]:
         within = made[(made.source == made.language) & (made["map"] == OPENING_MAPS[0])]
         by_layer = within.groupby("layer").value.mean()
         middle = (int(made.layer.max()) + 1) // 2
-        layer = middle if quantity.startswith("patch") else int(by_layer.idxmin())
+        layer = middle if quantity.startswith("patch") else int(by_layer.index[by_layer.argmin()])
         across = made[(made.source != made.language) & (made.layer == layer)].groupby("map").value.mean()
         entry = {"layer": layer} | {name: float(across[name]) for name in ALL_MAPS if name in across.index}
         plain = rows[(rows.quantity == quantity.removesuffix("_once")) & rows.layer.isna()]
