@@ -1,7 +1,7 @@
 """What fine-tuned models answer, and the predictions of 9: courses and tables.
 
-A target answers among all tokens, its own, or the source's; the softmax of the fine-tuning is over all tokens or over those
-of the source.
+A target answers among all tokens, its own, or the source's; the softmax of the fine-tuning is over all tokens or over
+those of the source.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -17,15 +17,16 @@ def errors_by_map(rows: Table) -> dict[str, dict[str, float]]:
     for quantity in map(str, layered.quantity.drop_duplicates()):
         made = layered[(layered.quantity == quantity) & (layered.control == "trained")]
         within = made[(made.source == made.language) & (made["map"] == OPENING_MAPS[0])]
-        by_layer = within.groupby("layer").value.mean()
+        means = within.groupby("layer", as_index=False).value.mean()
+        by_layer = dict(zip(means.layer.astype(int), means.value, strict=True))
         middle = (int(made.layer.max()) + 1) // 2
-        layer = middle if quantity.startswith("patch") else int(by_layer.index[by_layer.argmin()])
+        layer = middle if quantity.startswith("patch") else min(by_layer, key=lambda layer: by_layer[layer])
         across = made[(made.source != made.language) & (made.layer == layer)].groupby("map").value.mean()
         entry = {"layer": layer} | {name: float(across[name]) for name in ALL_MAPS if name in across.index}
         plain = rows[(rows.quantity == quantity.removesuffix("_once")) & rows.layer.isna()]
         random = layered[(layered.quantity == quantity) & (layered.layer == layer) & (layered.control == "random")]
         controls = [random.value, *(plain[plain.control == control].value for control in CONTROLS[2:])]
-        entry["within"] = float(by_layer[layer])
+        entry["within"] = by_layer[layer]
         found[quantity] = entry | {
             name: float(x.mean()) for name, x in zip(CONTROLS[1:], controls, strict=True) if len(x)
         }
