@@ -7,13 +7,14 @@ from functools import cache
 
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from mothello.bootstrap import Bootstrap
 from mothello.data.batch import in_language
 from mothello.data.corpus import WholeGames
-from mothello.data.split import Split, corpus
+from mothello.data.split import Split, corpus, probe_corpus
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.activations import states
 from mothello.measures.measure import Subject
@@ -25,12 +26,13 @@ from mothello.measures.probes.baselines import (
     images,
     unrelated_agreement,
 )
+from mothello.measures.probes.cell_loss import cell_loss
 from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.counting import cells_right, padded, rows_right
-from mothello.measures.probes.fit import SHUFFLED, FittedProbes, fit_probes
+from mothello.measures.probes.fit import SHUFFLED, FittedProbes, _Batches, fit_probes
 from mothello.measures.probes.score import CrossLingual, Games, accuracy, evaluate_probes, standard_error
 from mothello.measures.probes.second_reading import second_rows
-from mothello.measures.probes.targets import TARGETS, board_targets, of_another_game
+from mothello.measures.probes.targets import N_CLASSES, TARGETS, board_targets, of_another_game
 from mothello.model.build import build_model
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import ModelConfig
@@ -366,3 +368,35 @@ def test_orthogonalize_moves_singular_values_near_one(shape: tuple[int, ...]) ->
     assert float(values.max()) < 1.4
     one = orthogonalize(g[:1])
     torch.testing.assert_close(one, orthogonalize(g)[:1], rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_the_loss_of_cells_is_torchs_with_its_gradient(kind: torch.dtype) -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits = (8 * torch.randn(5, 7, 4 * N_CLASSES, generator=draw)).to(kind).requires_grad_()
+    labels, weight = torch.randint(N_CLASSES, (5, 7, 4), generator=draw), torch.rand(5, generator=draw)
+    each = F.cross_entropy(logits.float().reshape(-1, N_CLASSES), labels.flatten(), reduction="none")
+    expected = each.view(5, -1).mean(1)
+    (gradient,) = torch.autograd.grad((expected * weight).sum(), logits)
+    found = cell_loss(logits, labels)
+    torch.testing.assert_close(found, expected)
+    (found_gradient,) = torch.autograd.grad((found * weight).sum(), logits)
+    assert found_gradient.dtype == kind
+    torch.testing.assert_close(found_gradient, gradient, atol=1e-6 if kind == torch.float32 else 1e-4, rtol=1e-2)
+    with torch.no_grad():
+        torch.testing.assert_close(cell_loss(logits, labels), expected)
+
+
+def test_games_played_together_give_the_batches_of_games_played_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = ProbesConfig(games=48, batch_size=4, held_out=8, test_games=4)
+    games = probe_corpus(BOARD, 0, *config.sizes)
+    subject = Subject(model(), FAMILY, precision=Precision.fp32)
+    together = _Batches(subject, games, config, TARGETS)
+    found = [together(start) for start in range(0, config.first_test_game, 4)]
+    for at_once in (4, 20):
+        monkeypatch.setattr("mothello.measures.probes.fit.GAMES_AT_ONCE", at_once)
+        apart = _Batches(subject, games, config, TARGETS)
+        for start, (x, labels) in zip(range(0, config.first_test_game, 4), found, strict=True):
+            states, classes = apart(start)
+            assert torch.equal(states, x)
+            assert torch.equal(classes, labels)

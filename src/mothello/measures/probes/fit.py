@@ -8,19 +8,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from mothello.data.corpus import Corpus
 from mothello.measures.measure import Subject
+from mothello.measures.probes.cell_loss import cell_loss
 from mothello.measures.probes.config import PROBES, ProbesConfig
 from mothello.measures.probes.solver import StackedMuon
 from mothello.measures.probes.targets import N_CLASSES, TARGETS, BoardTargets, board_targets, of_another_game
 from mothello.seeding import generator
 from mothello.training.device import Precision, autocast
 
+GAMES_AT_ONCE = 1024
+"""Games that are played and replayed together; a batch of a fit has few, for which that is slow."""
 SHUFFLED = "shuffled"
 """A target besides TARGETS: the absolute board of another game at the same ply, which a state knows nothing about."""
 
@@ -49,11 +51,6 @@ class FittedProbes:
         return {name: p.detach().unflatten(0, axes)[index] for name, p in self.modules[kind].named_parameters()}
 
 
-def _rows(subject: Subject, moves: Tensor, scored: Tensor) -> Float[Tensor, "language layer row d_model"]:
-    """Activations of all languages, scored plies only."""
-    return torch.stack([subject.states(moves, language)[:, scored] for language in range(len(subject.names))])
-
-
 def _statistics(x: Float[Tensor, "language layer row d_model"]) -> tuple[Tensor, Tensor]:
     """Mean, and one over the root mean square deviation of a whole state: a common scale keeps its geometry."""
     mean = x.mean(2, keepdim=True)
@@ -72,15 +69,44 @@ def _losses(module: nn.Module, x: Tensor, labels: Tensor, precision: Precision) 
     """Cross-entropy of every probe, a mean over rows and cells. x: [language * layer, row, d_model]."""
     with autocast(x.device, precision):
         logits = module(x.repeat(len(labels) // len(x), 1, 1))
-    logits = logits.unflatten(-1, (labels.shape[-1], N_CLASSES)).float()
-    loss = F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none")
-    return loss.view(len(labels), -1).mean(1)
+    return cell_loss(logits, labels)
 
 
 def penalty(module: nn.Module) -> Float[Tensor, " k"]:
     """Half the squared norm of every probe's matrices; biases are free."""
     matrices = [p for p in module.parameters() if p.shape[1] > 1]
     return torch.stack([0.5 * matrix.square().sum((1, 2)) for matrix in matrices]).sum(0)
+
+
+class _Batches:
+    """Rows of some games: states of every language, normalized as the first batch asks, and the labels of every target.
+    Games are played and replayed many at once."""
+
+    def __init__(self, subject: Subject, games: Corpus, config: ProbesConfig, targets: Sequence[str]) -> None:
+        self.subject, self.games, self.targets = subject, games, targets
+        self.size, self.end = config.batch_size, config.first_test_game
+        self.at_once = max(1, GAMES_AT_ONCE // self.size) * self.size
+        self.statistics: tuple[Tensor, Tensor] | None = None
+        self._played: tuple[int, Tensor, BoardTargets] | None = None
+
+    def _some(self, start: int) -> tuple[Tensor, BoardTargets]:
+        """Moves and boards of a batch. start: a multiple of the batch size."""
+        first = start - start % self.at_once
+        if self._played is None or self._played[0] != first:
+            indices = torch.arange(first, min(first + self.at_once, self.end), device=self.subject.device)
+            moves = self.games.moves(indices)
+            self._played = first, moves, board_targets(moves, self.subject.board)
+        _, moves, boards = self._played
+        rows = slice(start - first, start - first + self.size)
+        return moves[rows], BoardTargets(boards.classes[:, rows], boards.scored[rows])
+
+    def __call__(self, start: int) -> tuple[Float[Tensor, "probed row d_model"], Int64[Tensor, "probe row cell"]]:
+        moves, boards = self._some(start)
+        languages = range(len(self.subject.names))
+        x = torch.stack([self.subject.states(moves, language)[:, boards.scored] for language in languages])
+        self.statistics = self.statistics or _statistics(x)
+        x = ((x - self.statistics[0]) * self.statistics[1]).flatten(0, 1)
+        return x, _classes(boards, self.targets).repeat_interleave(len(x), 0)
 
 
 class _Best:
@@ -154,18 +180,7 @@ def fit_probes(
     The games after them are held out: each probe keeps the weights that read them best, and the fit ends early when
     no probe has improved for ``patience`` evaluations.
     """
-    fit = _Fit(subject, config, len(targets))
-    statistics: tuple[Tensor, Tensor] | None = None
-
-    def batch(start: int) -> tuple[Tensor, Tensor]:
-        nonlocal statistics
-        moves = games.moves(torch.arange(start, start + config.batch_size, device=subject.device))
-        boards = board_targets(moves, subject.board)
-        x = _rows(subject, moves, boards.scored)
-        statistics = statistics or _statistics(x)
-        x = ((x - statistics[0]) * statistics[1]).flatten(0, 1)
-        return x, _classes(boards, targets).repeat_interleave(len(x), 0)
-
+    fit, batch = _Fit(subject, config, len(targets)), _Batches(subject, games, config, targets)
     per_epoch = max(1, config.games // config.batch_size)
     steps, stale, step = per_epoch * config.epochs, 0, 0
     evaluations = {round(steps * (i + 1) / config.evaluations) for i in range(config.evaluations)}
@@ -179,5 +194,5 @@ def fit_probes(
                 break
     for best in fit.best.values():
         best.restore()
-    assert statistics is not None
-    return FittedProbes(fit.modules, tuple(targets), *statistics, step)
+    assert batch.statistics is not None
+    return FittedProbes(fit.modules, tuple(targets), *batch.statistics, step)
