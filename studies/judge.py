@@ -1,4 +1,4 @@
-"""A word on each published number: reproduced, corrected, differs, or not reached."""
+"""A word on each published number: reproduced, corrected, reinterpreted, differs, or not reached."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,8 @@ from studies import CRITERIA, PUBLISHED
 from studies.data import MIRRORS
 from studies.numbers import decimal, mean, over_seeds, percent, signed
 
-REPRODUCED, CORRECTED, DIFFERS, NOT_REACHED, NOT_RUN = "reproduced", "corrected", "differs", "not reached", "not run"
+REPRODUCED, CORRECTED, REINTERPRETED = "reproduced", "corrected", "reinterpreted"
+DIFFERS, NOT_REACHED, NOT_RUN = "differs", "not reached", "not run"
 BANDS = ("not aligned", "partly aligned", "aligned")
 ATOMIC = "atomic + atomic"
 
@@ -21,13 +22,14 @@ class Judged(NamedTuple):
     why: str = ""
 
 
-def judge(*, learned: bool, agrees: bool, corrected: str = "", why: str) -> Judged:
-    """corrected: how a better scoring changes the conclusion, empty where it does not; why: the reason to differ."""
+def judge(*, learned: bool, agrees: bool, corrected: str = "", why: str, here: bool = True) -> Judged:
+    """corrected: how a better scoring changes the conclusion, empty where it does not; why: the reason to differ; here:
+    on the published board, since another board can only suggest another reading."""
     if not learned:
         return Judged(NOT_REACHED)
     if not agrees:
         return Judged(DIFFERS, why)
-    return Judged(CORRECTED, corrected) if corrected else Judged(REPRODUCED)
+    return Judged(CORRECTED if here else REINTERPRETED, corrected) if corrected else Judged(REPRODUCED)
 
 
 def near(published: float, ours: Estimate) -> bool:
@@ -72,7 +74,8 @@ def judged_pair(published: float, rows: pd.DataFrame) -> Judged:
         share = f"{len(mirrored)} of {len(known)} seeds aligned up to a symmetry"
         corrected = f"{share} ({winners(mirrored)}), best map {mean(mirrored.best)}"
     agrees, why = _numbers_agree(published, known) if same_board(known) else _bands_agree(published, known)
-    judged = judge(learned=learned(known), agrees=agrees, corrected=corrected, why=why)
+    here = same_board(known)
+    judged = judge(learned=learned(known), agrees=agrees, corrected=corrected, why=why, here=here)
     return Judged(judged.word, by_kind(known)) if judged.word == NOT_REACHED else judged
 
 
@@ -148,7 +151,7 @@ def judged_family(rows: pd.DataFrame, count: int) -> Judged:
     corrected = f"{percent(mirrored)} of the pairs are aligned through a mirror, best map {mean(rows.best)}"
     corrected = corrected if mirrored > CRITERIA.family["mirrored"] else ""
     why = f"the median pair reads {decimal(middle)} raw"
-    return judge(learned=learned(rows), agrees=agrees, corrected=corrected, why=why)
+    return judge(learned=learned(rows), agrees=agrees, corrected=corrected, why=why, here=same_board(rows))
 
 
 def judged_change(rows: pd.DataFrame, published: float) -> Judged:
@@ -165,5 +168,5 @@ def judged_change(rows: pd.DataFrame, published: float) -> Judged:
     if wrong > CRITERIA.wrong_language:
         note = f"{percent(wrong)} of the answers are in another language, in its own tokens {signed(own.mean)}"
     why = f"either color {signed(lenient.mean)}, published {signed(published)}{note and f'; {note}'}"
-    judged = judge(learned=learned(rows), agrees=agrees, corrected=corrected, why=why)
+    judged = judge(learned=learned(rows), agrees=agrees, corrected=corrected, why=why, here=same_board(rows))
     return Judged(REPRODUCED, note) if judged.word == REPRODUCED else judged

@@ -13,6 +13,7 @@ from studies.judge import (
     DIFFERS,
     NOT_REACHED,
     NOT_RUN,
+    REINTERPRETED,
     REPRODUCED,
     band,
     direction,
@@ -31,7 +32,7 @@ from studies.tables import families, finetunings, table_1
     ("raw", "best", "legal", "word"),
     [
         (0.5, None, 0.98, REPRODUCED),  # published .53: not aligned
-        (0.5, 0.8, 0.98, CORRECTED),  # not aligned raw, aligned through a map
+        (0.5, 0.8, 0.98, REINTERPRETED),  # not aligned raw, aligned through a map
         (0.8, None, 0.98, DIFFERS),  # aligned as it is, by 80%
         (0.62, None, 0.98, REPRODUCED),  # a hair above the constant is not alignment
         (0.5, None, 0.96, NOT_REACHED),
@@ -44,7 +45,7 @@ def test_naive_pairs(raw: float, best: float | None, legal: float, word: str) ->
     through = {0.5: "3 none", 0.62: "3 identity (partly)", 0.8: "3 identity (partly)"}[raw]
     assert shown["through"] == ("3 main (partly)" if best else through)
     assert ("3 below the bar" in str(shown["legality"])) == (legal < 0.97)
-    assert ("3 of 3 seeds aligned up to a symmetry" in str(shown["why"])) == (word == CORRECTED)
+    assert ("3 of 3 seeds aligned up to a symmetry" in str(shown["why"])) == (word == REINTERPRETED)
 
 
 def test_one_seed_of_three_corrects_nothing() -> None:
@@ -101,7 +102,7 @@ def blocks(languages: int, within: float, half_turn: float, reflection: float) -
         ("8x8", 20, blocks(20, 0.97, 0.75, 0.8), DIFFERS),
         ("8x8", 5, blocks(5, 0.95, 0.53, 0.61), CORRECTED),  # a lucky pair
         ("8x8", 5, blocks(5, 0.2, 0.2, 0.2), DIFFERS),
-        ("6x6", 20, blocks(20, 0.87, 0.49, 0.57), CORRECTED),
+        ("6x6", 20, blocks(20, 0.87, 0.49, 0.57), REINTERPRETED),
         ("6x6", 20, blocks(20, 0.87, 0.8, 0.8), DIFFERS),
     ],
 )
@@ -111,7 +112,7 @@ def test_families_are_judged_pair_by_pair(board: str, count: int, raw: list[floa
     head = {"board": board, "pair": f"{count} atomic", "pairs": len(raw), "raw_pairs": raw, "constant": 0.62}
     family = row("naive", raw=0.5, best=0.96, **head)
     assert judged_family(table(family | {"maps": many}), count).word == word
-    assert judged_family(table(family | {"maps": few}), count).word == (REPRODUCED if word == CORRECTED else DIFFERS)
+    assert judged_family(table(family | {"maps": few}), count).word == (DIFFERS if word == DIFFERS else REPRODUCED)
     assert judged_family(table(family | {"maps": many, "legal": 0.9}), count).word == NOT_REACHED
     assert families(table(family | {"maps": many}), {f"naive_{count}": [0, 1]})[0]["word"] == word
     assert families(table(), {f"naive_{count}": [0, 1]})[0]["word"] == NOT_RUN
@@ -124,6 +125,7 @@ def test_the_same_board_is_judged_by_number() -> None:
     assert not near(0.60, estimate([0.50, 0.52, 0.51]))
     assert [band(x, 0.6, 0.9) for x in (0.5, 0.64, 0.65, 0.85, 0.86)] == [0, 0, 1, 1, 2]
     assert judge(learned=True, agrees=True, why="x") == (REPRODUCED, "")
+    assert judge(learned=True, agrees=True, corrected="y", why="x") == (CORRECTED, "y")
     assert judge(learned=False, agrees=False, corrected="y", why="x").word == NOT_REACHED
 
 
@@ -133,7 +135,7 @@ def test_published_changes_and_ours() -> None:
     assert judged_change(falls, -0.19).word == REPRODUCED
     assert judged_change(falls, -0.014).word == DIFFERS
     assert "30% of the answers are in another language" in judged_change(falls, 0.1).why
-    assert judged_change(falls.assign(after=0.7), -0.19).word == CORRECTED  # falls only by the published criterion
+    assert judged_change(falls.assign(after=0.7), -0.19).word == REINTERPRETED  # falls only by the published criterion
     assert judged_change(falls.assign(legal=0.9), -0.19).word == NOT_REACHED
     assert judged_change(falls[:0], -0.19).word == NOT_RUN
     assert judged_change(falls, -0.4).word == REPRODUCED

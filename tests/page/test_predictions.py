@@ -57,7 +57,8 @@ def test_mirror_anchors_that_hold_and_that_fail() -> None:
     assert [x.control.dropna().tolist() for x in (good, bad)] == [[True] * 2, [False] * 2]
     good, bad = (table(*mirrored(*values)) for values in ((0.82, 0.5), (0.65, 0.82)))
     found = outcomes(good)
-    assert found["1.1 mirror anchors"] == found["1.2 mirror anchors"] == found[CONTROL] == "held"
+    assert found["1.1 mirror anchors"] == found["1.2 mirror anchors"] == "could not fail"  # of the code, a check
+    assert found[CONTROL] == "held"
     assert outcomes(bad)["1.2 mirror anchors"] == outcomes(bad)[CONTROL] == "failed"
     assert found["1 the symmetry account is wrong if 1.1 fails on more than one of six runs"] == "open"  # two runs only
 
@@ -88,7 +89,7 @@ def test_naive_pairs_under_maps_outside_the_group() -> None:
     words = [outcomes(table(pair | {"other_maps": x, "other_maps_swapped": 0.4}))["8 naive pairs"] for x in (0.55, 0.7)]
     assert words == ["held", "failed"]
     assert outcomes(table(pair))["8 naive pairs"] == "open"
-    assert outcomes(table(pair))["3 naive pairs"] == "held"
+    assert outcomes(table(pair))["3 naive pairs"] == "could not fail"
     assert outcomes(table(row("naive", raw=0.8)))["3 naive pairs"] == "failed"
 
 
