@@ -14,7 +14,7 @@ from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import find_runs
 from mothello.report.table import pairs, table_of
-from studies import CRITERIA, FOLDER, PUBLISHED, answers, data, figures, numbers, tables
+from studies import CRITERIA, FOLDER, PUBLISHED, answers, data, figures, numbers, readings, tables
 from studies.judge import winners
 from studies.predictions import count_classes
 from studies.runs import Study, headline_of
@@ -43,7 +43,7 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
     environment.filters |= FILTERS
     template = environment.get_template("page.md.j2")
     words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS}
-    text = template.render(scales=scales, tables=tables, answers=answers, **words)
+    text = template.render(scales=scales, tables=tables, answers=answers, readings=readings, **words)
     page = out / "README.md"
     write_whole(page, (re.sub(r"\n{3,}", "\n\n", text).strip() + "\n").encode())
     return page

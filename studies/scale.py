@@ -9,7 +9,7 @@ import pandas as pd
 
 from mothello.report.runs import Run
 from mothello.report.sentences import class_sentence
-from studies import CRITERIA, PUBLISHED, answers, data, runs, tables
+from studies import CRITERIA, PUBLISHED, answers, data, readings, runs, tables
 from studies.judge import ATOMIC
 from studies.outcomes import true_anchors, with_outcomes
 from studies.predictions import prediction_table
@@ -35,6 +35,7 @@ class Scale:
         self.planned = {x: sorted({*chain(*(study.planned.get(x, ()) for study in studies))}) for x in cells}
         self.tuned = data.finetuned(self.runs.get("finetune", ()))
         self.answers = answers.courses(self.runs.get("finetune", ()))
+        self.readings = readings.readings(self.runs.get("table1", ()))
         self.errors = data.probe_errors(self.runs.get("probes", ()))
         costs = ({"study": study} | row for study, chosen in self.runs.items() for row in runs.costs(chosen))
         self.costs = pd.DataFrame(costs)

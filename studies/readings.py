@@ -1,0 +1,89 @@
+"""Other readings of the same pairs of languages: relative colors, retrieval without a probe, each direction by itself.
+
+Absolute colors ask for the parity of the ply, which languages of unequal length do not read off the same positions:
+there relative colors are the fair reading.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mothello.measures.probes.headline import headline, kinds
+from mothello.measures.probes.verdict import PairVerdict, verdicts
+from mothello.report.runs import Run
+from mothello.report.sharing import n_anchors, sharing_of
+from studies.data import pair_name
+from studies.numbers import decimal, mean, percent
+
+COLUMNS = [
+    "cell", "seed", "pair", "sharing", "anchors", "absolute", "relative", "absolute_far", "relative_far",
+    "absolute_kind", "relative_kind", "retrieval", "retrieval_map", "apart",
+]  # fmt: skip
+"""absolute, relative: cells read right under the best map, means over both directions; *_far: the way from the orbit
+reader to the own language; *_kind: the verdicts of both directions; retrieval: P@1 among states of the same ply, as
+they are and through each direction's best map, at the layer of the headline; apart: how much the directions differ."""
+APART = 0.02
+"""Directions that differ by more are shown apart."""
+
+
+def readings(runs: Iterable[Run]) -> pd.DataFrame:
+    """A row of COLUMNS per probed run of two languages."""
+    return pd.DataFrame([_reading(run) for run in runs if _two(run)], columns=COLUMNS)
+
+
+def _two(run: Run) -> bool:
+    measure = run.measure("probes")
+    return measure is not None and len(run.results["languages"]) == 2 and ("mlp", "absolute") in kinds(measure.rows)
+
+
+def _reading(run: Run) -> dict[str, Any]:
+    measure = run.measure("probes")
+    assert measure is not None
+    row: dict[str, Any] = {"cell": run.name, "seed": run.seed, "sharing": sharing_of(run.config)}
+    row |= {"pair": pair_name(x["kind"] for x in run.results["languages"]), "anchors": n_anchors(run.config)}
+    for target in ("absolute", "relative"):
+        head = headline(measure.rows, "mlp", target)
+        judged = [x for x in verdicts(measure.rows, "mlp", target, head.layer) if x.source != x.language]
+        row |= {target: head.across_best_map, f"{target}_far": head.recovered, f"{target}_kind": _kind(judged)}
+        if target == "absolute":
+            first, second = (x.best.value for x in judged)
+            row["apart"] = abs(first - second)
+            row |= _retrieval(run, head.layer, judged)
+    return row
+
+
+def _kind(judged: Sequence[PairVerdict]) -> str:
+    found = list(dict.fromkeys(f"{x.kind} ({x.map})" if x.aligned else x.kind for x in judged))
+    return " and ".join(found)
+
+
+def _retrieval(run: Run, layer: int, judged: Sequence[PairVerdict]) -> dict[str, float]:
+    measure = run.measure("alignment")
+    if measure is None:
+        return {}
+    rows = measure.rows
+    rows = rows[(rows.quantity == "retrieval_same_ply") & (rows.control == "trained") & (rows.layer == layer)]
+    found = rows.set_index(["source", "language", "map"]).value
+    through = [float(found[x.source, x.language, x.map]) for x in judged]
+    return {
+        "retrieval": float(rows[rows["map"] == "identity"].value.mean()), "retrieval_map": sum(through) / len(through),
+    }  # fmt: skip
+
+
+def table(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row per pair and sharing; naive pairs, which fall into kinds, and what differs by direction seed by seed."""
+    rows = []
+    for (pair, count, sharing), group in found.groupby(["pair", "anchors", "sharing"]):
+        shared = f"{count} anchor{'' if count == 1 else 's'}" if sharing == "anchors" else sharing
+        single = sharing == "naive" or (group.apart > APART).any()
+        for seed, part in group.groupby("seed") if single else [("all", group)]:
+            row = {"pair": pair, "shared": shared, "seed": str(seed)}
+            for target in ("absolute", "relative"):
+                far = part[f"{target}_far"].mean()
+                row |= {f"{target}: best map": mean(part[target])}
+                row |= {f"{target}: recovered": percent(far) if far > 0 else "-"}
+                row |= {f"{target}: verdict": "; ".join(part[f"{target}_kind"].drop_duplicates())}
+            row |= {"retrieval, as it is": mean(part.retrieval), "through the map": mean(part.retrieval_map)}
+            rows.append(row | {"directions apart by": decimal(part.apart.max())})
+    return rows

@@ -1,0 +1,36 @@
+"""Proves: other readings of a pair are those of its rows, and of the committed runs: a pair that relative colors align and
+absolute ones do not, and a naive pair whose states are found through its map alone."""
+
+import pandas as pd
+import pytest
+
+from studies.gather import study_runs
+from studies.readings import COLUMNS, readings, table
+
+
+@pytest.fixture(scope="module")
+def found() -> pd.DataFrame:
+    return readings(study_runs("table1"))
+
+
+def test_naive_states_are_found_through_their_map(found: pd.DataFrame) -> None:
+    naive = found[(found.cell == "naive")].set_index("seed")
+    assert naive.relative_kind[3] == "one map (main)"
+    assert naive.retrieval[3] < 0.2 < 0.99 < naive.retrieval_map[3]
+    assert naive.retrieval[4] == naive.retrieval_map[4]  # aligned as they are
+
+
+def test_relative_colors_need_no_parity(found: pd.DataFrame) -> None:
+    split = found[found.cell == "split_anchor_4"].iloc[0]
+    assert split.relative > split.absolute + 0.1
+    assert split.relative_far > 0.5 > 0 > split.absolute_far
+
+
+def test_a_row_per_kind_of_pair(found: pd.DataFrame) -> None:
+    rows = table(found)
+    assert len({(row["pair"], row["shared"], row["seed"]) for row in rows}) == len(rows)
+    atomic = [row for row in rows if row["pair"] == "atomic + atomic"]
+    assert [row["seed"] for row in atomic if row["shared"] == "naive"] == ["0", "1", "2", "3", "4"]
+    assert [row["seed"] for row in atomic if row["shared"] == "4 anchors"] == ["all"]
+    assert next(row for row in rows if row["shared"] == "1 anchor")["absolute: recovered"] != "-"
+    assert table(pd.DataFrame(columns=COLUMNS)) == []
