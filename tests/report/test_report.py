@@ -132,10 +132,16 @@ def test_what_the_verdicts_say_stands_in_the_sentences_and_the_table(tmp_path: P
     add_probe(add_run(tmp_path, "orbits"), 0.9, 0.7, best=0.7, orbit=0.71)
     add_probe(add_run(tmp_path, "partly"), 0.9, 0.5, best=0.8, orbit=0.71)
     text, page = _sentences(tmp_path), _page(tmp_path)
-    assert "with different squares at different maps in 2 of 2 pairs. The verdicts on its pairs: two domains: 2;" in text
-    assert "under no map. The verdicts on its pairs: orbit only: 2; the best map reads no more than the orbit reader." in text
     assert (
-        "aligned up to a map in 2 of 2 pairs (main: 2). The verdicts on its pairs: graded: 2; the best map gets 0.474" in text
+        "with different squares at different maps in 2 of 2 pairs. The verdicts on its pairs: two domains: 2;" in text
+    )
+    assert (
+        "under no map. The verdicts on its pairs: orbit only: 2; the best map reads no more than the orbit reader."
+        in text
+    )
+    assert (
+        "aligned up to a map in 2 of 2 pairs (main: 2). The verdicts on its pairs: graded: 2; the best map gets 0.474"
+        in text
     )
     assert "from the orbit reader to the own language. The best constant reaches 0.600, the orbit reader 0.710," in text
     assert re.search(r"partly</td>\s*<td>graded: 2<br><small>through main: 2; recovered 0.47</small></td>", page)
