@@ -157,7 +157,7 @@ def test_a_study_names_every_run_and_what_is_done(
     assert out.count("done") == 0
     rows = [line.split() for line in out.splitlines() if "runs/demo/" in line]
     assert all(len(row) == 8 for row in rows)  # minutes in all and of four parts, tokens, FLOPs, the folder
-    assert float(rows[0][0]) == pytest.approx(sum(map(float, rows[0][1:5])), abs=0.03)
+    assert float(rows[0][0]) == pytest.approx(sum(map(float, rows[0][1:5])), abs=0.07)
     assert float(rows[0][6]) > 1e6
     assert run(monkeypatch, "study", *call) == 0
     made = {str(path.parent) for path in Path("runs").glob("demo/*/*/*/results.json")}
