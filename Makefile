@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 .PHONY: help setup demo results paper notebooks docs test slow lint clean
 
 help:
-	@echo "make demo   the main job: three models, their measures, one page (about 8 minutes on two cores)"
+	@echo "make demo   the main job: three models, their measures, one page (about 7 minutes on two cores)"
 	@echo "make results  results/README.md and its figures from the committed runs"
 	@echo "make paper  every study at the published scale, for a GPU; rerun it to resume (docs/paper.md)"
 	@echo "make notebooks  runs/notebooks/*.ipynb, opened in Jupyter Lab where it is installed (docs/notebooks.md)"
