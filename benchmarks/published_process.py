@@ -16,6 +16,9 @@ from mothello.data.split import Split, corpus
 from mothello.languages.language_set import build_languages
 from mothello.othello.board import Board
 
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+"""What this process may use before any training: one that makes room for company would pass fewer on."""
+
 
 class Published:
     """The published recipe on the same games, batch and threads; ``with`` ends its process."""
@@ -23,7 +26,8 @@ class Published:
     def __init__(self, shape: Shape, device: torch.device) -> None:
         own = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
         environment = {name: value for name, value in os.environ.items() if name not in own}
-        order = [shape.overrides, shape.games[device.type], str(device), torch.get_num_threads()]
+        overrides = shape.overrides if shape.peer is None else shape.peer
+        order = [overrides, shape.games[device.type], str(device), torch.get_num_threads(), CORES]
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__, json.dumps(order)], env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -48,8 +52,10 @@ class Published:
         self.process.wait()
 
 
-def _serve(overrides: list[str], batch_size: int, name: str, threads: int) -> None:
+def _serve(overrides: list[str], batch_size: int, name: str, threads: int, cores: list[int]) -> None:
     """Train a few steps per line of standard input, until it ends."""
+    if cores:
+        os.sched_setaffinity(0, cores)
     torch.set_num_threads(threads)
     config, device = Shape(tuple(overrides), {}, {}, 0).config, torch.device(name)
     board, size = Board.of(config.board.size), config.model

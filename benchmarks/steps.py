@@ -16,7 +16,8 @@ from mothello.data.stream import DataConfig, Stream
 from mothello.languages.language_set import build_languages
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT
-from mothello.objectives.causal_lm import CausalLM
+from mothello.objectives.combined import build_objective
+from mothello.objectives.objective import Objective
 from mothello.othello.board import Board
 from mothello.stages.pretrain import TrainConfig
 from mothello.training.budget import flops_per_token
@@ -37,6 +38,8 @@ class Shape:
     """Per round."""
     once: int
     """What a user waits for, in games."""
+    peer: tuple[str, ...] | None = None
+    """Overrides of what the published recipe trains beside it, where that is another model."""
 
     @property
     def config(self) -> TrainConfig:
@@ -49,6 +52,9 @@ SHAPES = {
         {"cpu": 64, "cuda": 1024}, {"cpu": 4, "cuda": 20}, 20_000_000,
     ),
     "small": Shape((), {"cpu": 128, "cuda": 4096}, {"cpu": 40, "cuda": 40}, 900_000),
+    "speedrun": Shape(
+        ("+experiment=speedrun", "board=6x6"), {"cpu": 128, "cuda": 4096}, {"cpu": 20, "cuda": 40}, 540_000, peer=(),
+    ),
 }  # fmt: skip
 
 
@@ -71,6 +77,7 @@ class Timing:
     """Rounds of steps, with something else between two rounds, then some steps under a profiler."""
 
     stream: Stream
+    objective: Objective
     steps: int
     between: Callable[[], None]
     rounds: list[float] = field(default_factory=list)
@@ -98,7 +105,7 @@ class Timing:
         if step == self.total - 1:
             self._now()
             self.profiler.stop()
-        batch = CausalLM().batch(self.stream, step % self.stream.steps_at_once)
+        batch = self.objective.batch(self.stream, step % self.stream.steps_at_once)
         if step == 0 or (step >= WARM and rest == 0):
             self._since = self._now()
         return batch
@@ -145,20 +152,21 @@ def prepared(shape: Shape, device: torch.device) -> tuple[TrainConfig, Stream, G
 def plan_of(config: TrainConfig, steps: int, execution: Execution) -> Plan:
     """The plan of scripts/train.py, without checkpoints and evaluation."""
     return Plan(
-        steps=steps, objective=CausalLM(), optimizer=config.optimizer, precision=config.device.precision, seed=0,
-        compiled=execution.compiled, cuda_graphs=execution.cuda_graphs,
+        steps=steps, objective=build_objective(config.objective), optimizer=config.optimizer,
+        precision=config.device.precision, seed=0, compiled=execution.compiled, cuda_graphs=execution.cuda_graphs,
     )  # fmt: skip
 
 
 def time_ours(shape: Shape, execution: Execution, device: torch.device, between: Callable[[], None]) -> dict[str, Any]:
     """The loop of scripts/train.py. Tokens are positions that carry loss; playing and encoding games is included."""
     config, stream, model = prepared(shape, device)
-    timing, games = Timing(stream, shape.steps[device.type], between), stream.batch_size
+    objective, games = build_objective(config.objective), stream.batch_size
+    timing = Timing(stream, objective, shape.steps[device.type], between)
     played = min(_play(stream, chunk) for chunk in (1, 2, 3, 0))
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
     timing.profiler = profile(activities=activities)
     train(model, timing.batch, plan_of(config, timing.total, execution))
-    scored = int((CausalLM().batch(stream, 0).targets >= 0).sum())
+    scored = int((objective.batch(stream, 0).targets >= 0).sum())
     seconds = min(timing.rounds) + played * games
     places = stream.width - 1  # the last one is computed and never scored: no useful work
     return {
