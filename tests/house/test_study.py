@@ -75,6 +75,8 @@ def test_a_run_can_be_fine_tuned_in_several_ways() -> None:
     part = part_of(study("+study=finetune"), "prefix_anchor_8", 0)
     folders = {finetune_folder(RunDir("run"), x.transfer, x.seed, "atomic_0").path for x in part.transfers}
     assert len(folders) == 4  # each has its own
+    same = part_of(study("+study=finetune", "+transfer.transfer.objective.softmax=all"), "prefix_naive", 0)
+    assert [x.transfer.objective for x in same.transfers] == [{}, own]  # what the run has anyway is no setting
 
 
 def test_the_published_scale_is_the_papers_with_nine_passes() -> None:

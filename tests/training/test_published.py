@@ -171,10 +171,10 @@ def test_other_settings_give_another_curve(change: dict[str, float], pair: Corpu
 
 def test_weights_are_drawn_as_the_published_ones_are(pair: Corpus) -> None:
     config = ModelConfig(n_layer=2, n_head=2, d_model=64, init=Init.mingpt)
-    ours, theirs = build_model(config, pair.language_set).initialize(0), published.load_from(model_for(pair))
+    ours = build_model(config, pair.language_set).initialize(0)
     fresh = published.PublishedGPT(pair.config(n_layer=2, n_head=2, d_model=64))
     drawn = dict(published.load_from(ours).named_parameters())
-    assert len(drawn) == len(dict(fresh.named_parameters())) == len(dict(theirs.named_parameters()))
+    assert drawn.keys() == dict(fresh.named_parameters()).keys()
     for name, parameter in fresh.named_parameters():
         torch.testing.assert_close(drawn[name].mean(), parameter.mean(), atol=2e-3, rtol=0)
         torch.testing.assert_close(drawn[name].std(), parameter.std(), atol=2e-3, rtol=0)

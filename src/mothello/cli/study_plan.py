@@ -15,6 +15,7 @@ from mothello.errors import UserError, keyed
 from mothello.measures.transfer.measure import TransferConfig
 from mothello.rows import measured
 from mothello.rundir import RunDir
+from mothello.stages.continued import changed
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import finetune_folder, run_folder
 from mothello.stages.measuring import measure_folder
@@ -204,6 +205,8 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         others = (x.transfer for x in config.tunings.values() if any(fnmatch(name, pattern) for pattern in x.cells))
         commands = (composed("transfer", own, run=folder, seed=seed) for own in ({}, *others))
         tuned = [replace(command, tracking=train.tracking) for command in commands]
+        for command in tuned:  # as the stage will name its folder
+            command.transfer.objective, _ = changed(command.transfer.objective, train.objective)
     probe = replace(composed("probe", run=folder), tracking=train.tracking)
     return Part(name, train, probe, composed("measure", run=folder), tuned)
 

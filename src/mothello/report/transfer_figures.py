@@ -1,5 +1,7 @@
 """Curves along a fine-tuning: functions table -> Figure, the tables those of table.transfer."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,28 +10,35 @@ from mothello.report.figures import level, seeds
 from mothello.report.style import LANGUAGE_COLORS, WIDTH, canvas, colors, legend_below, title
 
 
-def transfer_curves(trained: pd.DataFrame, scratch: pd.DataFrame, chance: float | None = None) -> Figure:
-    """Strict legality along fine-tuning, a panel per label and source language; the source is the heavy line, dashed
-    the same fine-tuning from random weights."""
-    groups = list(trained.groupby(["label", "source"], sort=False))
+def _panels(rows: pd.DataFrame) -> tuple[Figure, list[Axes], list[Any]]:
+    """A figure with a panel of legality by step per label and source, the panels, and the rows of each."""
+    groups = list(rows.groupby(["label", "source"], sort=False))
     columns = min(3, len(groups))
-    rows = -(-len(groups) // columns)
-    figure, axes = canvas(columns, 0.6 + 3.0 * rows, rows, width=WIDTH if len(groups) > 1 else 6.4, sharey=True)
-    for axis, ((label, source), data) in zip(axes, groups, strict=False):
-        control = scratch[(scratch.label == label) & (scratch.source == source)]
-        _transfer_panel(axis, data, control, str(source))
+    lines = -(-len(groups) // columns)
+    figure, axes = canvas(columns, 0.6 + 3.0 * lines, lines, width=WIDTH if len(groups) > 1 else 6.4, sharey=True)
+    for axis, ((label, source), _) in zip(axes, groups, strict=False):
         title(axis, f"{label}\nfine-tuned on {source}")
         axis.set(xlabel="fine-tuning step")
-        if chance is not None:
-            level(axis, chance, "chance")
     for axis in axes[len(groups) :]:
         axis.set_visible(False)
     axes[0].set(ylabel="strict top-1 legality", ylim=(0, 1.02))
+    return figure, axes[: len(groups)], groups
+
+
+def transfer_curves(trained: pd.DataFrame, scratch: pd.DataFrame, chance: float | None = None) -> Figure:
+    """Strict legality along fine-tuning, a panel per label and source language; the source is the heavy line, dashed
+    the same fine-tuning from random weights."""
+    figure, axes, groups = _panels(trained)
+    for axis, ((label, source), data) in zip(axes, groups, strict=True):
+        control = scratch[(scratch.label == label) & (scratch.source == source)]
+        _transfer_panel(axis, data, control, str(source))
+        if chance is not None:
+            level(axis, chance, "chance")
     same = trained.groupby(["label", "source"]).language.agg(frozenset).reset_index()
     if same.language.nunique() == same.source.nunique() == 1:
         legend_below(figure, axes[:1])
     else:  # a color is another language elsewhere
-        for axis in axes[: len(groups)]:
+        for axis in axes:
             axis.legend(loc="lower right", frameon=False, fontsize=8)
     return figure
 
@@ -54,20 +63,12 @@ def _transfer_panel(axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, sourc
 def answer_curves(answers: dict[str, pd.DataFrame], chance: float) -> Figure:
     """Strict legality of the other languages along fine-tuning, a panel per label and source, by what the answer is
     chosen among (the keys)."""
-    groups = list(next(iter(answers.values())).groupby(["label", "source"], sort=False))
-    columns = min(3, len(groups))
-    rows = -(-len(groups) // columns)
-    figure, axes = canvas(columns, 0.6 + 2.6 * rows, rows, width=WIDTH if len(groups) > 1 else 6.4, sharey=True)
-    for axis, ((label, source), _) in zip(axes, groups, strict=False):
+    figure, axes, groups = _panels(next(iter(answers.values())))
+    for axis, ((label, source), _) in zip(axes, groups, strict=True):
         for color, (among, data) in zip(LANGUAGE_COLORS, answers.items(), strict=False):
             own = data[(data.label == label) & (data.source == source) & (data.language != source)]
             seeds(axis, own, "step", "value", color=color, label=among)
         level(axis, chance, "chance")
-        title(axis, f"{label}\nfine-tuned on {source}")
-        axis.set(xlabel="fine-tuning step")
-    for axis in axes[len(groups) :]:
-        axis.set_visible(False)
-    axes[0].set(ylabel="strict top-1 legality", ylim=(0, 1.02))
     legend_below(figure, axes[:1])
     return figure
 

@@ -58,7 +58,7 @@ class Continuation:
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
 
 
-def _changed(asked: Mapping[str, Any], of_the_run: Any) -> tuple[dict[str, Any], Any]:
+def changed(asked: Mapping[str, Any], of_the_run: Any) -> tuple[dict[str, Any], Any]:
     """What is asked for that differs from the run's objective, and the whole objective."""
     if not asked:
         return {}, of_the_run
@@ -83,7 +83,7 @@ class Continued:
         recall_games(own.data, run.folder.path.glob(f"{own.name}/*"))
         plugins = list(dict.fromkeys([*run.config.plugins, *command.plugins]))
         load_plugins(plugins)
-        own.objective, objective = _changed(own.objective, run.config.objective)
+        own.objective, objective = changed(own.objective, run.config.objective)
         self.config = replace(
             run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), auxiliary={}, plugins=plugins,
             objective=objective, optimizer=own.optimizer, evaluation=own.evaluation, device=command.device,
