@@ -1,8 +1,8 @@
 """The languages of one model, built from its config on one vocabulary."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Int8, Int64
 from torch import Tensor
 
-from mothello.config import check_name, without_effect
+from mothello.config import NOT_IDENTITY, check_name, without_effect
 from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig, Member, anchor_links
 from mothello.languages.kinds import LANGUAGE_KINDS
@@ -44,6 +44,8 @@ class LanguagesConfig:
     """Settings of other kinds: languages.options.KIND.KEY."""
     output: OutputVocabulary = OutputVocabulary.own
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
+    special_tokens: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
+    """Not to be set: a training takes them from its objectives, and a loaded run from its config."""
 
     def __post_init__(self) -> None:
         used = dict.fromkeys(self.expanded_kinds())
@@ -60,6 +62,10 @@ class LanguagesConfig:
             check_name(name, "languages.names")
         if len(set(names)) < len(names):
             raise UserError("languages.names: two languages have the same name")
+
+    def with_special(self, tokens: Sequence[str]) -> "LanguagesConfig":
+        """The same with special tokens for a model to read, besides those that are there."""
+        return replace(self, special_tokens=list(dict.fromkeys([*self.special_tokens, *tokens])))
 
     def config_of(self, kind: str) -> Any:
         """The settings of one kind, as its own dataclass."""
@@ -114,6 +120,8 @@ class LanguageSet:
     vocabulary_size: int
     output: OutputVocabulary
     links: tuple[tuple[Member, ...], ...]
+    special_tokens: tuple[str, ...] = ()
+    """Tokens that no language writes and no model predicts, such as "mask"; their ids come after the languages'."""
     _tables: dict[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -125,6 +133,12 @@ class LanguageSet:
         if name not in self.names:
             raise UserError(f"no language {name!r}; there are {', '.join(self.names)}")
         return self.names.index(name)
+
+    def special(self, name: str) -> int:
+        """Id of a special token. UserError where there is none of that name."""
+        if name not in self.special_tokens:
+            raise UserError(f"run: the model was trained without a {name} token")
+        return self.vocabulary_size + self.special_tokens.index(name)
 
     @property
     def output_size(self) -> int:
@@ -167,6 +181,14 @@ class LanguageSet:
         table = torch.zeros(len(self.languages), self.vocabulary_size, dtype=torch.bool)
         for index, language in enumerate(self.languages):
             table[index, list(language.ids)] = True
+        return table
+
+    @cached_property
+    def id_table(self) -> Int64[Tensor, "language rank"]:
+        """Every id that a language writes, ascending, then PAD."""
+        table = torch.full((len(self.languages), max(len(language.ids) for language in self.languages)), PAD)
+        for index, language in enumerate(self.languages):
+            table[index, : len(language.ids)] = torch.tensor(language.ids)
         return table
 
     @cached_property
@@ -236,4 +258,5 @@ def build_languages(config: LanguagesConfig, board: Board) -> LanguageSet:
     links = anchor_links(config.anchors, names, board)
     words, size = compact(share(allocate(local)[0], links, config.anchors.sharing))
     languages = tuple(Language(name, kind, tuple(table)) for name, kind, table in zip(names, kinds, words, strict=True))
-    return LanguageSet(board, languages, size, config.output, tuple(map(tuple, links)))
+    special = tuple(config.special_tokens)
+    return LanguageSet(board, languages, size, config.output, tuple(map(tuple, links)), special)

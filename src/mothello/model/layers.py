@@ -13,16 +13,17 @@ HEAD_MULTIPLE = {"cpu": 1, "cuda": 64}
 
 
 class Head(nn.Linear):
-    """A linear layer without bias, computed with zero rows added to the weight up to a multiple by device."""
+    """A linear layer without bias, computed with zero rows added to the weight up to a multiple by device. A shared
+    weight may have more rows than there are classes."""
 
     def __init__(self, d_model: int, output_size: int) -> None:
         super().__init__(d_model, output_size, bias=False)
 
     def forward(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows V"]:
         """x @ weight.T"""
-        size = len(self.weight)
-        spare = -size % HEAD_MULTIPLE[x.device.type]
-        return F.linear(x, F.pad(self.weight, (0, 0, 0, spare)))[..., :size] if spare else F.linear(x, self.weight)
+        spare = -len(self.weight) % HEAD_MULTIPLE[x.device.type]
+        y = F.linear(x, F.pad(self.weight, (0, 0, 0, spare)) if spare else self.weight)
+        return y if y.shape[-1] == self.out_features else y[..., : self.out_features]
 
 
 def without_padding(tokens: Int64[Tensor, "B T"]) -> Bool[Tensor, "B T T"]:

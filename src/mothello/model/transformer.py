@@ -119,15 +119,18 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """token ids [B, T] -> logits [B, T, output_size], and the residual stream on request.
 
-    vocabulary_size: input ids, 0 is padding. n_positions: longest row. output_size: classes of the head.
+    vocabulary_size: the languages' ids, 0 is padding. n_positions: longest row. output_size: classes of the head.
+    special_tokens: further ids that are read and never predicted.
     """
 
-    def __init__(self, config: ModelConfig, vocabulary_size: int, n_positions: int, output_size: int) -> None:
+    def __init__(
+        self, config: ModelConfig, vocabulary_size: int, n_positions: int, output_size: int, special_tokens: int = 0
+    ) -> None:
         super().__init__()
         if config.tied and output_size != vocabulary_size:
             raise UserError("model.tied: a unified output vocabulary has no token embedding to tie the head to")
         self.config = config
-        self.token_embedding = nn.Embedding(vocabulary_size, config.d_model)
+        self.token_embedding = nn.Embedding(vocabulary_size + special_tokens, config.d_model)
         self.position_embedding = nn.Embedding(n_positions, config.d_model)
         self.blocks = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
         self.norm = build_norm(config)

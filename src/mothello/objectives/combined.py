@@ -13,7 +13,7 @@ from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import LOGGED, OBJECTIVES, Loss, Objective, Part
+from mothello.objectives.objective import LOGGED, OBJECTIVES, Loss, Objective, Part, special_tokens
 
 
 class Combined:
@@ -23,6 +23,8 @@ class Combined:
     def __init__(self, main: Objective, name: str, auxiliary: Mapping[str, tuple[Objective, float]]) -> None:
         self.main, self.name, self.auxiliary = main, name, dict(auxiliary)
         self.attention = main.attention
+        every = (main, *(objective for objective, _ in self.auxiliary.values()))
+        self.special_tokens = tuple(dict.fromkeys(name for one in every for name in special_tokens(one)))
 
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """Of every objective."""

@@ -5,6 +5,7 @@ main objective; auxiliary ones are added to it with weights (mothello.objectives
 """
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -62,10 +63,20 @@ class Loss(NamedTuple):
         return torch.stack([term.weight * term.sum / count.to(term.sum.dtype) for term, count in terms]).sum()
 
 
+class Evaluation(StrEnum):
+    """What a trained model is asked along its training. legality: the next move after every ply, where the moves so far
+    are all that is read and fix the board. masked: one move of a whole game, given all others."""
+
+    legality = "legality"
+    masked = "masked"
+
+
 class Objective(Protocol):
     """A pure function of batch and model; all randomness of a batch comes from the stream's seed and the step.
 
-    The class has a dataclass ``Config`` whose field ``name`` defaults to its name in the registry.
+    The class has a dataclass ``Config`` whose field ``name`` defaults to its name in the registry. It may have an
+    attribute ``evaluation``, by default legality, and ``special_tokens``: names of tokens that no language writes and
+    that its inputs contain; their ids are ``language_set.special(name)``.
     """
 
     attention: AttentionMask | None
@@ -90,6 +101,16 @@ class Objective(Protocol):
         """The loss that no model can go below, None where it is not known. oracles: per language. weights: how often
         each language is trained on."""
         ...
+
+
+def special_tokens(objective: Objective) -> tuple[str, ...]:
+    """Names of the special tokens that an objective's inputs contain."""
+    return getattr(objective, "special_tokens", ())
+
+
+def evaluation(objective: Objective) -> Evaluation:
+    """What a model that is trained on the objective is asked."""
+    return getattr(objective, "evaluation", Evaluation.legality)
 
 
 LOGGED = ("loss", "gradient_norm", "lr_scale", "seconds")

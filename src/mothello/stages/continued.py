@@ -90,6 +90,9 @@ class Continued:
             tracking=command.tracking, seed=command.seed, run="", checkpoint_every=command.checkpoint_every,
             force=command.force, dry_run=command.dry_run,
         )  # fmt: skip
+        if missing := set(self.config.languages.special_tokens) - set(run.language_set.special_tokens):
+            line = f"{objective.name} needs the token {min(missing)!r}, which the run's model does not read"
+            raise UserError(f"objective: {line}")
         self.identity = stage_identity(settings, command.seed)
         self.folder = stage_folder(run.folder, settings, command.seed)
         self.title = f"{run.config.name}, {settings.name}"

@@ -15,7 +15,7 @@ from mothello.languages.language_set import LanguagesConfig
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.combined import build_objective, typed_auxiliary
-from mothello.objectives.objective import OBJECTIVES
+from mothello.objectives.objective import OBJECTIVES, special_tokens
 from mothello.othello.board import BoardConfig
 from mothello.registry import load_plugins
 from mothello.rundir import RunDir
@@ -68,7 +68,9 @@ class TrainConfig:
         self.objective = OBJECTIVES.typed(self.objective, "objective")
         self.auxiliary = typed_auxiliary(self.auxiliary, self.objective)
         if all(map(is_dataclass, (self.objective, *self.auxiliary.values()))):  # else a plugin is missing
-            self.model.take_mask(build_objective(self.objective, self.auxiliary).attention)
+            objective = build_objective(self.objective, self.auxiliary)
+            self.model.take_mask(objective.attention)
+            self.languages = self.languages.with_special(special_tokens(objective))
         check(self, "")
         recall_games(self.data, runs_like(self))
         if len(self.languages.language_names()) == 1:
@@ -93,6 +95,9 @@ class Pretrain:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.language_set = config, language_set_of(config)
+        needed = special_tokens(build_objective(config.objective, config.auxiliary))
+        if unneeded := set(config.languages.special_tokens) - set(needed):
+            raise UserError(f"languages.special_tokens: no objective needs {min(unneeded)!r}; leave it out")
         self.floor_weights: list[float] | None = weights_of(config.data, self.language_set)
         self.identity = identity(config)
         self.folder = RunDir(run_folder(config))
