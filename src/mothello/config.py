@@ -25,7 +25,7 @@ NOT_IDENTITY: dict[str, Any] = {"identity": False}
 
 
 def ranged(default: Any, low: float | None = None, high: float | None = None, above: float | None = None) -> Any:
-    """A number with its range, which :func:`check` enforces: low <= value <= high, or value > above."""
+    """A number with its range, which :func:`check` enforces: low <= value <= high, or above < value <= high."""
     return field(default=default, metadata={"low": low, "high": high, "above": above})
 
 
@@ -56,6 +56,8 @@ def _check_number(value: float, key: str, low: float | None, high: float | None,
         raise UserError(f"{key}: {value} is outside {low}..{high}")
     if low is not None and value < low:
         raise UserError(f"{key}: {value} is {f'below {low}' if low else 'negative'}")
+    if high is not None and low is None and value > high:
+        raise UserError(f"{key}: {value} is above {high}")
     if above is not None and not value > above:
         raise UserError(f"{key}: {value} is not {'positive' if above == 0 else f'above {above}'}")
 

@@ -21,7 +21,8 @@ from mothello.languages.language_set import LanguageSet
 from mothello.model.build import build_model
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig
-from mothello.objectives.causal_lm import CausalLM, Softmax
+from mothello.objectives.causal_lm import CausalLM
+from mothello.objectives.cross_entropy import Softmax
 from mothello.othello.board import Board
 from mothello.stages.pretrain import Pretrain, TrainConfig
 

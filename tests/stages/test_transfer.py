@@ -12,7 +12,8 @@ from mothello.config import typed
 from mothello.errors import UserError
 from mothello.measures.legality.estimate import legality
 from mothello.measures.transfer.watch import Watch
-from mothello.objectives.causal_lm import CausalLM, Softmax
+from mothello.objectives.causal_lm import CausalLM
+from mothello.objectives.cross_entropy import Softmax
 from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.stage import run_stage
 

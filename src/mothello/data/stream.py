@@ -132,7 +132,8 @@ class Stream:
         """Tokens per row, enough for every game; the same in every batch."""
         return self.language_set.max_tokens if self.only is None else self.language_set.languages[self.only].max_tokens
 
-    def _rows(self, step: int, n_steps: int = 1) -> Int64[Tensor, " game"]:
+    def rows(self, step: int, n_steps: int = 1) -> Int64[Tensor, " game"]:
+        """Places of a step's games in the endless stream: what is drawn for a game is a function of its place."""
         start = step * self.batch_size
         return torch.arange(start + self.rank, start + n_steps * self.batch_size, self.processes, device=self.device)
 
@@ -159,7 +160,7 @@ class Stream:
         return torch.tensor(self.sources.of_language, device=self.device)[language]
 
     def _games(self, step: int, n_steps: int) -> Games:
-        rows = self._rows(step, n_steps)
+        rows = self.rows(step, n_steps)
         indices = self.indices(rows)
         language = self.languages(rows, indices)
         moves = torch.empty(len(rows), self.language_set.board.n_moves, dtype=torch.int8, device=self.device)
@@ -222,7 +223,7 @@ class Stream:
         parallel text. Both languages must draw from one corpus."""
         games, source = self.sources[one], self.sources.of_language
         assert source[one] == source[other], "languages with domains of their own share no games"
-        indices = self.indices(self._rows(step))
+        indices = self.indices(self.rows(step))
         moves, first_scored = games.moves(indices), games.first_scored(indices)
         both = [torch.full_like(indices, language) for language in (one, other)]
         written = [make_batch(moves, language, self.language_set, first_scored) for language in both]

@@ -1,3 +1,4 @@
 """Objectives, one file each. Importing the room registers them."""
 
 from mothello.objectives import causal_lm as causal_lm
+from mothello.objectives import masked_lm as masked_lm
