@@ -21,7 +21,7 @@ else:
 log = logging.getLogger(__name__)
 
 COLUMNS = {
-    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks",
+    "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
@@ -29,9 +29,10 @@ COLUMNS = {
     "how many cells of every orbit of squares (under the opening's maps) are of each class, and names the commonest. "
     "unrelated: paired with another game. image: boards compared with their images, no model. "
     "chance: by counting. null: no intervention. random: a random direction of the same length. "
-    "floor: the loss that no model can go below; of interventions, the model on the boards as they are",
+    "floor: the loss that no model can go below; of interventions, the model on the boards as they are. "
+    "best: the exact posterior of a hidden move. independent: that of every token of a hidden word by itself",
     "probe": "linear or mlp",
-    "target": "absolute or relative colors, or the task",
+    "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it",
     "layer": "0 (embeddings) .. L",
     "source": "the probe's language; of pairs of states the first; empty: a mean over languages or pairs",
     "language": "the language read; of pairs of states the second; empty: a mean over languages or pairs",
@@ -94,7 +95,8 @@ QUANTITIES = {
     "relative_gap": "of a fine-tuning: (target - source) / source at the end",
     "gain_ratio": "of a fine-tuning: the target's gain as a share of the source's",
     "over_scratch": "of a fine-tuning: strict legality at the end less that of the same from random weights",
-    "top1": "share of plies after which the greedy move is legal (strict), 0..1",
+    "top1": "share of plies after which the greedy move is legal (strict), 0..1; of hidden moves: share of guesses "
+    "that are possible: the moves shown stay legal; along the training of a masked model, where a prefix is shown",
     "top1_restricted": "the same, choosing among the tokens of the language",
     "top1_translated": "of a fine-tuning: the same, choosing among the tokens of the source, read as its words",
     "lenient": "share of plies after which the greedy move is legal for either color, 0..1",
@@ -104,9 +106,16 @@ QUANTITIES = {
     "train_gradient_norm": "norm of the gradients before clipping",
     "train_seconds": "seconds of training, evaluations included",
     "mass_first_token": "probability on tokens that begin a legal move, 0..1",
-    "mass": "probability on legal moves, by the chain rule over their tokens, 0..1",
+    "mass": "probability on legal moves, by the chain rule over their tokens, 0..1; of hidden moves: on possible ones",
     "mass_own_tokens": "the same, every token chosen among those of the language",
     "mass_any_move": "probability on moves of the language, legal or not, 0..1",
+    "masked_accuracy": "share of hidden moves that are guessed, 0..1; control best: the most that can be, the mean of "
+    "the posterior's maximum",
+    "game_accuracy": "along the training of a masked model: the same where the whole rest of the game is shown",
+    "masked_nats": "cross-entropy of hidden moves, expected under their posterior; control floor: its entropy",
+    "masked_excess_nats": "the difference of the two: the expected divergence of the model from the posterior",
+    "sees_game": "1: states are of a model of full attention that has read the whole game, later moves included; 0: of "
+    "one that was shown the game up to there. No row: a causal model",
     "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
     "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
 }
@@ -122,10 +131,13 @@ WORDS = ["measure", "quantity", "control", "probe", "target", "source", "languag
 TRAINING = {
     "loss": "loss", "floor": "loss", "excess_nats": "excess_nats", "top1": "top1", "top1_restricted": "top1_restricted",
     "chance": "top1", "lenient": "lenient", "mass": "mass", "mass_first_token": "mass_first_token",
-    "wrong_language": "wrong_language", "malformed": "malformed", "gradient_norm": "gradient_norm",
-    "seconds": "seconds",
+    "masked_accuracy": "masked_accuracy", "best_accuracy": "masked_accuracy", "game_accuracy": "game_accuracy",
+    "masked_excess_nats": "masked_excess_nats", "wrong_language": "wrong_language", "malformed": "malformed",
+    "gradient_norm": "gradient_norm", "seconds": "seconds",
 }  # fmt: skip
 """What metrics.jsonl holds, by the last part of its names."""
+CONTROLS = {"chance": "chance", "floor": "floor", "best_accuracy": "best"}
+"""Of these, the ones that are no number of the model itself."""
 
 FILE = "table.csv.gz"
 
@@ -187,7 +199,7 @@ def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
             parts = key.split("/")
             known = parts[0] == "val" or (parts[0] == "train" and len(parts) == 2)  # not train/OBJECTIVE/PART
             if known and parts[-1] in TRAINING and value is not None:
-                control = {"chance": "chance", "floor": "floor"}.get(parts[-1], "trained")
+                control = CONTROLS.get(parts[-1], "trained")
                 quantity = TRAINING[parts[-1]] if parts[0] == "val" else f"train_{parts[-1]}"
                 yield {
                     "measure": "training", "quantity": quantity,

@@ -1,5 +1,6 @@
 """A batch of games, written in their languages."""
 
+from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -62,6 +63,20 @@ def make_batch(
     tokens, move_ends = language_set.encode(moves, language, width)
     first_scored = torch.zeros_like(language) if first_scored is None else first_scored
     return Batch(tokens, move_ends, moves, language, first_scored)
+
+
+class Context(StrEnum):
+    """How much of a game a model of full attention is shown at a move: the whole game, or what was played up to there,
+    with the mask token at every later place of the row, so that not even the game's length is told."""
+
+    game = "game"
+    prefix = "prefix"
+
+
+def hidden_after(batch: Batch, ends: Int64[Tensor, " game"], mask: int) -> Batch:
+    """The same rows with the mask token after these places."""
+    later = torch.arange(batch.tokens.shape[1], device=ends.device) > ends.unsqueeze(1)
+    return batch._replace(tokens=torch.where(later, mask, batch.tokens))
 
 
 def in_language(moves: Int8[Tensor, "game ply"], language: int, language_set: LanguageSet) -> Batch:

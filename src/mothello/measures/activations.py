@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mothello.data.batch import Batch
+from mothello.data.batch import Batch, hidden_after
 from mothello.model.edited import Model
 from mothello.model.inputs import Inputs
 from mothello.training.device import Precision, autocast
@@ -21,3 +21,16 @@ def states(
     assert hidden is not None
     ends = batch.move_ends.clamp(min=0)[None, :, :, None].expand(len(hidden), -1, -1, hidden.shape[-1])
     return hidden.gather(2, ends).float() * (batch.move_ends >= 0)[None, :, :, None]
+
+
+def prefix_states(
+    model: Model, batch: Batch, mask: int, precision: Precision = Precision.auto
+) -> Float[Tensor, "layer game ply d_model"]:
+    """The same with every later place of the row hidden by the mask token, so that a state of a model of full attention
+    has seen no more than a causal one has. A pass of the model per ply."""
+    each = []
+    for ply, end in enumerate(batch.move_ends.unbind(1)):
+        only = torch.full_like(batch.move_ends, -1)
+        only[:, ply] = end
+        each.append(states(model, hidden_after(batch._replace(move_ends=only), end, mask), precision)[:, :, ply])
+    return torch.stack(each, 2)

@@ -3,8 +3,9 @@
 from mothello.measures.alignment.measure import Alignment
 from mothello.measures.causal.measure import Causal
 from mothello.measures.legality.measure import Legality
+from mothello.measures.masked.measure import Masked
 from mothello.measures.probes.measure import Probes
 from mothello.measures.tasks.measure import Tasks
 from mothello.measures.transfer.measure import Transfer
 
-BUILTIN = (Legality, Alignment, Probes, Causal, Transfer, Tasks)
+BUILTIN = (Legality, Masked, Alignment, Probes, Causal, Transfer, Tasks)

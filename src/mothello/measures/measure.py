@@ -11,12 +11,15 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 
 from mothello.config import identity
-from mothello.data.batch import in_language
+from mothello.data.batch import Context, in_language
+from mothello.errors import UserError
 from mothello.files import fingerprint
 from mothello.languages.language_set import LanguageSet
-from mothello.measures.activations import states
+from mothello.measures.activations import prefix_states, states
 from mothello.model.edited import Edited, Model
+from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import Edit
+from mothello.objectives.masked_lm import MASK
 from mothello.othello.board import Board
 from mothello.othello.random_play import GENERATOR_VERSION
 from mothello.registry import Registry
@@ -55,6 +58,8 @@ class Subject:
     """Whether legality runs a compiled model."""
     folder: Path | None = None
     """The measure's own folder, where it may keep files; None: it keeps none."""
+    context: Context = Context.game
+    """What a model of full attention is shown where its states are read."""
 
     @property
     def device(self) -> torch.device:
@@ -76,8 +81,37 @@ class Subject:
 
     def states(self, moves: Int8[Tensor, "game ply"], language: int) -> Float[Tensor, "layer game ply d_model"]:
         """The residual stream at each move's last token, all layers, of games written in one language; zeros after the
-        end of a game."""
-        return states(self.model, in_language(moves, language, self.language_set), self.precision)
+        end of a game. A causal model has read the game up to there, one of full attention the whole game, or as much
+        as :meth:`reading` says."""
+        batch = in_language(moves, language, self.language_set)
+        if self.context is Context.prefix:
+            return prefix_states(self.model, batch, self.language_set.special(MASK), self.precision)
+        return states(self.model, batch, self.precision)
+
+    @property
+    def causal(self) -> bool:
+        """Whether a place of the model sees nothing of what follows."""
+        return self.model.config.mask is AttentionMask.causal
+
+    def check_causal(self, measure: str) -> None:
+        """UserError where a measure asks for the next move, and the model has read it."""
+        if not self.causal:
+            line = "asks for the next move, which a model of full attention has read; choose masked"
+            raise UserError(f"measures: {measure} {line}")
+
+    def reading(self, context: Context, key: str) -> "Subject":
+        """The same with states in that context. UserError names the key where the context changes nothing."""
+        if context is not Context.game:
+            if self.causal:
+                raise UserError(f"{key}: has no effect on a causal model, which reads nothing else; leave it out")
+            self.language_set.special(MASK)
+        return replace(self, context=context)
+
+    def context_rows(self, measure: str) -> Iterator[Row]:
+        """A row that says so where states are not a causal model's."""
+        if not self.causal:
+            seen = float(self.context is Context.game)
+            yield {"measure": measure, "quantity": "sees_game", "control": self.control, "value": seen}
 
     def kept_in(self, folder: Path) -> "Subject":
         """The same, with the folder of the measure."""

@@ -20,7 +20,7 @@ from mothello.objectives.objective import OBJECTIVES, Objective
 from mothello.own import remove, replaced
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of
-from mothello.stages.evaluate import Evaluator
+from mothello.stages.evaluate import Evaluator, headline
 from mothello.stages.load import check_fits
 from mothello.stages.pretrain import TrainConfig
 from mothello.stages.running import describe_device, resolve_execution, running
@@ -184,7 +184,4 @@ def _summary(results: Mapping[str, Any]) -> str:
     final = results["final"]
     excess = final["val/excess_nats"]
     above = "floor unknown" if excess != excess else f"{excess:.3f} nats above the floor"
-    return (
-        f"done: strict top-1 legality {final['val/top1']:.3f}, loss {final['val/loss']:.3f}, {above}; "
-        f"{results['seconds'] / 60:.1f} min"
-    )
+    return f"done: {headline(final)}, loss {final['val/loss']:.3f}, {above}; {results['seconds'] / 60:.1f} min"

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from mothello.bootstrap import Bootstrap
 from mothello.config import check, ranged
+from mothello.data.batch import Context
 from mothello.data.split import probe_corpus
 from mothello.measures.alignment.embeddings import embedding_rows
 from mothello.measures.alignment.pair import Positions, Value, chances, pair_values
@@ -44,6 +45,9 @@ class AlignmentConfig:
     """Control: the same measures on a model with random weights."""
     draws: int = ranged(1000, low=1)
     """Draws of the bootstrap over games."""
+    context: Context = Context.game
+    """What a model of full attention is shown where its states are read: the whole game, or the prefix up to there and
+    mask tokens behind it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
 
     def __post_init__(self) -> None:
         check(self, "alignment")
@@ -66,6 +70,8 @@ class Alignment:
     def __call__(self, subject: Subject) -> Iterator[Row]:
         if len(subject.names) < 2:
             return
+        subject = subject.reading(self.config.context, "alignment.context")
+        yield from subject.context_rows("alignment")
         positions = self._positions(subject)
         yield from (_row(value) for value in chances(positions))
         for some in [subject, subject.random_weights()] if self.config.random_weights else [subject]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from mothello.config import check, ranged
+from mothello.data.batch import Context
 from mothello.errors import UserError
 from mothello.measures.probes.linear import LinearProbes
 from mothello.measures.probes.mlp import MLPProbes
@@ -51,6 +52,9 @@ class ProbesConfig:
     and every cell under a map of its own."""
     draws: int = ranged(1000, low=1)
     """Draws of the bootstrap over games."""
+    context: Context = Context.game
+    """What a model of full attention is shown where its states are read: the whole game, or the prefix up to there and
+    mask tokens behind it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
 
     def __post_init__(self) -> None:
         for name in self.probes:

@@ -59,12 +59,14 @@ class Probes:
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
         config, moves = self.config, scored_moves(subject, self.config)
+        subject = subject.reading(config.context, "probes.context")
         games = probe_corpus(subject.board, subject.corpus_seed, *config.sizes)
         fit_moves = games.moves(torch.arange(min(config.games, CONSTANT_GAMES), device=subject.device))
         truth, fit = (board_targets(some, subject.board) for some in (moves, fit_moves))
         bootstrap = Bootstrap(len(moves), config.draws, generator(config.seed, "bootstrap"))
         scored = Scored(Games(moves, truth), fit, bootstrap)
         yield from scored.board_rows(subject)
+        yield from subject.context_rows("probe")
         trained = self._probed(subject, moves)
         steps = trained.fitted.steps
         yield {"measure": "probe", "quantity": "fit_steps", "control": subject.control, "value": steps}

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from mothello.bootstrap import Bootstrap
 from mothello.config import check, ranged
+from mothello.data.batch import Context
 from mothello.data.split import probe_corpus
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
@@ -45,6 +46,9 @@ class TasksConfig:
     """Weight of half the squared norm of a head."""
     draws: int = ranged(1000, low=1)
     """Draws of the bootstrap over games."""
+    context: Context = Context.game
+    """What a model of full attention is shown where its states are read: the whole game, or the prefix up to there and
+    mask tokens behind it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
     random_weights: bool = True
     """Control: the same heads on a model with random weights."""
 
@@ -88,13 +92,14 @@ class Tasks:
         self.tasks: dict[str, Task] = {name: TASKS.build(config.task_config(name)) for name in config.names}
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
-        config = self.config
+        config, subject = self.config, subject.reading(self.config.context, "tasks.context")
         if unknown := set(config.sources) - set(subject.names):
             raise UserError(f"tasks.sources: no language {min(unknown)!r}; there are {', '.join(subject.names)}")
         games = probe_corpus(subject.board, subject.corpus_seed, config.games, config.test_games)
         moves = games.moves(torch.arange(config.games + config.test_games, device=subject.device))
         fit, test = moves.split([config.games, config.test_games])
         bootstrap = Bootstrap(len(test), config.draws, generator(0, "bootstrap"))
+        yield from subject.context_rows("tasks")
         for name, task in self.tasks.items():
             yield from self._guesses(name, task, subject, fit, test, bootstrap)
         yield from self._heads(subject, fit, test, bootstrap)
