@@ -21,7 +21,7 @@ else:
 log = logging.getLogger(__name__)
 
 COLUMNS = {
-    "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks",
+    "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, context",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "

@@ -171,7 +171,9 @@ def headline(results: Any) -> dict[str, float | None]:
     if not isinstance(results, Mapping):
         return {}
     if "final" in results:
-        return {"top-1": results["final"].get("val/top1"), "loss": results["final"].get("val/loss")}
+        names = {"top-1": "top1", "guessed": "masked_accuracy", "of at most": "best_accuracy", "loss": "loss"}
+        found = {name: results["final"].get(f"val/{key}") for name, key in names.items()}
+        return {name: value for name, value in found.items() if name in ("top-1", "loss") or value is not None}
     return results.get("numbers", {})
 
 

@@ -46,10 +46,10 @@ def closing(folder: Path) -> tuple[Mapping[str, Figure], Mapping[str, Any]]:
 
 def _training(run: Run) -> dict[str, Figure]:
     rows = table_of([run])
-    drawn = {
-        "figures/training": figures.training_curves(training(rows)),
-        "figures/legality by ply": figures.ply_curves(by_ply(rows)),
-    }
+    drawn, plies = {"figures/training": figures.training_curves(training(rows))}, by_ply(rows)
+    if plies.empty:  # the model is not asked for next moves
+        return drawn
+    drawn["figures/legality by ply"] = figures.ply_curves(plies)
     try:
         drawn["boards/next move"] = next_move_boards(run.path)
     except Exception as error:  # a run whose model cannot be loaded has its curves all the same

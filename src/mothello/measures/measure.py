@@ -93,11 +93,11 @@ class Subject:
         """Whether a place of the model sees nothing of what follows."""
         return self.model.config.mask is AttentionMask.causal
 
-    def check_causal(self, measure: str) -> None:
-        """UserError where a measure asks for the next move, and the model has read it."""
+    def check_causal(self, what: str) -> None:
+        """UserError where something asks for the next move, and the model has read it."""
         if not self.causal:
-            line = "asks for the next move, which a model of full attention has read; choose masked"
-            raise UserError(f"measures: {measure} {line}")
+            line = "asks for the next move, which a model of full attention has read; the measure masked hides one"
+            raise UserError(f"{what} {line}")
 
     def reading(self, context: Context, key: str) -> "Subject":
         """The same with states in that context. UserError names the key where the context changes nothing."""
@@ -107,11 +107,11 @@ class Subject:
             self.language_set.special(MASK)
         return replace(self, context=context)
 
-    def context_rows(self, measure: str) -> Iterator[Row]:
+    def context_rows(self) -> Iterator[Row]:
         """A row that says so where states are not a causal model's."""
         if not self.causal:
             seen = float(self.context is Context.game)
-            yield {"measure": measure, "quantity": "sees_game", "control": self.control, "value": seen}
+            yield {"measure": "context", "quantity": "sees_game", "control": self.control, "value": seen}
 
     def kept_in(self, folder: Path) -> "Subject":
         """The same, with the folder of the measure."""

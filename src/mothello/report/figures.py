@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mothello.report.style import INK, MUTED, canvas, colors, legend_below, title
+from mothello.report.table import masked
 
 _THOUSANDS = FuncFormatter(
     lambda value, _: f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value else "0"
@@ -32,8 +33,12 @@ def level(axis: Axes, value: float, label: str, color: str = MUTED) -> None:
     axis.axhline(value, color=color, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1, label=label)
 
 
+LEGAL = "Strict top-1 legality"
+
+
 def training_curves(training: pd.DataFrame) -> Figure:
-    """Loss against games seen with its floor, and strict top-1 legality with chance, a line per label."""
+    """Loss against games seen with its floor, and strict top-1 legality with chance, a line per label; of hidden moves,
+    the share of guesses that are possible."""
     figure, axes = canvas(2, 3.5)
     loss, legal = axes
     for label, color in colors(training).items():
@@ -47,7 +52,9 @@ def training_curves(training: pd.DataFrame) -> Figure:
     if "chance" in training:
         level(legal, training["chance"].mean(), "floor (loss) or chance (legality)")
     title(loss, "Validation loss (thin: training loss)")
-    title(legal, "Strict top-1 legality")
+    of_hidden = masked(training.dropna(subset=["top1"])) if "top1" in training else pd.Series([False])
+    both = "Top-1: legal, or of hidden moves possible"
+    title(legal, "Hidden moves: possible guesses" if of_hidden.all() else both if of_hidden.any() else LEGAL)
     loss.set(ylabel="nats per token", xlabel="games seen")
     legal.set(ylabel="share of positions", xlabel="games seen", ylim=(0, 1.02))
     for axis in axes:
@@ -58,9 +65,9 @@ def training_curves(training: pd.DataFrame) -> Figure:
 
 
 def skill_curves(training: pd.DataFrame) -> Figure:
-    """Strict top-1 legality against minutes of training, a line per run: how long a skill takes."""
+    """Strict top-1 legality against minutes of training, a line per run: how long a skill takes. Hidden moves: none."""
     figure, (axis,) = canvas(1, 3.4)
-    training = training.dropna(subset=["top1", "train_seconds"])
+    training = training[~masked(training)].dropna(subset=["top1", "train_seconds"])
     for label, color in colors(training).items():
         for index, (_, run) in enumerate(training[training.label == label].groupby("run")):
             minutes, illegal = (run["train_seconds"] / 60).to_numpy(), (1 - run["top1"]).to_numpy()

@@ -37,6 +37,7 @@ def render(runs: Sequence[Run], title: str, question: str = "", table: pd.DataFr
     parts: list[Callable[[], dict[str, Any]]] = [
         lambda: sections.happened(groups, summaries) | sections.headline(rows, groups, summaries),
         lambda: sections.trained(rows) | sections.legality(rows, groups) | sections.exact(rows),
+        lambda: sections.hidden_moves(rows),
         lambda: probe_sections.probes(rows, probed, probe, target) if summaries else {},
         lambda: probe_sections.maps(rows, groups, summaries, probe, target) if summaries else {},
         lambda: told(groups, summaries, colors(shown)) if summaries else {},

@@ -16,8 +16,8 @@ from mothello.report.markup import cell, image, over_runs, table
 from mothello.report.runs import Run
 from mothello.report.sentences import Summary, describe, verdicts
 from mothello.report.sharing import targets_of
-from mothello.report.statistics import MIN_SEEDS, estimate_of
-from mothello.report.table import by_ply, final_legality, of_measure, pretrained, training
+from mothello.report.statistics import MIN_SEEDS, Estimate, estimate_of
+from mothello.report.table import by_ply, final_legality, masked, of_measure, pretrained, training
 
 MANY_LANGUAGES = 8
 """More languages than this share one row of a table."""
@@ -27,8 +27,17 @@ Summaries = Mapping[str, Summary]
 LEGALITY = {
     "top1": "strict", "lenient": "either color", "chance": "chance", "mass": "legal mass",
     "mass_first_token": "legal mass, first token", "wrong_language": "wrong language", "malformed": "malformed",
-    "loss": "loss", "floor": "floor", "excess_nats": "excess",
+    "masked_accuracy": "hidden move guessed", "best": "at most", "masked_excess_nats": "excess, hidden move",
+    "game_accuracy": "guessed, whole game", "loss": "loss", "floor": "floor", "excess_nats": "excess",
 }  # fmt: skip
+HEADLINE = {"top1": "hidden move: possible", "masked_accuracy": "guessed", "best": "of at most"}
+HIDDEN = {
+    ("top1", "trained"): "possible", ("top1", "chance"): "chance", ("mass", "trained"): "mass",
+    ("masked_accuracy", "trained"): "guessed", ("masked_accuracy", "best"): "of at most",
+    ("masked_nats", "floor"): "entropy", ("masked_excess_nats", "trained"): "excess",
+    ("masked_excess_nats", "independent"): "of it, independent tokens",
+}  # fmt: skip
+"""Of hidden moves: quantity and control -> head of its column."""
 EXACT = {
     "top1": "strict", "top1_restricted": "own tokens only", "lenient": "either color", "mass": "mass",
     "mass_own_tokens": "mass, own tokens", "mass_any_move": "on any move", "wrong_language": "wrong language",
@@ -54,16 +63,33 @@ def headline(rows: pd.DataFrame, groups: Groups, summaries: Summaries) -> dict[s
     head = ["run", *["verdict"] * bool(summaries), "seeds", "games seen", "targets", "strict legality"]
     lines: list[list[Any]] = []
     data = training(rows)
+    hidden = list(HEADLINE) if masked(data).any() else []
+    head += [HEADLINE[name] for name in hidden]
     for label, runs in groups.items():
-        legal = estimate_of(data[data.label == label].groupby("run").top1.last()) if "top1" in data else None
+        own = data[data.label == label]
+        legal = _last(own[~masked(own)], "top1")
         judged, probed = _probed(summaries.get(label)) if summaries else ([], [])
         trained = [len(runs), f"{runs[0].results['games']:,}", targets_of(runs[0].config), legal]
-        lines.append([label, *judged, *trained, *probed])
+        guessed = [_last(own[masked(own)], name) for name in hidden]
+        lines.append([label, *judged, *trained, *guessed, *probed])
     if summaries:
         head += ["layer", "own", "across", "across, best map", "orbit reader", "constant", "random weights"]
     heads = pd.concat([x.heads for x in summaries.values()]) if summaries else None
     points = image(figures.headline_points(heads), "Own and across accuracy of every run") if heads is not None else ""
-    return {"headline": table(head, lines, left=2 if summaries else 1), "points": points, "early": list(_early(groups))}
+    more = {"points": points, "early": list(_early(groups)), "contexts": list(_contexts(rows))}
+    return {"headline": table(head, lines, left=2 if summaries else 1)} | more
+
+
+def _last(data: pd.DataFrame, column: str) -> Estimate | None:
+    """At the end of the training, over runs."""
+    return estimate_of(data.groupby("run")[column].last()) if column in data and len(data) else None
+
+
+def _contexts(rows: pd.DataFrame) -> Iterator[tuple[str, str, bool]]:
+    """Label and measure of states that are not a causal model's, and whether they have read the whole game."""
+    data = rows[(rows.measure == "context") & (rows.control == "trained")]
+    for (label, folder), group in data.groupby(["label", "folder"], sort=False):
+        yield str(label), str(folder).rpartition("/")[2].rpartition("-")[0], bool((group.value == 1).any())
 
 
 NUMBERS = ("own", "across", "across_best_map", "orbit", "constant", "random_weights")
@@ -97,7 +123,7 @@ def trained(rows: pd.DataFrame) -> dict[str, Any]:
     if "loss" not in data:
         return {}
     curves = image(figures.training_curves(data), "Loss and legality along the training")
-    if "train_seconds" not in data:
+    if "train_seconds" not in data or masked(data).all():
         return {"curves": curves}
     return {"curves": curves, "skill": image(figures.skill_curves(data), "Legality by minutes of training")}
 
@@ -142,6 +168,17 @@ def exact(rows: pd.DataFrame) -> dict[str, Any]:
         model, chance = group[group.control == "trained"], group[group.control == "chance"]
         lines.append([label, language, *(over_runs(model[model.quantity == x]) for x in columns), over_runs(chance)])
     return {"exact": table(["run", "language", *(EXACT[x] for x in columns), "chance"], lines, left=2)}
+
+
+def hidden_moves(rows: pd.DataFrame) -> dict[str, Any]:
+    """What models know of hidden moves, beside the exact posterior."""
+    data = of_measure(rows, "masked")
+    data, lines = data[data.ply.isna()], list[list[Any]]()
+    for label, language, group in _by_language(data):
+        for target, part in group.groupby("target", sort=False):
+            values = [over_runs(part[(part.quantity == q) & (part.control == c)]) for q, c in HIDDEN]
+            lines.append([label, language, str(target), *values])
+    return {"hidden": table(["run", "language", "shown", *HIDDEN.values()], lines, left=3)} if lines else {}
 
 
 def states(rows: pd.DataFrame) -> dict[str, Any]:

@@ -70,6 +70,11 @@ def training(table: pd.DataFrame) -> pd.DataFrame:
     return _wide(rows[(rows.language == "") & rows.ply.isna()], "games", "step")
 
 
+def masked(data: pd.DataFrame) -> "pd.Series[bool]":
+    """Of rows of :func:`training`, those of models that are asked for hidden moves instead of the next one."""
+    return data.get("masked_accuracy", pd.Series(float("nan"), data.index)).notna()
+
+
 def final_legality(table: pd.DataFrame) -> pd.DataFrame:
     """A row per run and language: the last evaluation of the training."""
     rows = of_measure(table, "training")
@@ -78,8 +83,8 @@ def final_legality(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _wide(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
-    """A row per run and keys, a column per quantity; that of a floor or of chance has the name of the control."""
-    names = rows.quantity.where(~rows.control.isin(["floor", "chance"]), rows.control)
+    """A row per run and keys, a column per quantity; a floor, chance and the best have the control's name."""
+    names = rows.quantity.where(~rows.control.isin(["floor", "chance", "best"]), rows.control)
     index = ["run", "label", "sharing", "seed", *keys]
     return rows.assign(name=names).pivot_table(index=index, columns="name", values="value", sort=False).reset_index()
 

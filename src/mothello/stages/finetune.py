@@ -19,6 +19,7 @@ from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.transfer.watch import GAMES, POOL, Watch
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT
+from mothello.objectives.objective import OBJECTIVES, Evaluation, evaluation
 from mothello.othello.notation import parse_move
 from mothello.seeding import derive, generator
 from mothello.stages.build import games_of
@@ -100,7 +101,8 @@ class Finetune(Continued):
         return stream.speaking(self.language)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
-        """Answers in the source's tokens, legality after openings, and retrieval between the languages."""
+        """Answers in the source's tokens and legality after openings, where the next move is asked; retrieval between
+        the languages."""
         parallel = None
         if self.settings.track_retrieval and len(self.language_set.names) > 1:
             games = corpus(self.run.board, self.config.data.corpus_seed, Split.probe, GAMES)
@@ -109,12 +111,22 @@ class Finetune(Continued):
         openings = {name: moves.to(device) for name, moves in self.openings.items()}
         size = self.settings.evaluation.games
         held_out = games_of(self.config.data, self.language_set, Split.validation, size)
-        asked = [own.moves(torch.arange(min(size, len(own)), device=device)) for own in held_out]
+        sources = [] if self._masked else list(held_out)
+        asked = [own.moves(torch.arange(min(size, len(own)), device=device)) for own in sources]
         return Watch(self.language_set, self.language, asked, openings, parallel, self.config.device.precision)
+
+    @property
+    def _masked(self) -> bool:
+        """Whether hidden moves are watched, instead of the next one."""
+        return evaluation(OBJECTIVES.build(self.config.objective)) is Evaluation.masked
 
     def _openings(self) -> Mapping[str, Int8[Tensor, "game ply"]]:
         """Held-out games of every opening. UserError names one that cannot be played."""
         board, prefix = self.run.board, self.run.config.data.prefix
+        if self._masked:
+            if self.settings.openings:
+                raise UserError("openings: the next move follows them, which no masked model is asked; leave them out")
+            return {}
         size, games = self.settings.evaluation.games, {}
         for opening in [prefix] * bool(prefix) + self.settings.openings:
             with keyed("openings: "):

@@ -158,6 +158,7 @@ class Run:
         """Probabilities of the legal moves. After one game: by square, the likeliest first. Of several games: after
         every ply but the last, zero where a move is illegal."""
         index = self._index(language)
+        self.subject().check_causal("run: next_moves")
         if isinstance(game, Tensor) and game.ndim == 2:
             batch = self.batch(game, language)
             with torch.no_grad():

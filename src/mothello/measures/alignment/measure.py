@@ -71,7 +71,7 @@ class Alignment:
         if len(subject.names) < 2:
             return
         subject = subject.reading(self.config.context, "alignment.context")
-        yield from subject.context_rows("alignment")
+        yield from subject.context_rows()
         positions = self._positions(subject)
         yield from (_row(value) for value in chances(positions))
         for some in [subject, subject.random_weights()] if self.config.random_weights else [subject]:

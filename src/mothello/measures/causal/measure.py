@@ -63,7 +63,7 @@ class Causal:
         self.config = config
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
-        subject.check_causal("causal")
+        subject.check_causal("measures: causal")
         yield from causal_rows(subject, self._probes(subject), scored_moves(subject, self.config.probes), self.config)
 
     def _probes(self, subject: Subject) -> FittedProbes:

@@ -49,7 +49,7 @@ class Legality:
         self.config = config
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
-        subject.check_causal("legality")
+        subject.check_causal("measures: legality")
         games = corpus(subject.board, subject.corpus_seed, Split.probe, self.config.games)
         moves = games.moves(torch.arange(self.config.games, device=subject.device))
         truth = rules(moves, subject.language_set)

@@ -66,7 +66,7 @@ class Probes:
         bootstrap = Bootstrap(len(moves), config.draws, generator(config.seed, "bootstrap"))
         scored = Scored(Games(moves, truth), fit, bootstrap)
         yield from scored.board_rows(subject)
-        yield from subject.context_rows("probe")
+        yield from subject.context_rows()
         trained = self._probed(subject, moves)
         steps = trained.fitted.steps
         yield {"measure": "probe", "quantity": "fit_steps", "control": subject.control, "value": steps}

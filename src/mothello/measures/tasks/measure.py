@@ -99,7 +99,7 @@ class Tasks:
         moves = games.moves(torch.arange(config.games + config.test_games, device=subject.device))
         fit, test = moves.split([config.games, config.test_games])
         bootstrap = Bootstrap(len(test), config.draws, generator(0, "bootstrap"))
-        yield from subject.context_rows("tasks")
+        yield from subject.context_rows()
         for name, task in self.tasks.items():
             yield from self._guesses(name, task, subject, fit, test, bootstrap)
         yield from self._heads(subject, fit, test, bootstrap)
@@ -143,6 +143,7 @@ class Tasks:
     def summary(self, rows: Table) -> str:
         """Accuracy of every task at its best layer: own language, other languages, best guesses."""
         table: dict[str, dict[str, object]] = {}
+        rows = rows[rows.measure == "tasks"]
         for task in rows.target.unique():
             group = rows[rows.target == task]
             guesses = dict(zip(group.control, group.value, strict=True))

@@ -31,7 +31,7 @@ class Watch:
     language_set: LanguageSet
     source: int
     held_out: Sequence[Int8[Tensor, "game ply"]]
-    """Games of every language, after which the source's tokens are to tell a move."""
+    """Games of every language, after which the source's tokens are to tell a move; none where no next move is asked."""
     openings: Mapping[str, Int8[Tensor, "game ply"]]
     """Held-out games of each opening."""
     parallel: tuple[Int8[Tensor, "game ply"], Pool] | None
@@ -42,7 +42,8 @@ class Watch:
         numbers: Numbers = {}
         with autocast(model.head.weight.device, self.precision):
             for index, name in enumerate(self.language_set.names):
-                numbers[f"val/{name}/top1_translated"] = self._translated(model, index)
+                if self.held_out:
+                    numbers[f"val/{name}/top1_translated"] = self._translated(model, index)
                 for opening, moves in self.openings.items():
                     numbers[f"val/{name}@{opening}/top1"] = legality(model, moves, self.language_set, index)["top1"]
         return numbers | self._alignment(model)
