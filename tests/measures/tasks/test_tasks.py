@@ -2,7 +2,9 @@
 logistic regression; a label planted in one language is read there, and in the other language only where both have the
 same code. Negative controls: destroyed states score no more than the best guess; a move alone gives the region away."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,6 +102,12 @@ class Planted:
             code = task("flips").labels(moves, self.board).long().clamp(min=0) + 4 * language
             noise[1] += 9 * torch.nn.functional.one_hot(code, 8)
         return noise
+
+    def reading(self, *_: object) -> "Planted":
+        return self
+
+    def context_rows(self) -> Iterator[Any]:
+        yield from ()
 
     def random_weights(self) -> "Planted":
         return replace(self, control="random_weights")
