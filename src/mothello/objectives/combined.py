@@ -13,7 +13,7 @@ from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import LOGGED, OBJECTIVES, Loss, Objective, Part, special_tokens
+from mothello.objectives.objective import LOGGED, OBJECTIVES, Loss, Objective, Part, evaluation, special_tokens
 
 
 class Combined:
@@ -22,7 +22,7 @@ class Combined:
 
     def __init__(self, main: Objective, name: str, auxiliary: Mapping[str, tuple[Objective, float]]) -> None:
         self.main, self.name, self.auxiliary = main, name, dict(auxiliary)
-        self.attention = main.attention
+        self.attention, self.evaluation = main.attention, evaluation(main)
         every = (main, *(objective for objective, _ in self.auxiliary.values()))
         self.special_tokens = tuple(dict.fromkeys(name for one in every for name in special_tokens(one)))
 

@@ -34,14 +34,18 @@ def n_anchors(config: Mapping[str, Any]) -> int:
     return shared + len(anchors.get("links") or [])
 
 
+def _objective(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run's objective, whatever the form of its config."""
+    objective = config.get("objective") or {}
+    return {"name": "causal_lm"} | ({"name": objective} if isinstance(objective, str) else dict(objective))
+
+
 def targets_of(config: Mapping[str, Any]) -> str:
     """What a run's config had it learn from: the moves that were drawn (sampled), or what they were drawn from
     (expected), and whether the softmax is over their language's tokens alone. Of another objective: its name."""
-    objective = config.get("objective") or {}
-    settings = {"name": objective} if isinstance(objective, str) else objective
-    name = settings.get("name", "causal_lm")
-    if name != "causal_lm":
-        return str(name)
+    settings = _objective(config)
+    if settings["name"] != "causal_lm":
+        return str(settings["name"])
     return f"{settings.get('targets', 'sampled')}{', own tokens' * (settings.get('softmax') == 'language')}"
 
 
@@ -67,12 +71,14 @@ def _alike(runs: Sequence[Run]) -> list[Run]:
 
 
 def setting(run: Run) -> tuple[Any, ...]:
-    """What two runs must have in common to be compared: board, languages, opening, model, targets, games and batches
-    seen."""
+    """What two runs must have in common to be compared: board, languages, opening, model, targets (of another objective
+    than the causal one all its settings), games and batches seen."""
     kinds = sorted(language["kind"] for language in run.results["languages"])
     data, model = run.config.get("data") or {}, run.config.get("model") or {}
+    objective, targets = _objective(run.config), targets_of(run.config)
     shape = {"init": "gpt2"} | {key: value for key, value in model.items() if key != "attention"}
     return (
         run.results["board"], tuple(kinds), tuple(data.get("prefix") or []), str(sorted(shape.items())),
-        targets_of(run.config), run.results["games"], data.get("batch_size"),
+        targets if objective["name"] == "causal_lm" else str(sorted(objective.items())), run.results["games"],
+        data.get("batch_size"),
     )  # fmt: skip

@@ -118,7 +118,8 @@ class Run:
         return board_targets(moves, self.board).classes[0]
 
     def states(self, moves: Int8[Tensor, "game ply"], language: str) -> Float[Tensor, "layer game ply d_model"]:
-        """The residual stream at every move's last token; layer 0 is the embedding. Zeros after a game's end."""
+        """The residual stream at every move's last token; layer 0 is the embedding. Zeros after a game's end. A model
+        of full attention has read the whole game."""
         return states(self.model, self.batch(moves, language), Precision.fp32)
 
     def probe(self, layer: int, language: str, target: str = "absolute", kind: str = "") -> Probe:

@@ -213,3 +213,17 @@ def test_hidden_moves_can_be_picked_like_rows() -> None:
     for column, values in few.items():
         torch.testing.assert_close(values, every[column][some])
     assert count_masked(model, moves, rows(hidden, some[:0]), rows(known, some[:0]), language_set, 0) == {}
+
+
+def test_without_the_play_what_the_rules_say_is_left() -> None:
+    moves, hidden, known = asked(Context.prefix, 20)
+    unknown = posterior(moves, hidden, FOUR, None)
+    language_set = languages("compositional")
+    model = model_of(language_set)
+    told, untold = (count_masked(model, moves, hidden, some, language_set, 0) for some in (known, unknown))
+    for column, values in untold.items():
+        by_rules = column[0] in ("top1", "mass") or column == ("masked_accuracy", "trained")
+        if by_rules or column[1] == "chance":
+            torch.testing.assert_close(values, told[column])
+        else:
+            assert bool(values.isnan().all()), column

@@ -63,7 +63,7 @@ def guesses(log_p: Float[Tensor, "position part class"], word: Word, language_se
     if language_set.output is OutputVocabulary.unified:
         parts = torch.arange(word.hidden.shape[1], device=log_p.device)
         last = torch.where(word.hidden, parts, -1).amax(1)
-        log_q = log_p[torch.arange(len(log_p)), last]
+        log_q = log_p[torch.arange(len(log_p), device=log_p.device), last]
         named = torch.zeros_like(word.fits).scatter(1, log_q.argmax(1, keepdim=True), True)
         return Guess(log_q, named)
     words = language_set.table("word_table", log_p.device)[language, :, : word.hidden.shape[1]]

@@ -110,5 +110,5 @@ def _stays_legal(games: Int8[Tensor, "game ply"], over: Bool[Tensor, " game"], b
 def _chances(games: Int8[Tensor, "game ply"], oracle: Oracle) -> Float[Tensor, "2 game"]:
     """Log probability that a game begins with these moves, and the probability that it stops after them."""
     predicted = oracle(games).double()
-    going_on = predicted[torch.arange(len(games)), (games >= 0).sum(1)].sum(-1)
+    going_on = predicted[torch.arange(len(games), device=games.device), (games >= 0).sum(1)].sum(-1)
     return torch.stack([log_likelihood(games, predicted)[:, -1], 1 - going_on])
