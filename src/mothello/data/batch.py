@@ -1,6 +1,7 @@
 """A batch of games, written in their languages."""
 
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
@@ -11,6 +12,14 @@ from mothello.languages.language_set import LanguageSet
 
 IGNORE = -100
 """Target of positions that carry no loss."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Says that games are sorted by language, and how many each language has: a compiled step must know it
+    beforehand."""
+
+    sizes: tuple[int, ...]
 
 
 class Batch(NamedTuple):
@@ -26,6 +35,8 @@ class Batch(NamedTuple):
     """Index of the language each game is written in."""
     first_scored: Int64[Tensor, " game"]
     """First ply that carries loss, 0 for whole games."""
+    groups: Groups | None = None
+    """Where the games are sorted by language."""
 
 
 class LabeledBatch(NamedTuple):
@@ -44,8 +55,12 @@ B = TypeVar("B")
 
 
 def rows(batch: B, games: slice | Tensor) -> B:
-    """Some games of a batch, which may be any nest of tuples, lists and dicts of tensors."""
-    return tree_map(lambda leaf: leaf[games] if isinstance(leaf, Tensor) else leaf, batch)
+    """Some games of a batch, which may be any nest of tuples, lists and dicts of tensors; their groups are dropped."""
+
+    def chosen(leaf: Any) -> Any:
+        return leaf[games] if isinstance(leaf, Tensor) else None if isinstance(leaf, Groups) else leaf
+
+    return tree_map(chosen, batch)
 
 
 def make_batch(

@@ -58,7 +58,7 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
-        return self.model.head.weight.device
+        return self.model.device
 
     @property
     def board(self) -> Board:

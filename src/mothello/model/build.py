@@ -11,7 +11,12 @@ from mothello.model.transformer import GPT, ModelConfig
 
 def build_model(config: ModelConfig, language_set: LanguageSet) -> GPT:
     """A model that fits the languages, not yet initialized."""
-    return GPT(config, language_set.vocabulary_size, language_set.max_tokens, language_set.output_size)
+    return GPT(config, *_sizes(language_set))
+
+
+def _sizes(language_set: LanguageSet) -> tuple[int, int, int, int]:
+    sizes = language_set.vocabulary_size, language_set.max_tokens, language_set.output_size
+    return *sizes, len(language_set.languages)
 
 
 class _Bare(TorchFunctionMode):
@@ -24,6 +29,6 @@ class _Bare(TorchFunctionMode):
 
 def outline(config: ModelConfig, language_set: LanguageSet) -> GPT:
     """The shapes of that model without memory for its weights."""
-    sizes = language_set.vocabulary_size, language_set.max_tokens, language_set.output_size
+    sizes = _sizes(language_set)
     with torch.device("meta"), _Bare():
         return GPT(config, *sizes)

@@ -40,6 +40,11 @@ def training_games(config: Any, language_set: LanguageSet, split: Split) -> Sour
     """The games that a stage is trained on. UserError when its objective cannot learn from them."""
     games = games_of(config.data, language_set, split, config.data.games)
     build_objective(config.objective, config.auxiliary).check(games, config.data, language_set)
+    sampling, alone = config.data.language_sampling, len(language_set.languages) == 1
+    if config.model.separate and not (sampling.grouped or alone):
+        raise UserError("model.separate: needs batches sorted by language; set data.language_sampling.grouped=true")
+    if sampling.grouped:
+        sampling.sizes(len(language_set.languages), config.data.batch_size)
     return games
 
 

@@ -14,6 +14,7 @@ from mothello.data.sources import Sources
 from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
+from mothello.model.separate import frozen_names
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import OBJECTIVES
 from mothello.registry import Registry, load_plugins
@@ -37,6 +38,9 @@ class ContinuedConfig:
     data: DataConfig = field(default_factory=lambda: DataConfig(games=12_800))
     objective: dict[str, Any] = field(default_factory=dict)
     """What differs from the run's objective, such as {softmax: language}; another one has its name here."""
+    frozen: list[str] = field(default_factory=list)
+    """Parameters that stay as they are: patterns of their names, such as blocks.0.*; separate: all that languages have
+    for themselves (model.separate)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -90,6 +94,7 @@ class Continued:
             tracking=command.tracking, seed=command.seed, run="", checkpoint_every=command.checkpoint_every,
             force=command.force, dry_run=command.dry_run,
         )  # fmt: skip
+        self.frozen = frozen_names(run.model, own.frozen)
         self.identity = stage_identity(settings, command.seed)
         self.folder = stage_folder(run.folder, settings, command.seed)
         self.title = f"{run.config.name}, {settings.name}"
@@ -122,8 +127,11 @@ class Continued:
             raise UserError(f"run: {self.folder.path} {line}; force=true to begin again")
 
     def initial(self) -> GPT:
-        """A copy of the run's model."""
-        return deepcopy(self.run.model)
+        """A copy of the run's model, some of it frozen."""
+        model = deepcopy(self.run.model)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name not in self.frozen)
+        return model
 
     def stream(self, device: torch.device, world: World) -> Stream:
         """Games of all languages."""

@@ -64,7 +64,7 @@ class Evaluator:
         """Numbers such as "val/atomic_0/excess_nats", the means over languages, such as "val/top1", and those of
         ``watch``. The model is in eval mode."""
         numbers: dict[str, float] = {}
-        with torch.no_grad(), autocast(model.head.weight.device, self.precision):
+        with torch.no_grad(), autocast(model.device, self.precision):
             for index, name in enumerate(self.language_set.names):
                 scores = legality(model, self.moves[index], self.language_set, index)
                 total, count, _ = self.objective.loss(model, self.batches[index])

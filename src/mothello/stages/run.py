@@ -84,7 +84,7 @@ class Run:
 
     @property
     def device(self) -> torch.device:
-        return self.model.head.weight.device
+        return self.model.device
 
     @property
     def table(self) -> Table:

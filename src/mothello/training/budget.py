@@ -8,6 +8,7 @@ from torch.utils._pytree import tree_leaves
 
 from mothello.data.batch import IGNORE, LabeledBatch, rows
 from mothello.languages.language import PAD
+from mothello.model.separate import PerLanguage, own_parts
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Objective
 from mothello.training.device import Precision, autocast
@@ -21,14 +22,18 @@ class Parameters(NamedTuple):
     without_embeddings: int
     """All but the tables that are only looked up: token and position embeddings."""
     products: int
-    """Of these, the entries of matrices that every token is multiplied by: neither biases nor norms."""
+    """Of these, the entries of matrices that a token is multiplied by: neither biases nor norms, and of separate parts
+    those of one language."""
 
 
 def parameters(model: GPT) -> Parameters:
     """Of any GPT, one on the meta device included."""
-    looked_up = [model.position_embedding.weight] + ([] if model.config.tied else [model.token_embedding.weight])
-    rest = [p for p in model.parameters() if not any(p is table for table in looked_up)]
-    return Parameters(model.n_parameters, sum(p.numel() for p in rest), sum(p.numel() for p in rest if p.ndim == 2))
+    tables = own_parts(model.position_embedding) + ([] if model.config.tied else own_parts(model.token_embedding))
+    looked_up = {id(table.weight) for table in tables}
+    rest = [p for p in model.parameters() if id(p) not in looked_up]
+    others = {id(p) for x in model.modules() if isinstance(x, PerLanguage) for y in own_parts(x)[1:] for p in y.parameters()}
+    products = sum(p.numel() for p in rest if p.ndim == 2 and id(p) not in others)
+    return Parameters(model.n_parameters, sum(p.numel() for p in rest), products)
 
 
 def flops_per_token(model: GPT, context: int, training: bool = True) -> int:
@@ -120,7 +125,7 @@ def activation_bytes(model: GPT, objective: Objective, batch: LabeledBatch, prec
     model.train()
     two, four = (_kept(model, objective, rows(batch, index[:n]), precision) for n in (2, 4))
     model.train(was)
-    logits = 4 * batch.targets.shape[1] * model.head.weight.shape[0]
+    logits = 4 * batch.targets.shape[1] * model.output_size
     return round(two + (four - two) / 2 * (games - 2)) + 2 * games * logits
 
 

@@ -48,9 +48,12 @@ def neighbours(
 def embedding_rows(subject: Subject, languages: int) -> Iterator[Row]:
     """Neighbours, margins and nearest moves between the first languages, of the moves written without a token that both
     languages have."""
-    languages_, table = subject.language_set, subject.model.token_embedding.weight.detach().float().cpu()
+    languages_ = subject.language_set
     words = [
-        word_embeddings(table, languages_.word_table[i], languages_.length_table[i]) for i in range(len(subject.names))
+        word_embeddings(
+            subject.model.token_vectors(i).float().cpu(), languages_.word_table[i], languages_.length_table[i]
+        )
+        for i in range(len(subject.names))
     ]
     ids = [set(language.ids) for language in languages_.languages]
     maps = torch.tensor([move_map(subject.board, name) for name in OPENING_MAPS])
