@@ -81,6 +81,8 @@ class Continued:
 
     Config: Any = ContinuedConfig
     floor_weights: list[float] | None = None
+    mixed = True
+    """Whether batches mix languages."""
 
     def __init__(self, settings: Any, command: Continuation, run: Run) -> None:
         own, self.settings, self.run, self.language_set = settings, settings, run, run.language_set
@@ -138,7 +140,7 @@ class Continued:
         return Stream(self._games(), self.language_set, self.config.data, self.config.seed, device, world)
 
     def _games(self) -> Sources:
-        return training_games(self.config, self.language_set, Split.transfer)
+        return training_games(self.config, self.language_set, Split.transfer, self.mixed)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Nothing."""

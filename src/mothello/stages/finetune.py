@@ -70,6 +70,7 @@ class Finetune(Continued):
     """Training a run's model, or with scratch one of its shape with random weights, on games of one language."""
 
     Config = FinetuneConfig
+    mixed = False
 
     def __init__(self, settings: FinetuneConfig, command: Continuation, run: Run, scratch: bool = False) -> None:
         super().__init__(settings, command, run)

@@ -31,7 +31,9 @@ def parameters(model: GPT) -> Parameters:
     tables = own_parts(model.position_embedding) + ([] if model.config.tied else own_parts(model.token_embedding))
     looked_up = {id(table.weight) for table in tables}
     rest = [p for p in model.parameters() if id(p) not in looked_up]
-    others = {id(p) for x in model.modules() if isinstance(x, PerLanguage) for y in own_parts(x)[1:] for p in y.parameters()}
+    others = {
+        id(p) for x in model.modules() if isinstance(x, PerLanguage) for y in own_parts(x)[1:] for p in y.parameters()
+    }
     products = sum(p.numel() for p in rest if p.ndim == 2 and id(p) not in others)
     return Parameters(model.n_parameters, sum(p.numel() for p in rest), products)
 
