@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     tokens: Int64[Tensor, "game token"]
     """Token ids, PAD after the end."""
     move_ends: Int64[Tensor, "game ply"]
-    """Place of each move's last token, -1 after the end."""
+    """Place of each move's last token, whatever order they are written in; -1 after the end."""
     moves: Int8[Tensor, "game ply"]
     """Move indices, -1 after the end."""
     language: Int64[Tensor, " game"]
@@ -69,12 +69,14 @@ def make_batch(
     language_set: LanguageSet,
     first_scored: Int64[Tensor, " game"] | None = None,
     width: int | None = None,
+    keys: Int64[Tensor, " game"] | None = None,
 ) -> Batch:
     """Write games in their languages, one language index per game.
 
-    first_scored: plies before it carry no loss. width: tokens per row, by default enough for these languages.
+    first_scored: plies before it carry no loss. width: tokens per row, by default enough for these languages. keys:
+    what a language is free to choose is drawn from them, by default from the moves (LanguageSet.encode).
     """
-    tokens, move_ends = language_set.encode(moves, language, width)
+    tokens, move_ends = language_set.encode(moves, language, width, keys)
     first_scored = torch.zeros_like(language) if first_scored is None else first_scored
     return Batch(tokens, move_ends, moves, language, first_scored)
 

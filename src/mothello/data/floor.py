@@ -1,6 +1,7 @@
 """The loss floor: the entropy of the true distribution of the next token, over exactly the scored positions.
 
-The corpus' oracle gives the distribution of the next move; its entropy is spread over the tokens of the word. Anchors
+The corpus' oracle gives the distribution of the next move, and a language's traits that of its spelling (a marker is
+decided by the board, a synonym drawn); the entropy is spread over the tokens. Anchors
 can hide the language of a game, so the distribution of the next token is a mixture over all languages that could have
 written the prefix, weighted by their likelihoods.
 """
@@ -41,7 +42,8 @@ def _read(
     trie, board = language_set.trie(language), language_set.board
     n, length = tokens.shape
     decoded = decode(tokens, trie)
-    predicted = oracle(decoded.moves[:, : board.n_moves]).float()
+    moves = decoded.moves[:, : board.n_moves]
+    predicted = language_set.spelled_law(oracle(moves).float(), moves, torch.full((n,), language))
     state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
     rows, continuing, width = torch.arange(n), language_set.continuation_table[language], int(columns.max()) + 1
     token_p, move_p, weights = [], [], []
@@ -53,7 +55,7 @@ def _read(
         possible = torch.where((state == ROOT).unsqueeze(1), possible, possible / total)
         p = torch.zeros(n, width).scatter_add_(1, columns[following.clamp(min=0)], possible)
         token_p.append(p)
-        move_p.append(possible)
+        move_p.append(possible.view(n, -1, board.n_moves).sum(1))
         weights.append(log_weight)
         token = tokens[:, place]
         log_weight = log_weight + p[rows, columns[token]].log()

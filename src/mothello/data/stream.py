@@ -196,8 +196,8 @@ class Stream:
             self.games(step)
             assert self._played is not None
             games = self._played[1]
-            written = make_batch(games.moves, games.language, self.language_set, games.first_scored, self.width)
-            self._written = first, written
+            written = games.moves, games.language, self.language_set, games.first_scored, self.width, games.indices
+            self._written = first, make_batch(*written)
         return rows_of(self._written[1], part)._replace(groups=self.groups)
 
     def law(self, step: int) -> Float[Tensor, "game state move"]:
@@ -231,5 +231,5 @@ class Stream:
         indices = self.indices(self._rows(step))
         moves, first_scored = games.moves(indices), games.first_scored(indices)
         both = [torch.full_like(indices, language) for language in (one, other)]
-        written = [make_batch(moves, language, self.language_set, first_scored) for language in both]
+        written = [make_batch(moves, language, self.language_set, first_scored, None, indices) for language in both]
         return written[0], written[1]

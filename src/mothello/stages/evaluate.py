@@ -40,7 +40,7 @@ class Evaluator:
 
     weights: how often each language occurs in training; the floor is nan where no oracle is known. watch: further
     numbers of a model. ``last`` and ``by_ply`` (strict top-1 legality after every ply, by language) are those of the
-    last evaluation, empty before.
+    last evaluation, empty before. There is no legality where the text so far does not fix the board.
     """
 
     def __init__(
@@ -66,13 +66,14 @@ class Evaluator:
         numbers: dict[str, float] = {}
         with torch.no_grad(), autocast(model.device, self.precision):
             for index, name in enumerate(self.language_set.names):
-                scores = legality(model, self.moves[index], self.language_set, index)
+                fixed = self.language_set.prefix_fixes_board
+                scores = legality(model, self.moves[index], self.language_set, index) if fixed else {}
                 total, count, _ = self.objective.loss(model, self.batches[index])
                 loss, lowest = float(total / count), self.floors[index].nats
                 values = {key: value for key, value in scores.items() if isinstance(value, float)}
                 values |= {"loss": loss, "floor": lowest, "excess_nats": loss - lowest}
                 numbers |= {f"val/{name}/{key}": value for key, value in values.items()}
-                self.by_ply[name] = scores["top1_by_ply"]
+                self.by_ply[name] = scores.get("top1_by_ply", [])
         self.last = numbers | _means(numbers, self.language_set.names) | self.watch(model)
         return self.last
 

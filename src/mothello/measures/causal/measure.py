@@ -63,6 +63,7 @@ class Causal:
         self.config = config
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
+        subject.language_set.require_board("measures: causal")
         yield from causal_rows(subject, self._probes(subject), scored_moves(subject, self.config.probes), self.config)
 
     def _probes(self, subject: Subject) -> FittedProbes:

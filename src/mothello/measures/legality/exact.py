@@ -49,7 +49,9 @@ def move_probabilities(
     logits = _at(forward(Inputs(tokens, language=speaker)).logits, ends)
     if language_set.output is OutputVocabulary.unified:
         return MoveProbabilities(logits.log_softmax(-1), logits.log_softmax(-1))
-    words, own = language_set.languages[language].words, language_set.own_table[language].to(tokens.device)
+    speaker, own = language_set.languages[language], language_set.own_table[language].to(tokens.device)
+    each = [speaker.spellings(move) for move in range(speaker.n_moves)]
+    words = [word for ways in each for word in ways]
     nodes: dict[int, list[tuple[int, ...]]] = {}
     for node in sorted({word[:depth] for word in words for depth in range(1, len(word))}):
         nodes.setdefault(len(node), []).append(node)
@@ -61,6 +63,9 @@ def move_probabilities(
             for node, after in zip(some, _after(forward, tokens, speaker, ends, some, n_positions), strict=True):
                 logs |= _children(after, own, node, words)
     spelled = [torch.stack([logs[word[: i + 1]] for i in range(len(word))]).sum(0) for word in words]
+    if len(words) > len(each):  # a move that is written in several ways has the probability of all of them
+        rest = iter(spelled)
+        spelled = [torch.stack([next(rest) for _ in ways]).logsumexp(0) for ways in each]
     full, restricted = torch.stack(spelled, -1)
     return MoveProbabilities(full, restricted)
 

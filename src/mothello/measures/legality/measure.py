@@ -49,6 +49,7 @@ class Legality:
         self.config = config
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
+        subject.language_set.require_board("measures: legality")
         games = corpus(subject.board, subject.corpus_seed, Split.probe, self.config.games)
         moves = games.moves(torch.arange(self.config.games, device=subject.device))
         truth = rules(moves, subject.language_set)
