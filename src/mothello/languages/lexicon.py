@@ -53,10 +53,8 @@ def merge_homonyms(words: Words, traits: Traits, board: Board, name: str, anchor
     pairs = round(traits.homonyms * board.n_moves) // 2
     free = [move for move in range(board.n_moves) if move not in anchored]
     if traits.homonyms and not 0 < pairs <= len(free) // 2:
-        line = (
-            f"{traits.homonyms:g} of {board.n_moves} moves is no pair" if not pairs else f"{pairs} pairs are too many"
-        )
-        raise UserError(f"languages.traits.{name}.homonyms: {line}; {len(free)} moves are no anchors")
+        line = f"{traits.homonyms:g} of {board.n_moves} moves makes {pairs} pairs; {len(free)} moves are no anchors"
+        raise UserError(f"languages.traits.{name}.homonyms: {line}")
     chosen, result = _drawn(free, 2 * pairs, "homonyms", board.name, name), list(words)
     for one, other in zip(chosen[::2], chosen[1::2], strict=True):
         result[other] = result[one]
