@@ -21,7 +21,7 @@ else:
 log = logging.getLogger(__name__)
 
 COLUMNS = {
-    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks",
+    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks, distance",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
@@ -109,6 +109,13 @@ QUANTITIES = {
     "mass_any_move": "probability on moves of the language, legal or not, 0..1",
     "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
     "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
+    "edit_distance": "of the texts of one game in two languages: tokens to insert, delete or exchange, as a share of "
+    "the longer text, mean over games, 0..1",
+    "vocabulary_overlap": "tokens that two languages have in common, as a share of those that either has, 0..1",
+    "word_overlap": "share of moves whose word is one of the other language's, 0..1",
+    "word_agreement": "share of moves whose word is the same in the other language, 0..1",
+    "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "
+    "in texts of both languages, half and half",
 }
 QUANTITIES |= {
     f"{name}_{tokens}": f"{name} of top1_{tokens}" for tokens in ("restricted", "translated")

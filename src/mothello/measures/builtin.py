@@ -2,9 +2,10 @@
 
 from mothello.measures.alignment.measure import Alignment
 from mothello.measures.causal.measure import Causal
+from mothello.measures.distance.measure import Distance
 from mothello.measures.legality.measure import Legality
 from mothello.measures.probes.measure import Probes
 from mothello.measures.tasks.measure import Tasks
 from mothello.measures.transfer.measure import Transfer
 
-BUILTIN = (Legality, Alignment, Probes, Causal, Transfer, Tasks)
+BUILTIN = (Legality, Alignment, Probes, Causal, Transfer, Tasks, Distance)
