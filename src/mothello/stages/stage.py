@@ -184,7 +184,5 @@ def _summary(results: Mapping[str, Any]) -> str:
     final = results["final"]
     excess = final["val/excess_nats"]
     above = "floor unknown" if excess != excess else f"{excess:.3f} nats above the floor"
-    return (
-        f"done: strict top-1 legality {final['val/top1']:.3f}, loss {final['val/loss']:.3f}, {above}; "
-        f"{results['seconds'] / 60:.1f} min"
-    )
+    legality = f"strict top-1 legality {final['val/top1']:.3f}, " if "val/top1" in final else ""
+    return f"done: {legality}loss {final['val/loss']:.3f}, {above}; {results['seconds'] / 60:.1f} min"
