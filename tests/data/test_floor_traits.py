@@ -19,8 +19,10 @@ from torch import Tensor
 
 from mothello.config import typed
 from mothello.data.batch import IGNORE, Batch, LabeledBatch, in_language
+from mothello.data.enumerated import all_games, probabilities_of
 from mothello.data.expected import expected_targets
 from mothello.data.floor import entropies
+from mothello.data.oracle import Oracle, play_oracle
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
 from mothello.languages.lexicon import synonymous
@@ -29,6 +31,7 @@ from mothello.model.build import build_model
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.causal_lm import CausalLM, label
+from mothello.othello.notation import parse_game
 
 CLOSE = 2e-6
 
@@ -67,22 +70,24 @@ def made(mix: dict[str, Any], output: OutputVocabulary = OutputVocabulary.own) -
     return build_languages(typed(mix | {"output": output.value}, LanguagesConfig, "languages"), FOUR)
 
 
-def written(language_set: LanguageSet, language: int, plies: int) -> tuple[Batch, Tensor]:
-    """Every text of every game cut after that many plies, and its probability."""
-    moves, probability = tree(plies)
+def written(
+    language_set: LanguageSet, language: int, plies: int, games: tuple[Tensor, Tensor] | None = None
+) -> tuple[Batch, Tensor]:
+    """Every text of every game cut after that many plies (or of the games given), and its probability."""
+    moves, probability = games or tree(plies)
     rows, weights = [], []
     for row, (game, p) in enumerate(zip(moves[:, :plies].tolist(), probability.tolist(), strict=True)):
-        for text in texts(language_set.languages[language], game, 4):
+        for text in texts(language_set.languages[language], [move for move in game if move >= 0], 4):
             rows.append((row, text))
             weights.append(p * text.weight)
     n, width = len(rows), language_set.max_tokens
     tokens, ends = torch.full((n, width), PAD), torch.full((n, FOUR.n_moves), -1)
     for row, (_, text) in enumerate(rows):
         tokens[row, : len(text.tokens)] = torch.tensor(text.tokens)
-        ends[row, :plies] = torch.tensor(text.ends)
-    games = moves[torch.tensor([row for row, _ in rows])]
+        ends[row, : len(text.ends)] = torch.tensor(text.ends)
+    of = moves[torch.tensor([row for row, _ in rows])]
     zero = torch.zeros(n, dtype=torch.int64)
-    return Batch(tokens, ends, games, zero + language, zero), torch.tensor(weights, dtype=torch.float64)
+    return Batch(tokens, ends, of, zero + language, zero), torch.tensor(weights, dtype=torch.float64)
 
 
 def counted(language_set: LanguageSet, batches: list[tuple[Batch, Tensor]]) -> float:
@@ -100,11 +105,11 @@ def counted(language_set: LanguageSet, batches: list[tuple[Batch, Tensor]]) -> f
     return entropy / sum(c for counts in follows.values() for c in counts.values())
 
 
-def floored(language_set: LanguageSet, batches: list[tuple[Batch, Tensor]]) -> float:
+def floored(language_set: LanguageSet, batches: list[tuple[Batch, Tensor]], oracle: Oracle = UNIFORM) -> float:
     nats = scored = 0.0
     for batch, weight in batches:
         labeled = label(batch, language_set)
-        nats += float((entropies(labeled, language_set, UNIFORM).double().sum(1) * weight).sum())
+        nats += float((entropies(labeled, language_set, oracle).double().sum(1) * weight).sum())
         scored += float(((labeled.targets != IGNORE).sum(1) * weight).sum())
     return nats / scored
 
@@ -113,9 +118,25 @@ def floored(language_set: LanguageSet, batches: list[tuple[Batch, Tensor]]) -> f
 @pytest.mark.parametrize("name", MIXES)
 def test_the_floor_is_the_counted_entropy(name: str, output: OutputVocabulary):
     languages = made(MIXES[name], output)
-    batches = [written(languages, k, 4) for k in range(len(languages.languages))]
+    plies = 4 if output is OutputVocabulary.own else 3
+    batches = [written(languages, k, plies) for k in range(len(languages.languages))]
     assert all(float(weight.sum()) == pytest.approx(1) for _, weight in batches)
     assert floored(languages, batches) == pytest.approx(counted(languages, batches), abs=CLOSE)
+
+
+@pytest.mark.parametrize("output", OutputVocabulary)
+@pytest.mark.parametrize("name", ["mover after", "false friends", "few synonyms", "letters"])
+def test_games_that_end_are_scored_to_their_last_token(name: str, output: OutputVocabulary):
+    """All games after an opening, whole; some end early, in some languages' readings only."""
+    few = {"kinds": ["atomic*2"], "traits": {"atomic_1": {"synonyms": 0.2}}, "anchors": {"overlap": 1.0}}
+    languages = made(few if name == "few synonyms" else MIXES[name], output)
+    opening = parse_game("b1 a1 a2 a3 b4 d2", FOUR)
+    moves, oracle = all_games(FOUR)[0], play_oracle(FOUR, opening)
+    probability = probabilities_of(moves, oracle)
+    games = moves[probability > 0], probability[probability > 0]
+    assert len(set((games[0] >= 0).sum(1).tolist())) > 1
+    batches = [written(languages, k, 12, games) for k in range(len(languages.languages))]
+    assert floored(languages, batches, oracle) == pytest.approx(counted(languages, batches), abs=CLOSE)
 
 
 def nats_of_a_game(traits: dict[str, Any]) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from data.streams import stream_of
 from games import random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ from languages.writer import texts, told
 from torch import Tensor
 
 from mothello.config import identity, typed
-from mothello.data.batch import in_language
+from mothello.data.batch import in_language, make_batch
+from mothello.data.corpus import RandomPlay
 from mothello.errors import UserError
 from mothello.languages.kinds import LANGUAGE_KINDS
 from mothello.languages.language import PAD
@@ -171,6 +173,31 @@ def test_synonyms_are_fair_and_drawn_at_every_occurrence():
     drawn = first[:, [ply for ply, move in enumerate(whole(moves[0].tolist())) if move in two]].double()
     correlation = torch.corrcoef(drawn.T) - torch.eye(drawn.shape[1])
     assert float(correlation.abs().max()) < 0.1  # one draw for each occurrence
+
+
+def test_a_stream_draws_from_the_index_of_the_game():
+    """The text of a game is the same at every visit, in every process, and as training alone would write it."""
+    traits = {"atomic_0": {"synonyms": 1.0, "order": "permutation"}, "atomic_1": {"synonyms": 0.5}}
+    languages = build(kinds=["atomic*2"], traits=traits)
+    corpus = RandomPlay(Board.of(4), 0, 16)
+    stream = stream_of(corpus, languages, 8, 0)
+    first, second = [], []
+    for step in range(4):
+        batch, known = stream.batch(step), stream.games(step)
+        assert torch.equal(
+            batch.tokens, languages.encode(batch.moves, batch.language, stream.width, known.indices).tokens
+        )
+        for which, found in ((0, first), (1, second)):
+            spoken = make_batch(known.moves, known.language * 0 + which, languages, keys=known.indices)
+            found += list(zip(known.indices.tolist(), map(tuple, spoken.tokens.tolist()), strict=True))
+    for found in (first, second):
+        assert len(set(found)) == 16  # two visits of sixteen games
+    one, other = stream.pairs(0, 0, 1)
+    keys = stream.games(0).indices
+    for batch, index in ((one, 0), (other, 1)):
+        assert torch.equal(read_games(batch.tokens, languages, index, keys).moves, batch.moves.long())
+    halves = [stream_of(corpus, languages, 8, 0, share=(rank, 2)).batch(1).tokens for rank in (0, 1)]
+    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), stream.batch(1).tokens)
 
 
 def test_more_synonyms_contain_fewer():

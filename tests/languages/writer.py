@@ -8,7 +8,7 @@ import numpy as np
 from reference.mailbox import replay
 
 from mothello.languages.language import Language
-from mothello.languages.traits import Form, Order, forms
+from mothello.languages.traits import Order, forms
 
 BINS = {1: 0, 2: 1, 3: 2, 4: 2}
 
@@ -53,8 +53,3 @@ def texts(language: Language, game: Sequence[int], size: int) -> Iterator[Text]:
             tokens += words[ply]
             ends[ply] = len(tokens) - 1
         yield Text(tokens, ends, 1 / np.prod([len(way) for way in ways]) if ways else 1.0)
-
-
-def form(language: Language, side: int, turned: int, word: int) -> int:
-    """Number of a form."""
-    return forms(language.traits).index(Form(side, turned, word))

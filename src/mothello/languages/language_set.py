@@ -132,7 +132,6 @@ class LanguageSet(Tables):
             return moves
         n, known, language = self.board.n_moves, moves.clamp(min=0).unsqueeze(-1), languages.view(-1, 1, 1)
         possible = known + n * torch.arange(self.n_forms, device=moves.device)
-        possible = possible.clamp(max=self.word_table.shape[1] - 1)
         words = self.table("word_table", moves.device)[language, possible]
         lengths = self.table("length_table", moves.device)[language, possible].unsqueeze(-1)
         part = torch.arange(self.max_word, device=moves.device)
