@@ -1,7 +1,7 @@
 """The measure "tasks": a linear head is fitted on one language's states and then reads the other languages' as it is.
 
-All tasks here are the same under the symmetries of the opening, so a head also reads a language that is aligned through
-a mirror image only.
+All tasks here but bracket are the same under the symmetries of the opening, so a head also reads a language that is
+aligned through a mirror image only. Of a task that points, the classes are read.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from mothello.data.split import probe_corpus
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.tasks.heads import Heads, fit_heads
-from mothello.measures.tasks.task import TASKS, Task
+from mothello.measures.tasks.task import TASKS, Task, typed_task
 from mothello.rows import Table, format_table
 from mothello.seeding import generator
 
@@ -59,7 +59,7 @@ class TasksConfig:
         """The settings of one task, as its own dataclass."""
         options = self.options.get(name, {})
         TASKS.get(name, "tasks.names")
-        return TASKS.typed({"name": name, **options} if isinstance(options, dict) else options, f"tasks.options.{name}")
+        return typed_task({"name": name, **options} if isinstance(options, dict) else options, f"tasks.options.{name}")
 
     def shrunk(self, share: float) -> "TasksConfig":
         """The same on a share of the games."""
