@@ -21,7 +21,8 @@ else:
 log = logging.getLogger(__name__)
 
 COLUMNS = {
-    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks, distance",
+    "measure": "training, probe, alignment, embedding, legality, causal, patching, transfer, tasks, task_transfer, "
+    "distance",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
@@ -54,7 +55,8 @@ QUANTITIES = {
     "across": "accuracy of another language's probes, mean over ordered pairs (language empty)",
     "across_best_map": "the same under the best map of every pair",
     "loss_across": "own - across",
-    "task_accuracy": "share of labels of a task (column target) that a linear head reads right, 0..1",
+    "task_accuracy": "share of labels of a task (column target) that a head reads right, 0..1; target TASK_pointer: "
+    "where the task points to",
     "other_map": "share of cells read as the board under a map outside the opening's group, colors as they are, 0..1",
     "other_map_swapped": "the same, colors exchanged",
     "mixed": "share of cells read right, each under a map of its own, chosen on the first half of the games and scored "
@@ -88,10 +90,12 @@ QUANTITIES = {
     "patch_last_error": "false plus missed moves against another game's position, whose state after that layer in the "
     "source language was put in place of the last one; mean over cases",
     "patch_all_error": "the same, the states of all moves up to it put in",
-    "peak": "of a fine-tuning: the highest strict legality on the way",
+    "peak": "of a fine-tuning: the highest strict legality on the way; of one on a task (measure task_transfer), here "
+    "and in the next ones, the share of labels read right",
     "gain": "of a fine-tuning: strict legality at the end less at the start",
     "forgetting": "of a fine-tuning: the peak less the end",
     "relative_gap": "of a fine-tuning: (target - source) / source at the end",
+    "delta": "of a fine-tuning on a task: what the same on this language ends at in it, less what this one does",
     "gain_ratio": "of a fine-tuning: the target's gain as a share of the source's",
     "over_scratch": "of a fine-tuning: strict legality at the end less that of the same from random weights",
     "top1": "share of plies after which the greedy move is legal (strict), 0..1",

@@ -1,15 +1,16 @@
 """The training stream: batch = f(seed, step). Resuming is arithmetic, and parallel workers are a stride."""
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
 from mothello.config import check, check_name, ranged
-from mothello.data.batch import Batch, Groups, make_batch
+from mothello.data.batch import B, Batch, Groups, make_batch
 from mothello.data.batch import rows as rows_of
 from mothello.data.domain import DomainConfig
 from mothello.data.grouped import Grouped
@@ -111,11 +112,14 @@ class Stream:
         self.groups = Groups(sampling.sizes(n, self.batch_size, share)) if sampling.grouped else None
         self._grouped = Grouped(sampling.ends(n, self.batch_size)) if sampling.grouped else None
         self._owned: list[Int64[Tensor, " game"]] = []
+        self._labels: tuple[int, Any] | None = None
 
     def speaking(self, language: int) -> "Stream":
         """The same games, all in one language."""
         other = copy(self)
-        other.only, other._played, other._written, other._laws = language, None, None, None
+        other.only = language
+        other._played = other._written = None
+        other._laws = other._labels = None
         rows = self.batch_size // self.processes
         other.groups, other._grouped = Groups(tuple(rows * (i == language) for i in range(len(self.sources)))), None
         return other
@@ -199,6 +203,16 @@ class Stream:
             written = games.moves, games.language, self.language_set, games.first_scored, self.width, games.indices
             self._written = first, make_batch(*written)
         return rows_of(self._written[1], part)._replace(groups=self.groups)
+
+    def labels(self, step: int, label: Callable[[Int8[Tensor, "game ply"]], B]) -> B:
+        """What a function of moves says of a step's games. It is asked about the games of many steps at once, so a
+        stream serves one function."""
+        first, part = self._chunk(step)
+        if self._labels is None or self._labels[0] != first:
+            self.games(step)
+            assert self._played is not None
+            self._labels = first, label(self._played[1].moves)
+        return rows_of(self._labels[1], part)
 
     def law(self, step: int) -> Float[Tensor, "game state move"]:
         """What every move of a step's games was drawn from, given what its index tells (Corpus.law), float32."""

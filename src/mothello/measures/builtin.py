@@ -6,6 +6,7 @@ from mothello.measures.distance.measure import Distance
 from mothello.measures.legality.measure import Legality
 from mothello.measures.probes.measure import Probes
 from mothello.measures.tasks.measure import Tasks
+from mothello.measures.tasks.transfer import TaskTransfer
 from mothello.measures.transfer.measure import Transfer
 
-BUILTIN = (Legality, Alignment, Probes, Causal, Transfer, Tasks, Distance)
+BUILTIN = (Legality, Alignment, Probes, Causal, Transfer, Tasks, TaskTransfer, Distance)

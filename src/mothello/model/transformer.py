@@ -17,7 +17,7 @@ from mothello.model.config import Activation, Attention, Init, ModelConfig
 from mothello.model.config import Norm as Norm
 from mothello.model.inputs import AttentionMask, Inputs
 from mothello.model.layers import RMS_EPS, Head, build_norm, dropout, without_padding
-from mothello.model.separate import PerLanguage, apply, own_parts, parts_of
+from mothello.model.separate import Part, PerLanguage, apply, own_parts, parts_of
 from mothello.seeding import derive
 
 
@@ -40,6 +40,10 @@ SITES = {
     "resid_post": "residual stream after the block [B T D]",
 }
 """Where an edit is called in every block, in this order, as "blocks.3.resid_post"; before the first, "embedding"."""
+
+
+TASK_HEAD = "task_head."
+"""Where the names of the weights of a task's head begin; all others are the model's own."""
 
 
 def residual_site(layer: int) -> str:
@@ -146,6 +150,7 @@ class GPT(nn.Module):
         if config.tied:
             for head, table in zip(own_parts(self.head), own_parts(self.token_embedding), strict=True):
                 head.weight = table.weight
+        self.task_head: nn.Module | None = None  # trained and saved with the model: mothello.stages.task
 
     @torch.no_grad()
     def initialize(self, seed: int) -> "GPT":
@@ -168,11 +173,8 @@ class GPT(nn.Module):
                 parameter.copy_(values)
         return self
 
-    def forward(self, inputs: Inputs, hidden: bool = False, edit: Edit | None = None) -> ModelOutput:
-        """hidden: also return the residual stream after every layer, stacked [L + 1, B, T, D].
-
-        edit: called at the embedding and at every site of every block (SITES); what it returns is used instead.
-        """
+    def _embed(self, inputs: Inputs) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "*B T T"] | None, list[Part]]:
+        """The residual stream before the first block, the mask, and the rows by language where parts are separate."""
         tokens, positions, mask = inputs.tokens, inputs.positions, inputs.mask
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)
@@ -182,7 +184,21 @@ class GPT(nn.Module):
         if isinstance(self.position_embedding, PerLanguage):
             positions = positions.expand(tokens.shape)
         x = apply(self.token_embedding, parts, tokens) + apply(self.position_embedding, parts, positions)
-        x = dropout(x, self.config.dropout, self.training)
+        return dropout(x, self.config.dropout, self.training), mask, parts
+
+    def residual(self, inputs: Inputs, layer: int) -> Float[Tensor, "B T D"]:
+        """The residual stream after a layer, 0 the embeddings; what comes later is not computed."""
+        x, mask, parts = self._embed(inputs)
+        for block in self.blocks[:layer]:
+            x = apply(block, parts, x, mask)
+        return x
+
+    def forward(self, inputs: Inputs, hidden: bool = False, edit: Edit | None = None) -> ModelOutput:
+        """hidden: also return the residual stream after every layer, stacked [L + 1, B, T, D].
+
+        edit: called at the embedding and at every site of every block (SITES); what it returns is used instead.
+        """
+        x, mask, parts = self._embed(inputs)
         x = x if edit is None else edit("embedding", x)
         states = [x]
         for index, block in enumerate(self.blocks):

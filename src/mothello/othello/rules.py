@@ -54,8 +54,8 @@ def flips(move: Bits, own: Bits, opponent: Bits, board: Board) -> Bits:
 
 
 def brackets(move: Bits, own: Bits, opponent: Bits, board: Board) -> Int64[Tensor, "*batch direction"]:
-    """The disc of one's own that closes the line of turned discs, as a bitboard, along each of ``board.directions``; zero
-    where the move turns nothing."""
+    """The disc of one's own that closes the line of turned discs, as a bitboard, along each of ``board.directions``;
+    zero where the move turns nothing."""
     runs = (_shift(_run(move, opponent & mask, step, board), step) for step, mask in board.directions)
     return torch.stack([run & own for run in runs], -1)
 

@@ -1,7 +1,7 @@
 """Stages that go on from a run: what they share, and the registry of all that can be asked for by name."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +16,8 @@ from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
 from mothello.model.separate import frozen_names
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import OBJECTIVES
+from mothello.objectives.combined import build_objective
+from mothello.objectives.objective import OBJECTIVES, Objective
 from mothello.registry import Registry, load_plugins
 from mothello.stages.build import training_games
 from mothello.stages.evaluate import EvaluationConfig
@@ -138,6 +139,18 @@ class Continued:
     def stream(self, device: torch.device, world: World) -> Stream:
         """Games of all languages."""
         return Stream(self._games(), self.language_set, self.config.data, self.config.seed, device, world)
+
+    def objective(self) -> Objective:
+        """That of the run, with what the settings change."""
+        return build_objective(self.config.objective, self.config.auxiliary)
+
+    def company(self) -> Mapping[str, Sequence["Continued"]]:
+        """Other trainings to compare with, by what they are; scripts/stage.py runs them after this one."""
+        return {}
+
+    def measures(self) -> Sequence[Any]:
+        """Configs of the measures that scripts/stage.py takes of the trained model."""
+        return []
 
     def _games(self) -> Sources:
         return training_games(self.config, self.language_set, Split.transfer, self.mixed)

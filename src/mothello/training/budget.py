@@ -1,12 +1,12 @@
 """What a training costs, by arithmetic: parameters, FLOPs, tokens, bytes. Nothing here runs a clock or needs a GPU."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from mothello.data.batch import IGNORE, LabeledBatch, rows
+from mothello.data.batch import IGNORE, Batch, rows
 from mothello.languages.language import PAD
 from mothello.model.separate import PerLanguage, own_parts
 from mothello.model.transformer import GPT
@@ -51,6 +51,19 @@ def flops_per_token(model: GPT, context: int, training: bool = True) -> int:
     return (6 if training else 2) * (parameters(model).products + attention)
 
 
+@runtime_checkable
+class Scored(Protocol):
+    """A batch that shows what it scores."""
+
+    @property
+    def text(self) -> Batch:
+        """The games."""
+
+    @property
+    def targets(self) -> Tensor:
+        """A row per game, IGNORE where nothing is scored."""
+
+
 class Tokens(NamedTuple):
     """Per game, means over a sample."""
 
@@ -62,7 +75,7 @@ class Tokens(NamedTuple):
     """Places of the row that the model reads, padding included: what FLOPs are spent on."""
 
 
-def tokens_per_game(batch: LabeledBatch) -> Tokens:
+def tokens_per_game(batch: Scored) -> Tokens:
     """Exact means over the games of a batch."""
     n, width = batch.text.tokens.shape
     return Tokens(int((batch.text.tokens != PAD).sum()) / n, int((batch.targets != IGNORE).sum()) / n, width)
@@ -97,7 +110,7 @@ def optimizer_bytes(model: nn.Module, config: OptimizerConfig) -> int:
     return sum(map(_bytes, muon)) + sum(2 * _bytes(parameter) + 4 for group in adamw for parameter in group)
 
 
-def _kept(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision) -> int:
+def _kept(model: GPT, objective: Objective, batch: Scored, precision: Precision) -> int:
     """Bytes that the backward pass of one batch needs, weights and batch not counted."""
     own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *tree_leaves(batch)) if x is not None}
     kept: dict[int, int] = {}
@@ -114,7 +127,7 @@ def _kept(model: GPT, objective: Objective, batch: LabeledBatch, precision: Prec
     return sum(kept.values())
 
 
-def activation_bytes(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision, games: int) -> int:
+def activation_bytes(model: GPT, objective: Objective, batch: Scored, precision: Precision, games: int) -> int:
     """What an eager step on ``games`` games keeps for its backward pass, from forward passes on two and four of them,
     and the two copies of the float logits that the loss makes on top.
 

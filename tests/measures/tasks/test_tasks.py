@@ -16,7 +16,8 @@ from benchmarks.reference.othello import replay as slow_replay
 from mothello.config import typed
 from mothello.errors import UserError
 from mothello.measures.tasks.heads import fit_heads
-from mothello.measures.tasks.measure import Tasks, TasksConfig, best_guess
+from mothello.measures.tasks.measure import Tasks, TasksConfig
+from mothello.measures.tasks.score import best_guess
 from mothello.measures.tasks.task import DIRECTIONS, TASKS
 from mothello.othello.board import SIZES, Board
 from mothello.othello.random_play import RandomGames

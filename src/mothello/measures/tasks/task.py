@@ -23,8 +23,8 @@ STARTS = 4
 class Task(Protocol):
     """A classification of moves or games.
 
-    A task with a method ``pointed(moves, board)`` also points: it returns the labels, and for every move the index of a
-    start disc (0..3, in order of their squares) or 4 + the ply of an earlier move, -1 where there is nothing to point to.
+    A task with a method ``pointed(moves, board)`` also points: it returns the labels, and for every move the index of
+    a start disc (0..3, in order of their squares) or 4 + the ply of an earlier move, -1 where it points to nothing.
     """
 
     Config: ClassVar[Any]
@@ -146,11 +146,11 @@ DIRECTIONS = ("east", "west", "south", "north", "southeast", "northwest", "south
 
 @TASKS.register("bracket")
 class Bracket:
-    """The direction, among eight, of the first line of discs that the move turns, and a pointer to the disc at its other
-    end: to the ply at which it was placed, or to a start disc.
+    """The direction, among eight, of the first line of discs that the move turns, and a pointer to the disc at its
+    other end: to the ply at which it was placed, or to a start disc.
 
-    The first line is that of the first of DIRECTIONS along which discs are turned. Unlike all other tasks here it is not
-    the same under the symmetries of the opening.
+    The first line is that of the first of DIRECTIONS along which discs are turned. Unlike all other tasks here it is
+    not the same under the symmetries of the opening.
     """
 
     n_classes = len(DIRECTIONS)
