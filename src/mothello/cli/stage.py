@@ -38,16 +38,19 @@ def stage(config: StageCommand) -> dict[str, Any]:
     run = load_run(config.run, device)
     with keyed("stage."):
         asked = STAGES.get(config.stage.name)(config.stage, config, run)
-    asked.check()
     if config.dry_run:
+        asked.check()
         print(f"{asked.title}: {run.folder.path}", flush=True)
         place = place_of(asked.folder, asked.config.data.steps)
         print(company_estimate(asked, device).text(folder=place), flush=True)
         return {}
     trained = [asked, *(part for parts in asked.company().values() for part in parts)]
     results = [run_stage(part, device) for part in trained]
-    for measure in asked.measures():
-        folder = measure_run(load_run(asked.folder.path, device), measure, config.device, True, config.tracking)
+    measured = [
+        (measure, measure_run(load_run(part.folder.path, device), measure, config.device, True, config.tracking))
+        for part in trained for measure in part.measures()
+    ]  # fmt: skip
+    for measure, folder in measured[: len(asked.measures())]:
         print(f"{summary_of(measure, folder)}\nevery number: {folder.path / FILE}", flush=True)
     return results[0]
 

@@ -192,8 +192,8 @@ class TaskStage(OneLanguage):
         return more | ({Control.targets.value: tuned} if tuned else {})
 
     def measures(self) -> list[Any]:
-        """The numbers of the task, in every language."""
-        return [TaskTransferConfig()]
+        """The numbers of the task, in every language; those of a control stand in them."""
+        return [] if self.control else [TaskTransferConfig()]
 
 
 def load_head(run: Run) -> TaskHead:

@@ -51,6 +51,11 @@ def fit_heads(
     return Heads(fitted, bias.detach() - mean @ fitted)
 
 
+RATE = 10.0
+"""States are scaled to this deviation before a head reads them, so that under Adam it learns about ten times as fast as
+the model that it is trained with (docs/LOG.md)."""
+
+
 class TaskHead(nn.Module):
     """Logits of a task's labels from the states of one layer, which are normalized first, without weights: "class"
     [game, ply, class], and of a task that points "pointer" [game, ply, 4 + ply].
@@ -75,16 +80,16 @@ class TaskHead(nn.Module):
             if name in ("query.weight", "key.weight", "starts"):
                 draw = torch.Generator().manual_seed(derive(seed, "task head", name))
                 size = 1.0 if name == "starts" else parameter.shape[1] ** -0.5
-                parameter.copy_(size * torch.randn(parameter.shape, generator=draw))
+                parameter.copy_(size / RATE * torch.randn(parameter.shape, generator=draw))
         return self
 
     def forward(self, states: Float[Tensor, "game ply d_model"]) -> dict[str, Tensor]:
         """A move cannot point to itself or to a later one: such scores are the lowest number there is."""
-        x = F.layer_norm(states, states.shape[-1:])
+        x = RATE * F.layer_norm(states, states.shape[-1:])
         logits = {"class": self.classes(x).float()}
         if self.points:
             query, key = self.query(x), self.key(x)
-            scores = torch.cat([query @ self.starts.mT, query @ key.mT], -1).float() / x.shape[-1] ** 0.5
+            scores = torch.cat([query @ (RATE * self.starts).mT, query @ key.mT], -1).float() / x.shape[-1] ** 0.5
             n, ply = x.shape[1], torch.arange(-STARTS, x.shape[1], device=x.device)
             later = ply >= torch.arange(n, device=x.device).unsqueeze(1)
             logits["pointer"] = scores.masked_fill(later & (ply >= 0), torch.finfo(scores.dtype).min)
