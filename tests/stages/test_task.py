@@ -239,8 +239,9 @@ def test_one_command_trains_the_controls_and_makes_the_numbers_of_transfer(
 
 def test_one_language_has_no_transfer(tmp_path: Path) -> None:
     alone = mothello.train(settings(tmp_path, languages={"kinds": ["atomic"]}))
-    stage = task_stage(alone, controls=["targets"])
-    assert not stage.company()
+    with pytest.raises(UserError, match=r"^controls: targets has no effect with one language"):
+        task_stage(alone, controls=["targets"])
+    stage = task_stage(alone, controls=[])
     run_stage(stage, CPU)
     rows = mothello.measure(mothello.load_run(stage.folder.path), "task_transfer")
     assert set(rows.quantity) == {"task_accuracy", "peak", "forgetting"}

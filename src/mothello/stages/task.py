@@ -141,6 +141,8 @@ class TaskStage(OneLanguage):
         if settings.source == run.language_set.names[0]:
             settings = replace(settings, source="")  # what it is by default: one folder
         super().__init__(settings, command, run, scratch=bool(control))
+        if Control.targets in settings.controls and len(run.languages) == 1:
+            raise UserError("controls: targets has no effect with one language; leave it out")
         self.command, self.control, last = command, control, run.model.config.n_layer
         self.layer = last if settings.layer < 0 else settings.layer
         if self.layer > last:
