@@ -3,6 +3,7 @@ that lie nowhere stay at the best guess; a fine-tuning on a task is a run folder
 after an interruption, and leaves a head whose scores can be computed again; the numbers of transfer are those of its
 metrics, its controls' and its twin's on the other language; a mistake is named before anything is trained."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from stages.test_stage import QUICK, settings
 from torch import Tensor, nn
 
 import mothello
+from mothello.cli.compose import composed
+from mothello.cli.pictures import closing
 from mothello.cli.stage import StageCommand
 from mothello.config import typed
 from mothello.data.batch import in_language
@@ -30,6 +33,7 @@ from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.random_play import RandomGames
 from mothello.report.page import render
+from mothello.report.reference import stage_command
 from mothello.report.runs import find_runs
 from mothello.stages.run import Run
 from mothello.stages.stage import run_stage
@@ -232,7 +236,15 @@ def test_one_command_trains_the_controls_and_makes_the_numbers_of_transfer(
     assert made["delta", "atomic_1"] == pytest.approx(other["val/atomic_1/mover_accuracy"] - m_b, abs=1e-5)
     assert made["over_scratch", "atomic_0"] == pytest.approx(m_a - ends["scratch", "atomic_0"], abs=1e-5)
     assert "delta" in set(second.table.quantity)
-    text = render(find_runs([str(run.folder.path)]), "page")
+    (found,) = find_runs([str(run.folder.path)])
+    child = next(x for x in found.finetunings if x.path == first.folder.path.resolve())
+    script, *words = shlex.split(stage_command(child))[1:]
+    asked = composed("stage", StageCommand, words)
+    assert (script, TaskStage(asked.stage, asked, run).folder.path.name) == ("scripts/stage.py", child.path.name)
+    measure = child.measure("task_transfer")
+    assert measure is not None
+    assert set(closing(child.path / measure.folder)[0]) == {"figures/task"}
+    text = render([found], "page")
     assert "<h2>Tasks</h2>" in text
     assert "head on random weights" in text
 
