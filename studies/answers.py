@@ -85,6 +85,31 @@ def table(found: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+LABELS = {"naive": "naive", "anchors": "eight anchors", "unified": "unified output"}
+
+
+def shares(found: pd.DataFrame) -> list[dict[str, str]]:
+    """What the target gains in its own tokens, as a share of the source's gain: by sharing, with the softmax over all
+    tokens (usual) and over each language's (own); the seeds' mean."""
+    known, rows = ratios(found), []
+    for label in LABELS.values():
+        means = [over_seeds(known.get((label, softmax), ())) for softmax in SOFTMAX.values()]
+        usual, own = (f"{x.mean:+.0%}" if x else "-" for x in means)
+        rows += [{"label": label, "usual": usual, "own": own}] if means[0] else []
+    return rows
+
+
+def ratios(found: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
+    """(sharing, what the softmax was over), in words -> the target's gain in its own tokens as a share of the source's
+    gain, by seed; our own schedule, and what was run."""
+    pairs = {
+        (label, words): _ratios(found, sharing, softmax, AMONG["_restricted"])
+        for sharing, label in LABELS.items()
+        for softmax, words in SOFTMAX.items()
+    }
+    return {key: values for key, values in pairs.items() if len(values)}
+
+
 def _ratios(found: pd.DataFrame, sharing: str, softmax: str, among: str, schedule: str = "ours") -> pd.Series:
     """Of the targets, by seed."""
     rows = found[(found.sharing == sharing) & (found.softmax == softmax) & (found.schedule == schedule)]

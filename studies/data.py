@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from mothello.measures.probes.verdict import ONE_MAP
+from mothello.measures.probes.symmetry_classes import Classes
+from mothello.measures.probes.verdict import ONE_MAP, TWO_DOMAINS
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.report.runs import Run
 from mothello.report.sharing import n_anchors, sharing_of
@@ -19,25 +20,26 @@ KINDS = ("atomic", "split", "compositional")
 
 CELLS = [
     "run", "cell", "seed", "board", "pair", "sharing", "anchors", "link", "opening", "games", "layers", "width",
-    "strict", "lenient", "chance", "by_kind", "legal", "learned", "probed", "layer", "own", "raw", "best", *MAPS,
-    "winner", "verdict", "maps", "aligned", "pairs", "classes", "recovered", "raw_pairs", "constant", "orbit",
-    "random_own", "random_across", "other_maps", "other_maps_swapped", "linked_map", "linked_map_swapped",
+    "strict", "lenient", "chance", "by_kind", "legal", "excess", "learned", "probed", "layer", "own", "raw", "best",
+    *MAPS, "winner", "verdict", "kinds", "settled", "maps", "aligned", "pairs", "classes", "recovered", "raw_pairs",
+    "constant", "orbit", "random_own", "random_across", "other_maps", "other_maps_swapped", "linked_map",
+    "linked_map_swapped",
     *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
 ]  # fmt: skip
 """Columns of the cells, a row per run; empty where it was not measured.
 
 pair: kinds of the languages; link: the map between the moves that anchors link; opening: moves that every training game
 begins with. strict, lenient, chance: legality on games of every opening, mean over languages; by_kind: strict by kind
-of language; legal: strict on the training distribution, which with an opening is training's own estimate; learned:
-whether that reaches the bar; probed: across languages.
+of language; legal: strict on the training distribution, which with an opening is training's own estimate; excess: nats
+above the floor; learned: whether legal reaches the bar; probed: across languages.
 The rest is of MLP probes of absolute colors at the headline's layer. own: accuracy in the probe's language; raw, best:
 across languages under the identity and the best map, mean over ordered pairs; identity .. anti: under each map; winner:
 the map through which all pairs are aligned ("mixed" where only some are, or through several; "none"); verdict: the
-winner, "(partly)" where not all pairs have one map, or the kinds of verdicts where no pair is aligned; maps: aligned
-pairs by map; recovered: best as a share of the way from orbit (or constant) to own; raw_pairs: raw of every ordered
-pair; orbit: the reader of orbits; random_*: on random weights; other_maps: the best of the four maps outside the group,
-as they are and with swapped colors; linked_map: the one of these that anchors link;
-*_low, *_high: 95% intervals over games."""
+winner, "(partly)" where not all pairs have one map, or the kinds of verdicts where no pair is aligned; kinds: pairs by
+kind of verdict; settled: whether every pair is aligned or has two domains; maps: aligned pairs by map; recovered: best
+as a share of the way from orbit (or constant) to own; raw_pairs: raw of every ordered pair; orbit: the reader of
+orbits; random_*: on random weights; other_maps: the best of the four maps outside the group, as they are and with
+swapped colors; linked_map: the one of these that anchors link; *_low, *_high: 95% intervals over games."""
 
 
 def pair_name(kinds: Iterable[str]) -> str:
@@ -51,6 +53,16 @@ def cell_table(runs: Iterable[Run]) -> pd.DataFrame:
     rows = pd.DataFrame([_setting(run) | _legality(run) | _alignment(run) for run in runs], columns=CELLS)
     rows["probed"] = rows.raw.notna()
     return rows.astype(dict.fromkeys(("layer", "aligned", "pairs"), "Int64") | {"learned": bool})
+
+
+def count_classes(classes: Classes) -> int:
+    """How many classes: languages that share a space, each through one map."""
+    return len(set(zip(classes.component, classes.map, strict=True)))
+
+
+def consistency(rows: pd.DataFrame) -> float:
+    """Share of the aligned pairs whose map the others imply, the least over seeds."""
+    return float(rows.classes.map(lambda classes: classes.consistency).min())
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -71,7 +83,8 @@ def _setting(run: Run) -> dict[str, Any]:
 
 
 def _legality(run: Run) -> dict[str, Any]:
-    row: dict[str, Any] = {"legal": float(run.results["final"]["val/top1"])}
+    final = run.results["final"]
+    row: dict[str, Any] = {"legal": float(final["val/top1"]), "excess": float(final["val/excess_nats"])}
     if (measure := run.measure("legality")) is not None:
         rows = measure.rows[measure.rows.ply.isna()]
         columns = rows.quantity.where(rows.control != "chance", "chance")
@@ -97,7 +110,9 @@ def _alignment(run: Run) -> dict[str, Any]:
     whole = len(maps) == 1 and head.aligned_pairs == head.pairs
     row |= {"classes": head.classes, "maps": maps, "aligned": head.aligned_pairs, "pairs": head.pairs}
     row["winner"] = next(iter(maps)) if whole else "mixed" if maps else "none"
-    row |= {"verdict": verdict(row["winner"], head.kinds or {}), "recovered": head.recovered}
+    kinds = head.kinds or {}
+    row |= {"verdict": verdict(row["winner"], kinds), "recovered": head.recovered, "kinds": kinds}
+    row["settled"] = (head.aligned_pairs or 0) + kinds.get(TWO_DOMAINS, 0) == head.pairs
     return row | _pairs(run, head.layer)
 
 

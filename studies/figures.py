@@ -1,16 +1,17 @@
 """Figures of the results page, from the tables of data.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from mothello.measures.probes.verdict import RECOVERED, TWO_DOMAINS
 from mothello.report.style import INK, LANGUAGE_COLORS, MAP_COLORS, MUTED, ROLE_COLORS, canvas, legend_below, title
 from studies import CRITERIA
-from studies.data import MAPS, MIRRORS
+from studies.data import MAPS, MIRRORS, records
 from studies.tables import SHARING
 
 RAW, BEST, IMAGE = "#2a6f97", "#c8553d", "#d69a1e"
@@ -100,26 +101,61 @@ def map_figure(cells: pd.DataFrame, panels: Mapping[str, str], images: Mapping[s
     return figure
 
 
-def emergence_figure(naive: pd.DataFrame) -> Figure:
-    """Best-map accuracy of naive languages by games, a panel per number of languages and width."""
-    panels = list(naive.groupby(["pairs", -naive.width]))
-    widths = [max(1.5, rows.games.nunique()) for _, rows in panels]
-    figure, axes = canvas(len(panels), 3.2, sharey=True, width_ratios=widths)
-    words = {"none": "not aligned", "mixed": "aligned, several maps"}
-    for axis, (_, rows) in zip(axes, panels, strict=True):
-        for x, (_, group) in enumerate(rows.sort_values("seed").groupby("games")):
-            for place, (_, row) in zip(_spread(x, len(group)), group.iterrows(), strict=True):
-                label = words.get(row.winner, f"aligned: {row.winner}")
-                axis.scatter(place, row.best, s=30, color=WINNER_COLORS[row.winner], zorder=3, label=label)
-            _bar(axis, x, group.own.mean(), INK, 0.34, label="own language")
-        _level(axis, rows.constant.mean(), "best constant")
-        games = sorted(rows.games.unique())
-        axis.set_xticks(range(len(games)), [f"{count / 1e6:.3g} M" for count in games])
-        axis.set(xlabel="games", xlim=(-0.5, len(games) - 0.5))
-        title(axis, f"{rows.pair.iloc[0]}\nwidth {rows.width.iloc[0]}")
-    axes[0].set_ylabel("cells read right\nunder the best map")
+FLOOR = -0.1
+"""Where a reading no better than the orbit reader's is drawn."""
+
+
+def graded_figure(panels: Sequence[tuple[str, str, Sequence[tuple[str, pd.DataFrame]]]]) -> Figure:
+    """How far the best map gets from the orbit reader to the own language: every run a point, in the color of its map,
+    whole where all pairs have one map. panels: title, label of the horizontal axis, (tick, runs) from left to right."""
+    figure, axes = canvas(
+        len(panels), 3.2, sharey=True, width_ratios=[max(1.5, len(places)) for _, _, places in panels]
+    )
+    for axis, (name, xlabel, places) in zip(axes, panels, strict=True):
+        for x, (_, group) in enumerate(places):
+            for place, row in zip(_spread(x, len(group)), records(group.sort_values("seed")), strict=True):
+                _degree(axis, place, row)
+        axis.axhline(
+            RECOVERED, color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1, label="one map from here on"
+        )
+        axis.axhline(0, color=MUTED, linewidth=1.1, linestyle=":", zorder=1, label="orbit reader, or below")
+        axis.set_xticks(range(len(places)), [tick for tick, _ in places])
+        axis.set(xlabel=xlabel, xlim=(-0.5, len(places) - 0.5), ylim=(FLOOR - 0.06, 1.06))
+        axis.yaxis.set_major_formatter(PercentFormatter(1))
+        title(axis, name)
+    axes[0].set_ylabel("recovered across languages")
     legend_below(figure, axes)
     return figure
+
+
+def _degree(axis: Axes, place: float, row: Mapping[str, Any]) -> None:
+    far = max(float(row["recovered"] or 0), FLOOR) if row["recovered"] == row["recovered"] else FLOOR
+    color, whole = WINNER_COLORS[row["winner"]], "(partly)" not in row["verdict"]
+    divided = row["kinds"].get(TWO_DOMAINS, 0) > 0 and row["winner"] == "none"
+    label = {"none": "two domains" if divided else "not aligned", "mixed": "several maps"}.get(
+        row["winner"], row["winner"]
+    )
+    axis.scatter(
+        place, far, s=34, marker="D" if divided else "o", facecolors=color if whole else "none", edgecolors=color,
+        zorder=3, label=label if whole else f"{label}, partly",
+    )  # fmt: skip
+
+
+def emergence_figure(naive: pd.DataFrame) -> Figure:
+    """Naive languages by games, a panel per number of languages and width."""
+    panels = []
+    for _, rows in naive.groupby(["pairs", -naive.width]):
+        places = [(f"{group.games.iloc[0] / 1e6:.3g} M", group) for _, group in rows.groupby("games")]
+        panels.append((f"{rows.pair.iloc[0]}\nwidth {rows.width.iloc[0]}", "games", places))
+    return graded_figure(panels)
+
+
+def factor_figure(cells: pd.DataFrame) -> Figure:
+    """Naive pairs of a study of one factor, by cell."""
+    places = [
+        (str(name).removeprefix("naive_").replace("_", "\n"), rows) for name, rows in cells.groupby("cell", sort=False)
+    ]
+    return graded_figure([("", "", places)])
 
 
 def probe_figure(errors: pd.DataFrame, cell: str) -> Figure:
@@ -155,4 +191,21 @@ def change_figure(tuned: pd.DataFrame) -> Figure:
         title(axis, SHARING[sharing])
     axes[0].set_ylabel("strict top-1 legality")
     legend_below(figure, axes)
+    return figure
+
+
+def answer_figure(ratios: Mapping[tuple[str, str], pd.Series]) -> Figure:
+    """What the target gains as a share of the source's gain, by (sharing, softmax): answers.ratios."""
+    figure, axes = canvas(1, 3.6)
+    axis, labels = axes[0], list(dict.fromkeys(sharing for sharing, _ in ratios))
+    for (sharing, softmax), values in ratios.items():
+        usual = softmax == "all tokens"
+        x = labels.index(sharing) + (-0.14 if usual else 0.14)
+        _points(axis, x, values, RAW if usual else BEST, f"softmax over {softmax}", hollow=not usual)
+    _level(axis, 0, "no change")
+    _level(axis, 1, "as much as the source", ":")
+    axis.set_xticks(range(len(labels)), labels)
+    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.set_ylabel("gain of the other language")
+    legend_below(figure, axes, columns=2)
     return figure

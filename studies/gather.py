@@ -17,7 +17,7 @@ from mothello.own import folder_for, refilled
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
 from mothello.stages.measuring import measure_folder
-from studies import RESULTS
+from studies import RESULTS, factors
 from studies.page import write_results
 from studies.runs import Expected, Study, runs_of
 from studies.scale import SCALES
@@ -37,7 +37,10 @@ class ResultsCommand:
 LEFT_OUT = shutil.ignore_patterns("checkpoints", "*.safetensors", "wandb", "log.txt", ".part-*", ".*.lock")
 SIGN = "`make results` writes this page"
 """What only README.md of this command holds."""
-STUDIES = ("table1", "mirror_anchors", "anchor_placement", "many_languages", "emergence", "finetune", "probes")
+STUDIES = (
+    "table1", "steering", "mirror_anchors", "anchor_placement", "many_languages", "emergence", *factors.HEADINGS,
+    "finetune", "probes",
+)  # fmt: skip
 """The studies of the page."""
 
 
@@ -69,7 +72,8 @@ def expected(config: StudyCommand) -> dict[str, Expected]:
     for cell in cells_of(config):
         part = part_of(config, cell, 0)
         run = RunDir(part.probe.run)
-        configs = (part.probe.probes, part.measure.legality, part.measure.alignment)  # type: ignore[attr-defined]
+        configs = [part.probe.probes, part.measure.legality, part.measure.alignment]  # type: ignore[attr-defined]
+        configs += [part.probe.causal] * ("causal" in part.probe.measures)  # type: ignore[attr-defined]
         names = [str(measure_folder(run, config).path.relative_to(run.path)) for config in configs]
         first = part.train.languages.language_names()[0]
         tuned = [(command.transfer.source or first, command.transfer) for command in part.transfers]

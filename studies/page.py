@@ -14,17 +14,25 @@ from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import find_runs
 from mothello.report.table import pairs, table_of
-from studies import CRITERIA, FOLDER, PUBLISHED, answers, data, figures, numbers, readings, tables
+from studies import CRITERIA, FOLDER, PUBLISHED, answers, data, factors, figures, numbers, readings, steering, tables
 from studies.judge import winners
-from studies.predictions import count_classes
 from studies.runs import Study, headline_of
 from studies.scale import SCALES, Scale
 
 FILTERS = {
     "decimal": numbers.decimal, "mean": numbers.mean, "middle": numbers.middle, "plain": numbers.plain,
     "percent": numbers.percent, "table": numbers.pipe_table, "thousands": "{:,}".format, "winners": winners,
-    "text": numbers.text, "count_classes": count_classes, "records": data.records,
+    "text": numbers.text, "count_classes": data.count_classes, "records": data.records,
 }  # fmt: skip
+
+CAPTIONS = {
+    "table1": "Cells read right across languages by number of anchors. A point is a seed, a bar a mean.",
+    "finetune": "The atomic pair during fine-tuning on one language, every seed. Dotted: choosing among the language's "
+    "own tokens.",
+    "answers": "What the language that was not trained on gains in its own tokens, as a share of the source's gain, by "
+    "what the softmax of the fine-tuning is over. A point is a seed, a bar a mean.",
+}
+"""Of the two figures that come first."""
 
 
 def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
@@ -42,8 +50,9 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
     )
     environment.filters |= FILTERS
     template = environment.get_template("page.md.j2")
-    words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS}
-    text = template.render(scales=scales, tables=tables, answers=answers, readings=readings, **words)
+    words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS, "captions": CAPTIONS}
+    rooms = {"tables": tables, "answers": answers, "factors": factors, "readings": readings, "steering": steering}
+    text = template.render(scales=scales, **rooms, **words)
     page = out / "README.md"
     write_whole(page, (re.sub(r"\n{3,}", "\n\n", text).strip() + "\n").encode())
     return page
@@ -70,8 +79,14 @@ def _curves(scale: Scale) -> Drawn:
         yield name, "", figures.map_figure(cells[name], panels[name], scale.images)
     if naive.games.nunique() > 1:
         yield "emergence", "", figures.emergence_figure(naive)
+    for name in (name for name in factors.HEADINGS if factors.begun(cells[name])):
+        rows = cells[name][cells[name].probed]
+        order = {cell: place for place, cell in enumerate(scale.studies[name].planned)}
+        yield name, "", figures.factor_figure(rows.sort_values("cell", key=lambda x: x.map(order)))
     if len(atomic):
         yield "finetune", "", figures.change_figure(atomic)
+    if (scale.answers.softmax == "language").any():
+        yield "answers", "", figures.answer_figure(answers.ratios(scale.answers))
     if scale.probed():
         yield "probes", scale.probed()[0], figures.probe_figure(scale.errors, scale.probed()[0])
 

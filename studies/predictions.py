@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mothello.measures.probes.symmetry_classes import Classes
-from studies import CRITERIA, answers
-from studies.data import MAPS, MIRRORS
+from studies import CRITERIA, answers, claims, steering
+from studies.data import MAPS, MIRRORS, consistency, count_classes
 from studies.judge import ATOMIC, at_levels, winners
 from studies.numbers import decimal, mean, middle, over_seeds, percent, plain, signed, text
 from studies.outcomes import LIMITS
@@ -38,10 +37,14 @@ def _count(outcomes: Sequence[bool | None]) -> str:
 
 
 def prediction_table(
-    cells: Mapping[str, pd.DataFrame], tuned: pd.DataFrame, courses: pd.DataFrame, planned: Mapping[str, Sequence[int]]
+    cells: Mapping[str, pd.DataFrame],
+    tuned: pd.DataFrame,
+    courses: pd.DataFrame,
+    steered: pd.DataFrame,
+    planned: Mapping[str, Sequence[int]],
 ) -> list[dict[str, Any]]:
-    """A row per prediction. cells: by study, with outcomes; tuned: data.finetuned; courses: answers.courses; planned:
-    the seeds of every cell."""
+    """A row per prediction. cells: by study, with outcomes; tuned: data.finetuned; courses: answers.courses; steered:
+    steering.table_of; planned: the seeds of every cell."""
     learned = {name: rows[rows.learned & rows.probed] for name, rows in cells.items()}
     table_1, many = learned["table1"], learned["many_languages"]
     rows = []
@@ -50,6 +53,7 @@ def prediction_table(
         account(learned["mirror_anchors"]), placement(learned["anchor_placement"]), naive(table_1),
         eight(many) if planned.get("naive_8") else (), twenty(many, bool(planned.get("naive_20"))), anchors(table_1),
         kinds(table_1), finetuning(tuned[tuned.learned]), answered(courses[courses.learned]),
+        one_factor(cells), steering_of(steered),
     ):  # fmt: skip
         names, tested = prediction.cells, prediction.rows
         count = len(tested[tested.cell.isin(list(names))][["cell", "seed"]].drop_duplicates())
@@ -132,8 +136,8 @@ def eight(cells: pd.DataFrame) -> Iterator[Prediction]:
         none = bool(rows.aligned.sum() == 0)
         found = f"{rows.aligned.sum()} of {rows.pairs.sum()} pairs aligned, best map {mean(rows.best)}"
     if none is False:
-        consistency, most = _consistency(rows), int(rows.classes.map(count_classes).max())
-        maps, consistent = f"consistent in {percent(consistency)}", consistency >= LIMITS["consistency"]
+        share, most = consistency(rows), int(rows.classes.map(count_classes).max())
+        maps, consistent = f"consistent in {percent(share)}", share >= LIMITS["consistency"]
         count, few = str(most), most <= LIMITS["classes"]
     head = "4 eight naive languages:"
     yield Prediction(f"{head} no pair is aligned at this scale", found, none, rows, ["naive_8"])
@@ -152,7 +156,7 @@ def twenty(cells: pd.DataFrame, asked: bool) -> Iterator[Prediction]:
         return
     if len(rows):
         share = min(at_levels(pd.Series(values)) for values in rows.raw_pairs)
-        group = all(set(MAPS) <= set(maps) for maps in rows.maps) and _consistency(rows) >= LIMITS["consistency"]
+        group = all(set(MAPS) <= set(maps) for maps in rows.maps) and consistency(rows) >= LIMITS["consistency"]
         found = [
             (f"{mean(rows.best)}, own {mean(rows.own)}", bool((rows.best >= rows.own - LIMITS["below_own"]).all())),
             ("; ".join(map(text, rows.maps)), group),
@@ -225,11 +229,12 @@ def answered(courses: pd.DataFrame) -> Iterator[Prediction]:
         yield Prediction(claim, found, outcome, tested, cells)
 
 
-def _consistency(rows: pd.DataFrame) -> float:
-    """Share of the aligned pairs whose map the others imply, the least over seeds."""
-    return float(rows.classes.map(lambda classes: classes.consistency).min())
+def one_factor(cells: Mapping[str, pd.DataFrame]) -> Iterator[Prediction]:
+    """10 to 14, of all probed runs: what these studies hold fixed is the budget."""
+    for claim, rows, found, outcome in claims.predictions(cells):
+        yield Prediction(claim.text, found, outcome, rows, claim.cells)
 
 
-def count_classes(classes: Classes) -> int:
-    """How many classes: languages that share a space, each through one map."""
-    return len(set(zip(classes.component, classes.map, strict=True)))
+def steering_of(steered: pd.DataFrame) -> Iterator[Prediction]:
+    for claim, found, outcome, cells in steering.predictions(steered):
+        yield Prediction(claim, found, outcome, steered, cells)

@@ -21,7 +21,7 @@ class Expected:
     probe: str
     """measures/probes-HASH."""
     states: Sequence[str]
-    """measures/legality-HASH and measures/alignment-HASH."""
+    """measures/legality-HASH, measures/alignment-HASH and, where interventions are asked for, measures/causal-HASH."""
     tuned: Sequence[tuple[str, FinetuneConfig]] = ()
     """Source and settings of every fine-tuning."""
 

@@ -9,16 +9,20 @@ import pandas as pd
 
 from mothello.report.runs import Run
 from mothello.report.sentences import class_sentence
-from studies import CRITERIA, PUBLISHED, answers, data, readings, runs, tables
+from studies import CRITERIA, PUBLISHED, answers, data, readings, runs, steering, tables
 from studies.judge import ATOMIC
+from studies.numbers import text
 from studies.outcomes import true_anchors, with_outcomes
-from studies.predictions import prediction_table
+from studies.predictions import COULD_NOT_FAIL, prediction_table
 
 SCALES = {
     "published": "the published board, model and budget on a GPU",
-    "paper": "the published board and model on a GPU, 1/9 of the published pretraining",
     "mini": "a small board and model, two CPU cores; published numbers are compared in direction and order only",
+    "board8": "the published board, a small model with expected targets, two CPU cores",
+    "expected": "as mini, with expected targets",
+    "paper": "the published board and model on a GPU, 1/9 of the published pretraining",
 }
+"""In the order of the page."""
 
 
 class Scale:
@@ -36,6 +40,7 @@ class Scale:
         self.tuned = data.finetuned(self.runs.get("finetune", ()))
         self.answers = answers.courses(self.runs.get("finetune", ()))
         self.readings = readings.readings(self.runs.get("table1", ()))
+        self.steered = steering.table_of(self.runs.get("steering", ()))
         self.errors = data.probe_errors(self.runs.get("probes", ()))
         costs = ({"study": study} | row for study, chosen in self.runs.items() for row in runs.costs(chosen))
         self.costs = pd.DataFrame(costs)
@@ -51,8 +56,23 @@ class Scale:
     def tuning(self) -> str:
         return runs.tuning(self.runs["finetune"])
 
+    def missing(self) -> list[str]:
+        """Runs that the studies ask for and that are not there, as CELL/SEED or the number of a cell's seeds."""
+        found = set(zip(self.every.cell, self.every.seed, strict=True))
+        left = {x: [seed for seed in seeds if (x, seed) not in found] for x, seeds in self.planned.items()}
+        return [f"{x} ({len(seeds)} seed{'s' * (len(seeds) > 1)})" for x, seeds in sorted(left.items()) if seeds]
+
+    def outcomes(self) -> str:
+        """How many predictions held, failed, are open, or could not fail."""
+        words = [text(row["outcome"]) for row in self.predictions()]
+        counts = {word: words.count(word) for word in ("held", "failed", "open", COULD_NOT_FAIL)}
+        return ", ".join(f"{count} {word}" for word, count in counts.items())
+
+    def shares(self) -> list[dict[str, str]]:
+        return answers.shares(self.answers[self.answers.learned])
+
     def predictions(self) -> list[dict[str, Any]]:
-        return prediction_table(self.cells, self.tuned, self.answers, self.planned)
+        return prediction_table(self.cells, self.tuned, self.answers, self.steered, self.planned)
 
     def mirrors(self) -> SimpleNamespace:
         """Mirror anchors inside and outside the group, of the runs that learned; what true anchors read."""

@@ -52,11 +52,12 @@ def table_1(cells: pd.DataFrame, planned: Planned) -> Rows:
         group = cells[cells.pair == pair]
         for count, value in published.items():
             same = group[(group.anchors == count) & (group.sharing == ("anchors" if count else "naive"))]
-            head = {"pair": pair, "anchors": count, "published": decimal(value, 2)}
+            shared = f"{count} anchor{'s' * (count > 1)}" if count else "naive"
+            head = {"shown": f"{pair}, {shared}", "published": decimal(value, 2)}
             rows.append(head | summary(same, planned) | judged_pair(value, same)._asdict())
         unified = group[group.sharing == "unified"]
         if len(unified):
-            head = {"pair": pair, "anchors": "0, unified output", "published": "aligned"}
+            head = {"shown": f"{pair}, unified output", "published": "aligned"}
             rows.append(head | summary(unified, planned) | judged_unified(unified)._asdict())
     return rows
 

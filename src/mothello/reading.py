@@ -23,7 +23,10 @@ _STAGE = {
     "settings?": {"source?": (str, None)}, "plugins?": _WORDS, "board": dict, "model": dict, "tracking?": dict,
     "languages": {
         "kinds?": ([re.compile(r"[^*]+(\*\d{1,4})?")], []), "output?": str,
-        "anchors?": {"count?": COUNT, "moves?": ([object], []), "links?": ([object], [])},
+        "anchors?": {
+            "count?": COUNT, "moves?": ([object], []), "links?": ([object], []), "overlap?": float, "subtokens?": float,
+        },
+        "traits?": dict,
     },
     "data": {
         "games?": COUNT, "batch_size?": COUNT, "prefix?": _WORDS, "domains?": {str: {"folder?": str, "content?": str}},
@@ -36,7 +39,7 @@ RESULTS = {
     "games?": (COUNT, None), "seconds?": _KNOWN, "board?": re.compile(r"([468])x\1"), "identity?": str,
 }  # fmt: skip
 TRAINED = RESULTS | {
-    "final": {"val/top1": float, str: _KNOWN}, "languages": [{"name": str, "kind": str}], "games": COUNT,
+    "final": {"val/top1?": float, str: _KNOWN}, "languages": [{"name": str, "kind": str}], "games": COUNT,
     "steps": COUNT, "seconds": float, "board": RESULTS["board?"], "by_ply?": {str: ([_KNOWN], [])},
 }  # fmt: skip
 """In results.json, of a measure and of a training."""

@@ -21,7 +21,8 @@ else:
 log = logging.getLogger(__name__)
 
 COLUMNS = {
-    "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, context",
+    "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
+    "task_transfer, context, distance",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
@@ -55,7 +56,8 @@ QUANTITIES = {
     "across": "accuracy of another language's probes, mean over ordered pairs (language empty)",
     "across_best_map": "the same under the best map of every pair",
     "loss_across": "own - across",
-    "task_accuracy": "share of labels of a task (column target) that a linear head reads right, 0..1",
+    "task_accuracy": "share of labels of a task (column target) that a head reads right, 0..1; target TASK_pointer: "
+    "where the task points to",
     "other_map": "share of cells read as the board under a map outside the opening's group, colors as they are, 0..1",
     "other_map_swapped": "the same, colors exchanged",
     "mixed": "share of cells read right, each under a map of its own, chosen on the first half of the games and scored "
@@ -89,10 +91,12 @@ QUANTITIES = {
     "patch_last_error": "false plus missed moves against another game's position, whose state after that layer in the "
     "source language was put in place of the last one; mean over cases",
     "patch_all_error": "the same, the states of all moves up to it put in",
-    "peak": "of a fine-tuning: the highest strict legality on the way",
+    "peak": "of a fine-tuning: the highest strict legality on the way; of one on a task (measure task_transfer), here "
+    "and in the next ones, the share of labels read right",
     "gain": "of a fine-tuning: strict legality at the end less at the start",
     "forgetting": "of a fine-tuning: the peak less the end",
     "relative_gap": "of a fine-tuning: (target - source) / source at the end",
+    "delta": "of a fine-tuning on a task: what the same on this language ends at in it, less what this one does",
     "gain_ratio": "of a fine-tuning: the target's gain as a share of the source's",
     "over_scratch": "of a fine-tuning: strict legality at the end less that of the same from random weights",
     "top1": "share of plies after which the greedy move is legal (strict), 0..1; of hidden moves: share of guesses "
@@ -118,6 +122,13 @@ QUANTITIES = {
     "one that was shown the game up to there. No row: a causal model",
     "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
     "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
+    "edit_distance": "of the texts of one game in two languages: tokens to insert, delete or exchange, as a share of "
+    "the longer text, mean over games, 0..1",
+    "vocabulary_overlap": "tokens that two languages have in common, as a share of those that either has, 0..1",
+    "word_overlap": "share of moves whose word is one of the other language's, 0..1",
+    "word_agreement": "share of moves whose word is the same in the other language, 0..1",
+    "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "
+    "in texts of both languages, half and half",
 }
 QUANTITIES |= {
     f"{name}_{tokens}": f"{name} of top1_{tokens}" for tokens in ("restricted", "translated")

@@ -7,7 +7,7 @@ results.json   {"version", "kind", ..., "environment"}: how it ended, and where 
 execution.json compiled or not, threads, versions: a resumed run repeats it
 log.txt        warnings, and the steps at which the run was resumed
 checkpoints/   see training/checkpoint.py
-measures/NAME-HASH/, finetune/SOURCE-HASH/: folders of the same form inside
+measures/NAME-HASH/, finetune/SOURCE-HASH/, task/TASK-SOURCE-HASH/: folders of the same form inside
 """
 
 import logging

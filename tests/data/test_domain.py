@@ -257,7 +257,7 @@ def test_only_tokens_of_scored_plies_have_targets(
     targets = label(batch, made).targets
     assert targets.tolist() == expected
     whole = make_batch(moves, language, made)
-    assert all(torch.equal(a, b) for a, b in zip(batch[:-1], whole[:-1], strict=True))  # they are written all the same
+    assert all(torch.equal(a, b) for a, b in zip(batch[:4], whole[:4], strict=True))  # they are written all the same
     untouched = make_batch(moves, language, made, torch.zeros(n, dtype=torch.int64))
     assert torch.equal(label(untouched, made).targets, label(whole, made).targets)
 

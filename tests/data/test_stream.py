@@ -17,8 +17,9 @@ from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, in_language, make_batch
 from mothello.data.corpus import RandomPlay, WholeGames
+from mothello.data.permutation import permute
 from mothello.data.split import Split, corpus
-from mothello.data.stream import DataConfig, Stream, permute
+from mothello.data.stream import DataConfig, Stream
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
@@ -66,7 +67,8 @@ GAMES, FAMILY = RandomPlay(Board.of(4), 0, 101), language_set(MIXED)
 
 
 def same(one: Batch, other: Batch) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    tensors = zip(one[:5], other[:5], strict=True)
+    return one.groups == other.groups and all(torch.equal(a, b) for a, b in tensors)
 
 
 @settings(max_examples=12)

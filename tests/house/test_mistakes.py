@@ -10,6 +10,7 @@ import pytest
 from house.commands import TINY, TINY_PROBE, run
 
 TRAIN = ["+experiment=naive", *TINY]
+HOMONYMS = "+languages.traits.atomic_0.homonyms=.5"
 PAIR = "languages.anchors.groups=[[atomic_0,atomic_1],[atomic_1]]"
 
 MISTAKES = [
@@ -43,12 +44,25 @@ MISTAKES = [
     ("train", ["languages.anchors.count=99"], ["languages.anchors.count", "99"]),
     ("train", ["languages.anchors.links=[atomic_0.a1]"], ["languages.anchors.links", "NAME.MOVE=NAME.MOVE"]),
     ("train", ["languages.anchors.placement=left"], ["languages.anchors.placement", "off"]),
+    ("train", ["languages.anchors.overlap=1.5"], ["languages.anchors.overlap", "1.5 is outside 0..1"]),
+    ("train", ["languages.anchors.overlap=.5", "languages.anchors.count=2"], ["languages.anchors.overlap", "one of them"]),
+    ("train", ["languages.anchors.same_meaning=.5"], ["languages.anchors.same_meaning: has no effect"]),
+    ("train", ["languages.anchors.subtokens=.5"], ["languages.anchors.subtokens: needs two languages"]),
+    ("train", ["+languages.traits.latin.mover=before"], ["languages.traits", "latin", "atomic_0, atomic_1"]),
+    ("train", ["+languages.traits.atomic_0.window=3"], ["languages.traits.atomic_0.window: has no effect"]),
+    ("train", ["+languages.traits.atomic_0={order:reversal,window:13}"], ["traits.atomic_0.window: 13", "12 plies"]),
+    ("train", ["+languages.traits.atomic_0.phrase=row_column"], ["languages.traits.atomic_0.phrase", "compositional"]),
+    ("train", ["+languages.traits.atomic_0.order=sideways"], ["languages.traits.atomic_0.order", "inversion"]),
+    ("train", ["+languages.traits.atomic_0.synonyms=.01"], ["languages.traits.atomic_0.synonyms", "is none"]),
+    ("train", ["+languages.traits.atomic_0.homonyms=2"], ["languages.traits.atomic_0.homonyms", "outside 0..1"]),
+    ("train", [HOMONYMS, "objective.targets=expected"], ["objective: causal_lm", "traits.atomic_0.homonyms=0.5", "not known"]),
+    ("train", ["+languages.traits.atomic_1.order=permutation"], ["objective: causal_lm", "atomic_1.order=permutation"]),
     ("train", ["languages.output=unified", "model.tied=true"], ["model.tied"]),
     ("train", ["data.prefix=[a1]"], ["data.prefix", "not legal"]),
     ("train", ["data.prefix=[b2]"], ["data.prefix", "start square"]),
     ("probe", [], ["run: must be given"]),
     ("probe", ["run=nowhere"], ["nowhere/config.yaml", "does not exist"]),
-    ("measure", ["run=nowhere", "measures=[guess]"], ["measures: 'guess'", "alignment, probes, causal, legality"]),
+    ("measure", ["run=nowhere", "measures=[guess]"], ["measures: 'guess'", "alignment, probes, causal, distance, legality"]),
     ("measure", ["run=nowhere", "+legality.game=3"], ["legality.game", "unknown key", "games"]),
     ("measure", ["run=nowhere", "probes.games=3"], ["probes.games", "no effect", "measures=[legality,alignment]"]),
     ("measure", ["run=nowhere", "plugins=[not_there]"], ["plugins: not_there", "cannot be imported"]),

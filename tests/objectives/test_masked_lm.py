@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 from training.loops import EVERY_STEP, Killed, plan, same
 
+import mothello
 from mothello.config import identity, typed
-from mothello.data.batch import IGNORE, Batch, LabeledBatch
+from mothello.data.batch import IGNORE, Batch, Context, LabeledBatch
 from mothello.data.corpus import Window
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.measures.legality.measure import Legality, LegalityConfig
+from mothello.measures.masked.measure import Masked, MaskedConfig
 from mothello.model.build import build_model, outline
 from mothello.model.inputs import AttentionMask, Inputs
 from mothello.model.transformer import GPT, ModelConfig
@@ -284,3 +287,48 @@ def test_a_resumed_run_is_the_uninterrupted_one(tmp_path: Path) -> None:
     with pytest.raises(Killed):
         go("parts", stop=7)
     assert same(go("parts"), whole)
+
+
+ORDERS = {
+    "split_0": {"order": "inversion"},
+    "compositional_0": {"order": "reversal", "window": 3},
+    "atomic_0": {"order": "permutation"},
+}
+
+
+def test_words_of_plies_that_are_written_in_another_order() -> None:
+    """Every token is the part that it is said to be of the word of the ply that it is said to be of."""
+    config = typed(
+        {"kinds": ["split", "compositional", "atomic"], "special_tokens": [MASK], "traits": ORDERS}, LanguagesConfig
+    )
+    language_set = build_languages(config, FOUR)
+    batch = stream(language_set).batch(0)
+    words = words_of(batch)
+    for row, language in enumerate(batch.language.tolist()):
+        spelled = language_set.languages[language].words
+        for place, token in enumerate(batch.tokens[row].tolist()):
+            if token != PAD:
+                move = int(batch.moves[row, words.ply[row, place]])
+                assert spelled[move][int(words.part[row, place])] == token
+
+
+def test_a_masked_model_of_reordered_languages(tmp_path: Path) -> None:
+    """Legality is not defined there; hidden moves of whole games are, and the board is read at every ply."""
+    content = {
+        "runs": str(tmp_path), "board": {"size": 4}, "model": {"n_layer": 1, "n_head": 2, "d_model": 16},
+        "languages": {"kinds": ["atomic*2"], "traits": {"atomic_1": {"order": "inversion"}}},
+        "objective": {"name": "masked_lm"}, "data": {"games": 64, "batch_size": 32},
+        "evaluation": {"games": 4, "times": 1}, "device": {"name": "cpu", "threads": 1, "precision": "fp32"},
+    }  # fmt: skip
+    run = mothello.train(content)
+    final = run.folder.read_results()["final"]
+    assert final["val/masked_accuracy"] == final["val/game_accuracy"]
+    rows = list(Masked(MaskedConfig(games=8, draws=20))(run.subject()))
+    assert {row["target"] for row in rows} == {"game"}
+    with pytest.raises(UserError, match="legality"):
+        list(Legality(LegalityConfig(games=4))(run.subject()))
+    with pytest.raises(UserError, match="what is written before a move is not what was played before it"):
+        run.subject().reading(Context.prefix, "probes.context")
+    marked = content | {"languages": {"kinds": ["atomic*2"], "traits": {"atomic_1": {"mover": "before"}}}}
+    with pytest.raises(UserError, match=r"objective: masked_lm knows one word for every move; leave out markers"):
+        mothello.train(marked)

@@ -12,6 +12,7 @@ from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
 from studies import RESULTS, gather
+from studies.factors import HEADINGS
 from studies.gather import STUDIES, study_of
 from studies.page import write_results
 from studies.runs import headline_of, runs_of
@@ -52,6 +53,8 @@ def gathered(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 asked_for = cache(study_of)
+UNDER_WAY = {"table1", "steering", "many_languages", "emergence", *HEADINGS}
+"""Studies whose runs are still being made: the page names those that are missing."""
 
 
 def test_runs_are_gathered_whole_and_without_weights(
@@ -94,12 +97,16 @@ def test_what_cannot_be_gathered_is_told(
 def test_the_committed_runs_are_what_the_studies_ask_for() -> None:
     """All of them, with their measurements and baselines, and nothing that is still under way."""
     stored = find_runs([str(RESULTS / "mini")])
-    for name in STUDIES:
-        study = asked_for(name, "mini")
+    studies = {name: asked_for(name, "mini") for name in STUDIES}
+    asked = {
+        name: {(x, seed) for x, seeds in study.planned.items() for seed in seeds} for name, study in studies.items()
+    }
+    everything = set.union(*asked.values())
+    for name, study in studies.items():
         runs = runs_of(study, stored)
         found = {(run.name, run.seed) for run in runs}
-        asked = {(cell, seed) for cell, seeds in study.planned.items() for seed in seeds}
-        assert found == asked, name
+        assert found <= everything, name
+        assert found >= asked[name] or name in UNDER_WAY, name
         for one in runs:
             assert one.measure("legality"), f"{name}: {one.path}"
             assert bool(one.finetunings) == bool(study.cells[one.name].tuned), f"{name}: {one.path}"
@@ -131,8 +138,7 @@ def test_a_page_of_few_runs(cells: list[str], tmp_path: Path) -> None:
         folder = next((RESULTS / "mini" / cell).iterdir()) / "seed0"
         shutil.copytree(folder, tmp_path / "mini" / folder.relative_to(RESULTS / "mini"))
     text = write_results(tmp_path, {"mini": [asked_for(name, "mini") for name in STUDIES]}).read_text()
-    assert "Not run yet." in text
-    assert "not run" in text
+    assert "Not run yet: anchor_1 (" in text
     assert " nan" not in text
     assert "None" not in text
     for cell in cells:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from page.planted import anchored, finetuned, row, table
 
-from studies import CRITERIA
+from studies import CRITERIA, steering
 from studies.answers import COURSES
 from studies.numbers import text
 from studies.outcomes import OUTCOMES, with_outcomes
@@ -35,7 +35,8 @@ def outcomes(
     """Prediction -> outcome; the short ones by what stands before the colon."""
     by_study = {study: with_outcomes(cells[cells.cell.isin(names)], IMAGES) for study, names in CELLS.items()}
     fine_tuned = pd.DataFrame(tuned or [finetuned()])[slice(None) if tuned else slice(0)]
-    rows = prediction_table(by_study, fine_tuned, pd.DataFrame(columns=COURSES).astype({"learned": bool}), planned)
+    courses = pd.DataFrame(columns=COURSES).astype({"learned": bool})
+    rows = prediction_table(by_study, fine_tuned, courses, steering.table_of([]), planned)
     found = {x["prediction"]: text(x["outcome"]) for x in rows}
     assert len(found) == len(rows)
     return {name if name[:2] in ("1 ", "4 ", "7 ", "6 ") else name.split(":")[0]: x for name, x in found.items()}

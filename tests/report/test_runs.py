@@ -148,6 +148,8 @@ def test_the_table_of_no_runs_is_empty_and_keeps_its_columns() -> None:
         ({"anchors": {"moves": ["a1"]}}, "anchors", 1),
         ({"anchors": {"links": ["atomic_0.a1=atomic_1.b1"]}}, "anchors", 1),
         ({"anchors": {"count": 2, "links": ["atomic_0.a1=atomic_1.b1"]}}, "anchors", 3),
+        ({"anchors": {"overlap": 0.5}}, "anchors", 16),
+        ({"anchors": {"subtokens": 0.5}}, "anchors", 0),
         ({"output": "unified", "anchors": {"count": 2}}, "unified", 2),
         ({"kinds": ["atomic"]}, "single", 0),
         ({"kinds": ["atomic", "split"]}, "naive", 0),

@@ -10,8 +10,14 @@ import mothello
 from mothello.cli.transfer import transfer
 from mothello.config import typed
 from mothello.errors import UserError
+from mothello.measures.alignment.measure import AlignmentConfig
+from mothello.measures.causal.measure import CausalConfig
 from mothello.measures.legality.estimate import legality
+from mothello.measures.legality.measure import LegalityConfig
+from mothello.measures.measure import MEASURES
+from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.transfer.watch import Watch
+from mothello.model.separate import frozen_names
 from mothello.objectives.causal_lm import CausalLM
 from mothello.objectives.cross_entropy import Softmax
 from mothello.stages.finetune import Finetune, TransferCommand
@@ -109,3 +115,41 @@ def test_settings_of_probes_that_are_not_fitted_are_an_error() -> None:
     with pytest.raises(UserError, match=r"^probes\.games: has no effect with transfer\.probe_before_and_after=false"):
         typed(content, TransferCommand)
     assert not typed({"run": "run"}, TransferCommand).probes.shuffled  # as its default says, and as it is fitted
+
+
+def test_separate_parts_from_the_training_to_the_fine_tuning(tmp_path: Path) -> None:
+    """Every measure reads such a model; fine-tuned with its separate parts frozen, only what is shared moves."""
+    separate = {"tokens": True, "positions": True, "head": True, "blocks": 1}
+    data = TINY["data"] | {"language_sampling": {"grouped": True}}
+    model = {"n_layer": 2, "n_head": 2, "d_model": 16, "separate": separate}
+    run = mothello.train(TINY | {"runs": str(tmp_path), "model": model, "data": data})
+    subject = run.subject()
+    measures = (
+        LegalityConfig(games=8, draws=20), AlignmentConfig(games=8), ProbesConfig(**PROBES | {"shuffled": False}),
+        CausalConfig(cases=6, draws=20, probes=ProbesConfig(**PROBES)),
+    )  # fmt: skip
+    for config in measures:
+        rows = list(MEASURES.build(config)(subject))
+        assert {row.get("language") for row in rows} >= {"atomic_0", "atomic_1"}, config.name
+
+    def tuned(*frozen: str) -> dict[str, torch.Tensor]:
+        content = QUICK | {"run": str(run.folder.path), "transfer": SHORT | {"frozen": list(frozen)}}
+        command = typed(content, TransferCommand)
+        stage = Finetune(command.transfer, command, run)
+        run_stage(stage, torch.device("cpu"))
+        return mothello.load_run(stage.folder.path).model.state_dict()
+
+    before, all_of_it, rest = run.model.state_dict(), tuned(), tuned("separate")
+    own = frozen_names(run.model, ["separate"])
+    assert {name for name in before if torch.equal(before[name], rest[name])} == own
+    source = {name for name in own if ".0." in name.removeprefix("blocks.0")}
+    assert not any(torch.equal(before[name], all_of_it[name]) for name in source)
+    assert all(torch.equal(before[name], all_of_it[name]) for name in own - source), "the other language's"
+
+
+def test_separate_parts_need_grouped_batches(tmp_path: Path) -> None:
+    model = TINY["model"] | {"separate": {"head": True}}
+    with pytest.raises(UserError, match=r"model.separate: needs batches sorted by language; set data"):
+        mothello.train(TINY | {"runs": str(tmp_path), "model": model})
+    with pytest.raises(UserError, match=r"model.separate: a single language has everything to itself"):
+        mothello.train(TINY | {"runs": str(tmp_path), "model": model, "languages": {"kinds": ["atomic"]}})

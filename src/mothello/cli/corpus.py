@@ -142,7 +142,8 @@ def _survey(config: CorpusCommand) -> dict[str, Any]:
         title: _count(games, config.sample) for title, games in tqdm(distinct.items(), desc="count", unit="corpus")
     }
     counts = {title: row.pop("counts") for title, row in corpora.items()}
-    game = [move for move in sources[0].moves(torch.zeros(1, dtype=torch.int64))[0].tolist() if move >= 0]
+    first = sources[0].moves(torch.zeros(1, dtype=torch.int64))
+    game = [move for move in first[0].tolist() if move >= 0]
     return {
         "board": language_set.board.name,
         "languages": dict(zip(language_set.names, weights, strict=True)),
@@ -152,7 +153,7 @@ def _survey(config: CorpusCommand) -> dict[str, Any]:
         "overlap": _overlaps(config, language_set, trained, against),
         "game": {
             "moves": game_text(game, language_set.board),
-            "words": {language.name: [language.words[move] for move in game] for language in language_set.languages},
+            "words": {name: language_set.written(first, index) for index, name in enumerate(language_set.names)},
         },
         "corpora": corpora,
     }

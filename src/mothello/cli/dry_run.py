@@ -18,18 +18,18 @@ from typing import Any, NamedTuple
 import torch
 
 from mothello.cli.units import minutes, short, size, table
-from mothello.data.batch import LabeledBatch
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.model.build import outline
-from mothello.objectives.objective import OBJECTIVES
+from mothello.objectives.combined import Combined
 from mothello.othello.lazy_compile import Engine, using
 from mothello.rundir import RunDir
+from mothello.stages.continued import Continued
 from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.stage import Stage, run_stage
 from mothello.tracking import TrackingConfig
 from mothello.training import checkpoint
-from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, tokens_per_game
+from mothello.training.budget import Scored, activation_bytes, flops_per_token, memory, parameters, tokens_per_game
 from mothello.training.device import Compile
 from mothello.training.distributed import World
 
@@ -101,12 +101,13 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     """What a stage takes. UserError under torchrun: the processes would disturb one another."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("dry_run: one process is measured; leave torchrun out")
-    config, data, objective = stage.config, stage.config.data, OBJECTIVES.build(stage.config.objective)
+    config, data, objective = stage.config, stage.config.data, stage.objective()
+    objective = objective.main if isinstance(objective, Combined) else objective
     model, batch = stage.initial().to(device), objective.batch(stage.stream(device, World()), 0)
     games, free = data.steps * data.batch_size, free_bytes(device)
     read = scored = width = float(stage.language_set.max_tokens)
     kept = 0
-    if isinstance(batch, LabeledBatch):
+    if isinstance(batch, Scored):
         read, scored, width = tokens_per_game(batch)
         kept = activation_bytes(model, objective, batch, config.device.precision, data.batch_size)
     flops, held = width * flops_per_token(model, int(width)), memory(model, config.optimizer, kept)
@@ -191,6 +192,13 @@ def finetune_estimate(command: TransferCommand, stage: Finetune, device: torch.d
         rows = rows | {"probes": f"{probes.rows['probes']}, before and after"}
         parts = parts | {"probes": 2 * probes.seconds}
     return estimate._replace(rows=rows, parts=parts)
+
+
+def company_estimate(stage: Continued, device: torch.device) -> Estimate:
+    """What scripts/stage.py takes: the stage, and what is trained besides, each as long as the first of its kind."""
+    estimate = stage_estimate(stage, device)
+    more = {kind: len(parts) * stage_estimate(parts[0], device).seconds for kind, parts in stage.company().items()}
+    return estimate._replace(parts=estimate.parts | more)
 
 
 def where(device: torch.device) -> str:

@@ -13,7 +13,7 @@ from mothello.measures.probes.headline import headlines, preferred
 from mothello.report import figures, heatmaps, measure_figures, transfer_figures
 from mothello.report.board_figure import Drawn, boards_figure, reading_boards
 from mothello.report.runs import Run, find_runs
-from mothello.report.table import by_ply, pairs, table_of, training, transfer
+from mothello.report.table import by_ply, pairs, table_of, tasks, training, transfer
 from mothello.report.wandb_mirror import root_of
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,8 @@ def _measured(rows: pd.DataFrame, examples: list[dict[str, Any]]) -> dict[str, F
         drawn["figures/fine-tuning"] = transfer_figures.transfer_curves(
             curves[curves.opening == ""], scratch[scratch.opening == ""]
         )
+    if "task_transfer" in present:
+        drawn["figures/task"] = transfer_figures.task_curves(tasks(rows))
     return drawn
 
 

@@ -3,13 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-import mothello.stages.finetune  # noqa: F401
-from mothello.cli.dry_run import place_of, stage_estimate
+import mothello.stages.finetune
+import mothello.stages.task  # noqa: F401
+from mothello.cli.dry_run import company_estimate, place_of
 from mothello.cli.main import command
+from mothello.cli.measure import summary_of
 from mothello.errors import keyed
 from mothello.registry import load_plugins
+from mothello.rows import FILE
 from mothello.stages.continued import STAGES, Continuation
 from mothello.stages.load import load_run
+from mothello.stages.measuring import measure_run
 from mothello.stages.running import require_single_process
 from mothello.stages.stage import run_stage
 from mothello.training.device import resolve
@@ -38,9 +42,17 @@ def stage(config: StageCommand) -> dict[str, Any]:
         asked.check()
         print(f"{asked.title}: {run.folder.path}", flush=True)
         place = place_of(asked.folder, asked.config.data.steps)
-        print(stage_estimate(asked, device).text(folder=place), flush=True)
+        print(company_estimate(asked, device).text(folder=place), flush=True)
         return {}
-    return run_stage(asked, device)
+    trained = [asked, *(part for parts in asked.company().values() for part in parts)]
+    results = [run_stage(part, device) for part in trained]
+    measured = [
+        (measure, measure_run(load_run(part.folder.path, device), measure, config.device, True, config.tracking))
+        for part in trained for measure in part.measures()
+    ]  # fmt: skip
+    for measure, folder in measured[: len(asked.measures())]:
+        print(f"{summary_of(measure, folder)}\nevery number: {folder.path / FILE}", flush=True)
+    return results[0]
 
 
 main = command("stage", StageCommand, stage)

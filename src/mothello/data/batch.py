@@ -1,7 +1,8 @@
 """A batch of games, written in their languages."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
@@ -14,19 +15,29 @@ IGNORE = -100
 """Target of positions that carry no loss."""
 
 
+@dataclass(frozen=True)
+class Groups:
+    """Says that games are sorted by language, and how many each language has: a compiled step must know it
+    beforehand."""
+
+    sizes: tuple[int, ...]
+
+
 class Batch(NamedTuple):
     """Games on one device; rows are games."""
 
     tokens: Int64[Tensor, "game token"]
     """Token ids, PAD after the end."""
     move_ends: Int64[Tensor, "game ply"]
-    """Place of each move's last token, -1 after the end."""
+    """Place of each move's last token, whatever order they are written in; -1 after the end."""
     moves: Int8[Tensor, "game ply"]
     """Move indices, -1 after the end."""
     language: Int64[Tensor, " game"]
     """Index of the language each game is written in."""
     first_scored: Int64[Tensor, " game"]
     """First ply that carries loss, 0 for whole games."""
+    groups: Groups | None = None
+    """Where the games are sorted by language."""
 
 
 class LabeledBatch(NamedTuple):
@@ -45,8 +56,12 @@ B = TypeVar("B")
 
 
 def rows(batch: B, games: slice | Tensor) -> B:
-    """Some games of a batch, which may be any nest of tuples, lists and dicts of tensors."""
-    return tree_map(lambda leaf: leaf[games] if isinstance(leaf, Tensor) else leaf, batch)
+    """Some games of a batch, which may be any nest of tuples, lists and dicts of tensors; their groups are dropped."""
+
+    def chosen(leaf: Any) -> Any:
+        return leaf[games] if isinstance(leaf, Tensor) else None if isinstance(leaf, Groups) else leaf
+
+    return tree_map(chosen, batch)
 
 
 def make_batch(
@@ -55,12 +70,14 @@ def make_batch(
     language_set: LanguageSet,
     first_scored: Int64[Tensor, " game"] | None = None,
     width: int | None = None,
+    keys: Int64[Tensor, " game"] | None = None,
 ) -> Batch:
     """Write games in their languages, one language index per game.
 
-    first_scored: plies before it carry no loss. width: tokens per row, by default enough for these languages.
+    first_scored: plies before it carry no loss. width: tokens per row, by default enough for these languages. keys:
+    what a language is free to choose is drawn from them, by default from the moves (LanguageSet.encode).
     """
-    tokens, move_ends = language_set.encode(moves, language, width)
+    tokens, move_ends = language_set.encode(moves, language, width, keys)
     first_scored = torch.zeros_like(language) if first_scored is None else first_scored
     return Batch(tokens, move_ends, moves, language, first_scored)
 

@@ -1,6 +1,7 @@
 """The loss floor: the entropy of the true distribution of the next token, over exactly the scored positions.
 
-The corpus' oracle gives the distribution of the next move; its entropy is spread over the tokens of the word. Anchors
+The corpus' oracle gives the distribution of the next move, and a language's traits that of its spelling (a marker is
+decided by the board, a synonym drawn); the entropy is spread over the tokens. Anchors
 can hide the language of a game, so the distribution of the next token is a mixture over all languages that could have
 written the prefix, weighted by their likelihoods.
 """
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, LabeledBatch, rows
@@ -27,11 +28,12 @@ class Floor(NamedTuple):
 
 class _Reading(NamedTuple):
     """The tokens as read in one language: distributions over the next token and the next move, and the log likelihood
-    of the tokens before each place (-inf where the language cannot have written them)."""
+    of the tokens before each place (-inf where the language cannot have written them), and whether they end a move."""
 
     token: Float[Tensor, "game token vocabulary"]
     move: Float[Tensor, "game token move"]
     log_weight: Float[Tensor, "game token"]
+    between: Bool[Tensor, "game token"]
 
 
 def _read(
@@ -41,10 +43,11 @@ def _read(
     trie, board = language_set.trie(language), language_set.board
     n, length = tokens.shape
     decoded = decode(tokens, trie)
-    predicted = oracle(decoded.moves[:, : board.n_moves]).float()
+    moves = decoded.moves[:, : board.n_moves]
+    predicted = language_set.spelled_law(oracle(moves).float(), moves, torch.full((n,), language))
     state, ply = torch.full((n,), ROOT), torch.zeros(n, dtype=torch.int64)
     rows, continuing, width = torch.arange(n), language_set.continuation_table[language], int(columns.max()) + 1
-    token_p, move_p, weights = [], [], []
+    token_p, move_p, weights, between = [], [], [], []
     log_weight = torch.zeros(n)
     for place in range(length):
         following = continuing[state]
@@ -53,13 +56,14 @@ def _read(
         possible = torch.where((state == ROOT).unsqueeze(1), possible, possible / total)
         p = torch.zeros(n, width).scatter_add_(1, columns[following.clamp(min=0)], possible)
         token_p.append(p)
-        move_p.append(possible)
+        move_p.append(possible.view(n, -1, board.n_moves).sum(1))
         weights.append(log_weight)
+        between.append(state == ROOT)
         token = tokens[:, place]
         log_weight = log_weight + p[rows, columns[token]].log()
         ply = ply + (trie.move[state, token] >= 0)
         state = trie.next_state[state, token]
-    return _Reading(torch.stack(token_p, 1), torch.stack(move_p, 1), torch.stack(weights, 1))
+    return _Reading(*(torch.stack(column, 1) for column in (token_p, move_p, weights, between)))
 
 
 def _each(oracles: Oracle | Sequence[Oracle], language_set: LanguageSet) -> list[Oracle]:
@@ -97,6 +101,8 @@ def entropies(
     if batch.classes is not None:  # the classes of a game tell its language
         log_weight = log_weight.masked_fill((torch.tensor(speakers).unsqueeze(1) != language).unsqueeze(-1), -torch.inf)
     unified = language_set.output is OutputVocabulary.unified
+    if unified:  # a language in which the next move is not due yet is not scored here
+        log_weight = log_weight.masked_fill(~torch.stack([r.between for r in readings])[:, :, 1:], -torch.inf)
     p = torch.stack([r.move if unified else r.token for r in readings])[:, :, 1:]
     mixed = (p * log_weight.softmax(0).unsqueeze(-1)).sum(0)
     mixed = mixed / mixed.sum(-1, keepdim=True).clamp(min=1e-30)  # the game is over in some readings

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import accumulate, pairwise
 
 from jaxtyping import Int64
 from torch import Tensor
@@ -33,6 +34,8 @@ class LanguageSampling:
     """Relative amount of text per language, in the order of the languages; by default equal."""
     alpha: float = ranged(1.0, 0, 10)
     """Languages are drawn in proportion to share^alpha; 0 is uniform."""
+    grouped: bool = False
+    """Every batch holds the languages in exact shares, sorted by language: what separate parts of a model need."""
 
     def __post_init__(self) -> None:
         check(self, "data.language_sampling")
@@ -40,10 +43,26 @@ class LanguageSampling:
             without_effect(self, "data.language_sampling", "without data.language_sampling.shares", "alpha")
         if any(not share > 0 for share in self.shares):
             raise UserError(f"data.language_sampling.shares: {self.shares} are not all positive")
+        if self.pairing is Pairing.parallel and self.grouped:
+            raise UserError("data.language_sampling.grouped: parallel games change languages in turn; choose drawn")
         if self.pairing is Pairing.parallel and self.shares:
             raise UserError(
                 "data.language_sampling.shares: parallel corpora hold every game in every language; leave shares out"
             )
+
+    def sizes(self, n: int, batch_size: int, share: tuple[int, int] = (0, 1)) -> tuple[int, ...]:
+        """Games of each of n languages in a grouped batch. share: (rank, processes), of which this one has every
+        ``processes``-th game. UserError where a language has none."""
+        rank, processes = share
+        before = [-(-max(0, end - rank) // processes) for end in (0, *self.ends(n, batch_size))]
+        sizes = tuple(end - start for start, end in pairwise(before))
+        if not all(sizes):
+            raise UserError("data.batch_size: too few games for one of every language (data.language_sampling.grouped)")
+        return sizes
+
+    def ends(self, n: int, batch_size: int) -> list[int]:
+        """Where the rows of each language end in a grouped batch."""
+        return [round(batch_size * total) for total in accumulate(self.weights(n))]
 
     def weights(self, n: int) -> list[float]:
         """Probability of each of n languages. UserError unless there are n shares."""

@@ -1,23 +1,25 @@
 """The training stream: batch = f(seed, step). Resuming is arithmetic, and parallel workers are a stride."""
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
 from mothello.config import check, check_name, ranged
-from mothello.data.batch import Batch, make_batch
+from mothello.data.batch import B, Batch, Groups, make_batch
 from mothello.data.batch import rows as rows_of
 from mothello.data.domain import DomainConfig
+from mothello.data.grouped import Grouped
 from mothello.data.language_sampling import LanguageSampling, Pairing, languages_of
 from mothello.data.orbit import orbit_code
+from mothello.data.permutation import permute
 from mothello.data.sources import Sources
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
-from mothello.othello.counter import random_bits
 from mothello.seeding import derive
 
 
@@ -60,20 +62,6 @@ class DataConfig:
     def steps(self) -> int:
         """Optimizer steps, of whole batches only."""
         return int(round(self.games * self.epochs, 6)) // self.batch_size
-
-
-def permute(position: Int64[Tensor, " n"], size: int, seed: int) -> Int64[Tensor, " n"]:
-    """A seeded permutation of 0 .. size - 1, computed place by place: a Feistel network with cycle walking."""
-    half = max(1, ((size - 1).bit_length() + 1) // 2)
-    mask = (1 << half) - 1
-    value, todo = position.clone(), torch.ones_like(position, dtype=torch.bool)
-    while bool(todo.any()):
-        left, right = value >> half, value & mask
-        for r in range(4):
-            left, right = right, left ^ (random_bits(seed, right, r) & mask)
-        value = torch.where(todo, left << half | right, value)
-        todo = value >= size
-    return value
 
 
 AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 17}
@@ -120,11 +108,20 @@ class Stream:
         self._played: tuple[int, Games] | None = None
         self._written: tuple[int, Batch] | None = None
         self._laws: tuple[int, Float[Tensor, "game state move"]] | None = None
+        sampling, n = data.language_sampling, len(sources)
+        self.groups = Groups(sampling.sizes(n, self.batch_size, share)) if sampling.grouped else None
+        self._grouped = Grouped(sampling.ends(n, self.batch_size)) if sampling.grouped else None
+        self._owned: list[Int64[Tensor, " game"]] = []
+        self._labels: tuple[int, Any] | None = None
 
     def speaking(self, language: int) -> "Stream":
         """The same games, all in one language."""
         other = copy(self)
-        other.only, other._played, other._written, other._laws = language, None, None, None
+        other.only = language
+        other._played = other._written = None
+        other._laws = other._labels = None
+        rows = self.batch_size // self.processes
+        other.groups, other._grouped = Groups(tuple(rows * (i == language) for i in range(len(self.sources)))), None
         return other
 
     @property
@@ -139,6 +136,8 @@ class Stream:
 
     def indices(self, rows: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
         """Corpus index of each row."""
+        if self._grouped and self.data.language_sampling.pairing is Pairing.disjoint:
+            return self._grouped.indices(rows, self._owners(), self.seed)
         result, epochs = torch.empty_like(rows), rows // self.size
         for epoch in range(int(epochs[0]), int(epochs[-1]) + 1):
             visit = epochs == epoch
@@ -149,6 +148,17 @@ class Stream:
         """Language of each row."""
         if self.only is not None:
             return torch.full_like(rows, self.only)
+        return self._grouped.languages(rows) if self._grouped else self._drawn(rows, indices)
+
+    def _owners(self) -> list[Int64[Tensor, " game"]]:
+        """Of disjoint corpora, the games of each language."""
+        if not self._owned:
+            every = torch.arange(self.size, device=self.device).split(AT_ONCE[self.device.type])
+            owner = torch.cat([self._drawn(some, some) for some in every])
+            self._owned = [(owner == language).nonzero().squeeze(1) for language in range(len(self.sources))]
+        return self._owned
+
+    def _drawn(self, rows: Int64[Tensor, " game"], indices: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
         games, sampling = indices, self.data.language_sampling
         if sampling.pairing is Pairing.disjoint and len(self.sources.corpora) == 1:
             moves = self.sources[0].moves(indices)
@@ -191,9 +201,19 @@ class Stream:
             self.games(step)
             assert self._played is not None
             games = self._played[1]
-            written = make_batch(games.moves, games.language, self.language_set, games.first_scored, self.width)
-            self._written = first, written
-        return rows_of(self._written[1], part)
+            written = games.moves, games.language, self.language_set, games.first_scored, self.width, games.indices
+            self._written = first, make_batch(*written)
+        return rows_of(self._written[1], part)._replace(groups=self.groups)
+
+    def labels(self, step: int, label: Callable[[Int8[Tensor, "game ply"]], B]) -> B:
+        """What a function of moves says of a step's games. It is asked about the games of many steps at once, so a
+        stream serves one function."""
+        first, part = self._chunk(step)
+        if self._labels is None or self._labels[0] != first:
+            self.games(step)
+            assert self._played is not None
+            self._labels = first, label(self._played[1].moves)
+        return rows_of(self._labels[1], part)
 
     def law(self, step: int) -> Float[Tensor, "game state move"]:
         """What every move of a step's games was drawn from, given what its index tells (Corpus.law), float32."""
@@ -226,5 +246,5 @@ class Stream:
         indices = self.indices(self.rows(step))
         moves, first_scored = games.moves(indices), games.first_scored(indices)
         both = [torch.full_like(indices, language) for language in (one, other)]
-        written = [make_batch(moves, language, self.language_set, first_scored) for language in both]
+        written = [make_batch(moves, language, self.language_set, first_scored, None, indices) for language in both]
         return written[0], written[1]

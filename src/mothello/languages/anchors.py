@@ -3,6 +3,9 @@
 Sharing a *move* replaces its word by the word of the link's first language (the published meaning: an anchored move of
 a compositional language can thus become a single token). Sharing *components* is for compositional languages: they
 share the column and row tokens of the anchored moves, wherever these tokens occur.
+
+``count`` is for anchors that break a symmetry: few, from squares of one placement. ``overlap`` is for vocabularies that
+coincide: a share of all moves, wherever they are, whose words need not mean the same in both languages.
 """
 
 import re
@@ -39,8 +42,8 @@ class Sharing(StrEnum):
 
 @dataclass(kw_only=True)
 class AnchorConfig:
-    """The moves that are anchors. ``count`` and ``moves`` link a move with its image in the other languages of a group;
-    ``links`` add pairs of any moves of any languages."""
+    """The moves that are anchors. ``count``, ``moves`` and ``overlap`` choose moves and link each with its image in the
+    other languages of a group; ``links`` add pairs of any moves of any languages."""
 
     count: int = ranged(0, 0)
     """Number of anchors, taken from the start of one fixed list per board and placement."""
@@ -49,22 +52,37 @@ class AnchorConfig:
     """A symmetry of the square: a move of a group's first language is linked with its image in the other languages."""
     moves: list[str] = field(default_factory=list)
     """Moves such as d3, instead of a number."""
+    overlap: float = ranged(0.0, 0, 1)
+    """Share of all moves with a common word, instead of a number: the first ones of a fixed order, without replacement,
+    so that a larger overlap contains a smaller one."""
+    same_meaning: float = ranged(1.0, 0, 1)
+    """Of the words of ``overlap``, the share that mean the same move (under ``image``), the first ones again. Each of
+    the others, false friends, means another move in every language of a group."""
     groups: list[list[str]] = field(default_factory=list)
     """Groups of languages that share the anchors; by default all languages are one group."""
     links: list[str] = field(default_factory=list)
     """Links such as "atomic_0.c2=atomic_1.e5": move c2 of one language and move e5 of the other have one word."""
     sharing: Sharing = Sharing.move
+    subtokens: float = ranged(0.0, 0, 1)
+    """Share of the tokens that languages whose words have several have in common, whatever they stand for: an inventory
+    of letters. Of two languages the smaller inventory counts; tokens that other anchors share are among them."""
 
     def __post_init__(self) -> None:
         key = "languages.anchors"
         check(self, key)
         if self.count and self.moves:
             raise UserError("languages.anchors: give count or moves, not both")
+        if self.overlap and (self.count or self.moves):
+            raise UserError(f"{key}.overlap: give overlap, count or moves, one of them")
+        if self.overlap and self.sharing is Sharing.component:
+            raise UserError(f"{key}.overlap: shares whole words; give moves for sharing=component")
+        if not self.overlap:
+            without_effect(self, key, f"without {key}.overlap", "same_meaning")
         if self.image not in ALL_MAPS:
             raise UserError(f"languages.anchors.image: {self.image!r} is not one of {', '.join(ALL_MAPS)}")
         if not self.count:
             without_effect(self, key, f"with {key}.count=0", "placement")
-        if not (self.count or self.moves):
+        if not (self.count or self.moves or self.overlap):
             without_effect(self, key, f"without {key}.count or {key}.moves", "image", "groups")
             if not self.links:
                 without_effect(self, key, "without anchors", "sharing")
@@ -96,7 +114,12 @@ def nested_list(board: Board, placement: Placement) -> tuple[int, ...]:
 
 
 def anchored_moves(config: AnchorConfig, board: Board) -> tuple[int, ...]:
-    """The moves that ``count`` or ``moves`` asks for."""
+    """The moves that ``count``, ``moves`` or ``overlap`` asks for."""
+    if config.overlap:
+        shared = nested_list(board, Placement.any)[: round(config.overlap * board.n_moves)]
+        if not shared:
+            raise UserError(f"languages.anchors.overlap: {config.overlap:g} of {board.n_moves} moves is none")
+        return shared
     if config.moves:
         with keyed("languages.anchors.moves: "):
             chosen = [parse_move(text, board) for text in config.moves]
@@ -110,6 +133,18 @@ def anchored_moves(config: AnchorConfig, board: Board) -> tuple[int, ...]:
             f"{len(available)} moves with placement={config.placement.value}"
         )
     return available[: config.count]
+
+
+def _meanings(config: AnchorConfig, board: Board, group: list[int]) -> list[list[Member]]:
+    """What each shared word means in the languages of a group, before the image is taken: false friends move on by one
+    from language to language. UserError where they are too few for that."""
+    moves = anchored_moves(config, board)
+    same, false = moves[: (n := round(config.same_meaning * len(moves)))], moves[n:]
+    if false and len(false) < len(group):
+        line = f"leaves {len(false)} of {len(moves)} words as false friends; {len(group)} languages need {len(group)}"
+        raise UserError(f"languages.anchors.same_meaning: {config.same_meaning:g} {line}")
+    turned = (false[i % len(false) :] + false[: i % len(false)] if false else () for i in range(len(group)))
+    return [[(language, move) for move in same + of] for language, of in zip(group, turned, strict=True)]
 
 
 def _language(name: str, names: list[str], key: str) -> int:
@@ -145,9 +180,9 @@ def anchor_links(config: AnchorConfig, names: list[str], board: Board) -> list[l
     """
     groups, image = _groups(config, names), move_map(board, config.image)
     links = [
-        [(language, image[move] if position else move) for position, language in enumerate(sorted(group))]
+        [(language, image[move] if position else move) for position, (language, move) in enumerate(link)]
         for group in groups
-        for move in anchored_moves(config, board)
+        for link in zip(*_meanings(config, board, sorted(group)), strict=True)
     ]
     links += [_link(text, names, board) for text in config.links]
     seen: set[Member] = set()

@@ -1,4 +1,4 @@
-"""What languages a run has."""
+"""The settings of the languages of a run."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from mothello.config import NOT_IDENTITY, check_name, without_effect
 from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.kinds import LANGUAGE_KINDS
+from mothello.languages.traits import Traits
 
 
 class OutputVocabulary(StrEnum):
@@ -34,6 +35,8 @@ class LanguagesConfig:
     """Longest word of a split language, in tokens."""
     options: dict[str, Any] = field(default_factory=dict)
     """Settings of other kinds: languages.options.KIND.KEY."""
+    traits: dict[str, Traits] = field(default_factory=dict)
+    """What sets single languages apart, by their names: languages.traits.NAME.KEY."""
     output: OutputVocabulary = OutputVocabulary.own
     anchors: AnchorConfig = field(default_factory=AnchorConfig)
     special_tokens: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
@@ -54,6 +57,16 @@ class LanguagesConfig:
             check_name(name, "languages.names")
         if len(set(names)) < len(names):
             raise UserError("languages.names: two languages have the same name")
+        self._check_traits(names)
+
+    def _check_traits(self, names: list[str]) -> None:
+        """Traits that are those of every language are left out, so that they change no identity."""
+        kinds = dict(zip(names, self.expanded_kinds(), strict=True))
+        for name, traits in self.traits.items():
+            if name not in kinds:
+                raise UserError(f"languages.traits: no language {name!r}; there are {', '.join(names)}")
+            traits.check(f"languages.traits.{name}", LANGUAGE_KINDS.get(kinds[name]))
+        self.traits = {name: traits for name, traits in self.traits.items() if traits != Traits()}
 
     def with_special(self, tokens: Sequence[str]) -> "LanguagesConfig":
         """The same with special tokens for a model to read, besides those that are there."""

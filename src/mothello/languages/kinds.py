@@ -75,6 +75,8 @@ class Compositional:
     """A column token, then a row token: ids 0 .. size - 1 are columns, size .. 2 size - 1 rows."""
 
     drawn = False
+    composed = True
+    """The tokens of a word are a phrase, whose order is a trait."""
 
     @dataclass(kw_only=True)
     class Config:

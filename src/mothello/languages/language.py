@@ -1,6 +1,6 @@
 """A language is a table: every move is written as one to a few token ids. Encoding is look-up, decoding is strict."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from mothello.errors import UserError
+from mothello.languages.traits import Traits, stem
 
 PAD = 0
 """The id that fills rows after a game's last token; no language ever writes it."""
@@ -20,7 +21,8 @@ DEAD, ROOT = 0, 1
 
 class WordTrie(NamedTuple):
     """A strict decoder as an automaton. Read token x in state s: go to ``next_state[s, x]``; when ``move[s, x]``
-    is not negative that move is complete (and the next state is ROOT)."""
+    is not negative that move is complete (and the next state is ROOT). Of two moves that are written alike it is the
+    first."""
 
     next_state: Int64[Tensor, "state token"]
     move: Int64[Tensor, "state token"]
@@ -35,15 +37,18 @@ class Decoded(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Language:
-    """One language. words: the token ids of every move, in move order; each move has a word of its own and no
-    word begins with another, so that a text can be read in one way only."""
+    """One language. words: the token ids of every spelling, ``form * n_moves + move``, () where there is none; without
+    traits, the word of every move. No word begins with another, so that a text can be read in one way only (as far as
+    homonyms allow)."""
 
     name: str
     kind: str
     words: tuple[tuple[int, ...], ...]
+    traits: Traits = field(default_factory=Traits)
 
     def __post_init__(self) -> None:
-        seen = sorted(self.words)
+        written = [word for word in self.words if word]
+        seen = sorted(set(written) if self.traits.homonyms else written)
         for shorter, longer in pairwise(seen):
             if longer[: len(shorter)] == shorter:
                 raise UserError(
@@ -51,9 +56,13 @@ class Language:
                     f"another; link each move once"
                 )
 
+    @property
+    def n_moves(self) -> int:
+        return len(self.words) // self.traits.n_forms
+
     @cached_property
-    def lengths(self) -> Int64[Tensor, " move"]:
-        """Tokens per move."""
+    def lengths(self) -> Int64[Tensor, " spelling"]:
+        """Tokens per spelling, 0 where there is none."""
         return torch.tensor([len(word) for word in self.words])
 
     @property
@@ -63,26 +72,36 @@ class Language:
     @property
     def max_tokens(self) -> int:
         """Tokens of the longest game: no move is played twice, so all moves together bound it."""
-        return int(self.lengths.sum())
+        return int(self.lengths.view(-1, self.n_moves).amax(0).sum())
 
     @cached_property
     def ids(self) -> tuple[int, ...]:
         """Every id this language writes, ascending."""
         return tuple(sorted({token for word in self.words for token in word}))
 
-    def trie(self, vocabulary_size: int) -> WordTrie:
-        """The decoder of this language over a vocabulary of that size."""
+    @property
+    def stems(self) -> tuple[tuple[int, ...], ...]:
+        """The word of every move, the first one where it has two, without markers."""
+        return tuple(stem(word, self.traits) for word in self.words[: self.n_moves])
+
+    def spellings(self, move: int) -> list[tuple[int, ...]]:
+        """All ways to write a move."""
+        return [word for word in self.words[move :: self.n_moves] if word]
+
+    def trie(self, vocabulary_size: int, spelled: bool = False) -> WordTrie:
+        """The decoder of this language over a vocabulary of that size. spelled: it reads spellings instead of moves."""
         prefixes: dict[tuple[int, ...], int] = {(): ROOT}
         for word in self.words:
             for end in range(1, len(word)):
                 prefixes.setdefault(word[:end], len(prefixes) + 1)
         next_state = torch.full((len(prefixes) + 1, vocabulary_size), DEAD)
         move = torch.full((len(prefixes) + 1, vocabulary_size), -1)
-        for index, word in enumerate(self.words):
+        for index, word in reversed(list(enumerate(self.words))):
             for end in range(1, len(word)):
                 next_state[prefixes[word[: end - 1]], word[end - 1]] = prefixes[word[:end]]
-            next_state[prefixes[word[:-1]], word[-1]] = ROOT
-            move[prefixes[word[:-1]], word[-1]] = index
+            if word:
+                next_state[prefixes[word[:-1]], word[-1]] = ROOT
+                move[prefixes[word[:-1]], word[-1]] = index if spelled else index % self.n_moves
         return WordTrie(next_state, move)
 
 

@@ -1,10 +1,14 @@
 """Allocation of token ids: each language gets a range of its own, then anchors make languages share ids."""
 
+from collections import Counter
 from collections.abc import Sequence
+
+import torch
 
 from mothello.errors import UserError
 from mothello.languages.anchors import Member, Sharing
 from mothello.languages.language import PAD
+from mothello.seeding import generator
 
 Words = list[tuple[int, ...]]
 
@@ -40,7 +44,7 @@ def _share_components(words: Sequence[Words], links: Sequence[Sequence[Member]])
                 raise UserError(
                     "languages.anchors.sharing: component needs compositional languages (a column and a row token)"
                 )
-            for one, other in zip(source, target, strict=True):
+            for one, other in zip(sorted(source), sorted(target), strict=True):  # columns, then rows
                 low, high = sorted((name[one], name[other]))
                 name = {token: low if root == high else root for token, root in name.items()}
     for table in words:
@@ -56,6 +60,36 @@ def share(words: Sequence[Words], links: Sequence[Sequence[Member]], sharing: Sh
     UserError when components are shared between words of different lengths, or links contradict each other.
     """
     return _share_moves(words, links) if sharing is Sharing.move else _share_components(words, links)
+
+
+def share_tokens(words: Sequence[Words], n_moves: int, share: float) -> list[Words]:
+    """Languages whose words have several tokens take tokens of the first of them, until that share is common.
+
+    n_moves: words of moves in each table, before synonyms and markers, which keep their tokens. Tokens are matched in a
+    fixed order, so that a larger share contains a smaller one. UserError where the share cannot be reached.
+    """
+    result, inventories = list(words), [sorted({t for word in table[:n_moves] for t in word}) for table in words]
+    long = [index for index, table in enumerate(words) if max(map(len, table[:n_moves])) > 1]
+    if len(long) < 2:
+        raise UserError("languages.anchors.subtokens: needs two languages with words of several tokens")
+    writers = Counter(token for tokens in inventories for token in tokens)
+    base, *others = ([token for token in inventories[index] if writers[token] == 1] for index in long)
+    for index, own in zip(long[1:], others, strict=True):
+        sizes = len(inventories[long[0]]), len(inventories[index])
+        common = len(set(inventories[index]) & set(inventories[long[0]]))
+        missing = round(share * min(sizes)) - common
+        if not 0 < missing <= min(len(base), len(own)):
+            line = f"{common} of {min(sizes)} tokens are common, {min(len(base), len(own))} more can be"
+            raise UserError(f"languages.anchors.subtokens: {share:g} cannot be reached; {line}")
+        name = dict(zip(_order(own, index)[:missing], _order(base, long[0])[:missing], strict=True))
+        result[index] = [tuple(name.get(token, token) for token in word) for word in words[index]]
+    return result
+
+
+def _order(tokens: list[int], language: int) -> list[int]:
+    """The tokens in one fixed order, another for every language."""
+    draw = generator(0, "subtokens", language)
+    return [tokens[i] for i in torch.randperm(len(tokens), generator=draw).tolist()]
 
 
 def compact(words: Sequence[Words]) -> tuple[list[Words], int]:

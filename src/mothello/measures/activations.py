@@ -1,4 +1,4 @@
-"""Activations at the last token of every move, all layers from one forward pass."""
+"""Activations at the last token of every move: all layers from one forward pass, or one layer to train through."""
 
 import torch
 from jaxtyping import Float
@@ -7,6 +7,7 @@ from torch import Tensor
 from mothello.data.batch import Batch, hidden_after
 from mothello.model.edited import Model
 from mothello.model.inputs import Inputs
+from mothello.model.transformer import GPT
 from mothello.training.device import Precision, autocast
 
 
@@ -19,6 +20,13 @@ def states(
     with torch.no_grad(), autocast(device, precision):
         hidden = model(Inputs.of(batch), hidden=True).hidden
     assert hidden is not None
+    return at_moves(hidden, batch)
+
+
+def at_moves(
+    hidden: Float[Tensor, "layer game token d_model"], batch: Batch
+) -> Float[Tensor, "layer game ply d_model"]:
+    """Of activations at every token those at every move's last one; zeros after the end of a game."""
     ends = batch.move_ends.clamp(min=0)[None, :, :, None].expand(len(hidden), -1, -1, hidden.shape[-1])
     return hidden.gather(2, ends).float() * (batch.move_ends >= 0)[None, :, :, None]
 
@@ -34,3 +42,8 @@ def prefix_states(
         only[:, ply] = end
         each.append(states(model, hidden_after(batch._replace(move_ends=only), end, mask), precision)[:, :, ply])
     return torch.stack(each, 2)
+
+
+def states_of_layer(model: GPT, batch: Batch, layer: int) -> Float[Tensor, "game ply d_model"]:
+    """The residual stream after one layer at each move's last token, differentiable."""
+    return at_moves(model.residual(Inputs.of(batch), layer).unsqueeze(0), batch)[0]

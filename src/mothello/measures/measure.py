@@ -63,7 +63,7 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
-        return self.model.head.weight.device
+        return self.model.device
 
     @property
     def board(self) -> Board:
@@ -105,6 +105,8 @@ class Subject:
             if self.causal:
                 raise UserError(f"{key}: has no effect on a causal model, which reads nothing else; leave it out")
             self.language_set.special(MASK)
+            if self.language_set.reorders:
+                raise UserError(f"{key}: what is written before a move is not what was played before it; leave it out")
         return replace(self, context=context)
 
     def context_rows(self) -> Iterator[Row]:

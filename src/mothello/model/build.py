@@ -14,9 +14,9 @@ def build_model(config: ModelConfig, language_set: LanguageSet) -> GPT:
     return GPT(config, *_sizes(language_set))
 
 
-def _sizes(language_set: LanguageSet) -> tuple[int, int, int, int]:
-    special = len(language_set.special_tokens)
-    return language_set.vocabulary_size, language_set.max_tokens, language_set.output_size, special
+def _sizes(language_set: LanguageSet) -> tuple[int, int, int, int, int]:
+    sizes = language_set.vocabulary_size, language_set.max_tokens, language_set.output_size
+    return *sizes, len(language_set.languages), len(language_set.special_tokens)
 
 
 class _Bare(TorchFunctionMode):

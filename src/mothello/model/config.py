@@ -6,6 +6,7 @@ from enum import StrEnum
 from mothello.config import NOT_IDENTITY
 from mothello.errors import UserError
 from mothello.model.inputs import AttentionMask
+from mothello.model.separate import SeparateConfig
 
 
 class Attention(StrEnum):
@@ -56,6 +57,7 @@ class ModelConfig:
     qk_norm: bool = False
     """Queries and keys have unit root mean square in every head (Henry et al. 2020)."""
     init: Init = Init.gpt2
+    separate: SeparateConfig = field(default_factory=SeparateConfig)
     zero_init: bool = False
     """What blocks add to the residual stream, and the head, start at zero."""
     attention: Attention = field(default=Attention.auto, metadata=NOT_IDENTITY)
@@ -71,6 +73,10 @@ class ModelConfig:
             raise ValueError(f"model.n_head: {self.n_head} does not divide d_model={self.d_model}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"model.dropout: {self.dropout} is outside 0..1")
+        if self.separate.blocks > self.n_layer:
+            raise UserError(f"model.separate.blocks: {self.separate.blocks} of {self.n_layer} blocks (model.n_layer)")
+        if self.tied and self.separate.tokens != self.separate.head:
+            raise UserError("model.tied: separate.tokens and separate.head must be alike, for they are one matrix")
         if self.zero_init and self.init is Init.mingpt:
             raise UserError("model.zero_init: has no effect with model.init=mingpt; leave it out")
 

@@ -1,6 +1,8 @@
 """A model with an edit is a model: every measure accepts it."""
 
-from torch import nn
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT, Edit, ModelConfig, ModelOutput
@@ -24,12 +26,12 @@ class Edited(nn.Module):
         return self.model.config
 
     @property
-    def head(self) -> nn.Linear:
-        return self.model.head
+    def device(self) -> torch.device:
+        return self.model.device
 
-    @property
-    def token_embedding(self) -> nn.Embedding:
-        return self.model.token_embedding
+    def token_vectors(self, language: int) -> Float[Tensor, "token D"]:
+        """As the model's own."""
+        return self.model.token_vectors(language)
 
     @property
     def n_positions(self) -> int:

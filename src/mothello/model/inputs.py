@@ -6,7 +6,7 @@ from typing import NamedTuple
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from mothello.data.batch import Batch
+from mothello.data.batch import Batch, Groups
 
 
 class AttentionMask(StrEnum):
@@ -29,8 +29,10 @@ class Inputs(NamedTuple):
     """Which positions a query may attend to (True); by default what the model's attention allows."""
     language: Int64[Tensor, "*game_or_token"] | None = None
     """Index of the language per game, or per token where languages are mixed within a game."""
+    groups: Groups | None = None
+    """Where the games are sorted by language: how many each has."""
 
     @staticmethod
     def of(batch: Batch) -> "Inputs":
         """The rows of a batch."""
-        return Inputs(batch.tokens, language=batch.language)
+        return Inputs(batch.tokens, language=batch.language, groups=batch.groups)

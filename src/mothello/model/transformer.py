@@ -17,6 +17,7 @@ from mothello.model.config import Activation, Attention, Init, ModelConfig
 from mothello.model.config import Norm as Norm
 from mothello.model.inputs import AttentionMask, Inputs
 from mothello.model.layers import RMS_EPS, Head, build_norm, dropout, without_padding
+from mothello.model.separate import Part, PerLanguage, apply, own_parts, parts_of
 from mothello.seeding import derive
 
 
@@ -39,6 +40,10 @@ SITES = {
     "resid_post": "residual stream after the block [B T D]",
 }
 """Where an edit is called in every block, in this order, as "blocks.3.resid_post"; before the first, "embedding"."""
+
+
+TASK_HEAD = "task_head."
+"""Where the names of the weights of a task's head begin; all others are the model's own."""
 
 
 def residual_site(layer: int) -> str:
@@ -120,23 +125,39 @@ class GPT(nn.Module):
     """token ids [B, T] -> logits [B, T, output_size], and the residual stream on request.
 
     vocabulary_size: the languages' ids, 0 is padding. n_positions: longest row. output_size: classes of the head.
-    special_tokens: further ids that are read and never predicted.
+    languages: how many there are, each of which has the parts of config.separate for itself (then modules are
+    PerLanguage). special_tokens: further ids that are read and never predicted.
     """
 
     def __init__(
-        self, config: ModelConfig, vocabulary_size: int, n_positions: int, output_size: int, special_tokens: int = 0
+        self,
+        config: ModelConfig,
+        vocabulary_size: int,
+        n_positions: int,
+        output_size: int,
+        languages: int = 1,
+        special_tokens: int = 0,
     ) -> None:
         super().__init__()
         if config.tied and output_size != vocabulary_size:
             raise UserError("model.tied: a unified output vocabulary has no token embedding to tie the head to")
-        self.config = config
-        self.token_embedding = nn.Embedding(vocabulary_size + special_tokens, config.d_model)
-        self.position_embedding = nn.Embedding(n_positions, config.d_model)
-        self.blocks = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
+        if config.separate and languages < 2:
+            raise UserError("model.separate: a single language has everything to itself; leave it out")
+        self.config, self.n_positions, self.output_size = config, n_positions, output_size
+        d, separate = config.d_model, config.separate
+
+        def made(own: bool, make: Callable[[], nn.Module]) -> nn.Module:
+            return PerLanguage(make, languages) if own else make()
+
+        self.token_embedding = made(separate.tokens, lambda: nn.Embedding(vocabulary_size + special_tokens, d))
+        self.position_embedding = made(separate.positions, lambda: nn.Embedding(n_positions, d))
+        self.blocks = nn.ModuleList(made(i < separate.blocks, lambda: Block(config)) for i in range(config.n_layer))
         self.norm = build_norm(config)
-        self.head = Head(config.d_model, output_size)
+        self.head = made(separate.head, lambda: Head(d, output_size))
         if config.tied:
-            self.head.weight = self.token_embedding.weight
+            for head, table in zip(own_parts(self.head), own_parts(self.token_embedding), strict=True):
+                head.weight = table.weight
+        self.task_head: nn.Module | None = None  # trained and saved with the model: mothello.stages.task
 
     @torch.no_grad()
     def initialize(self, seed: int) -> "GPT":
@@ -153,36 +174,55 @@ class GPT(nn.Module):
             elif "norm" in name:
                 parameter.fill_(1)
             else:
-                residual = name.endswith(("out.weight", "down.weight")) or (name == "head.weight" and not scale)
+                residual = name.endswith(("out.weight", "down.weight")) or (name.startswith("head") and not scale)
                 draw = torch.Generator().manual_seed(derive(seed, "init", name))
                 values = torch.empty(parameter.shape).normal_(0, 0.02 * (scale if residual else 1), generator=draw)
                 parameter.copy_(values)
         return self
+
+    def _embed(self, inputs: Inputs) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "*B T T"] | None, list[Part]]:
+        """The residual stream before the first block, the mask, and the rows by language where parts are separate."""
+        tokens, positions, mask = inputs.tokens, inputs.positions, inputs.mask
+        if positions is None:
+            positions = torch.arange(tokens.shape[1], device=tokens.device)
+        if mask is None and self.config.mask is AttentionMask.full:
+            mask = without_padding(tokens)
+        parts = parts_of(inputs.language, inputs.groups) if self.config.separate else []
+        if isinstance(self.position_embedding, PerLanguage):
+            positions = positions.expand(tokens.shape)
+        x = apply(self.token_embedding, parts, tokens) + apply(self.position_embedding, parts, positions)
+        return dropout(x, self.config.dropout, self.training), mask, parts
+
+    def residual(self, inputs: Inputs, layer: int) -> Float[Tensor, "B T D"]:
+        """The residual stream after a layer, 0 the embeddings; what comes later is not computed."""
+        x, mask, parts = self._embed(inputs)
+        for block in self.blocks[:layer]:
+            x = apply(block, parts, x, mask)
+        return x
 
     def forward(self, inputs: Inputs, hidden: bool = False, edit: Edit | None = None) -> ModelOutput:
         """hidden: also return the residual stream after every layer, stacked [L + 1, B, T, D].
 
         edit: called at the embedding and at every site of every block (SITES); what it returns is used instead.
         """
-        tokens, positions, mask = inputs.tokens, inputs.positions, inputs.mask
-        if positions is None:
-            positions = torch.arange(tokens.shape[1], device=tokens.device)
-        if mask is None and self.config.mask is AttentionMask.full:
-            mask = without_padding(tokens)
-        x = self.token_embedding(tokens) + self.position_embedding(positions)
-        x = dropout(x, self.config.dropout, self.training)
+        x, mask, parts = self._embed(inputs)
         x = x if edit is None else edit("embedding", x)
         states = [x]
         for index, block in enumerate(self.blocks):
-            x = block(x, mask) if edit is None else block(x, mask, _in_block(edit, index))
+            more = (mask,) if edit is None else (mask, _in_block(edit, index))
+            x = apply(block, parts, x, *more)
             if hidden:
                 states.append(x)
-        return ModelOutput(self.head(self.norm(x)), torch.stack(states) if hidden else None)
+        return ModelOutput(apply(self.head, parts, self.norm(x)), torch.stack(states) if hidden else None)
 
     @property
-    def n_positions(self) -> int:
-        """The longest row, in tokens."""
-        return self.position_embedding.num_embeddings
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def token_vectors(self, language: int) -> Float[Tensor, "token D"]:
+        """The token embedding that a language reads with."""
+        tables = own_parts(self.token_embedding)
+        return tables[language % len(tables)].weight.detach()
 
     @property
     def n_parameters(self) -> int:

@@ -98,7 +98,9 @@ class CausalLM:
         self.config = config or self.Config()
 
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
-        """UserError where expected targets are asked for and not known, or a softmax that is what it is anyway."""
+        """UserError where expected targets are asked for and not known, a softmax that is what it is anyway, or a
+        language whose text so far does not fix the board."""
+        language_set.require_board("objective: causal_lm")
         check_softmax(self.config.softmax, language_set)
         if self.config.targets is Targets.sampled:
             return
@@ -127,6 +129,8 @@ class CausalLM:
         language_set: LanguageSet,
         oracles: Sequence[Oracle],
         weights: Sequence[float] | None = None,
-    ) -> Floor:
-        """The entropy of what the oracle still cannot know."""
+    ) -> Floor | None:
+        """The entropy of what the oracle still cannot know; None where the text so far does not fix the board."""
+        if not language_set.prefix_fixes_board:
+            return None
         return floor(batch, language_set, oracles, weights)

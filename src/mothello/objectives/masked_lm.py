@@ -53,9 +53,12 @@ def words_of(batch: Batch) -> Words:
     n, width = batch.tokens.shape
     marks = torch.zeros(n, width + 1, dtype=torch.int64, device=batch.tokens.device)
     marks.scatter_(1, torch.where(batch.move_ends >= 0, batch.move_ends, width), 1)
-    ply = (marks.cumsum(1) - marks)[:, :-1].clamp(max=batch.moves.shape[1] - 1)
-    begins = F.pad(batch.move_ends, (1, 0), value=-1).gather(1, ply) + 1
-    return Words(ply, torch.arange(width, device=ply.device) - begins)
+    rank = (marks.cumsum(1) - marks)[:, :-1].clamp(max=batch.moves.shape[1] - 1)
+    ends, order = torch.where(batch.move_ends >= 0, batch.move_ends, width).sort(
+        dim=1, stable=True
+    )  # as they are written
+    begins = F.pad(ends, (1, 0), value=-1).gather(1, rank) + 1
+    return Words(order.gather(1, rank), torch.arange(width, device=rank.device) - begins)
 
 
 def scored_tokens(
@@ -127,6 +130,7 @@ class MaskedLM:
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """UserError where a setting has no effect, or too few words can be scored."""
         config, longest = self.config, language_set.max_word
+        language_set.require_one_spelling("objective: masked_lm")
         check_softmax(config.softmax, language_set)
         if config.pool is Pool.joint and (len(language_set.languages) == 1 or not config.random):
             why = "without random tokens" if not config.random else "with one language"

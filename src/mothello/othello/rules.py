@@ -17,7 +17,7 @@ shift: no shift wraps around, and smaller boards need no code of their own.
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int64
 from torch import Tensor, where
 
 from mothello.othello.bits import Bits
@@ -51,6 +51,13 @@ def flips(move: Bits, own: Bits, opponent: Bits, board: Board) -> Bits:
         run = _run(move, opponent & mask, step, board)
         turned = turned | where(_shift(run, step) & own != 0, run, 0)  # the disc that ends the run is one's own
     return turned
+
+
+def brackets(move: Bits, own: Bits, opponent: Bits, board: Board) -> Int64[Tensor, "*batch direction"]:
+    """The disc of one's own that closes the line of turned discs, as a bitboard, along each of ``board.directions``;
+    zero where the move turns nothing."""
+    runs = (_shift(_run(move, opponent & mask, step, board), step) for step, mask in board.directions)
+    return torch.stack([run & own for run in runs], -1)
 
 
 def apply_move(move: Bits, own: Bits, opponent: Bits, board: Board) -> tuple[Bits, Bits]:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from mothello.files import write_whole
 from mothello.measures.probes.headline import preferred
 from mothello.measures.probes.verdict import KINDS
-from mothello.report import probe_sections, sections
+from mothello.report import probe_sections, sections, task_sections
 from mothello.report.reference import quantities, repeat
 from mothello.report.runs import Run
 from mothello.report.sentences import summaries_of
@@ -42,7 +42,7 @@ def render(runs: Sequence[Run], title: str, question: str = "", table: pd.DataFr
         lambda: probe_sections.maps(rows, groups, summaries, probe, target) if summaries else {},
         lambda: told(groups, summaries, colors(shown)) if summaries else {},
         lambda: sections.states(rows) | sections.causal(rows) | probe_sections.boards(groups),
-        lambda: probe_sections.transfers(rows, groups, probe, target) | repeat(groups),
+        lambda: probe_sections.transfers(rows, groups, probe, target) | task_sections.learned(rows) | repeat(groups),
     ]
     content: dict[str, Any] = {}
     for part in tqdm(parts, desc="page", unit="part", delay=1):

@@ -13,6 +13,8 @@ from mothello.config import quoted, shown
 from mothello.report.runs import Measurement, Run
 from mothello.rows import QUANTITIES
 
+WITH_STAGE = ("transfer", "task_transfer")
+"""Measures that the command of their stage takes."""
 _TRAINED = (
     "board", "languages", "model", "data", "objective", "auxiliary", "optimizer", "evaluation", "seed",
 )  # fmt: skip
@@ -78,7 +80,7 @@ def measure_command(measure: Measurement, run: Run) -> str:
 def commands(run: Run) -> list[str]:
     """How to repeat a run with its measures and fine-tunings."""
     lines = [stage_command(run) if "parent" in run.config else train_command(run)]
-    lines += [measure_command(measure, run) for measure in run.measures if measure.name != "transfer"]
+    lines += [measure_command(measure, run) for measure in run.measures if measure.name not in WITH_STAGE]
     return [*lines, *(line for child in run.finetunings for line in commands(child))]
 
 

@@ -21,6 +21,8 @@ from mothello.rundir import RunDir
 log = logging.getLogger(__name__)
 
 EXAMPLES = "examples.json"
+TUNED = ("finetune", "task")
+"""Stages whose models a report shows with the run that they go on from."""
 EXAMPLE = {
     "game": re.compile("([a-h][1-8] ?)+"), "ply": COUNT, "layer": COUNT, "probe": str, "source": str,
     "truth": [range(3)], "readings": {str: [range(3)]},
@@ -63,7 +65,7 @@ class Run:
     metrics: list[dict[str, Any]]
     measures: list[Measurement]
     finetunings: list["Run"]
-    """Models fine-tuned from this one, without their controls from random weights."""
+    """Models fine-tuned from this one, on games or on a task, without their controls from random weights."""
     alike: Mapping[str, int] = field(default_factory=dict)
     """Folder of a measure -> how many runs of the same label have it."""
 
@@ -213,5 +215,6 @@ def _examples(folder: RunDir, board: Board) -> list[dict[str, Any]]:
 
 
 def _finetunings(run: Path) -> list[Run]:
-    paths = [path for path in sorted(run.glob("finetune/*")) if re.fullmatch(".+-[0-9a-f]{8}", path.name)]
+    inside = [path for stage in TUNED for path in sorted(run.glob(f"{stage}/*"))]
+    paths = [path for path in inside if re.fullmatch(".+-[0-9a-f]{8}", path.name)]
     return _once([child for path in paths if path.is_dir() and (child := _read_run(path)) is not None])

@@ -24,13 +24,15 @@ def sharing_of(config: Mapping[str, Any]) -> str:
         return "single"
     if languages.get("output") == "unified":
         return "unified"
-    return "anchors" if n_anchors(config) else "naive"
+    letters = (languages.get("anchors") or {}).get("subtokens")
+    return "anchors" if n_anchors(config) or letters else "naive"
 
 
 def n_anchors(config: Mapping[str, Any]) -> int:
-    """Number of shared moves: those counted or named, and those linked one by one."""
+    """Number of shared words: those counted or named, a share of all moves', and those linked one by one."""
     anchors = (config.get("languages") or {}).get("anchors") or {}
-    shared = max(int(anchors.get("count") or 0), len(anchors.get("moves") or []))
+    share, size = anchors.get("overlap") or 0, (config.get("board") or {}).get("size") or 6
+    shared = max(int(anchors.get("count") or 0), len(anchors.get("moves") or []), round(share * (size**2 - 4)))
     return shared + len(anchors.get("links") or [])
 
 
@@ -71,14 +73,15 @@ def _alike(runs: Sequence[Run]) -> list[Run]:
 
 
 def setting(run: Run) -> tuple[Any, ...]:
-    """What two runs must have in common to be compared: board, languages, opening, model, targets (of another objective
-    than the causal one all its settings), games and batches seen."""
+    """What two runs must have in common to be compared: board, languages and their traits, opening, model, targets (of
+    another objective than the causal one all its settings), games and batches seen."""
     kinds = sorted(language["kind"] for language in run.results["languages"])
     data, model = run.config.get("data") or {}, run.config.get("model") or {}
+    traits = (run.config.get("languages") or {}).get("traits") or {}
     objective, targets = _objective(run.config), targets_of(run.config)
     shape = {"init": "gpt2"} | {key: value for key, value in model.items() if key != "attention"}
     return (
-        run.results["board"], tuple(kinds), tuple(data.get("prefix") or []), str(sorted(shape.items())),
-        targets if objective["name"] == "causal_lm" else str(sorted(objective.items())), run.results["games"],
-        data.get("batch_size"),
+        run.results["board"], tuple(kinds), str(sorted(traits.items())), tuple(data.get("prefix") or []),
+        str(sorted(shape.items())), targets if objective["name"] == "causal_lm" else str(sorted(objective.items())),
+        run.results["games"], data.get("batch_size"),
     )  # fmt: skip

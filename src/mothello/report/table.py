@@ -39,13 +39,15 @@ SAID = 2
 
 
 def _settings(child: Run) -> dict[str, Any]:
-    """Of a fine-tuning, flat, without its source: objective.softmax, optimizer.lr ..."""
-    return flat({key: x for key, x in (child.config.get("settings") or {}).items() if key != "source"})
+    """Of a fine-tuning, flat, without its source and what stands beside it: objective.softmax, optimizer.lr ..."""
+    apart = ("source", "task", "controls")
+    return flat({key: x for key, x in (child.config.get("settings") or {}).items() if key not in apart})
 
 
 def _label(child: Run, label: str, runs: Sequence[Run]) -> str:
     """The label of a fine-tuned model: its run's, and what is unusual where runs were fine-tuned in several ways."""
-    tuned = [_settings(other) for run in runs for other in run.finetunings if other.source == child.source]
+    alike = [other for run in runs for other in run.finetunings if other.path.parent.name == child.path.parent.name]
+    tuned = [_settings(other) for other in alike if other.source == child.source]
     own = _settings(child)
     usual = {key: Counter(repr(x.get(key)) for x in tuned).most_common(1)[0][0] for x in tuned for key in x}
     other = {key: own[key] for key, value in usual.items() if key in own and repr(own[key]) != value}
@@ -149,3 +151,9 @@ def transfer(table: pd.DataFrame, quantity: str = "top1", control: str = "traine
     """Rows along fine-tunings by step."""
     rows = table[(table.measure == "transfer") & (table.quantity == quantity) & (table.control == control)]
     return rows[rows.step.notna()].assign(run=rows.run + "/" + rows.finetuning)
+
+
+def tasks(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of fine-tunings on tasks, also those without a step."""
+    rows = table[table.measure == "task_transfer"]
+    return rows.assign(run=rows.run + "/" + rows.finetuning)

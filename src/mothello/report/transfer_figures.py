@@ -1,4 +1,4 @@
-"""Curves along a fine-tuning: functions table -> Figure, the tables those of table.transfer."""
+"""Curves along a fine-tuning: functions table -> Figure, the tables those of table.transfer and table.tasks."""
 
 from typing import Any
 
@@ -7,21 +7,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mothello.report.figures import level, seeds
-from mothello.report.style import LANGUAGE_COLORS, WIDTH, canvas, colors, legend_below, title
+from mothello.report.style import INK, LANGUAGE_COLORS, MUTED, WIDTH, canvas, colors, legend_below, title
+
+GUESSES = {"constant": "guessed from the ply", "constant_by_move": "guessed from the move"}
 
 
-def _panels(rows: pd.DataFrame) -> tuple[Figure, list[Axes], list[Any]]:
-    """A figure with a panel of legality by step per label and source, the panels, and the rows of each."""
-    groups = list(rows.groupby(["label", "source"], sort=False))
+def _panels(
+    rows: pd.DataFrame, ylabel: str = "strict top-1 legality", *more: str
+) -> tuple[Figure, list[Axes], list[Any]]:
+    """A figure with a panel by step per label and source (and ``more``), the panels, and the rows of each."""
+    groups = list(rows.groupby(["label", "source", *more], sort=False))
     columns = min(3, len(groups))
     lines = -(-len(groups) // columns)
     figure, axes = canvas(columns, 0.6 + 3.0 * lines, lines, width=WIDTH if len(groups) > 1 else 6.4, sharey=True)
-    for axis, ((label, source), _) in zip(axes, groups, strict=False):
-        title(axis, f"{label}\nfine-tuned on {source}")
+    for axis, ((label, source, *also), _) in zip(axes, groups, strict=False):
+        title(axis, "\n".join(map(str, (label, f"fine-tuned on {source}", *also))))
         axis.set(xlabel="fine-tuning step")
     for axis in axes[len(groups) :]:
         axis.set_visible(False)
-    axes[0].set(ylabel="strict top-1 legality", ylim=(0, 1.02))
+    axes[0].set(ylabel=ylabel, ylim=(0, 1.02))
     return figure, axes[: len(groups)], groups
 
 
@@ -34,17 +38,41 @@ def transfer_curves(trained: pd.DataFrame, scratch: pd.DataFrame, chance: float 
         _transfer_panel(axis, data, control, str(source))
         if chance is not None:
             level(axis, chance, "chance")
-    same = trained.groupby(["label", "source"]).language.agg(frozenset).reset_index()
-    if same.language.nunique() == same.source.nunique() == 1:
-        legend_below(figure, axes[:1])
-    else:  # a color is another language elsewhere
-        for axis in axes:
-            axis.legend(loc="lower right", frameon=False, fontsize=8)
+    _legend(figure, axes, trained)
     return figure
 
 
-def _transfer_panel(axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, source: str) -> None:
-    """Up to eight languages get a color each, more share one gray."""
+def task_curves(rows: pd.DataFrame) -> Figure:
+    """Labels read right along fine-tuning on a task, a panel per label, source and task; the source is the heavy line,
+    dashed a head on random weights, and level what is guessed from the ply or the move."""
+    along = rows[(rows.quantity == "task_accuracy") & rows.step.notna()]
+    trained, random = (along[along.control == name] for name in ("trained", "random_weights"))
+    keys = ["label", "source", "target"]
+    figure, axes, groups = _panels(trained, "labels read right", "target")
+    for axis, (key, data) in zip(axes, groups, strict=True):
+        own = (part[(part[keys] == list(key)).all(axis=1)] for part in (random, along))
+        control, everything = own
+        _transfer_panel(axis, data, control, str(key[1]), "a head on random weights")
+        for (name, said), color in zip(GUESSES.items(), (MUTED, INK), strict=True):
+            level(axis, everything[everything.control == name].value.mean(), said, color)
+    _legend(figure, axes, trained)
+    return figure
+
+
+def _legend(figure: Figure, axes: list[Axes], rows: pd.DataFrame) -> None:
+    """One for all panels where a color is the same language in all of them."""
+    same = rows.groupby(["label", "source"]).language.agg(frozenset).reset_index()
+    if same.language.nunique() == same.source.nunique() == 1:
+        legend_below(figure, axes[:1])
+    else:
+        for axis in axes:
+            axis.legend(loc="lower right", frameon=False, fontsize=8)
+
+
+def _transfer_panel(
+    axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, source: str, called: str = "the same from random weights"
+) -> None:
+    """Up to eight languages get a color each, more share one gray. called: what the dashed curves are."""
     names = list(dict.fromkeys(data.language))
     many = len(names) > len(LANGUAGE_COLORS)
     for index, name in enumerate(sorted(names, key=lambda x: x != source)):
@@ -55,7 +83,7 @@ def _transfer_panel(axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, sourc
         width = 2.6 if name == source else 1.5
         seeds(axis, data[data.language == name], "step", "value", color=color, linewidth=width, label=label)
         control = scratch[scratch.language == name]
-        named = "the same from random weights" if name == source and len(control) else None
+        named = called if name == source and len(control) else None
         dashes = {"linestyle": (0, (4, 2)), "linewidth": 0.6 * width}
         seeds(axis, control, "step", "value", color=color, label=named, **dashes)
 

@@ -36,10 +36,16 @@ def games_of(data: DataConfig, language_set: LanguageSet, split: Split, size: in
     return Sources(list(corpora.values()), [list(corpora).index(name) for name in domains])
 
 
-def training_games(config: Any, language_set: LanguageSet, split: Split) -> Sources:
-    """The games that a stage is trained on. UserError when its objective cannot learn from them."""
+def training_games(config: Any, language_set: LanguageSet, split: Split, mixed: bool = True) -> Sources:
+    """The games that a stage is trained on. UserError when its objective or model cannot learn from them. mixed: its
+    batches mix languages."""
     games = games_of(config.data, language_set, split, config.data.games)
     build_objective(config.objective, config.auxiliary).check(games, config.data, language_set)
+    sampling = config.data.language_sampling
+    if config.model.separate and len(language_set.languages) > 1 and mixed and not sampling.grouped:
+        raise UserError("model.separate: needs batches sorted by language; set data.language_sampling.grouped=true")
+    if sampling.grouped:
+        sampling.sizes(len(language_set.languages), config.data.batch_size)
     return games
 
 

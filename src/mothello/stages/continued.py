@@ -1,7 +1,7 @@
 """Stages that go on from a run: what they share, and the registry of all that can be asked for by name."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,8 +14,10 @@ from mothello.data.sources import Sources
 from mothello.data.split import Split
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
+from mothello.model.separate import frozen_names
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import OBJECTIVES
+from mothello.objectives.combined import build_objective
+from mothello.objectives.objective import OBJECTIVES, Objective
 from mothello.registry import Registry, load_plugins
 from mothello.stages.build import training_games
 from mothello.stages.evaluate import EvaluationConfig
@@ -37,6 +39,9 @@ class ContinuedConfig:
     data: DataConfig = field(default_factory=lambda: DataConfig(games=12_800))
     objective: dict[str, Any] = field(default_factory=dict)
     """What differs from the run's objective, such as {softmax: language}; another one has its name here."""
+    frozen: list[str] = field(default_factory=list)
+    """Parameters that stay as they are: patterns of their names, such as blocks.0.*; separate: all that languages have
+    for themselves (model.separate)."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -77,6 +82,8 @@ class Continued:
 
     Config: Any = ContinuedConfig
     floor_weights: list[float] | None = None
+    mixed = True
+    """Whether batches mix languages."""
 
     def __init__(self, settings: Any, command: Continuation, run: Run) -> None:
         own, self.settings, self.run, self.language_set = settings, settings, run, run.language_set
@@ -93,6 +100,7 @@ class Continued:
         if missing := set(self.config.languages.special_tokens) - set(run.language_set.special_tokens):
             line = f"{objective.name} needs the token {min(missing)!r}, which the run's model does not read"
             raise UserError(f"objective: {line}")
+        self.frozen = frozen_names(run.model, own.frozen)
         self.identity = stage_identity(settings, command.seed)
         self.folder = stage_folder(run.folder, settings, command.seed)
         self.title = f"{run.config.name}, {settings.name}"
@@ -125,15 +133,30 @@ class Continued:
             raise UserError(f"run: {self.folder.path} {line}; force=true to begin again")
 
     def initial(self) -> GPT:
-        """A copy of the run's model."""
-        return deepcopy(self.run.model)
+        """A copy of the run's model, some of it frozen."""
+        model = deepcopy(self.run.model)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name not in self.frozen)
+        return model
 
     def stream(self, device: torch.device, world: World) -> Stream:
         """Games of all languages."""
         return Stream(self._games(), self.language_set, self.config.data, self.config.seed, device, world)
 
+    def objective(self) -> Objective:
+        """That of the run, with what the settings change."""
+        return build_objective(self.config.objective, self.config.auxiliary)
+
+    def company(self) -> Mapping[str, Sequence["Continued"]]:
+        """Other trainings to compare with, by what they are; scripts/stage.py runs them after this one."""
+        return {}
+
+    def measures(self) -> Sequence[Any]:
+        """Configs of the measures that scripts/stage.py takes of the trained model."""
+        return []
+
     def _games(self) -> Sources:
-        return training_games(self.config, self.language_set, Split.transfer)
+        return training_games(self.config, self.language_set, Split.transfer, self.mixed)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Nothing."""

@@ -20,7 +20,7 @@ from mothello.data.sources import Sources
 from mothello.data.stream import DataConfig, Stream
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.legality.estimate import legality
-from mothello.measures.masked.estimate import count_masked
+from mothello.measures.masked.estimate import count_masked, shown_contexts
 from mothello.measures.masked.posterior import draw_hidden, posterior
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Evaluation, Objective, evaluation
@@ -54,8 +54,9 @@ Skill = Callable[[GPT, int], dict[str, Any]]
 
 
 def _legality(language_set: LanguageSet, moves: Moves, oracles: Sequence[Oracle | None]) -> Skill:
-    """The next move after every ply."""
-    return lambda model, language: legality(model, moves[language], language_set, language)
+    """The next move after every ply; nothing where the text so far does not fix the board."""
+    fixed = language_set.prefix_fixes_board
+    return lambda model, language: legality(model, moves[language], language_set, language) if fixed else {}
 
 
 HIDDEN = 4
@@ -63,10 +64,12 @@ HIDDEN = 4
 
 
 def _masked(language_set: LanguageSet, moves: Moves, oracles: Sequence[Oracle | None]) -> Skill:
-    """Hidden moves of prefixes, and game_accuracy of whole games; what needs the posterior is nan without an oracle."""
+    """Hidden moves of prefixes (of whole games where plies are written in another order), and game_accuracy of whole
+    games; what needs the posterior is nan without an oracle."""
+    contexts = shown_contexts(language_set)
     draws = {
         context: [draw_hidden(games, HIDDEN, context, generator(0, "hidden", context)) for games in moves]
-        for context in Context
+        for context in contexts
     }
     known = {
         context: [
@@ -78,23 +81,23 @@ def _masked(language_set: LanguageSet, moves: Moves, oracles: Sequence[Oracle | 
 
     def skill(model: GPT, language: int) -> dict[str, Any]:
         found: dict[Any, float] = {}
-        for context in Context:
+        for context in contexts:
             asked = moves[language], draws[context][language], known[context][language]
             columns = count_masked(model, *asked, language_set, language)
             found |= {(context, *column): float(values.mean()) for column, values in columns.items()}
-        return {name: found[column] for name, column in MASKED.items() if column in found}
+        logged = {name: (contexts[-1], *column) for name, column in MASKED.items()}
+        logged["game_accuracy"] = (Context.game, *MASKED["masked_accuracy"])
+        return {name: found[column] for name, column in logged.items() if column in found}
 
     return skill
 
 
 MASKED = {
-    "top1": (Context.prefix, "top1", "trained"), "chance": (Context.prefix, "top1", "chance"),
-    "mass": (Context.prefix, "mass", "trained"), "masked_accuracy": (Context.prefix, "masked_accuracy", "trained"),
-    "best_accuracy": (Context.prefix, "masked_accuracy", "best"),
-    "masked_excess_nats": (Context.prefix, "masked_excess_nats", "trained"),
-    "game_accuracy": (Context.game, "masked_accuracy", "trained"),
+    "top1": ("top1", "trained"), "chance": ("top1", "chance"), "mass": ("mass", "trained"),
+    "masked_accuracy": ("masked_accuracy", "trained"), "best_accuracy": ("masked_accuracy", "best"),
+    "masked_excess_nats": ("masked_excess_nats", "trained"),
 }  # fmt: skip
-"""What is logged of hidden moves: name -> context, quantity and control."""
+"""What is logged of hidden moves: name -> quantity and control."""
 SKILLS = {Evaluation.legality: _legality, Evaluation.masked: _masked}
 
 
@@ -103,7 +106,8 @@ class Evaluator:
 
     weights: how often each language occurs in training; the floor is nan where no oracle is known. watch: further
     numbers of a model. ``last`` and ``by_ply`` (strict top-1 legality after every ply, by language) are those of the
-    last evaluation, empty before; hidden moves have no ``by_ply``.
+    last evaluation, empty before; hidden moves have no ``by_ply``, and there is no legality where the text so far does
+    not fix the board.
     """
 
     def __init__(
@@ -128,7 +132,7 @@ class Evaluator:
         """Numbers such as "val/atomic_0/excess_nats", the means over languages, such as "val/top1", and those of
         ``watch``. The model is in eval mode."""
         numbers: dict[str, float] = {}
-        with torch.no_grad(), autocast(model.head.weight.device, self.precision):
+        with torch.no_grad(), autocast(model.device, self.precision):
             for index, name in enumerate(self.language_set.names):
                 scores = self.skill(model, index)
                 total, count, _ = self.objective.loss(model, self.batches[index])

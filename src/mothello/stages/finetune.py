@@ -2,40 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from jaxtyping import Int8
 from torch import Tensor
 
-from mothello.config import NOT_IDENTITY, plain, without_effect
-from mothello.data.language_sampling import LanguageSampling
-from mothello.data.sources import Sources
+from mothello.config import NOT_IDENTITY, without_effect
 from mothello.data.split import Split, corpus
-from mothello.data.stream import Stream
 from mothello.errors import UserError, keyed
 from mothello.measures.positions import draw_positions
 from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.transfer.watch import GAMES, POOL, Watch
-from mothello.model.build import build_model
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import OBJECTIVES, Evaluation, evaluation
 from mothello.othello.notation import parse_move
-from mothello.seeding import derive, generator
+from mothello.seeding import generator
 from mothello.stages.build import games_of
-from mothello.stages.continued import STAGES, Continuation, Continued, ContinuedConfig
+from mothello.stages.continued import STAGES, Continuation
 from mothello.stages.folders import finetune_folder
+from mothello.stages.one_language import OneLanguage, OneLanguageConfig
 from mothello.stages.run import Run
-from mothello.training.distributed import World
 
 
 @dataclass(kw_only=True)
-class FinetuneConfig(ContinuedConfig):
+class FinetuneConfig(OneLanguageConfig):
     """Fine-tuning on one language."""
 
     name: str = "finetune"
-    source: str = ""
-    """Language to fine-tune on; by default the first."""
     probe_before_and_after: bool = field(default=True, metadata=NOT_IDENTITY)
     """Probe the model before and after: scripts/transfer.py."""
     track_retrieval: bool = True
@@ -67,38 +60,19 @@ class TransferCommand(Continuation):
 
 
 @STAGES.register("finetune")
-class Finetune(Continued):
+class Finetune(OneLanguage):
     """Training a run's model, or with scratch one of its shape with random weights, on games of one language."""
 
     Config = FinetuneConfig
+    mixed = False
 
     def __init__(self, settings: FinetuneConfig, command: Continuation, run: Run, scratch: bool = False) -> None:
-        super().__init__(settings, command, run)
-        if plain(settings.data.language_sampling) != plain(LanguageSampling()):
-            raise UserError("data.language_sampling: fine-tuning is on one language; leave it out")
-        self.scratch, self.source = scratch, settings.source or run.language_set.names[0]
-        with keyed("source: "):
-            self.language = run.language_set.index(self.source)
+        super().__init__(settings, command, run, scratch)
         self.openings = self._openings()
         self.folder = finetune_folder(run.folder, settings, command.seed, self.source, scratch)
         if not self.folder.finished or command.force:  # else its games may be gone
             self._games()
         self.title = f"{run.config.name}, fine-tuned on {self.source}{' from random weights' if scratch else ''}"
-
-    def content(self) -> dict[str, Any]:
-        """The control does not go on from the run."""
-        content = super().content()
-        return {key: value for key, value in content.items() if key != "from" or not self.scratch}
-
-    def initial(self) -> GPT:
-        if self.scratch:
-            return build_model(self.config.model, self.language_set).initialize(derive(self.config.seed, "scratch"))
-        return super().initial()
-
-    def stream(self, device: torch.device, world: World) -> Stream:
-        games = Sources.shared(self._games()[self.language], len(self.language_set.names))
-        stream = Stream(games, self.language_set, self.config.data, self.config.seed, device, world)
-        return stream.speaking(self.language)
 
     def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]:
         """Answers in the source's tokens and legality after openings, where the next move is asked; retrieval between

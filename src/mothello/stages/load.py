@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from mothello.errors import UserError
 from mothello.model.build import build_model
-from mothello.model.transformer import GPT
+from mothello.model.transformer import GPT, TASK_HEAD
 from mothello.othello.board import Board
 from mothello.reading import walk
 from mothello.registry import lenient
@@ -39,7 +40,7 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     weights, problems = _checkpoint(folder, step)
     model = build_model(config.model, language_set)
     check_fits(model, weights, folder.checkpoints)
-    model.load_state_dict(weights.weights)
+    model.load_state_dict(_own(weights))
     for line in problems:
         log.warning("%s; using the one before, step %d of %d", line, weights.step, config.data.steps)
     parent = folder.path / content["parent"] if "parent" in content else None
@@ -100,9 +101,14 @@ def _listed(folders: list[Path]) -> str:
     return ", ".join(map(str, folders[:8])) + (", ..." if len(folders) > 8 else "")
 
 
+def _own(saved: checkpoint.Checkpoint) -> dict[str, Tensor]:
+    """The weights of the model, without those of a task's head."""
+    return {name: x for name, x in saved.weights.items() if not name.startswith(TASK_HEAD)}
+
+
 def check_fits(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:
     """CheckpointError names the first tensor that does not fit the board and model."""
-    own, stored = ({name: tuple(x.shape) for name, x in each.items()} for each in (model.state_dict(), saved.weights))
+    own, stored = ({name: tuple(x.shape) for name, x in each.items()} for each in (model.state_dict(), _own(saved)))
     for name in (*own, *stored):
         if own.get(name) != stored.get(name):
             shapes = f"{stored.get(name, 'missing')} there, {own.get(name, 'missing')} here"

@@ -15,7 +15,7 @@ from mothello.languages.language_set import LanguagesConfig
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.combined import build_objective, typed_auxiliary
-from mothello.objectives.objective import OBJECTIVES, special_tokens
+from mothello.objectives.objective import OBJECTIVES, Objective, special_tokens
 from mothello.othello.board import BoardConfig
 from mothello.registry import load_plugins
 from mothello.rundir import RunDir
@@ -128,6 +128,10 @@ class Pretrain:
 
     def stream(self, device: torch.device, world: World) -> Stream:
         return Stream(self._games(), self.language_set, self.config.data, self.config.seed, device, world)
+
+    def objective(self) -> Objective:
+        """With the auxiliary ones."""
+        return build_objective(self.config.objective, self.config.auxiliary)
 
     def _games(self) -> Sources:
         return training_games(self.config, self.language_set, Split.train)

@@ -84,7 +84,7 @@ class Run:
 
     @property
     def device(self) -> torch.device:
-        return self.model.head.weight.device
+        return self.model.device
 
     @property
     def table(self) -> Table:
@@ -149,15 +149,16 @@ class Run:
         return replace(self, model=Edited(self.model, edit))  # type: ignore[arg-type]
 
     def text(self, game: Game, language: str) -> str:
-        """A game as the model reads it: the token ids of every move, joined by points."""
-        words = self.language_set.languages[self._index(language)].words
-        return " ".join(".".join(map(str, words[move])) for move in self._moves(game))
+        """A game as the model reads it: the token ids of every move, joined by points, as they follow each other."""
+        words = self.language_set.written(self._padded(self._moves(game)), self._index(language))
+        return " ".join(".".join(map(str, word)) for word in words)
 
     def next_moves(
         self, game: Game | Int8[Tensor, "game ply"], language: str
     ) -> dict[str, float] | Float[Tensor, "game ply move"]:
         """Probabilities of the legal moves. After one game: by square, the likeliest first. Of several games: after
         every ply but the last, zero where a move is illegal."""
+        self.language_set.require_board("next_moves")
         index = self._index(language)
         self.subject().check_causal("run: next_moves")
         if isinstance(game, Tensor) and game.ndim == 2:

@@ -83,7 +83,7 @@ def resolve_execution(
     what it cannot or must not repeat. The thread count is set.
     """
     recorded = world.broadcast(_recorded(folder) if checkpoint.saved(folder.checkpoints) else {})
-    flops = flops_per_token(model, model.position_embedding.num_embeddings) * tokens
+    flops = flops_per_token(model, model.n_positions) * tokens
     compiled = worth_compiling(config, device, flops)
     if recorded and config.compile is Compile.auto:
         compiled = bool(recorded["compiled"])

@@ -15,7 +15,6 @@ from mothello.files import fingerprint, locked, tidy
 from mothello.languages.language_set import LanguageSet
 from mothello.model.build import outline
 from mothello.model.transformer import GPT
-from mothello.objectives.combined import build_objective
 from mothello.objectives.objective import OBJECTIVES, Objective
 from mothello.own import remove, replaced
 from mothello.rundir import RunDir
@@ -57,6 +56,9 @@ class Stage(Protocol):
 
     def initial(self) -> GPT:
         """The model before its first step."""
+
+    def objective(self) -> Objective:
+        """What is trained on, whole. Evaluated is always ``config.objective``."""
 
     def stream(self, device: torch.device, world: World) -> Stream:
         """The games to train on."""
@@ -148,7 +150,7 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     if world.main:
         start_mirror(folder, config.tracking)
     plan = Plan(
-        steps=config.data.steps, objective=build_objective(config.objective, config.auxiliary),
+        steps=config.data.steps, objective=stage.objective(),
         optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
         folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluator or (lambda _: {}),
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,

@@ -1,13 +1,14 @@
 """What a training costs, by arithmetic: parameters, FLOPs, tokens, bytes. Nothing here runs a clock or needs a GPU."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from mothello.data.batch import IGNORE, LabeledBatch, rows
+from mothello.data.batch import IGNORE, Batch, rows
 from mothello.languages.language import PAD
+from mothello.model.separate import PerLanguage, own_parts
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Objective
 from mothello.training.device import Precision, autocast
@@ -21,14 +22,20 @@ class Parameters(NamedTuple):
     without_embeddings: int
     """All but the tables that are only looked up: token and position embeddings."""
     products: int
-    """Of these, the entries of matrices that every token is multiplied by: neither biases nor norms."""
+    """Of these, the entries of matrices that a token is multiplied by: neither biases nor norms, and of separate parts
+    those of one language."""
 
 
 def parameters(model: GPT) -> Parameters:
     """Of any GPT, one on the meta device included."""
-    looked_up = [model.position_embedding.weight] + ([] if model.config.tied else [model.token_embedding.weight])
-    rest = [p for p in model.parameters() if not any(p is table for table in looked_up)]
-    return Parameters(model.n_parameters, sum(p.numel() for p in rest), sum(p.numel() for p in rest if p.ndim == 2))
+    tables = own_parts(model.position_embedding) + ([] if model.config.tied else own_parts(model.token_embedding))
+    looked_up = {id(table.weight) for table in tables}
+    rest = [p for p in model.parameters() if id(p) not in looked_up]
+    others = {
+        id(p) for x in model.modules() if isinstance(x, PerLanguage) for y in own_parts(x)[1:] for p in y.parameters()
+    }
+    products = sum(p.numel() for p in rest if p.ndim == 2 and id(p) not in others)
+    return Parameters(model.n_parameters, sum(p.numel() for p in rest), products)
 
 
 def flops_per_token(model: GPT, context: int, training: bool = True) -> int:
@@ -44,6 +51,19 @@ def flops_per_token(model: GPT, context: int, training: bool = True) -> int:
     return (6 if training else 2) * (parameters(model).products + attention)
 
 
+@runtime_checkable
+class Scored(Protocol):
+    """A batch that shows what it scores."""
+
+    @property
+    def text(self) -> Batch:
+        """The games."""
+
+    @property
+    def targets(self) -> Tensor:
+        """A row per game, IGNORE where nothing is scored."""
+
+
 class Tokens(NamedTuple):
     """Per game, means over a sample."""
 
@@ -55,7 +75,7 @@ class Tokens(NamedTuple):
     """Places of the row that the model reads, padding included: what FLOPs are spent on."""
 
 
-def tokens_per_game(batch: LabeledBatch) -> Tokens:
+def tokens_per_game(batch: Scored) -> Tokens:
     """Exact means over the games of a batch."""
     n, width = batch.text.tokens.shape
     return Tokens(int((batch.text.tokens != PAD).sum()) / n, int((batch.targets != IGNORE).sum()) / n, width)
@@ -90,7 +110,7 @@ def optimizer_bytes(model: nn.Module, config: OptimizerConfig) -> int:
     return sum(map(_bytes, muon)) + sum(2 * _bytes(parameter) + 4 for group in adamw for parameter in group)
 
 
-def _kept(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision) -> int:
+def _kept(model: GPT, objective: Objective, batch: Scored, precision: Precision) -> int:
     """Bytes that the backward pass of one batch needs, weights and batch not counted."""
     own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *tree_leaves(batch)) if x is not None}
     kept: dict[int, int] = {}
@@ -107,7 +127,7 @@ def _kept(model: GPT, objective: Objective, batch: LabeledBatch, precision: Prec
     return sum(kept.values())
 
 
-def activation_bytes(model: GPT, objective: Objective, batch: LabeledBatch, precision: Precision, games: int) -> int:
+def activation_bytes(model: GPT, objective: Objective, batch: Scored, precision: Precision, games: int) -> int:
     """What an eager step on ``games`` games keeps for its backward pass, from forward passes on two and four of them,
     and the two copies of the float logits that the loss makes on top.
 
@@ -120,7 +140,7 @@ def activation_bytes(model: GPT, objective: Objective, batch: LabeledBatch, prec
     model.train()
     two, four = (_kept(model, objective, rows(batch, index[:n]), precision) for n in (2, 4))
     model.train(was)
-    logits = 4 * batch.targets.shape[1] * model.head.weight.shape[0]
+    logits = 4 * batch.targets.shape[1] * model.output_size
     return round(two + (four - two) / 2 * (games - 2)) + 2 * games * logits
 
 

@@ -23,7 +23,7 @@ class _Run:
 
     def __init__(self, model: GPT, plan: Plan, request: StopRequest) -> None:
         self.model, self.plan, self.request = model, plan, request
-        self.device = model.head.weight.device
+        self.device = model.device
         self.optimizer = build_optimizer(model, plan.optimizer)
         self.checkpoints = Checkpoints(model, self.optimizer, plan)
         self.logged, self.tokens, seconds = self.checkpoints.start
@@ -91,7 +91,7 @@ def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
     not finite; Stopped when a signal asked for it; CheckpointError when the disk is full: in each case the last good
     checkpoint is there. The model is changed in place and left in eval mode.
     """
-    with stop_signals() as request, deterministic(model.head.weight.device, plan.compiled):
+    with stop_signals() as request, deterministic(model.device, plan.compiled):
         request.at_once = plan.world.size == 1  # until the first step: it compiles
         run = _Run(model, plan, request)
         model.train()

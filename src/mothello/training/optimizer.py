@@ -90,9 +90,11 @@ class ParameterGroups(NamedTuple):
 
 def parameter_groups(model: nn.Module, config: OptimizerConfig) -> ParameterGroups:
     """Weight decay falls on matrices alone, positions excepted, and the token embedding where it is not to be decayed;
-    Muon takes the matrices of the blocks."""
+    Muon takes the matrices of the blocks. What is frozen is in no group."""
     groups = ParameterGroups([], [], [])
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         matrix = parameter.ndim == 2 and "position" not in name
         matrix = matrix and (config.decay_embedding or not name.startswith("token_embedding"))
         muon = matrix and config.name is OptimizerName.muon and name.startswith("blocks.")

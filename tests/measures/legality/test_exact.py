@@ -7,10 +7,15 @@ from torch import Tensor
 
 from mothello.data.batch import in_language
 from mothello.data.split import Split, corpus
+from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
+from mothello.languages.traits import Marker, Order, Traits
+from mothello.measures.causal.measure import Causal, CausalConfig
 from mothello.measures.legality.estimate import count_legality, legality
 from mothello.measures.legality.exact import legal_mass, move_probabilities, next_moves
+from mothello.measures.legality.measure import Legality, LegalityConfig
+from mothello.measures.measure import Subject
 from mothello.model.build import build_model
 from mothello.model.edited import Edited
 from mothello.model.inputs import Inputs
@@ -61,6 +66,49 @@ def test_the_chain_rule(kinds: list[str]) -> None:
             for restricted, values in enumerate(found):
                 expected = slowly(model, language_set, language, tokens, bool(restricted))
                 torch.testing.assert_close(values[game, ply], expected, atol=1e-4, rtol=1e-4)
+
+
+MARKED = {
+    "split_0": Traits(mover=Marker.before, flips=Marker.after),
+    "atomic_0": Traits(synonyms=0.5),
+    "compositional_0": Traits(flips=Marker.before, synonyms=0.3),
+}
+
+
+@pytest.mark.parametrize("kinds", [["split", "atomic"], ["compositional", "atomic"]])
+@torch.no_grad()
+def test_a_move_that_is_written_in_several_ways_has_the_probability_of_all(kinds: list[str]) -> None:
+    """Markers are not judged: a move counts whatever is said about it."""
+    traits = {name: own for name, own in MARKED.items() if name.removesuffix("_0") in kinds}
+    language_set = build_languages(LanguagesConfig(kinds=kinds, traits=traits), Board.of(4))
+    model = build_model(ModelConfig(n_layer=2, n_head=2, d_model=16), language_set).initialize(3).eval()
+    for language, speaker in enumerate(language_set.languages):
+        batch = in_language(games(3), language, language_set)
+        found = next_moves(model, batch, language_set, language)
+        tokens = batch.tokens[1, : int(batch.move_ends[1, 3]) + 1].tolist()
+        for restricted, values in enumerate(found):
+            spelled = slowly(model, language_set, language, tokens, bool(restricted)).view(-1, 12)
+            there = (speaker.lengths > 0).view(-1, 12)
+            expected = spelled.masked_fill(~there, -torch.inf).logsumexp(0)
+            torch.testing.assert_close(values[1, 3], expected, atol=1e-4, rtol=1e-4)
+        counts = count_legality(model, games(3), language_set, language)
+        assert all(bool(((column >= 0) & (column <= 1 + 1e-9)).all()) for column in counts.columns.values())
+        if speaker.max_word == 1:
+            exact = count_legality(model, games(3), language_set, language, exact=True)
+            torch.testing.assert_close(counts.columns["mass"], exact.columns["mass"], atol=1e-5, rtol=1e-5)
+        else:
+            first = {word[0] for move in range(12) for word in speaker.spellings(move)}
+            assert first <= set(speaker.ids)
+            assert "mass_first_token" in counts.columns
+
+
+@pytest.mark.parametrize("traits", [Traits(order=Order.inversion), Traits(homonyms=0.5)])
+def test_legality_is_refused_where_the_text_so_far_does_not_fix_the_board(traits: Traits) -> None:
+    language_set = build_languages(LanguagesConfig(traits={"atomic_1": traits}), Board.of(4))
+    model = build_model(ModelConfig(n_layer=1, n_head=2, d_model=16), language_set).initialize(0).eval()
+    for measure in (Legality(LegalityConfig(games=4)), Causal(CausalConfig())):
+        with pytest.raises(UserError, match=r"^measures: \w+ needs the board .* with languages\.traits\.atomic_1\."):
+            next(iter(measure(Subject(model, language_set))))
 
 
 @torch.no_grad()

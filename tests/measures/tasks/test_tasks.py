@@ -13,13 +13,14 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from benchmarks.reference.othello import OTHER, State, score
 from benchmarks.reference.othello import replay as slow_replay
-from benchmarks.reference.othello import score
 from mothello.config import typed
 from mothello.errors import UserError
 from mothello.measures.tasks.heads import fit_heads
-from mothello.measures.tasks.measure import Tasks, TasksConfig, best_guess
-from mothello.measures.tasks.task import TASKS
+from mothello.measures.tasks.measure import Tasks, TasksConfig
+from mothello.measures.tasks.score import best_guess
+from mothello.measures.tasks.task import DIRECTIONS, TASKS
 from mothello.othello.board import SIZES, Board
 from mothello.othello.random_play import RandomGames
 from mothello.othello.symmetry import OPENING_MAPS, move_map
@@ -53,7 +54,56 @@ def test_labels_agree_with_a_slow_game(size: int) -> None:
         assert set(flips[game][len(squares) :]) | set(region[game][len(squares) :]) <= {-1}
 
 
-@pytest.mark.parametrize("name", list(TASKS))
+COMPASS = {
+    "east": (0, 1), "west": (0, -1), "south": (1, 0), "north": (-1, 0),
+    "southeast": (1, 1), "northwest": (-1, -1), "southwest": (1, -1), "northeast": (-1, 1),
+}  # fmt: skip
+
+
+def first_bracket(before: State, square: tuple[int, int]) -> tuple[str, tuple[int, int]]:
+    """The first direction along which discs are turned, and the square of the disc at the other end, by walking."""
+    for name, (down, right) in COMPASS.items():
+        here, between = (square[0] + down, square[1] + right), 0
+        while before.discs.get(here) == OTHER[before.mover]:
+            here, between = (here[0] + down, here[1] + right), between + 1
+        if between and before.discs.get(here) == before.mover:
+            return name, here
+    raise AssertionError("a legal move turns something")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_movers_and_brackets_agree_with_a_slow_game(size: int) -> None:
+    board, moves = Board.of(size), games({4: 60, 6: 40, 8: 12}[size], size)
+    mover = task("mover").labels(moves, board).tolist()
+    direction, pointer = (labels.tolist() for labels in task("bracket").pointed(moves, board))
+    assert direction == task("bracket").labels(moves, board).tolist()
+    low, passed, ends = size // 2 - 1, 0, set[int]()
+    starts = [(low, low), (low, low + 1), (low + 1, low), (low + 1, low + 1)]
+    for game, row in enumerate(moves.tolist()):
+        squares = [divmod(board.moves[move], 8) for move in row if move >= 0]
+        for ply, (square, before) in enumerate(zip(squares, slow_replay(squares, size), strict=False)):
+            assert mover[game][ply] == (before.mover == "black")
+            passed += (before.mover == "black") != (ply % 2 == 0)
+            name, end = first_bracket(before, square)
+            assert DIRECTIONS[direction[game][ply]] == name
+            assert pointer[game][ply] == (starts.index(end) if end in starts else 4 + squares.index(end)) < 4 + ply
+            ends.add(pointer[game][ply])
+        for labels in (mover, direction, pointer):
+            assert set(labels[game][len(squares) :]) <= {-1}
+    assert {0, 1, 2, 3} < ends
+    assert passed or size == 8
+
+
+def test_brackets_by_hand() -> None:
+    """d3 encloses d4 with d5, southwards; c3 then d4 with e5, diagonally; b3 then c3 with the d3 of the first move."""
+    board = Board.of(8)
+    moves = torch.tensor([[board.move_of_square[8 * 2 + column] for column in (3, 2, 1)]], dtype=torch.int8)
+    direction, pointer = task("bracket").pointed(moves, board)
+    assert [DIRECTIONS[i] for i in direction[0]] == ["south", "southeast", "east"]
+    assert pointer[0].tolist() == [2, 3, 4]  # start disc d5, start disc e5, ply 0
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "bracket"])
 def test_labels_are_the_same_in_a_mirror(name: str) -> None:
     board, moves = Board.of(6), games(20)
     for symmetry in OPENING_MAPS:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from mothello.languages.language import PAD
 from mothello.measures.alignment.retrieval import cosines
 from mothello.measures.measure import Row, Subject
 from mothello.othello.notation import square_name
@@ -48,9 +49,11 @@ def neighbours(
 def embedding_rows(subject: Subject, languages: int) -> Iterator[Row]:
     """Neighbours, margins and nearest moves between the first languages, of the moves written without a token that both
     languages have."""
-    languages_, table = subject.language_set, subject.model.token_embedding.weight.detach().float().cpu()
+    languages_ = subject.language_set
+    tables = [subject.model.token_vectors(i).float().cpu() for i in range(len(subject.names))]
     words = [
-        word_embeddings(table, languages_.word_table[i], languages_.length_table[i]) for i in range(len(subject.names))
+        word_embeddings(table, stem, (stem != PAD).sum(1))
+        for table, stem in zip(tables, languages_.stem_table, strict=True)
     ]
     ids = [set(language.ids) for language in languages_.languages]
     maps = torch.tensor([move_map(subject.board, name) for name in OPENING_MAPS])
@@ -59,7 +62,7 @@ def embedding_rows(subject: Subject, languages: int) -> Iterator[Row]:
             continue
         common = ids[first] & ids[second]
         own = [
-            torch.tensor([not common & set(word) for word in languages_.languages[i].words]) for i in (first, second)
+            torch.tensor([not common & set(word) for word in languages_.languages[i].stems]) for i in (first, second)
         ]
         head: Row = {
             "measure": "embedding", "control": subject.control, "layer": 0, "source": subject.names[first],

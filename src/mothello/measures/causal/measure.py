@@ -64,6 +64,7 @@ class Causal:
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
         subject.check_causal("measures: causal")
+        subject.language_set.require_board("measures: causal")
         yield from causal_rows(subject, self._probes(subject), scored_moves(subject, self.config.probes), self.config)
 
     def _probes(self, subject: Subject) -> FittedProbes:

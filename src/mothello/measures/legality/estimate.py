@@ -49,8 +49,10 @@ def _mass_first_token(greedy_p: Tensor, strict: Tensor, language_set: LanguageSe
     """Probability on tokens that begin a legal move (on legal moves themselves where a word is one token)."""
     if language_set.output is OutputVocabulary.unified:
         return (greedy_p * strict).sum(-1)
-    first = language_set.word_table[language, :, 0].to(greedy_p.device)
-    if language_set.languages[language].max_word == 1:
+    speaker = language_set.languages[language]
+    first = language_set.word_table[language, : len(speaker.words), 0].to(greedy_p.device)
+    strict = strict.repeat(1, 1, speaker.traits.n_forms) & (speaker.lengths > 0).to(strict.device)
+    if speaker.max_word == 1:
         return (greedy_p[..., first] * strict).sum(-1)
     begins = torch.zeros_like(greedy_p)
     begins.scatter_reduce_(-1, first.expand(strict.shape), strict.to(greedy_p.dtype), reduce="amax")

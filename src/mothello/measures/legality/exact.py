@@ -45,10 +45,13 @@ def move_probabilities(
     n_positions: the longest row the model can read; places beyond it are clamped to the last one, which affects only
     moves that are never legal.
     """
-    logits = _at(forward(Inputs(tokens)).logits, ends)
+    spoken = torch.full_like(tokens[:, 0], language)
+    logits = _at(forward(Inputs(tokens, language=spoken)).logits, ends)
     if language_set.output is OutputVocabulary.unified:
         return MoveProbabilities(logits.log_softmax(-1), logits.log_softmax(-1))
-    words, own = language_set.languages[language].words, language_set.own_table[language].to(tokens.device)
+    speaker, own = language_set.languages[language], language_set.own_table[language].to(tokens.device)
+    each = [speaker.spellings(move) for move in range(speaker.n_moves)]
+    words = [word for ways in each for word in ways]
     nodes: dict[int, list[tuple[int, ...]]] = {}
     for node in sorted({word[:depth] for word in words for depth in range(1, len(word))}):
         nodes.setdefault(len(node), []).append(node)
@@ -57,9 +60,12 @@ def move_probabilities(
         at_once = max(1, _PLACES * tokens.shape[1] // (ends.shape[1] * depth))
         for first in range(0, len(of_depth), at_once):
             some = of_depth[first : first + at_once]
-            for node, after in zip(some, _after(forward, tokens, ends, some, n_positions), strict=True):
+            for node, after in zip(some, _after(forward, tokens, spoken, ends, some, n_positions), strict=True):
                 logs |= _children(after, own, node, words)
     spelled = [torch.stack([logs[word[: i + 1]] for i in range(len(word))]).sum(0) for word in words]
+    if len(words) > len(each):  # a move that is written in several ways has the probability of all of them
+        rest = iter(spelled)
+        spelled = [torch.stack([next(rest) for _ in ways]).logsumexp(0) for ways in each]
     full, restricted = torch.stack(spelled, -1)
     return MoveProbabilities(full, restricted)
 
@@ -79,7 +85,7 @@ def _children(
 
 
 def _after(
-    forward: Forward, tokens: Tensor, ends: Tensor, nodes: list[tuple[int, ...]], n_positions: int
+    forward: Forward, tokens: Tensor, spoken: Tensor, ends: Tensor, nodes: list[tuple[int, ...]], n_positions: int
 ) -> list[Tensor]:
     """Logits after every place and each of the nodes, which are equally deep: a list of [game, place, token]."""
     n, places = ends.shape
@@ -89,7 +95,7 @@ def _after(
         for layer in zip(*nodes, strict=True)
     ]
     longer, positions, mask = branches(tokens, spread, written, n_positions)
-    logits = forward(Inputs(longer, positions, mask)).logits[:, -spread.shape[1] :].double()
+    logits = forward(Inputs(longer, positions, mask, spoken)).logits[:, -spread.shape[1] :].double()
     return list(logits.split(places, 1))
 
 

@@ -62,7 +62,8 @@ def branches(
 def first_logits(model: Model, batch: Batch) -> Float[Tensor, "game ply output"]:
     """Logits after every ply of the games but the last."""
     ends = batch.move_ends[:, :-1].clamp(min=0)
-    logits = torch.cat([model(Inputs(rows)).logits for rows in batch.tokens.split(ROWS_AT_ONCE)])
+    parts = zip(batch.tokens.split(ROWS_AT_ONCE), batch.language.split(ROWS_AT_ONCE), strict=True)
+    logits = torch.cat([model(Inputs(tokens, language=language)).logits for tokens, language in parts])
     return logits.gather(1, ends.unsqueeze(-1).expand(-1, -1, logits.shape[-1])).float()
 
 
@@ -104,7 +105,7 @@ def greedy_moves(
             break
         written.append(token)
         tokens, positions, mask = branches(batch.tokens, ends, written, model.n_positions)
-        scores = model(Inputs(tokens, positions, mask)).logits[:, -ends.shape[1] :].float()
+        scores = model(Inputs(tokens, positions, mask, batch.language)).logits[:, -ends.shape[1] :].float()
         token = torch.where(open_words, choose(scores), token)
         foreign = foreign | (open_words & ~own[token])
         move = torch.where(open_words, move_at[state, token], move)

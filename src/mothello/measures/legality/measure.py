@@ -50,6 +50,7 @@ class Legality:
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
         subject.check_causal("measures: legality")
+        subject.language_set.require_board("measures: legality")
         games = corpus(subject.board, subject.corpus_seed, Split.probe, self.config.games)
         moves = games.moves(torch.arange(self.config.games, device=subject.device))
         truth = rules(moves, subject.language_set)

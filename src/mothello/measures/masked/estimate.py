@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
 
-from mothello.data.batch import hidden_after, in_language
+from mothello.data.batch import Context, hidden_after, in_language
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.measures.masked.posterior import Hidden, Posterior
 from mothello.model.edited import Model
@@ -18,6 +18,12 @@ ROWS_AT_ONCE = 256
 """Games in one pass of the model."""
 Column = tuple[str, str]
 """Quantity and control, as in rows; the control "trained" stands for the model itself."""
+
+
+def shown_contexts(language_set: LanguageSet) -> list[Context]:
+    """What can be shown of a game around a hidden move. Where plies are written in another order, the places of a
+    prefix would tell how long the game is: there it is the whole game alone."""
+    return [Context.game] if language_set.reorders else [Context.game, Context.prefix]
 
 
 class Word(NamedTuple):

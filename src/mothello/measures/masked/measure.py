@@ -8,11 +8,11 @@ from tqdm import tqdm
 
 from mothello.bootstrap import Bootstrap
 from mothello.config import check, ranged
-from mothello.data.batch import Context, rows
+from mothello.data.batch import rows
 from mothello.data.oracle import play_oracle
 from mothello.data.split import Split, corpus
 from mothello.errors import UserError
-from mothello.measures.masked.estimate import Column, count_masked
+from mothello.measures.masked.estimate import Column, count_masked, shown_contexts
 from mothello.measures.masked.posterior import Hidden, draw_hidden, posterior
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.objectives.masked_lm import MASK
@@ -62,13 +62,15 @@ class Masked:
     def __call__(self, subject: Subject) -> Iterator[Row]:
         config, languages = self.config, subject.language_set
         languages.special(MASK)  # before any compute
+        languages.require_one_spelling("measures: masked")
+        contexts = shown_contexts(languages)
         if config.one_token and languages.max_word == 1:
             raise UserError("masked.one_token: has no effect where every word is one token; leave it out")
         games = corpus(subject.board, subject.corpus_seed, Split.probe, config.games)
         moves = games.moves(torch.arange(config.games, device=subject.device))
         bootstrap = Bootstrap(len(moves), config.draws, generator(0, "bootstrap"))
-        bar = tqdm(total=len(Context) * len(subject.names), desc="masked", unit="language", mininterval=1)
-        for context in Context:
+        bar = tqdm(total=len(contexts) * len(subject.names), desc="masked", unit="language", mininterval=1)
+        for context in contexts:
             hidden = draw_hidden(moves, config.per_game, context, generator(config.seed, "hidden", context))
             known = posterior(moves, hidden, subject.board, play_oracle(subject.board))
             for index, name in enumerate(subject.names):

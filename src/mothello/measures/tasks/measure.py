@@ -1,7 +1,7 @@
 """The measure "tasks": a linear head is fitted on one language's states and then reads the other languages' as it is.
 
-All tasks here are the same under the symmetries of the opening, so a head also reads a language that is aligned through
-a mirror image only.
+All tasks here but bracket are the same under the symmetries of the opening, so a head also reads a language that is
+aligned through a mirror image only. Of a task that points, the classes are read.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int8, Int64
+from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 from tqdm import tqdm
 
@@ -20,7 +20,8 @@ from mothello.data.split import probe_corpus
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.tasks.heads import Heads, fit_heads
-from mothello.measures.tasks.task import TASKS, Task
+from mothello.measures.tasks.score import guesses, score
+from mothello.measures.tasks.task import TASKS, Labels, Task, typed_task
 from mothello.rows import Table, format_table
 from mothello.seeding import generator
 
@@ -63,22 +64,12 @@ class TasksConfig:
         """The settings of one task, as its own dataclass."""
         options = self.options.get(name, {})
         TASKS.get(name, "tasks.names")
-        return TASKS.typed({"name": name, **options} if isinstance(options, dict) else options, f"tasks.options.{name}")
+        return typed_task({"name": name, **options} if isinstance(options, dict) else options, f"tasks.options.{name}")
 
     def shrunk(self, share: float) -> "TasksConfig":
         """The same on a share of the games."""
         sizes = {key: max(2, round(getattr(self, key) * share)) for key in ("games", "test_games")}
         return replace(self, **sizes)
-
-
-def best_guess(
-    group: Int64[Tensor, "game ply"], labels: Int64[Tensor, "game ply"], n_groups: int, n_classes: int
-) -> Int64[Tensor, " group"]:
-    """The most frequent label of each group, among labels that are not negative."""
-    scored = labels >= 0
-    counts = torch.zeros(n_groups, n_classes, device=labels.device)
-    counts.index_put_((group[scored], labels[scored]), torch.ones((), device=labels.device), accumulate=True)
-    return counts.argmax(1)
 
 
 @MEASURES.register("tasks")
@@ -109,15 +100,9 @@ class Tasks:
     def _guesses(
         self, name: str, task: Task, subject: Subject, fit: Tensor, test: Tensor, bootstrap: Bootstrap
     ) -> Iterator[Row]:
-        labels, truth = (task.labels(moves, subject.board).long() for moves in (fit, test))
-        ply = torch.arange(fit.shape[1], device=fit.device)
-        groups = {
-            "constant": (ply.expand_as(fit), ply.expand_as(test)),
-            "constant_by_move": tuple(moves.long().clamp(min=0) for moves in (fit, test)),
-        }
-        for control, (group, group_of_test) in groups.items():
-            guess = best_guess(group, labels, fit.shape[1], task.n_classes)
-            yield _row(name, control, guess[group_of_test] == truth, truth >= 0, bootstrap)
+        labels, truth = (task.labels(moves, subject.board) for moves in (fit, test))
+        for control, guess in guesses(fit, labels, test).items():
+            yield _row(name, control, guess, truth, bootstrap)
 
     def _heads(
         self, subject: Subject, fit: Int8[Tensor, "game ply"], test: Int8[Tensor, "game ply"], bootstrap: Bootstrap
@@ -135,9 +120,8 @@ class Tasks:
             states = _states(subject, test, index)
             for source, by_task in heads.items():
                 for name, head in by_task.items():
-                    right = head(states).view(-1, *test.shape) == truths[name]
-                    for layer, right_at_layer in enumerate(right):
-                        row = _row(name, subject.control, right_at_layer, truths[name] >= 0, bootstrap)
+                    for layer, answers in enumerate(head(states).view(-1, *test.shape)):
+                        row = _row(name, subject.control, answers, truths[name], bootstrap)
                         yield row | {"layer": layer, "source": source, "language": language}
 
     def summary(self, rows: Table) -> str:
@@ -162,12 +146,6 @@ def _states(subject: Subject, moves: Int8[Tensor, "game ply"], language: int) ->
     return torch.cat(parts, 1).flatten(1, 2)
 
 
-def _row(
-    task: str, control: str, right: Bool[Tensor, "game ply"], scored: Bool[Tensor, "game ply"], bootstrap: Bootstrap
-) -> Row:
-    correct, total = (right & scored).sum(1).cpu(), scored.sum(1).cpu()
-    low, high = bootstrap(correct, total)
-    return {
-        "measure": "tasks", "quantity": "task_accuracy", "control": control, "target": task,
-        "value": float(correct.sum() / total.sum()), "low": float(low), "high": float(high), "n": int(total.sum()),
-    }  # fmt: skip
+def _row(task: str, control: str, answers: Int64[Tensor, "game ply"], labels: Labels, bootstrap: Bootstrap) -> Row:
+    head: Row = {"measure": "tasks", "quantity": "task_accuracy", "control": control, "target": task}
+    return head | score(answers, labels, bootstrap)._asdict()

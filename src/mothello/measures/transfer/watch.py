@@ -40,7 +40,7 @@ class Watch:
 
     def __call__(self, model: GPT) -> Numbers:
         numbers: Numbers = {}
-        with autocast(model.head.weight.device, self.precision):
+        with autocast(model.device, self.precision):
             for index, name in enumerate(self.language_set.names):
                 if self.held_out:
                     numbers[f"val/{name}/top1_translated"] = self._translated(model, index)
