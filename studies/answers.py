@@ -89,23 +89,31 @@ LABELS = {"naive": "naive", "anchors": "eight anchors", "unified": "unified outp
 
 
 def shares(found: pd.DataFrame) -> list[dict[str, str]]:
-    """What the target gains in its own tokens, as a share of the source's gain: by sharing, with the softmax over all
-    tokens (usual) and over each language's (own); the seeds' mean."""
+    """What the target gains as a share of the source's gain, the seeds' mean: by sharing, in its own tokens with the
+    softmax over all tokens (usual) and over each language's (own), and in the source's tokens (translated)."""
     known, rows = ratios(found), []
     for label in LABELS.values():
-        means = [over_seeds(known.get((label, softmax), ())) for softmax in SOFTMAX.values()]
-        usual, own = (f"{x.mean:+.0%}" if x else "-" for x in means)
-        rows += [{"label": label, "usual": usual, "own": own}] if means[0] else []
+        means = [over_seeds(known.get((label, way), ())) for way in WAYS]
+        usual, own, translated = (f"{x.mean:+.0%}" if x else "-" for x in means)
+        rows += [{"label": label, "usual": usual, "own": own, "translated": translated}] if means[0] else []
     return rows
 
 
+WAYS = {
+    "in its own tokens": ("all", "_restricted"),
+    "in its own tokens, softmax over each language's": ("language", "_restricted"),
+    "in the source's tokens": ("all", "_translated"),
+}
+"""What a target answers in, and what the softmax of the fine-tuning was over."""
+
+
 def ratios(found: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
-    """(sharing, what the softmax was over), in words -> the target's gain in its own tokens as a share of the source's
-    gain, by seed; our own schedule, and what was run."""
+    """(sharing, one of WAYS) -> the target's gain as a share of the source's gain, by seed; our own schedule, and what
+    was run. A unified output has one way."""
     pairs = {
-        (label, words): _ratios(found, sharing, softmax, AMONG["_restricted"])
+        (label, way): _ratios(found, sharing, softmax, AMONG[among])
         for sharing, label in LABELS.items()
-        for softmax, words in SOFTMAX.items()
+        for way, (softmax, among) in list(WAYS.items())[: 1 if sharing == "unified" else None]
     }
     return {key: values for key, values in pairs.items() if len(values)}
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mothello.measures.probes.verdict import RECOVERED, TWO_DOMAINS
 from mothello.report.style import INK, LANGUAGE_COLORS, MAP_COLORS, MUTED, ROLE_COLORS, canvas, legend_below, title
-from studies import CRITERIA
+from studies import CRITERIA, answers
 from studies.data import MAPS, MIRRORS, records
 from studies.tables import SHARING
 
@@ -195,17 +195,19 @@ def change_figure(tuned: pd.DataFrame) -> Figure:
 
 
 def answer_figure(ratios: Mapping[tuple[str, str], pd.Series]) -> Figure:
-    """What the target gains as a share of the source's gain, by (sharing, softmax): answers.ratios."""
+    """What the target gains as a share of the source's gain, by (sharing, way): answers.ratios."""
     figure, axes = canvas(1, 3.6)
     axis, labels = axes[0], list(dict.fromkeys(sharing for sharing, _ in ratios))
-    for (sharing, softmax), values in ratios.items():
-        usual = softmax == "all tokens"
-        x = labels.index(sharing) + (-0.14 if usual else 0.14)
-        _points(axis, x, values, RAW if usual else BEST, f"softmax over {softmax}", hollow=not usual)
+    places = dict(zip(answers.WAYS, ((-0.25, RAW, False), (0.0, BEST, True), (0.25, IMAGE, False)), strict=True))
+    for (sharing, way), values in ratios.items():
+        shift, color, hollow = places[way]
+        x = labels.index(sharing) + (0 if sharing == labels[-1] == "unified output" else shift)
+        _points(axis, x, values, color, way, hollow)
     _level(axis, 0, "no change")
     _level(axis, 1, "as much as the source", ":")
     axis.set_xticks(range(len(labels)), labels)
+    axis.set_xlim(-0.5, len(labels) - 0.5)
     axis.yaxis.set_major_formatter(PercentFormatter(1))
     axis.set_ylabel("gain of the other language")
-    legend_below(figure, axes, columns=2)
+    legend_below(figure, axes, columns=3)
     return figure

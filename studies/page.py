@@ -29,8 +29,8 @@ CAPTIONS = {
     "table1": "Cells read right across languages by number of anchors. A point is a seed, a bar a mean.",
     "finetune": "The atomic pair during fine-tuning on one language, every seed. Dotted: choosing among the language's "
     "own tokens.",
-    "answers": "What the language that was not trained on gains in its own tokens, as a share of the source's gain, by "
-    "what the softmax of the fine-tuning is over. A point is a seed, a bar a mean.",
+    "answers": "What the language that was not trained on gains, as a share of the source's gain, by what it answers "
+    "in. A point is a seed, a bar a mean.",
 }
 """Of the two figures that come first."""
 
@@ -86,7 +86,7 @@ def _curves(scale: Scale) -> Drawn:
     if len(atomic):
         yield "finetune", "", figures.change_figure(atomic)
     if (scale.answers.softmax == "language").any():
-        yield "answers", "", figures.answer_figure(answers.ratios(scale.answers))
+        yield "answers", "", figures.answer_figure(answers.ratios(scale.answers[scale.answers.learned]))
     if scale.probed():
         yield "probes", scale.probed()[0], figures.probe_figure(scale.errors, scale.probed()[0])
 

@@ -9,7 +9,7 @@ import pytest
 from report.made import add_finetuning, add_run
 
 from mothello.report.runs import find_runs
-from studies.answers import AMONG, COURSES, courses, predictions, table, usual
+from studies.answers import AMONG, COURSES, courses, predictions, ratios, shares, table, usual
 
 OWN, SOURCE = AMONG["_restricted"], AMONG["_translated"]
 
@@ -76,3 +76,14 @@ def test_courses_are_read_from_the_folders(tmp_path: Path) -> None:
     assert len(shown) == 2 * len(AMONG)
     assert shown[0]["gain / source's"] == "+.500"
     assert table(found[found.softmax == "all"]) == []
+
+
+def test_the_shares_of_the_answer_are_means_over_seeds_by_what_is_answered_in() -> None:
+    rows = planted(unified_all_own=0.9)
+    assert shares(rows) == [
+        {"label": "naive", "usual": "-49%", "own": "+31%", "translated": "-"},
+        {"label": "eight anchors", "usual": "+6%", "own": "+51%", "translated": "+41%"},
+        {"label": "unified output", "usual": "+91%", "own": "-", "translated": "-"},
+    ]
+    assert [way for sharing, way in ratios(rows) if sharing == "unified output"] == ["in its own tokens"]
+    assert shares(rows[:0]) == []
