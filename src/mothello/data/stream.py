@@ -164,7 +164,8 @@ class Stream:
             moves = self.sources[0].moves(indices)
             games = orbit_code(moves, self.language_set.board)  # a game may have several indices
         n, epochs = len(self.sources), rows // self.size
-        return languages_of(rows, games, epochs, sampling, n, self.seed, self.data.corpus_seed)
+        total = self.data.steps * self.batch_size
+        return languages_of(rows, games, epochs, sampling, n, self.seed, self.data.corpus_seed, total)
 
     def _source(self, language: Int64[Tensor, " game"]) -> Int64[Tensor, " game"]:
         return torch.tensor(self.sources.of_language, device=self.device)[language]

@@ -50,6 +50,7 @@ def training_games(config: Any, language_set: LanguageSet, split: Split, mixed: 
 
 
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:
-    """How often each language occurs. UserError when shares or epochs do not fit the languages."""
+    """How often each language occurs at the end of training. UserError when shares or epochs do not fit."""
     data.language_sampling.check_epochs(data.epochs, len(language_set.names))
-    return data.language_sampling.weights(len(language_set.names))
+    data.language_sampling.weights(len(language_set.names))
+    return data.language_sampling.weights(len(language_set.names), end=True)

@@ -75,7 +75,9 @@ class TrainConfig:
         recall_games(self.data, runs_like(self))
         if len(self.languages.language_names()) == 1:
             key = "data.language_sampling"
-            without_effect(self.data.language_sampling, key, "with one language", "pairing", "shares", "alpha")
+            without_effect(
+                self.data.language_sampling, key, "with one language", "pairing", "shares", "shares_end", "alpha"
+            )
 
 
 def stored_config(folder: RunDir, content: Mapping[str, Any]) -> TrainConfig:
