@@ -114,7 +114,7 @@ def test_an_edit_needs_rows_of_one_language() -> None:
 
 def test_mistakes() -> None:
     for make, message in (
-        (lambda: gpt(1, blocks=1), "model.separate: a single language has everything to itself"),
+        (lambda: gpt(1, blocks=1), "model.separate: has no effect with a single language"),
         (lambda: gpt(blocks=3), "model.separate.blocks: 3 of 2 blocks"),
         (lambda: ModelConfig(tied=True, separate=SeparateConfig(head=True)), "model.tied: separate.tokens and"),
         (lambda: frozen_names(gpt(blocks=1), ["blokcs.*"]), "frozen: 'blokcs.\\*' fits no parameter; there are token"),
@@ -134,3 +134,20 @@ def test_what_is_frozen() -> None:
     }
     for first, second in product(own, frozen_names(model, ["head*"])):
         assert first != second
+
+
+def test_language_ids_are_added_to_every_token() -> None:
+    """Per row or per token; without them the language changes nothing."""
+    config = ModelConfig(n_layer=1, n_head=2, d_model=16, language_ids=True)
+    model, x = GPT(config, 12, 9, 12, 2).initialize(0).eval(), tokens()
+    plain = gpt()
+    assert torch.equal(plain(Inputs(x)).logits, plain(Inputs(x, language=LANGUAGE)).logits)
+    by_row, by_token = (model(Inputs(x, language=ids)).logits for ids in (LANGUAGE, LANGUAGE.unsqueeze(1).expand(5, 9)))
+    torch.testing.assert_close(by_row, by_token)
+    assert not torch.allclose(by_row[:3], model(Inputs(x, language=1 - LANGUAGE)).logits[:3])
+    alone = GPT(ModelConfig(n_layer=1, n_head=2, d_model=16), 12, 9, 12, 2).initialize(0).eval()
+    with torch.no_grad():
+        alone.token_embedding.weight += model.language_embedding.weight[1]
+    torch.testing.assert_close(alone(Inputs(x)).logits[3:], by_row[3:])
+    with pytest.raises(UserError, match=r"model.language_ids: has no effect with a single language"):
+        GPT(config, 12, 9, 12, 1)

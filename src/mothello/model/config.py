@@ -57,6 +57,8 @@ class ModelConfig:
     qk_norm: bool = False
     """Queries and keys have unit root mean square in every head (Henry et al. 2020)."""
     init: Init = Init.gpt2
+    language_ids: bool = False
+    """Add a vector of its language to every token; off, since a language's own tokens tell it."""
     separate: SeparateConfig = field(default_factory=SeparateConfig)
     zero_init: bool = False
     """What blocks add to the residual stream, and the head, start at zero."""

@@ -141,8 +141,9 @@ class GPT(nn.Module):
         super().__init__()
         if config.tied and output_size != vocabulary_size:
             raise UserError("model.tied: a unified output vocabulary has no token embedding to tie the head to")
-        if config.separate and languages < 2:
-            raise UserError("model.separate: a single language has everything to itself; leave it out")
+        for key, used in (("separate", config.separate), ("language_ids", config.language_ids)):
+            if used and languages < 2:
+                raise UserError(f"model.{key}: has no effect with a single language; leave it out")
         self.config, self.n_positions, self.output_size = config, n_positions, output_size
         d, separate = config.d_model, config.separate
 
@@ -150,6 +151,7 @@ class GPT(nn.Module):
             return PerLanguage(make, languages) if own else make()
 
         self.token_embedding = made(separate.tokens, lambda: nn.Embedding(vocabulary_size + special_tokens, d))
+        self.language_embedding = nn.Embedding(languages, d) if config.language_ids else None
         self.position_embedding = made(separate.positions, lambda: nn.Embedding(n_positions, d))
         self.blocks = nn.ModuleList(made(i < separate.blocks, lambda: Block(config)) for i in range(config.n_layer))
         self.norm = build_norm(config)
@@ -191,6 +193,10 @@ class GPT(nn.Module):
         if isinstance(self.position_embedding, PerLanguage):
             positions = positions.expand(tokens.shape)
         x = apply(self.token_embedding, parts, tokens) + apply(self.position_embedding, parts, positions)
+        if self.language_embedding is not None:
+            assert inputs.language is not None, "a model with language ids needs the languages"
+            own = self.language_embedding(inputs.language)
+            x = x + (own.unsqueeze(1) if own.ndim == 2 else own)
         return dropout(x, self.config.dropout, self.training), mask, parts
 
     def residual(self, inputs: Inputs, layer: int) -> Float[Tensor, "B T D"]:

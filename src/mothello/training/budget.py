@@ -29,6 +29,7 @@ class Parameters(NamedTuple):
 def parameters(model: GPT) -> Parameters:
     """Of any GPT, one on the meta device included."""
     tables = own_parts(model.position_embedding) + ([] if model.config.tied else own_parts(model.token_embedding))
+    tables += [model.language_embedding] if model.language_embedding is not None else []
     looked_up = {id(table.weight) for table in tables}
     rest = [p for p in model.parameters() if id(p) not in looked_up]
     others = {
