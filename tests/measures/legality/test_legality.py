@@ -81,7 +81,7 @@ class Scripted(nn.Module):
         self.eval()
 
     def forward(self, inputs: Inputs) -> "Logits":
-        tokens, positions, mask, _ = inputs
+        tokens, positions, mask = inputs[:3]
         n, length = tokens.shape
         positions = torch.arange(length).expand(n, length) if positions is None else positions
         mask = torch.ones(length, length, dtype=torch.bool).tril() if mask is None else mask
