@@ -217,7 +217,7 @@ def test_settings_are_typed_and_only_what_differs_is_identity() -> None:
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ({"objective": {"name": "nope"}}, "objective.name: 'nope' is not one of causal_lm"),
+        ({"objective": {"name": "nope"}}, "objective.name: 'nope' is not one of align, causal_lm"),
         ({"objective": {"typo": 1, "name": "guess"}}, "objective.typo: unknown key; choices: name"),
         ({"auxiliary": {"nope": {}}}, "auxiliary.nope.name: 'nope' is not one of"),
         ({"auxiliary": {"closeness": {"wait": 1}}}, "auxiliary.closeness.wait: unknown key; choices: .*weight"),

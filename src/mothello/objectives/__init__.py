@@ -1,4 +1,5 @@
 """Objectives, one file each. Importing the room registers them."""
 
+from mothello.objectives import align as align
 from mothello.objectives import causal_lm as causal_lm
 from mothello.objectives import masked_lm as masked_lm

@@ -12,8 +12,18 @@ from mothello.data.sources import Sources
 from mothello.data.stream import DataConfig, Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
+from mothello.model.config import ModelConfig
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import LOGGED, OBJECTIVES, Loss, Objective, Part, evaluation, special_tokens
+from mothello.objectives.objective import (
+    LOGGED,
+    OBJECTIVES,
+    Loss,
+    Objective,
+    Part,
+    check_model,
+    evaluation,
+    special_tokens,
+)  # fmt: skip
 
 
 class Combined:
@@ -30,6 +40,11 @@ class Combined:
         """Of every objective."""
         for objective in (self.main, *(other for other, _ in self.auxiliary.values())):
             objective.check(games, data, language_set)
+
+    def check_model(self, model: ModelConfig) -> None:
+        """Of every objective."""
+        for objective in (self.main, *(other for other, _ in self.auxiliary.values())):
+            check_model(objective, model)
 
     def batch(self, stream: Stream, step: int) -> dict[str, Any]:
         """A batch per objective; the main one's has the empty name."""

@@ -16,7 +16,9 @@ from mothello.data.floor import Floor
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
 from mothello.data.stream import DataConfig, Stream
+from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
+from mothello.model.config import ModelConfig
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
 from mothello.registry import Registry
@@ -76,7 +78,9 @@ class Objective(Protocol):
 
     The class has a dataclass ``Config`` whose field ``name`` defaults to its name in the registry. It may have an
     attribute ``evaluation``, by default legality, and ``special_tokens``: names of tokens that no language writes and
-    that its inputs contain; their ids are ``language_set.special(name)``.
+    that its inputs contain; their ids are ``language_set.special(name)``. It may have a method ``check_model(config)``,
+    which raises UserError where a model cannot be trained on it, and ``auxiliary_only = True``: it says nothing of
+    games, and is added to another one.
     """
 
     attention: AttentionMask | None
@@ -111,6 +115,22 @@ def special_tokens(objective: Objective) -> tuple[str, ...]:
 def evaluation(objective: Objective) -> Evaluation:
     """What a model that is trained on the objective is asked."""
     return getattr(objective, "evaluation", Evaluation.legality)
+
+
+def check_objective(
+    objective: Objective, games: Sources, data: DataConfig, language_set: LanguageSet, model: ModelConfig
+) -> None:
+    """UserError when an objective, as the whole of a training, does not fit its games, languages or model."""
+    if getattr(objective, "auxiliary_only", False):
+        name = type(objective).Config().name  # type: ignore[attr-defined]
+        raise UserError(f"objective: {name} trains no model by itself; add it to another: +auxiliary.{name}.weight=1")
+    objective.check(games, data, language_set)
+    check_model(objective, model)
+
+
+def check_model(objective: Objective, model: ModelConfig) -> None:
+    """UserError when a model cannot be trained on an objective."""
+    getattr(objective, "check_model", lambda _: None)(model)
 
 
 LOGGED = ("loss", "gradient_norm", "lr_scale", "seconds")

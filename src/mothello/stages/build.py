@@ -9,6 +9,7 @@ from mothello.data.stream import DataConfig
 from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguageSet, build_languages
 from mothello.objectives.combined import build_objective
+from mothello.objectives.objective import check_objective
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_move
 
@@ -40,7 +41,7 @@ def training_games(config: Any, language_set: LanguageSet, split: Split, mixed: 
     """The games that a stage is trained on. UserError when its objective or model cannot learn from them. mixed: its
     batches mix languages."""
     games = games_of(config.data, language_set, split, config.data.games)
-    build_objective(config.objective, config.auxiliary).check(games, config.data, language_set)
+    check_objective(build_objective(config.objective, config.auxiliary), games, config.data, language_set, config.model)
     sampling = config.data.language_sampling
     if config.model.separate and len(language_set.languages) > 1 and mixed and not sampling.grouped:
         raise UserError("model.separate: needs batches sorted by language; set data.language_sampling.grouped=true")
