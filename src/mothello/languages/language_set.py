@@ -190,7 +190,7 @@ class LanguageSet(Tables):
         if self.reorders:
             place = self.places(moves, languages, keys)
             ends = torch.empty_like(lengths).scatter_(1, place, lengths).cumsum(1).gather(1, place) - 1
-        assert int(ends.max()) < width, "a game does not fit the row"
+        assert bool((ends < width).all()), "a game does not fit the row"
         parts = torch.arange(self.max_word, device=device)
         at = (ends - lengths + 1).unsqueeze(-1) + parts
         at = torch.where(parts < lengths.unsqueeze(-1), at, width)  # unused parts go to a spare column

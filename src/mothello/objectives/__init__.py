@@ -3,3 +3,4 @@
 from mothello.objectives import align as align
 from mothello.objectives import causal_lm as causal_lm
 from mothello.objectives import masked_lm as masked_lm
+from mothello.objectives import tlm as tlm

@@ -4,9 +4,10 @@ With a unified output vocabulary a scored token predicts the move that its word 
 token, at every scored token of a longer word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -92,6 +93,10 @@ def uniform_numbers(stream: Stream, step: int, width: int, counter: int) -> Floa
     return (random_bits(derive(stream.seed, "masks"), places, counter).double() + 0.5) / 2**32
 
 
+Numbers = Callable[[int, int], Float[Tensor, "game place"]]
+"""(places, counter) -> a number in 0..1 for every place of every row."""
+
+
 @OBJECTIVES.register("masked_lm")
 class MaskedLM:
     """Cross-entropy of the tokens that were chosen; most of them are hidden."""
@@ -144,12 +149,15 @@ class MaskedLM:
 
     def batch(self, stream: Stream, step: int) -> LabeledBatch:
         """The stream's games with tokens hidden; the targets are what they were."""
-        config, languages, text = self.config, stream.language_set, stream.batch(step)
-        words, width = words_of(text), text.tokens.shape[1]
-        drawn = uniform_numbers(stream, step, text.moves.shape[1], 0)
+        return self.hide(stream.batch(step), stream.language_set, partial(uniform_numbers, stream, step))
+
+    def hide(self, text: Batch, languages: LanguageSet, numbers: Numbers) -> LabeledBatch:
+        """Games with tokens hidden. numbers: counters 0 to 2 are drawn."""
+        config, words, width = self.config, words_of(text), text.tokens.shape[1]
+        drawn = numbers(text.moves.shape[1], 0)
         scored = scored_tokens(text, words, drawn, config.rate, config.whole_word)
-        fate = uniform_numbers(stream, step, width, 1)
-        random = random_tokens(text, uniform_numbers(stream, step, width, 2), config.pool, languages)
+        fate = numbers(width, 1)
+        random = random_tokens(text, numbers(width, 2), config.pool, languages)
         instead = torch.where(fate < config.random, random, languages.special(MASK))
         tokens = torch.where(scored & (fate < 1 - config.kept), instead, text.tokens)
         unified = languages.output is OutputVocabulary.unified
