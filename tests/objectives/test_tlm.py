@@ -252,7 +252,7 @@ def test_the_config_gives_the_model_its_mask_and_its_tokens() -> None:
     [
         ({"share": 0.0}, {}, r"objective\.share: 0.0 is not positive"),
         ({"share": 1.5}, {}, r"objective\.share: 1.5 is above 1"),
-        ({}, {"data": {"language_sampling": {"grouped": True}}}, r"data\.language_sampling\.grouped: has no effect"),
+        ({}, {"data": {"language_sampling": {"grouped": True}}}, r"data\.language_sampling\.grouped: the first rows"),
         ({"share": 0.001}, {}, r"objective\.share: 0.001 of 128 games a step is none"),
         ({"rate": 0.3, "attention": "causal"}, {}, r"objective\.rate: has no effect with objective\.attention=causal"),
         ({"softmax": "language"}, {}, r"objective\.softmax: a row of tlm has two languages"),

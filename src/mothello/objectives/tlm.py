@@ -129,7 +129,9 @@ class TranslationLM:
             why = "languages with domains of their own share none; leave data.domain_of out"
             raise UserError(f"objective: tlm reads games in two languages; {why}")
         if data.language_sampling.grouped:
-            raise UserError("data.language_sampling.grouped: has no effect on rows of two languages; leave it out")
+            raise UserError(
+                "data.language_sampling.grouped: the first rows of a batch hold two languages; leave it out"
+            )
         if not round(self.config.share * data.batch_size):
             raise UserError(f"objective.share: {self.config.share:g} of {data.batch_size} games a step is none")
 
