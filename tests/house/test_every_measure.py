@@ -29,6 +29,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "masked_lm, plies in another order": {
         "objective": {"name": "masked_lm"}, "languages": {"traits": {"atomic_1": {"order": "inversion"}}},
     },
+    "tlm": {"objective": {"name": "tlm"}},
+    "dictionary": {"objective": {"name": "dictionary"}},
 }  # fmt: skip
 PROBES = {
     "probes": ["linear"], "games": 32, "batch_size": 16, "test_games": 8, "held_out": 8, "evaluations": 2, "draws": 20,

@@ -55,8 +55,8 @@ def stream(language_set: LanguageSet, games: int = 24, **more: Any) -> Stream:
     return stream_of(corpus(FOUR, 0, Split.train, 10 * games), language_set, batch_size=games, seed=5, **more)
 
 
-def small(language_set: LanguageSet, mask: AttentionMask) -> GPT:
-    return build_model(ModelConfig(n_layer=2, n_head=2, d_model=16, mask=mask), language_set).initialize(0)
+def small(language_set: LanguageSet, mask: AttentionMask, **shape: Any) -> GPT:
+    return build_model(ModelConfig(n_layer=2, n_head=2, d_model=16, mask=mask, **shape), language_set).initialize(0)
 
 
 def batch_of(one: TranslationLM, source: Stream, step: int) -> TranslationBatch:
@@ -119,7 +119,7 @@ def test_batches_and_loss_are_those_of_the_definition(name: str, attention: Atte
         total, count = alone.sum, int(alone.count)
         for row in range(10):
             cells = slowly(source, step, tlm.config, row)
-            found = [column[row].tolist() for column in batch.pairs]
+            found = [column[row].tolist() for column in batch.pairs[:3]]
             for column, wanted, padding in zip(found, zip(*cells, strict=True), (PAD, None, IGNORE), strict=True):
                 assert column[: len(cells)] == list(wanted)
                 assert padding is None or set(column[len(cells) :]) <= {padding}
@@ -298,3 +298,20 @@ def test_from_a_training_to_its_evaluation(tmp_path: Path, attention: str) -> No
     final = run.folder.read_results()["final"]
     assert ("val/masked_accuracy" in final) == (attention == "full")
     assert final["val/loss"] > 0
+
+
+@pytest.mark.parametrize("attention", ["full", "causal"])
+def test_every_token_says_its_language(attention: str) -> None:
+    """The ids that no other language writes tell it; a model with language ids is trained on both halves."""
+    source, made = stream(languages("atomic")), objective(attention=attention)
+    pairs = made.batch(source, 0).pairs
+    own = source.language_set.own_table
+    written = (pairs.tokens != PAD) & (pairs.tokens < source.language_set.vocabulary_size)
+    spoken = own[pairs.language, pairs.tokens.clamp(max=own.shape[1] - 1)]
+    hidden_at_random = 0.1 if attention == "full" else 0.0
+    assert float((spoken | ~written).double().mean()) >= 1 - hidden_at_random
+    assert (pairs.language[:, 0] != pairs.language[:, -1]).all()
+    model = small(source.language_set, made.attention, language_ids=True)
+    loss = made.loss(model, made.batch(source, 0))
+    (loss.sum / loss.count).backward()
+    assert (model.language_embedding.weight.grad.abs().sum(1) > 0).all()

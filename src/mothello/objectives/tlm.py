@@ -44,6 +44,8 @@ class Pairs(NamedTuple):
     tokens: Int64[Tensor, "game token"]
     positions: Int64[Tensor, "game token"]
     targets: Int64[Tensor, "game token"]
+    language: Int64[Tensor, "game token"]
+    """Of every token; the separator is the first one's."""
 
 
 class TranslationBatch(NamedTuple):
@@ -79,10 +81,12 @@ def joined(
         middle = torch.as_tensor(between, device=one.device).expand(len(one)).unsqueeze(1)
         return F.pad(torch.cat([one, middle, other], 1), (0, 1), value=padding).gather(1, source)
 
+    one, other = (half.text.language.unsqueeze(1) for half in (first, second))
     return Pairs(
         row(first.text.tokens, separator, second.text.tokens, PAD),
         row(place, 0, place, 0),
         row(first.targets, after, second.targets, IGNORE),
+        torch.where(column <= length, one, other),
     )
 
 
@@ -174,7 +178,7 @@ class TranslationLM:
             return cross_entropy(model, batch)
         losses = [cross_entropy(model, batch.single)] if len(batch.single.targets) else []
         if len(batch.pairs.tokens):
-            logits = model(Inputs(batch.pairs.tokens, batch.pairs.positions)).logits
+            logits = model(Inputs(batch.pairs.tokens, batch.pairs.positions, language=batch.pairs.language)).logits
             losses.append(loss_of(logits, batch.pairs.targets))
         return Loss(torch.stack([one.sum for one in losses]).sum(), torch.stack([one.count for one in losses]).sum())
 
