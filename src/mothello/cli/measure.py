@@ -1,7 +1,7 @@
 """scripts/measure.py: numbers of one run, a folder for each measure; by default exact legality, and alignment without
 probes. scripts/probe.py is the same command with other defaults."""
 
-from dataclasses import dataclass, field, make_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, make_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from mothello.errors import UserError
 from mothello.measures.builtin import BUILTIN
 from mothello.measures.measure import MEASURES
 from mothello.measures.probes.headline import headline, preferred
+from mothello.objectives.combined import build_objective
+from mothello.objectives.objective import Evaluation, evaluation
 from mothello.registry import load_plugins
 from mothello.rows import FILE, read_tidy
 from mothello.rundir import RunDir
@@ -24,6 +26,8 @@ from mothello.stages.running import require_single_process
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig, resolve
 
+USUAL = ("legality", "alignment")
+
 
 @dataclass(kw_only=True)
 class MeasureCommand:
@@ -31,8 +35,8 @@ class MeasureCommand:
 
     run: str = field(default=MISSING, metadata=NOT_IDENTITY)
     """The run's folder."""
-    measures: list[str] = field(default_factory=lambda: ["legality", "alignment"])
-    """Which, in this order."""
+    measures: list[str] = field(default_factory=lambda: list(USUAL))
+    """Which, in this order; of a masked model by default hidden moves instead of legality."""
     plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
     """Modules to import first, which may register measures."""
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
@@ -63,6 +67,13 @@ class MeasureCommand:
         return [getattr(self, name) for name in self.measures]
 
 
+def fitting(config: MeasureCommand, objective: Any) -> MeasureCommand:
+    """The same with what is usual for a model of that objective, where the usual measures are asked for."""
+    known = is_dataclass(objective)  # else its plugin is missing
+    masked = known and evaluation(build_objective(objective, {})) is Evaluation.masked
+    return replace(config, measures=["masked", *USUAL[1:]]) if masked and config.measures == list(USUAL) else config
+
+
 def schema() -> type[MeasureCommand]:
     """MeasureCommand with a key for every registered measure."""
     return _with_keys(tuple((name, MEASURES.get(name).Config) for name in MEASURES))
@@ -80,6 +91,7 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     require_single_process()
     device = resolve(config.device)
     run = load_run(config.run, device)
+    config = fitting(config, run.config.objective)
     if config.dry_run:
         folders = [measure_folder(run.folder, settings) for settings in config.configs]
         shown = [f"{folder.path}{' (finished already)' if folder.finished else ''}" for folder in folders]

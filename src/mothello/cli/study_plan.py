@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
-from mothello.cli.measure import MeasureCommand
+from mothello.cli.measure import MeasureCommand, fitting
 from mothello.config import check_name
 from mothello.errors import UserError, keyed
 from mothello.measures.transfer.measure import TransferConfig
@@ -208,7 +208,8 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         for command in tuned:  # as the stage will name its folder
             command.transfer.objective, _ = changed(command.transfer.objective, train.objective)
     probe = replace(composed("probe", run=folder), tracking=train.tracking)
-    return Part(name, train, probe, composed("measure", run=folder), tuned)
+    measure = fitting(composed("measure", run=folder), train.objective)
+    return Part(name, train, probe, measure, tuned)
 
 
 def parts_of(config: StudyCommand) -> Iterator[Part]:

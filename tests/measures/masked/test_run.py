@@ -68,6 +68,15 @@ def test_the_numbers_of_the_training(
     )
 
 
+def test_by_default_hidden_moves_are_measured(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Legality is refused where it is asked for by name."""
+    assert run(monkeypatch, "measure", "run=run", "alignment.games=8") == 0
+    names = {path.name.split("-")[0] for path in Path("run/measures").iterdir()}
+    assert {"masked", "alignment"} <= names
+    assert "legality" not in names
+    assert run(monkeypatch, "measure", "run=run", "measures=[legality]") == 2
+
+
 def test_a_loaded_run_reads_the_mask_token(inside: Path) -> None:
     loaded = mothello.load_run("run")
     assert loaded.config.languages.special_tokens == [MASK]
