@@ -105,7 +105,7 @@ def test_training_curves_end_at_the_final_numbers_above_the_floor(tmp_path: Path
 
 
 def test_skill_is_drawn_against_minutes_a_line_per_run(tmp_path: Path) -> None:
-    (axis,) = figures.skill_curves(table.training(_table(tmp_path, seeds=3))).axes
+    (axis,) = figures.skill_curves(table.timed_legality(table.training(_table(tmp_path, seeds=3)))).axes
     lines = [line for line in axis.get_lines() if len(line.get_xdata()) > 2]
     assert len(lines) == 3
     assert lines[0].get_xdata()[-1] == pytest.approx(2.0)

@@ -65,9 +65,9 @@ def training_curves(training: pd.DataFrame) -> Figure:
 
 
 def skill_curves(training: pd.DataFrame) -> Figure:
-    """Strict top-1 legality against minutes of training, a line per run: how long a skill takes. Hidden moves: none."""
+    """Strict top-1 legality against minutes of training, a line per run: how long a skill takes. training:
+    timed_legality."""
     figure, (axis,) = canvas(1, 3.4)
-    training = training[~masked(training)].dropna(subset=["top1", "train_seconds"])
     for label, color in colors(training).items():
         for index, (_, run) in enumerate(training[training.label == label].groupby("run")):
             minutes, illegal = (run["train_seconds"] / 60).to_numpy(), (1 - run["top1"]).to_numpy()

@@ -17,7 +17,7 @@ from mothello.report.runs import Run
 from mothello.report.sentences import Summary, describe, verdicts
 from mothello.report.sharing import targets_of
 from mothello.report.statistics import MIN_SEEDS, Estimate, estimate_of
-from mothello.report.table import by_ply, final_legality, masked, of_measure, pretrained, training
+from mothello.report.table import by_ply, final_legality, masked, of_measure, pretrained, timed_legality, training
 
 MANY_LANGUAGES = 8
 """More languages than this share one row of a table."""
@@ -123,9 +123,9 @@ def trained(rows: pd.DataFrame) -> dict[str, Any]:
     if "loss" not in data:
         return {}
     curves = image(figures.training_curves(data), "Loss and legality along the training")
-    if "train_seconds" not in data or masked(data).all():
-        return {"curves": curves}
-    return {"curves": curves, "skill": image(figures.skill_curves(data), "Legality by minutes of training")}
+    timed = timed_legality(data)
+    skill = image(figures.skill_curves(timed), "Legality by minutes of training") if len(timed) else None
+    return {"curves": curves, "skill": skill}
 
 
 def legality(rows: pd.DataFrame, groups: Groups) -> dict[str, Any]:

@@ -77,6 +77,12 @@ def masked(data: pd.DataFrame) -> "pd.Series[bool]":
     return data.get("masked_accuracy", pd.Series(float("nan"), data.index)).notna()
 
 
+def timed_legality(data: pd.DataFrame) -> pd.DataFrame:
+    """Rows of :func:`training` that say how legal the next move was after how many seconds: none of hidden moves."""
+    columns = [name for name in ("top1", "train_seconds") if name in data]
+    return data[~masked(data)].dropna(subset=columns) if len(columns) == 2 else data[:0]
+
+
 def final_legality(table: pd.DataFrame) -> pd.DataFrame:
     """A row per run and language: the last evaluation of the training."""
     rows = of_measure(table, "training")
