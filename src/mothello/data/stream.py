@@ -117,11 +117,10 @@ class Stream:
     def speaking(self, language: int) -> "Stream":
         """The same games, all in one language."""
         other = copy(self)
-        other.only = language
-        other._played = other._written = None
-        other._laws = other._labels = None
+        other.only, other._grouped = language, None
+        other._played = other._written = other._laws = other._labels = None
         rows = self.batch_size // self.processes
-        other.groups, other._grouped = Groups(tuple(rows * (i == language) for i in range(len(self.sources)))), None
+        other.groups = Groups(tuple(rows * (i == language) for i in range(len(self.sources))))
         return other
 
     @property
