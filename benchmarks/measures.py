@@ -13,11 +13,13 @@ from benchmarks.common import BenchConfig, Numbers, best_seconds, main
 from benchmarks.figures import language_figure
 from benchmarks.reference import published_measures as slow
 from benchmarks.steps import SHAPES
-from mothello.data.batch import in_language
+from mothello.data.batch import Context, in_language
+from mothello.data.oracle import play_oracle
 from mothello.data.split import Split, corpus
 from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.measures.legality.estimate import count_legality
 from mothello.measures.legality.greedy import greedy_moves
+from mothello.measures.masked.posterior import draw_hidden, posterior
 from mothello.measures.measure import Subject
 from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import FittedProbes, fit_probes
@@ -27,6 +29,7 @@ from mothello.model.build import build_model
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.othello.board import Board
 from mothello.othello.replay import replay, squares_to_moves
+from mothello.seeding import generator
 from mothello.training.device import Precision, autocast
 
 
@@ -40,6 +43,7 @@ class Sizes(NamedTuple):
     ten: int = 1000
     growth: int = 200
     fit: int = 64
+    hidden: int = 1000
     model: ModelConfig | None = None
 
 
@@ -189,6 +193,19 @@ def growth(device: torch.device) -> Numbers:
     return {"languages": points, "ten_languages_s": ten}
 
 
+def hidden_moves(device: torch.device) -> Numbers:
+    """Seconds for the exact posteriors of hidden moves of 8x8, four a game, with the whole game shown and a prefix."""
+    board, numbers = Board.of(8), Numbers()
+    moves = corpus(board, 0, Split.probe, SIZES.hidden // 4).moves(torch.arange(SIZES.hidden // 4, device=device))
+    for context in Context:
+        hidden = draw_hidden(moves, 4, context, generator(0, "hidden", context))
+        oracle = play_oracle(board)
+        seconds = best_seconds(lambda hidden=hidden, oracle=oracle: posterior(moves, hidden, board, oracle))  # type: ignore[misc]
+        numbers[f"posterior_{context.value}_s"] = seconds
+        print(f"posteriors of {len(hidden.game):,} hidden moves of 8x8, {context} shown: {seconds:.2f} s", flush=True)
+    return numbers
+
+
 def measures(config: BenchConfig, device: torch.device) -> Numbers:
     """Keys such as "measures.legality_ratio", "measures.alignment_ratio" and "measures.ten_languages_s"."""
     numbers: Numbers = {}
@@ -199,7 +216,7 @@ def measures(config: BenchConfig, device: torch.device) -> Numbers:
             ours, theirs, ratio = (numbers[f"{measure.__name__}_{key}"] for key in ("ours_ms", "slow_ms", "ratio"))
             print(f"{measure.__name__}: {ours:.3f} ms per game; one position at a time {theirs:,.0f} ms, "
                   f"{ratio:,.0f} times as long", flush=True)  # fmt: skip
-    numbers |= growth(device)
+    numbers |= growth(device) | hidden_moves(device)
     return {f"measures.{key}": round(v, 4) if isinstance(v, float) else v for key, v in numbers.items()}
 
 

@@ -30,7 +30,7 @@ CAPTIONS = {
     "finetune": "The atomic pair during fine-tuning on one language, every seed. Dotted: choosing among the language's "
     "own tokens.",
     "answers": "What the language that was not trained on gains, as a share of the source's gain, by what it answers "
-    "in. A point is a seed, a bar a mean.",
+    "in. A point is a seed that learned (strict legality of 97%), a line the mean.",
 }
 """Of the two figures that come first."""
 

@@ -147,7 +147,9 @@ def test_a_worker_next_to_a_busy_process_tells_its_rate(monkeypatch: pytest.Monk
 @pytest.fixture
 def _few(monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = ModelConfig(n_layer=1, n_head=2, d_model=16)
-    sizes = measures.Sizes(languages=(2, 3), ours=4, slow=1, slow_alignment=1, ten=4, growth=4, fit=32, model=tiny)
+    sizes = measures.Sizes(
+        languages=(2, 3), ours=4, slow=1, slow_alignment=1, ten=4, growth=4, fit=32, hidden=8, model=tiny
+    )
     monkeypatch.setattr(measures, "SIZES", sizes)
     monkeypatch.setattr("torch.compile", lambda model: model)
 
@@ -161,6 +163,7 @@ def test_measures_compare_with_one_position_at_a_time(
         ours, slow = numbers[f"measures.{name}_ours_ms"], numbers[f"measures.{name}_slow_ms"]
         assert numbers[f"measures.{name}_ratio"] == pytest.approx(slow / ours, rel=0.01)
     assert [point["languages"] for point in numbers["measures.languages"]] == [2, 3]
+    assert all(numbers[f"measures.posterior_{context}_s"] > 0 for context in ("game", "prefix"))
     assert [point["passes"] for point in numbers["measures.languages"]] == [2, 3]
     assert numbers["measures.ten_languages_s"] is None
     assert Path("out/measures.png").stat().st_size > 5000

@@ -1,7 +1,6 @@
 """Proves: with separate parts every row goes through its language's modules and the shared ones, however the rows are
 told apart; a language's gradient leaves the others' parts alone; mistakes are told in one line."""
 
-from itertools import product
 from typing import Any
 
 import pytest
@@ -57,11 +56,12 @@ def test_every_row_goes_through_the_parts_of_its_language(separate: dict[str, An
         (Inputs(x, language=LANGUAGE), expected),
         (Inputs(x, language=torch.ones(5, dtype=torch.int64)), alone[1].logits),
         (Inputs(x, language=mixed), torch.stack([alone[int(y)].logits[row] for row, y in enumerate(mixed)])),
-        (Inputs(x, mask=torch.ones(5, 9, 9).bool().tril(), language=mixed), None),
     ):
-        found = model(inputs).logits
-        if wanted is not None:
-            torch.testing.assert_close(found, wanted)
+        torch.testing.assert_close(model(inputs).logits, wanted)
+    seen = torch.rand(5, 9, 9, generator=torch.Generator().manual_seed(2)) < 0.5
+    seen |= torch.eye(9, dtype=torch.bool)  # a mask for every row goes to its row
+    masked = torch.stack([shared(model, int(y))(Inputs(x, mask=seen)).logits[row] for row, y in enumerate(mixed)])
+    torch.testing.assert_close(model(Inputs(x, mask=seen, language=mixed)).logits, masked)
     hidden = model(Inputs(x, language=LANGUAGE), hidden=True).hidden
     torch.testing.assert_close(hidden[:, :3], alone[0].hidden[:, :3])
 
@@ -132,8 +132,6 @@ def test_what_is_frozen() -> None:
     assert {name for name, _ in model.named_parameters()} - own == {
         name for name, _ in model.named_parameters() if name.startswith(("position", "blocks.1", "norm", "head"))
     }
-    for first, second in product(own, frozen_names(model, ["head*"])):
-        assert first != second
 
 
 def test_language_ids_are_added_to_every_token() -> None:
