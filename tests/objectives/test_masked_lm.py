@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from data.streams import stream_of
 from hypothesis import given
 from hypothesis import strategies as st
+from objectives.slow_loss import check
 from torch import Tensor
 from training.loops import EVERY_STEP, Killed, plan, same
 
@@ -99,19 +100,7 @@ def test_batches_and_loss_are_those_of_the_definition(name: str, settings: dict[
     language_set, masked = languages(name), objective(**settings)
     source, model = stream(language_set), small(language_set)
     for step in (0, 7):
-        batch = masked.batch(source, step)
-        tokens, targets = slowly(source, step, masked.config)
-        assert torch.equal(batch.text.tokens, tokens)
-        assert torch.equal(batch.targets, targets)
-        total = torch.tensor(0.0)
-        for row, wanted in zip(tokens, targets, strict=True):
-            length = int((row != PAD).sum())
-            logits = model(Inputs(row[:length].unsqueeze(0))).logits[0]
-            for place in (wanted != IGNORE).nonzero().flatten().tolist():
-                total = total - logits[place].log_softmax(-1)[wanted[place]]
-        loss = masked.loss(model, batch)
-        torch.testing.assert_close(loss.sum, total, rtol=1e-4, atol=1e-3)
-        assert int(loss.count) == int((targets != IGNORE).sum()) > 0
+        check(masked, model, masked.batch(source, step), *slowly(source, step, masked.config))
 
 
 def test_a_case_worked_by_hand() -> None:
