@@ -9,9 +9,10 @@ import torch
 
 from benchmarks.common import BenchConfig, Numbers, main
 from benchmarks.figures import growth_figure
+from mothello.data.config import DataConfig
 from mothello.data.corpus import RandomPlay
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.othello.board import Board
 from mothello.othello.random_play import RandomGames

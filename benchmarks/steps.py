@@ -10,9 +10,10 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from mothello.cli.compose import composed
+from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.languages.language_set import build_languages
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT

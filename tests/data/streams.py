@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from mothello.data.config import DataConfig
 from mothello.data.corpus import Corpus
 from mothello.data.language_sampling import LanguageSampling
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguageSet
 
 

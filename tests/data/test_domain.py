@@ -21,13 +21,13 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, make_batch
+from mothello.data.config import DataConfig
 from mothello.data.corpus import Corpus, Mixture, RandomPlay, WholeGames, Window
 from mothello.data.domain import DomainConfig, domain_corpus, mixture
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.language_sampling import LanguageSampling, Pairing
 from mothello.data.split import PARTS, Split, corpus
 from mothello.data.stored import StoredError, StoredGames, write_index, write_shard
-from mothello.data.stream import DataConfig
 from mothello.errors import UserError
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language import PAD

@@ -5,9 +5,10 @@ import pytest
 import torch
 from data.test_stream import Numbered, language_set, number, same
 
+from mothello.data.config import DataConfig
 from mothello.data.language_sampling import LanguageSampling, Pairing
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.errors import UserError
 
 GAMES, SIZE = 60_000, 200

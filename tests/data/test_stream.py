@@ -16,10 +16,11 @@ from scipy.stats import chi2_contingency, chisquare
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, in_language, make_batch
+from mothello.data.config import DataConfig
 from mothello.data.corpus import RandomPlay, WholeGames
 from mothello.data.permutation import permute
 from mothello.data.split import Split, corpus
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages

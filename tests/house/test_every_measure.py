@@ -24,6 +24,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "model": {"separate": {"tokens": True, "positions": True, "head": True, "blocks": 1}},
         "data": {"language_sampling": {"grouped": True}},
     },
+    "causal_lm, code-switched": {"data": {"code_switching": {"probability": 0.3}}},
     "causal_lm, markers, synonyms, ids": {"languages": {"traits": TRAITS}, "model": {"language_ids": True}},
     "masked_lm": {"objective": {"name": "masked_lm"}},
     "masked_lm, plies in another order": {

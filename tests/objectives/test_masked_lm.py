@@ -22,6 +22,7 @@ from mothello.data.batch import IGNORE, Batch, Context, LabeledBatch
 from mothello.data.corpus import Window
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
+from mothello.data.words import words_of
 from mothello.errors import UserError
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, OutputVocabulary, build_languages
@@ -31,7 +32,7 @@ from mothello.model.build import build_model, outline
 from mothello.model.inputs import AttentionMask, Inputs
 from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.combined import build_objective
-from mothello.objectives.masked_lm import MASK, MaskedLM, Pool, scored_tokens, words_of
+from mothello.objectives.masked_lm import MASK, MaskedLM, Pool, scored_tokens
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive

@@ -3,9 +3,9 @@ control: with the same objective on plain languages it has all three."""
 
 import torch
 
+from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
-from mothello.data.stream import DataConfig
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.languages.traits import Order, Traits
 from mothello.model.build import build_model

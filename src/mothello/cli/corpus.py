@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from mothello.cli.main import command
 from mothello.config import NOT_IDENTITY, check, ranged
+from mothello.data.config import DataConfig
 from mothello.data.corpus import Corpus
 from mothello.data.domain import mixture
 from mothello.data.orbit import overlap
 from mothello.data.split import Split, corpus
-from mothello.data.stream import DataConfig
 from mothello.data.survey import Counts, count_corpus, divergence, opening_tree, ply_floor
 from mothello.errors import UserError
 from mothello.files import json_text, whole_file, write_whole

@@ -23,6 +23,17 @@ class Groups:
     sizes: tuple[int, ...]
 
 
+class Switched(NamedTuple):
+    """What tells of texts that hold words of other languages."""
+
+    language: Int64[Tensor, "game token"]
+    """Of each token."""
+    label: Int64[Tensor, "game token"]
+    """What is predicted of each token; IGNORE where nothing is."""
+    second: Int64[Tensor, "game token"] | None = None
+    """What is predicted with the other half of the loss."""
+
+
 class Batch(NamedTuple):
     """Games on one device; rows are games."""
 
@@ -38,6 +49,18 @@ class Batch(NamedTuple):
     """First ply that carries loss, 0 for whole games."""
     groups: Groups | None = None
     """Where the games are sorted by language."""
+    switched: Switched | None = None
+    """Where the games hold words of other languages."""
+
+    @property
+    def labels(self) -> Int64[Tensor, "game token"]:
+        """What is predicted of each token: itself, unless its word is switched."""
+        return self.tokens if self.switched is None else self.switched.label
+
+    @property
+    def second_labels(self) -> Int64[Tensor, "game token"] | None:
+        """What is predicted of each token with the other half of the loss."""
+        return None if self.switched is None else self.switched.second
 
 
 class LabeledBatch(NamedTuple):

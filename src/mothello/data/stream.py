@@ -2,67 +2,23 @@
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
-from mothello.config import check, check_name, ranged
 from mothello.data.batch import B, Batch, Groups, make_batch
 from mothello.data.batch import rows as rows_of
-from mothello.data.domain import DomainConfig
+from mothello.data.code_switching import code_switched
+from mothello.data.config import DataConfig
 from mothello.data.grouped import Grouped
-from mothello.data.language_sampling import LanguageSampling, Pairing, languages_of
+from mothello.data.language_sampling import Pairing, languages_of
 from mothello.data.orbit import orbit_code
 from mothello.data.permutation import permute
 from mothello.data.sources import Sources
-from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.seeding import derive
-
-
-@dataclass(kw_only=True)
-class DataConfig:
-    """The training games."""
-
-    games: int = ranged(400_000, low=1)
-    """Games in the training corpus."""
-    epochs: float = ranged(1.0, above=0)
-    """Number of visits of each game."""
-    batch_size: int = ranged(128, low=1)
-    """Games per step."""
-    corpus_seed: int = 0
-    """Decides the games; the training seed does not."""
-    prefix: list[str] = field(default_factory=list)
-    """Opening of every training game, such as [c2, b2, a2]."""
-    domains: dict[str, DomainConfig] = field(default_factory=dict)
-    """Sources of the games by name, mixed by their weights; by default uniform random play."""
-    domain_of: dict[str, str] = field(default_factory=dict)
-    """Language -> the only domain of its games; other languages draw from the mixture."""
-    language_sampling: LanguageSampling = field(default_factory=LanguageSampling)
-    """Assignment of games to languages."""
-
-    def __post_init__(self) -> None:
-        check(self, "data")
-        for name in self.domains:
-            check_name(name, f"data.domains.{name}")
-        if self.prefix and self.domains:
-            raise UserError("data.prefix: with domains, give the opening to each of them (data.domains.NAME.prefix)")
-        for language, domain in self.domain_of.items():
-            if domain not in self.domains:
-                raise UserError(f"data.domain_of.{language}: no domain {domain!r}; there are {list(self.domains)}")
-        if self.domain_of and self.language_sampling.pairing is Pairing.parallel:
-            raise UserError("data.domain_of: parallel corpora hold every game in every language; leave domain_of out")
-        if self.steps < 1:
-            raise UserError("data.games: games x epochs is less than one batch")
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps, of whole batches only."""
-        return int(round(self.games * self.epochs, 6)) // self.batch_size
-
 
 AT_ONCE = {"cpu": 1 << 13, "cuda": 1 << 17}
 """Number of games that are played and written together: bulk is faster, and the games are the same."""
@@ -202,7 +158,11 @@ class Stream:
             assert self._played is not None
             games = self._played[1]
             written = games.moves, games.language, self.language_set, games.first_scored, self.width, games.indices
-            self._written = first, make_batch(*written)
+            batch, how = make_batch(*written), self.data.code_switching
+            if how.probability and self.only is None:
+                places = self.rows(first, self.steps_at_once)
+                batch = code_switched(batch, places, games.indices, how, self.language_set, self.seed)
+            self._written = first, batch
         return rows_of(self._written[1], part)._replace(groups=self.groups)
 
     def labels(self, step: int, label: Callable[[Int8[Tensor, "game ply"]], B]) -> B:

@@ -172,20 +172,23 @@ class LanguageSet(Tables):
         languages: Int64[Tensor, " game"],
         width: int | None = None,
         keys: Int64[Tensor, " game"] | None = None,
+        spoken: Int64[Tensor, "game ply"] | None = None,
     ) -> Encoded:
         """Write each game in its language: one table look-up and one scatter.
 
         moves: move indices, negative after the end. width: tokens per row, by default what the languages present
         can need. keys: a number of each game that decides what a language is free to choose (synonyms, a permuted
-        order), such as its index; by default one that its moves decide. Moves must come from a game (each at most
+        order), such as its index; by default one that its moves decide. spoken: the language of each word, by default
+        the game's, which decides the order. Moves must come from a game (each at most
         once), else they may not fit: AssertionError.
         """
         moves = moves.long()
         device = moves.device
         width = self.width(languages) if width is None else width
         played, spelling = moves >= 0, self.spelled(moves, languages, keys)
-        words = self.table("word_table", device)[languages.unsqueeze(1), spelling]
-        lengths = torch.where(played, self.table("length_table", device)[languages.unsqueeze(1), spelling], 0)
+        language = languages.unsqueeze(1) if spoken is None else spoken
+        words = self.table("word_table", device)[language, spelling]
+        lengths = torch.where(played, self.table("length_table", device)[language, spelling], 0)
         ends = lengths.cumsum(1) - 1
         if self.reorders:
             place = self.places(moves, languages, keys)

@@ -35,4 +35,5 @@ class Inputs(NamedTuple):
     @staticmethod
     def of(batch: Batch) -> "Inputs":
         """The rows of a batch."""
-        return Inputs(batch.tokens, language=batch.language, groups=batch.groups)
+        language = batch.language if batch.switched is None else batch.switched.language
+        return Inputs(batch.tokens, language=language, groups=batch.groups)

@@ -13,9 +13,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mothello.config import ranged
+from mothello.data.config import DataConfig
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.dictionary import dictionary, require_several
 from mothello.languages.language import PAD

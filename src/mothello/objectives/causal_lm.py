@@ -20,18 +20,20 @@ from jaxtyping import Int8, Int64
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, Batch, LabeledBatch
+from mothello.data.code_switching import Label
+from mothello.data.config import DataConfig
 from mothello.data.expected import expected_targets
 from mothello.data.floor import Floor, floor
 from mothello.data.language_sampling import Pairing
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
-from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, predicted_among
+from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, halves, predicted_among
 from mothello.objectives.objective import OBJECTIVES, Loss
 
 
@@ -66,9 +68,13 @@ def label(batch: Batch, language_set: LanguageSet) -> LabeledBatch:
     """The batch with what to predict after every token."""
     if language_set.output is OutputVocabulary.unified:
         targets = next_move_targets(batch.moves, batch.move_ends, batch.tokens.shape[1])
+        if batch.switched is not None:
+            targets = torch.where(next_token_targets(batch.labels) == IGNORE, IGNORE, targets)
     else:
-        targets = next_token_targets(batch.tokens)
-    return LabeledBatch(batch, _from_ply(targets, batch.move_ends, batch.first_scored))
+        targets = next_token_targets(batch.labels)
+    second = None if batch.second_labels is None else next_token_targets(batch.second_labels)
+    targets = _from_ply(targets, batch.move_ends, batch.first_scored)
+    return LabeledBatch(batch, targets, halves(targets, second, language_set.output_size))
 
 
 class Targets(StrEnum):
@@ -101,7 +107,7 @@ class CausalLM:
         """UserError where expected targets are asked for and not known, a softmax that is what it is anyway, or a
         language whose text so far does not fix the board."""
         language_set.require_board("objective: causal_lm")
-        check_softmax(self.config.softmax, language_set)
+        check_softmax(self.config.softmax, language_set, data)
         if self.config.targets is Targets.sampled:
             return
         key = "objective.targets: expected"
@@ -110,6 +116,9 @@ class CausalLM:
         if data.language_sampling.pairing is Pairing.disjoint:
             why = "would tell a language what follows in games that only the others hold"
             raise UserError(f"{key}: with data.language_sampling.pairing=disjoint it {why}; choose sampled")
+        if data.code_switching.probability and data.code_switching.label is not Label.original:
+            why = "it is known in the game's own language alone; set data.code_switching.label=original"
+            raise UserError(f"{key}: of words that are switched {why}, or choose sampled")
 
     def batch(self, stream: Stream, step: int) -> LabeledBatch:
         """The stream's games."""

@@ -6,10 +6,11 @@ from functools import cache
 from typing import Any
 
 from mothello.config import check_name, ranged
+from mothello.data.config import DataConfig
 from mothello.data.floor import Floor
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.model.config import ModelConfig

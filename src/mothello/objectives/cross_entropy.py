@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mothello.data.batch import IGNORE, LabeledBatch
+from mothello.data.config import DataConfig
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.model.inputs import Inputs
@@ -22,9 +23,12 @@ class Softmax(StrEnum):
     language = "language"
 
 
-def check_softmax(softmax: Softmax, language_set: LanguageSet) -> None:
-    """UserError where a softmax over the language's tokens is what it is anyway."""
+def check_softmax(softmax: Softmax, language_set: LanguageSet, data: DataConfig) -> None:
+    """UserError where a softmax over the language's tokens is what it is anyway, or leaves targets out."""
     if softmax is Softmax.language:
+        if data.code_switching.predicts_foreign:
+            why = "words of other languages are predicted with this data.code_switching.label"
+            raise UserError(f"objective.softmax: {why}; choose label=original or none, or leave it out")
         if language_set.output is OutputVocabulary.unified:
             raise UserError("objective.softmax: has no effect with a unified output vocabulary; leave it out")
         if len(language_set.languages) == 1:
@@ -37,6 +41,17 @@ def predicted_among(labeled: LabeledBatch, softmax: Softmax, language_set: Langu
         return labeled
     own = language_set.table("own_table", labeled.targets.device)
     return labeled._replace(classes=own[labeled.text.language])
+
+
+def halves(
+    targets: Int64[Tensor, "game token"], second: Int64[Tensor, "game token"] | None, n_classes: int
+) -> Float[Tensor, "game token class"] | None:
+    """Two targets of each scored place, as a distribution; None where there is no second one."""
+    if second is None:
+        return None
+    scored = targets != IGNORE
+    both = (F.one_hot(torch.where(scored, one, 0), n_classes) for one in (targets, second))
+    return sum(both) / 2 * scored.unsqueeze(-1)
 
 
 def loss_of(

@@ -17,9 +17,12 @@ from torch import Tensor
 
 from mothello.config import ranged
 from mothello.data.batch import IGNORE, Batch, LabeledBatch
+from mothello.data.code_switching import Label
+from mothello.data.config import DataConfig
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
+from mothello.data.words import words_of
 from mothello.errors import UserError
 from mothello.languages.dictionary import dictionary, require_several
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
@@ -27,7 +30,7 @@ from mothello.model.config import ModelConfig
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
 from mothello.objectives.cross_entropy import Softmax, cross_entropy
-from mothello.objectives.masked_lm import MASK, MaskedLM, Numbers, uniform_numbers, words_of
+from mothello.objectives.masked_lm import MASK, MaskedLM, Numbers, uniform_numbers
 from mothello.objectives.objective import OBJECTIVES, Evaluation, Loss
 from mothello.othello.notation import move_name
 
@@ -93,6 +96,8 @@ class DictionaryLM:
         if self.config.variant is Variant.target and language_set.output is OutputVocabulary.unified:
             line = "the target is the move in either language with a unified output vocabulary"
             raise UserError(f"objective.variant: {line}; choose corrected")
+        if self.config.variant is Variant.target and data.code_switching.label is not Label.foreign:
+            raise UserError("objective.variant: target predicts translations, and so does data.code_switching.label")
         lengths = language_set.length_table
         if bool((uneven := (lengths != lengths[0]).any(0)).any()):
             move = int(uneven.int().argmax())
@@ -128,7 +133,7 @@ class DictionaryLM:
         words, n, device = words_of(text), len(languages.languages), text.tokens.device
         entries = dictionary(languages, self.config.coverage, "objective.coverage").to(device)
         crosses, drawn = (numbers(text.moves.shape[1], counter).gather(1, words.ply) for counter in (3, 4))
-        own = text.language.unsqueeze(1)
+        own = text.language.unsqueeze(1) if text.switched is None else text.switched.language
         other = (own + 1 + (drawn * (n - 1)).long()) % n
         move = text.moves.long().gather(1, words.ply).clamp(min=0)
         part = words.part.clamp(0, languages.max_word - 1)  # of padding it means nothing

@@ -8,24 +8,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mothello.config import check, ranged
 from mothello.data.batch import IGNORE, Batch, LabeledBatch
+from mothello.data.config import DataConfig
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
+from mothello.data.words import Words, words_of
 from mothello.errors import UserError
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
-from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, predicted_among
+from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, halves, predicted_among
 from mothello.objectives.objective import OBJECTIVES, Evaluation, Loss
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
@@ -39,27 +39,6 @@ class Pool(StrEnum):
 
     own = "own"
     joint = "joint"
-
-
-class Words(NamedTuple):
-    """Which word each token belongs to; of padding, values that mean nothing."""
-
-    ply: Int64[Tensor, "game token"]
-    part: Int64[Tensor, "game token"]
-    """Place of the token in its word, from 0."""
-
-
-def words_of(batch: Batch) -> Words:
-    """The move that every token is part of, and which part."""
-    n, width = batch.tokens.shape
-    marks = torch.zeros(n, width + 1, dtype=torch.int64, device=batch.tokens.device)
-    marks.scatter_(1, torch.where(batch.move_ends >= 0, batch.move_ends, width), 1)
-    rank = (marks.cumsum(1) - marks)[:, :-1].clamp(max=batch.moves.shape[1] - 1)
-    ends, order = torch.where(batch.move_ends >= 0, batch.move_ends, width).sort(
-        dim=1, stable=True
-    )  # as they are written
-    begins = F.pad(ends, (1, 0), value=-1).gather(1, rank) + 1
-    return Words(order.gather(1, rank), torch.arange(width, device=rank.device) - begins)
 
 
 def scored_tokens(
@@ -136,7 +115,7 @@ class MaskedLM:
         """UserError where a setting has no effect, or too few words can be scored."""
         config, longest = self.config, language_set.max_word
         language_set.require_one_spelling("objective: masked_lm")
-        check_softmax(config.softmax, language_set)
+        check_softmax(config.softmax, language_set, data)
         if config.pool is Pool.joint and (len(language_set.languages) == 1 or not config.random):
             why = "without random tokens" if not config.random else "with one language"
             raise UserError(f"objective.pool: has no effect {why}; leave it out")
@@ -161,8 +140,10 @@ class MaskedLM:
         instead = torch.where(fate < config.random, random, languages.special(MASK))
         tokens = torch.where(scored & (fate < 1 - config.kept), instead, text.tokens)
         unified = languages.output is OutputVocabulary.unified
-        classes = text.moves.long().gather(1, words.ply) if unified else text.tokens
-        labeled = LabeledBatch(text._replace(tokens=tokens), torch.where(scored, classes, IGNORE))
+        classes = text.moves.long().gather(1, words.ply) if unified else text.labels
+        targets = torch.where(scored & (text.labels != IGNORE), classes, IGNORE)
+        expected = halves(targets, text.second_labels, languages.output_size)
+        labeled = LabeledBatch(text._replace(tokens=tokens), targets, expected)
         return predicted_among(labeled, config.softmax, languages)
 
     def loss(self, model: GPT, batch: LabeledBatch) -> Loss:

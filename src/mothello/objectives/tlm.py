@@ -17,11 +17,12 @@ from torch import Tensor
 
 from mothello.config import ranged, without_effect
 from mothello.data.batch import IGNORE, Batch, LabeledBatch, make_batch, rows
+from mothello.data.config import DataConfig
 from mothello.data.floor import Floor
 from mothello.data.language_sampling import Pairing
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.dictionary import require_several
 from mothello.languages.language import PAD

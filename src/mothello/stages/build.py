@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from mothello.data.config import DataConfig
 from mothello.data.domain import mixture
 from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
-from mothello.data.stream import DataConfig
 from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguageSet, build_languages
 from mothello.objectives.combined import build_objective
@@ -42,7 +42,10 @@ def training_games(config: Any, language_set: LanguageSet, split: Split, mixed: 
     batches mix languages."""
     games = games_of(config.data, language_set, split, config.data.games)
     check_objective(build_objective(config.objective, config.auxiliary), games, config.data, language_set, config.model)
-    sampling = config.data.language_sampling
+    sampling, switching = config.data.language_sampling, config.data.code_switching
+    switching.check_languages(language_set)
+    if config.model.separate and switching.probability:
+        raise UserError("data.code_switching: a game holds words of several languages; leave out model.separate")
     if config.model.separate and len(language_set.languages) > 1 and mixed and not sampling.grouped:
         raise UserError("model.separate: needs batches sorted by language; set data.language_sampling.grouped=true")
     if sampling.grouped:

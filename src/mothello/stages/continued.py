@@ -10,9 +10,10 @@ import torch
 from omegaconf import MISSING
 
 from mothello.config import NOT_IDENTITY, plain
+from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.model.separate import frozen_names
 from mothello.model.transformer import GPT

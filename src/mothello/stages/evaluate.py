@@ -14,10 +14,11 @@ from torch import Tensor
 
 from mothello.config import check, ranged
 from mothello.data.batch import Context
+from mothello.data.config import DataConfig
 from mothello.data.floor import Floor
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.legality.estimate import legality
 from mothello.measures.masked.estimate import count_masked, shown_contexts

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mothello import config as settings
-from mothello.data.stream import DataConfig
+from mothello.data.config import DataConfig
 from mothello.errors import UserError
 from mothello.files import fingerprint
 from mothello.othello.random_play import GENERATOR_VERSION

@@ -35,6 +35,8 @@ class OneLanguage(Continued):
         super().__init__(settings, command, run)
         if plain(settings.data.language_sampling) != plain(LanguageSampling()):
             raise UserError("data.language_sampling: fine-tuning is on one language; leave it out")
+        if settings.data.code_switching.probability:
+            raise UserError("data.code_switching: fine-tuning is on one language; leave it out")
         self.scratch, self.source = scratch, settings.source or run.language_set.names[0]
         with keyed("source: "):
             self.language = run.language_set.index(self.source)

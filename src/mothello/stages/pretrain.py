@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from mothello.config import NOT_IDENTITY, check, check_name, plain, typed, without_effect
+from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.errors import UserError, keyed
 from mothello.languages.language_set import LanguagesConfig
 from mothello.model.build import build_model

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from mothello.config import NOT_IDENTITY, ranged, without_effect
 from mothello.data.batch import IGNORE, Batch
+from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split
-from mothello.data.stream import DataConfig, Stream
+from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.activations import states_of_layer
