@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from mothello.cli.compose import composed
 from mothello.cli.main import command
-from mothello.cli.study_plan import StudyCommand, cells_of, names_of, part_of
+from mothello.cli.study_config import StudyCommand
+from mothello.cli.study_plan import cells_of, names_of, part_of
 from mothello.cli.units import size, table
 from mothello.errors import UserError
 from mothello.files import locked

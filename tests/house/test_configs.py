@@ -15,7 +15,8 @@ from omegaconf import OmegaConf
 
 from mothello.cli.compose import composed
 from mothello.cli.main import SCHEMAS
-from mothello.cli.study_plan import StudyCommand, parts_of
+from mothello.cli.study_config import StudyCommand
+from mothello.cli.study_plan import parts_of
 from mothello.config import plain, quoted
 from mothello.model.transformer import ModelConfig
 from mothello.stages.build import language_set_of

@@ -21,7 +21,8 @@ from mothello.cli.compose import command_line, composed, grid, parsed
 from mothello.cli.main import SCHEMAS
 from mothello.cli.measure import schema
 from mothello.cli.stage import StageCommand
-from mothello.cli.study_plan import StudyCommand, names_of, part_of
+from mothello.cli.study_config import StudyCommand
+from mothello.cli.study_plan import names_of, part_of
 from mothello.config import check_name, plain, quoted, shown
 from mothello.errors import UserError
 from mothello.files import fingerprint

@@ -14,7 +14,8 @@ from stages.test_stage import finetuning, settings
 
 import mothello
 from mothello.cli.compose import composed, grid
-from mothello.cli.study_plan import StudyCommand, names_of
+from mothello.cli.study_config import StudyCommand
+from mothello.cli.study_plan import names_of
 from mothello.config import typed
 from mothello.data.stored import write_index, write_shard
 from mothello.errors import UserError

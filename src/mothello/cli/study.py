@@ -17,8 +17,10 @@ from mothello.cli.jobs import Job, Launcher, run_all, run_here
 from mothello.cli.launchers import launcher_of
 from mothello.cli.main import command, log_to_console, one_line_errors
 from mothello.cli.measure import measure
+from mothello.cli.stage import stage
+from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_dry_run import study_table
-from mothello.cli.study_plan import STEPS, Part, StudyCommand, finished, names_of, part_of, parts_of
+from mothello.cli.study_plan import STEPS, Part, finished, names_of, part_of, parts_of
 from mothello.cli.train import train
 from mothello.cli.transfer import transfer
 from mothello.errors import UserError
@@ -77,7 +79,7 @@ def done(part: Part, measures: bool) -> bool:
 
 
 def run_part(part: Part, measures: bool = True) -> None:
-    """Train, probe, measure, fine-tune: what is finished is skipped, what was begun is resumed."""
+    """Train, probe, measure, fine-tune, go on: what is finished is skipped, what was begun is resumed."""
     if done(part, measures):  # even where its checkpoints were removed since
         print(f"finished already: {run_folder(part.train)}", flush=True)
         return
@@ -88,6 +90,8 @@ def run_part(part: Part, measures: bool = True) -> None:
     measure(part.measure)
     for tuning in part.transfers:
         transfer(tuning)
+    for further in part.stages:
+        stage(further)
 
 
 def page_of(config: StudyCommand, parts: Sequence[Part]) -> Path | None:

@@ -5,11 +5,21 @@ from dataclasses import replace
 
 import torch
 
-from mothello.cli.dry_run import Estimate, finetune_estimate, measure_estimate, place_of, stage_estimate, where
-from mothello.cli.study_plan import Part, finished
+from mothello.cli.dry_run import (
+    Estimate,
+    company_estimate,
+    finetune_estimate,
+    measure_estimate,
+    place_of,
+    stage_estimate,
+    where,
+)
+from mothello.cli.study_plan import STEPS, Part, finished
 from mothello.cli.units import minutes, short
+from mothello.config import plain
 from mothello.files import fingerprint
 from mothello.rundir import RunDir
+from mothello.stages.continued import STAGES
 from mothello.stages.finetune import Finetune
 from mothello.stages.folders import identity, run_folder
 from mothello.stages.pretrain import Pretrain
@@ -17,13 +27,14 @@ from mothello.stages.run import Run
 from mothello.training.device import Compile
 
 Estimates = dict[str, Estimate]
-"""By step of a part: train, probe, measure, transfer."""
+"""By step of a part (STEPS)."""
 
 
 def shape(part: Part) -> str:
     """Parts of one shape take the same time: they differ in their seed, their name and their anchors."""
     languages = {key: getattr(part.train.languages, key) for key in ("kinds", "options", "output")}
-    return fingerprint(identity(part.train) | {"languages": languages} | {"tuned": len(part.transfers)})
+    more = {"tuned": len(part.transfers), "stages": [plain(command.stage) for command in part.stages]}
+    return fingerprint(identity(part.train) | {"languages": languages} | more)
 
 
 def estimates(part: Part, device: torch.device) -> Estimates:
@@ -39,13 +50,17 @@ def estimates(part: Part, device: torch.device) -> Estimates:
     each = [finetune_estimate(tuning, Finetune(tuning.transfer, tuning, run), device) for tuning in tuned]
     if each:
         result["transfer"] = Estimate({}, {"transfer": sum(estimate.seconds for estimate in each)})
+    further = [replace(command, device=replace(command.device, compile=Compile.never)) for command in part.stages]
+    more = [company_estimate(STAGES.get(x.stage.name)(x.stage, x, run), device) for x in further]
+    if more:
+        result["stage"] = Estimate({}, {"stage": sum(estimate.seconds for estimate in more)})
     return result
 
 
 def study_table(parts: Sequence[Part], device: torch.device) -> str:
     """One line per run: minutes in all and of each step, tokens, FLOPs, the folder; then their sum."""
     known: dict[str, Estimates] = {}
-    head = ["minutes", "train", "probe", "measure", "transfer", "tokens", "FLOPs"]
+    head = ["minutes", *STEPS, "tokens", "FLOPs"]
     lines, folders, whole, tokens, flops = [head], ["folder"], 0.0, 0.0, 0.0
     for part in parts:
         done, key = finished(part), shape(part)
@@ -54,14 +69,13 @@ def study_table(parts: Sequence[Part], device: torch.device) -> str:
         steps = {name: estimate for name, estimate in known.get(key, {}).items() if not done[name]}
         seconds = {name: steps[name].seconds if name in steps else 0.0 for name in done}
         shown = ["done" if done[n] else minutes(seconds[n]) for n in done]
-        if not part.transfers:
-            shown[-1] = ""
+        shown[-2:] = [x if asked else "" for x, asked in zip(shown[-2:], (part.transfers, part.stages), strict=True)]
         train = steps.get("train", Estimate({}, {}))
         sizes = ["", ""] if done["train"] else [short(train.tokens), f"{train.flops:.2g}"]
         whole, tokens, flops = whole + sum(seconds.values()), tokens + train.tokens, flops + train.flops
         lines.append([minutes(sum(seconds.values())), *shown, *sizes])
         folders.append(place_of(RunDir(run_folder(part.train)), part.train.data.steps))
-    lines.append([minutes(whole), *[""] * 4, short(tokens), f"{flops:.2g}"])
+    lines.append([minutes(whole), *[""] * len(STEPS), short(tokens), f"{flops:.2g}"])
     folders.append("in all, one after the other")
     widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)]
     rows = ["".join(map(str.rjust, line, widths)) + f"   {folder}" for line, folder in zip(lines, folders, strict=True)]

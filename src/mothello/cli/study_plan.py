@@ -1,120 +1,35 @@
 """A study as a list of parts: cells x seeds, each with the typed configs of its run and its measures."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
 from mothello.cli.measure import MeasureCommand, fitting
+from mothello.cli.stage import StageCommand
+from mothello.cli.study_config import CellConfig, ScaleConfig, StudyCommand
 from mothello.config import check_name
 from mothello.errors import UserError, keyed
+from mothello.files import fingerprint
 from mothello.measures.transfer.measure import TransferConfig
 from mothello.rows import measured
 from mothello.rundir import RunDir
 from mothello.stages.continued import changed
 from mothello.stages.finetune import TransferCommand
-from mothello.stages.folders import finetune_folder, run_folder
+from mothello.stages.folders import finetune_folder, run_folder, stage_identity
 from mothello.stages.measuring import measure_folder
 from mothello.stages.pretrain import TrainConfig
 
 STEPS: dict[str, type] = {
     "train": TrainConfig, "probe": MeasureCommand, "measure": MeasureCommand, "transfer": TransferCommand,
+    "stage": StageCommand,
 }  # fmt: skip
 """The commands that a study calls for every part, with their schemas."""
-
-
-@dataclass(kw_only=True)
-class Fragments:
-    """Config fragments, merged over the config of the command of that name. A fragment's key ``choose`` names options
-    of config groups: {choose: {languages: atomic_split, model: small}, data: {games: 60000}}."""
-
-    train: dict[str, Any] = field(default_factory=dict)
-    probe: dict[str, Any] = field(default_factory=dict)
-    measure: dict[str, Any] = field(default_factory=dict)
-    transfer: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(kw_only=True)
-class CellConfig(Fragments):
-    """One cell of a study: a setting, trained from one or several seeds. Its name is the name of its runs, so equal
-    cells of several studies share their runs."""
-
-    seeds: list[int] = field(default_factory=list)
-    """Its seeds; empty: those of the scale."""
-
-
-@dataclass(kw_only=True)
-class Tuning:
-    """A further way of fine-tuning, next to that of ``transfer``."""
-
-    cells: list[str] = field(default_factory=lambda: ["*"])
-    """Patterns of cells, among those that are fine-tuned."""
-    transfer: dict[str, Any] = field(default_factory=dict)
-    """A fragment, merged over the others."""
-
-
-@dataclass(kw_only=True)
-class ScaleConfig(Fragments):
-    """What a study adds or changes at one scale."""
-
-    seeds: list[int] = field(default_factory=list)
-    """Seeds of cells without seeds of their own; empty: seed 0."""
-    cells: dict[str, list[int]] = field(default_factory=dict)
-    """Seeds of single cells, by name or pattern; an empty list leaves the cell out."""
-
-
-@dataclass(kw_only=True)
-class StudyCommand(Fragments):
-    """scripts/study.py: cells x seeds and the measurements on each, then the report.
-
-    Fragments are merged in this order, the last one wins: ``budget`` (of the scale), ``at.SCALE``, the cell's, and
-    ``train``, ``probe``, ``measure`` and ``transfer`` of the study itself, which are left to the command line.
-    """
-
-    name: str = "custom"
-    question: str = ""
-    scale: str = ""
-    """Name of the scale, set by scale=NAME (configs/scale)."""
-    budget: Fragments = field(default_factory=Fragments)
-    """What the scale asks for."""
-    at: dict[str, ScaleConfig] = field(default_factory=dict)
-    """What this study changes at a scale."""
-    cells: dict[str, CellConfig] = field(default_factory=dict)
-    """Settings by name."""
-    experiments: list[str] = field(default_factory=list)
-    """Short for cells of one experiment each."""
-    seeds: list[int] = field(default_factory=list)
-    """The seeds of every cell; empty: what the files say, else seed 0."""
-    transfer_from: list[str] = field(default_factory=list)
-    """Cells whose runs are also fine-tuned; patterns such as *_unified name several."""
-    tunings: dict[str, Tuning] = field(default_factory=dict)
-    """Further ways of fine-tuning, by any name."""
-    measures: bool = True
-    """False: train only."""
-    parts: list[str] = field(default_factory=list)
-    """Only parts CELL/SEED that match one of these patterns, such as naive/* or */0; empty: all."""
-    runs: str = ""
-    """Where run folders go; by default runs/SCALE."""
-    threads: int = 0
-    """CPU threads of each part, 0 for all cores, shared among the jobs of a joblib launcher."""
-    plugins: list[str] = field(default_factory=list)
-    """Modules of your own that every part imports first."""
-    report: str = "report"
-    """Folder of the page; empty: no page. By default report/NAME."""
-    minutes: float = 0.0
-    """Measured time on 2 cores per seed, printed first."""
-    searchpath: list[str] = field(default_factory=list)
-    """What --config-dir and hydra.searchpath of the command line ask for: the parts look there, too."""
-    dry_run: bool = False
-
-    def __post_init__(self) -> None:
-        check_name(self.name, "name")
-        if self.scale:
-            check_name(self.scale, "scale")
 
 
 class Part(NamedTuple):
@@ -125,6 +40,7 @@ class Part(NamedTuple):
     probe: MeasureCommand
     measure: MeasureCommand
     transfers: list[TransferCommand]
+    stages: list[StageCommand]
 
     @property
     def name(self) -> str:
@@ -157,6 +73,7 @@ def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
     settings = settings_of(config)
     patterns = {"transfer_from": config.transfer_from, f"at.{config.scale}.cells": list(settings.cells)}
     patterns |= {f"tunings.{name}.cells": tuning.cells for name, tuning in config.tunings.items()}
+    patterns |= {f"stages.{name}.cells": further.cells for name, further in config.stages.items()}
     for key, names in patterns.items():
         for name in names:
             if not any(fnmatch(cell, name) for cell in cells):
@@ -201,15 +118,23 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     runs = config.runs or f"runs/{config.scale or config.name}"
     train = composed("train", name=name, runs=runs, seed=seed, tracking={"group": config.name})
     folder, tuned = run_folder(train), list[TransferCommand]()
-    if any(fnmatch(name, pattern) for pattern in config.transfer_from):
-        others = (x.transfer for x in config.tunings.values() if any(fnmatch(name, pattern) for pattern in x.cells))
+    if _matches(name, config.transfer_from):
+        others = (tuning.transfer for tuning in config.tunings.values() if _matches(name, tuning.cells))
         commands = (composed("transfer", own, run=folder, seed=seed) for own in ({}, *others))
         tuned = [replace(command, tracking=train.tracking) for command in commands]
         for command in tuned:  # as the stage will name its folder
             command.transfer.objective, _ = changed(command.transfer.objective, train.objective)
     probe = replace(composed("probe", run=folder), tracking=train.tracking)
     measure = fitting(composed("measure", run=folder), train.objective)
-    return Part(name, train, probe, measure, tuned)
+    further = [
+        replace(composed("stage", step.stage, run=folder, seed=seed), tracking=train.tracking)
+        for step in config.stages.values() if _matches(name, step.cells)
+    ]  # fmt: skip
+    return Part(name, train, probe, measure, tuned, further)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)
 
 
 def parts_of(config: StudyCommand) -> Iterator[Part]:
@@ -226,6 +151,7 @@ def finished(part: Part) -> dict[str, bool]:
         "probe": all(measured(measure_folder(folder, config)) for config in part.probe.configs),
         "measure": all(measured(measure_folder(folder, config)) for config in part.measure.configs),
         "transfer": all(_tuned(part, command) for command in part.transfers),
+        "stage": all(_staged(command) for command in part.stages),
     }
 
 
@@ -233,3 +159,10 @@ def _tuned(part: Part, command: TransferCommand) -> bool:
     source = command.transfer.source or part.train.languages.language_names()[0]
     child = finetune_folder(RunDir(command.run), command.transfer, command.seed, source)
     return child.finished and measured(measure_folder(child, TransferConfig()))
+
+
+def _staged(command: StageCommand) -> bool:
+    """Whether a stage and its measure are there; of a stage that takes none this is not known, and it is asked."""
+    made = fingerprint(stage_identity(command.stage, command.seed))
+    children = Path(command.run, command.stage.name).glob(f"*{made}")
+    return any(RunDir(x).finished and any(measured(RunDir(y)) for y in x.glob("measures/*")) for x in children)
