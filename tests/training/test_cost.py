@@ -18,9 +18,10 @@ from mothello.languages.language_set import LanguagesConfig, OutputVocabulary, b
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT, Activation, ModelConfig, Norm
 from mothello.objectives.causal_lm import CausalLM, label
+from mothello.objectives.tlm import TranslationLM
 from mothello.othello.board import Board
 from mothello.training import checkpoint
-from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, tokens_per_game
+from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, sorts_of, tokens_per_game
 from mothello.training.device import Precision, autocast
 from mothello.training.optimizer import OptimizerConfig, OptimizerName, build_optimizer
 
@@ -87,7 +88,9 @@ def test_tokens_are_those_of_the_words(output: OutputVocabulary) -> None:
     for index, language in enumerate(language_set.languages):
         games = [[move for move in game if move >= 0] for game in moves.tolist()]
         words = sum(len(language.words[move]) for game in games for move in game)
-        found = tokens_per_game(label(make_batch(moves, torch.full((50,), index), language_set), language_set))
+        found = tokens_per_game(
+            sorts_of(label(make_batch(moves, torch.full((50,), index), language_set), language_set))
+        )
         assert found.read == words / 50
         followed = words - 50 if output is OutputVocabulary.own else sum(map(len, games)) - 50
         assert found.scored == followed / 50
@@ -132,17 +135,40 @@ def test_the_peak_of_a_step_is_found(name: str, precision: Precision) -> None:
     with tracker:
         step()
     peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
-    held = memory(model, config, activation_bytes(model, CausalLM(), batch, precision, 64))
+    held = memory(model, config, activation_bytes(model, CausalLM(), sorts_of(batch), precision, 64))
     assert held.peak == pytest.approx(peak, rel=0.06)
-    half = memory(model, config, activation_bytes(model, CausalLM(), batch, precision, 32))
+    half = memory(model, config, activation_bytes(model, CausalLM(), sorts_of(batch), precision, 32))
     assert half.peak < 0.6 * held.peak
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_rows_of_two_games_are_counted_as_they_are(share: float) -> None:
+    language_set = build_languages(LanguagesConfig(kinds=["atomic*2"], special_tokens=["mask", "sep"]), Board.of(6))
+    model = build_model(SHAPES["gpt2"], language_set).initialize(0)
+    objective = TranslationLM(TranslationLM.Config(share=share))
+    batch = objective.batch(stream_of(corpus(Board.of(6), 0, Split.train, 500), language_set, 64, seed=0), 0)
+    sorts = sorts_of(batch)
+    assert [sort.rows.targets.shape for sort in sorts] == [(48, 32), (16, 65)][share == 1 :] or share == 1
+    tokens = tokens_per_game(sorts)
+    assert tokens.computed == (64 - 64 * share) / 64 * 32 + share * 65
+    assert 32 * (1 + 0.9 * share) < tokens.read <= 32 * (1 + share) + share  # a game may end early
+
+    kept = activation_bytes(model, objective, sorts, Precision.fp32, 64)
+    sizes: dict[int, int] = {}
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.update({x.data_ptr(): x.nbytes}) or x, lambda x: x):
+        loss = objective.loss(model.train(), batch).sum
+    fixed = {x.data_ptr() for x in (*model.parameters(), *batch.pairs, batch.single.text.tokens, batch.single.targets)}
+    saved = sum(size for place, size in sizes.items() if place not in fixed)
+    assert loss.requires_grad
+    logits = 8 * model.output_size * sum(sort.rows.targets.numel() for sort in sorts)
+    assert kept == pytest.approx(saved + logits, rel=0.05)
 
 
 def test_activations_grow_by_the_game_and_leave_the_model_alone() -> None:
     model, stream = made("gpt2")
     batch = CausalLM().batch(stream, 0)
     before = [p.clone() for p in model.eval().parameters()]
-    found = {n: activation_bytes(model, CausalLM(), batch, Precision.fp32, n) for n in (4, 8, 12, 1000)}
+    found = {n: activation_bytes(model, CausalLM(), sorts_of(batch), Precision.fp32, n) for n in (4, 8, 12, 1000)}
     assert found[12] - found[8] == found[8] - found[4] == (found[1000] - found[4]) / 249
     assert not model.training
     assert all(torch.equal(a, b) and b.grad is None for a, b in zip(before, model.parameters(), strict=True))

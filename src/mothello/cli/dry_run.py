@@ -29,7 +29,7 @@ from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.stage import Stage, run_stage
 from mothello.tracking import TrackingConfig
 from mothello.training import checkpoint
-from mothello.training.budget import Scored, activation_bytes, flops_per_token, memory, parameters, tokens_per_game
+from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, sorts_of, tokens_per_game
 from mothello.training.device import Compile
 from mothello.training.distributed import World
 
@@ -107,9 +107,9 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     games, free = data.steps * data.batch_size, free_bytes(device)
     read = scored = width = float(stage.language_set.max_tokens)
     kept = 0
-    if isinstance(batch, Scored):
-        read, scored, width = tokens_per_game(batch)
-        kept = activation_bytes(model, objective, batch, config.device.precision, data.batch_size)
+    if sorts := sorts_of(batch):
+        read, scored, width = tokens_per_game(sorts)
+        kept = activation_bytes(model, objective, sorts, config.device.precision, data.batch_size)
     flops, held = width * flops_per_token(model, int(width)), memory(model, config.optimizer, kept)
     fitting = (int(free / 2) - held.stored - held.gradients) * data.batch_size // max(1, kept)
     tried = max(min(8, data.batch_size), min(data.batch_size, int(FLOPS[device.type] / STEPS / flops), fitting))

@@ -48,6 +48,11 @@ class Pairs(NamedTuple):
     language: Int64[Tensor, "game token"]
     """Of every token; the separator is the first one's."""
 
+    @property
+    def text(self) -> "Pairs":
+        """The rows themselves."""
+        return self
+
 
 class TranslationBatch(NamedTuple):
     """Games in one language, and games in two."""

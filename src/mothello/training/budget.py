@@ -1,12 +1,13 @@
 """What a training costs, by arithmetic: parameters, FLOPs, tokens, bytes. Nothing here runs a clock or needs a GPU."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from mothello.data.batch import IGNORE, Batch, rows
+from mothello.data.batch import IGNORE, rows
 from mothello.languages.language import PAD
 from mothello.model.separate import PerLanguage, own_parts
 from mothello.model.transformer import GPT
@@ -52,12 +53,20 @@ def flops_per_token(model: GPT, context: int, training: bool = True) -> int:
     return (6 if training else 2) * (parameters(model).products + attention)
 
 
+class Written(Protocol):
+    """Rows of tokens."""
+
+    @property
+    def tokens(self) -> Tensor:
+        """A row per game, PAD after the end."""
+
+
 @runtime_checkable
 class Scored(Protocol):
     """A batch that shows what it scores."""
 
     @property
-    def text(self) -> Batch:
+    def text(self) -> Written:
         """The games."""
 
     @property
@@ -65,21 +74,43 @@ class Scored(Protocol):
         """A row per game, IGNORE where nothing is scored."""
 
 
+class Sort(NamedTuple):
+    """Rows of a batch that are alike."""
+
+    rows: Scored
+    alone: Any
+    """The batch with these rows alone, as its objective takes it."""
+
+
+def sorts_of(batch: Any) -> list[Sort]:
+    """The batch's sorts of rows: one, or, where it is a tuple of batches, one for each; none where it does not show
+    what it scores."""
+    if isinstance(batch, Scored):
+        return [Sort(batch, batch)]
+    names = getattr(batch, "_fields", ())
+    if not names or not all(isinstance(part, Scored) for part in batch):
+        return []
+    empty = {name: rows(getattr(batch, name), slice(0)) for name in names}
+    alone = (batch._replace(**{**empty, name: getattr(batch, name)}) for name in names)
+    return [Sort(part, one) for part, one in zip(batch, alone, strict=True) if len(part.targets)]
+
+
 class Tokens(NamedTuple):
-    """Per game, means over a sample."""
+    """Per row, means over a sample."""
 
     read: float
-    """Tokens of the game."""
+    """Tokens of the row."""
     scored: float
     """Positions that carry loss."""
     computed: float
     """Places of the row that the model reads, padding included: what FLOPs are spent on."""
 
 
-def tokens_per_game(batch: Scored) -> Tokens:
-    """Exact means over the games of a batch."""
-    n, width = batch.text.tokens.shape
-    return Tokens(int((batch.text.tokens != PAD).sum()) / n, int((batch.targets != IGNORE).sum()) / n, width)
+def tokens_per_game(sorts: Sequence[Sort]) -> Tokens:
+    """Exact means over the rows of a batch; most rows are a game."""
+    texts, targets = [sort.rows.text.tokens for sort in sorts], [sort.rows.targets for sort in sorts]
+    n, scored = sum(map(len, texts)), sum(int((one != IGNORE).sum()) for one in targets)
+    return Tokens(sum(int((x != PAD).sum()) for x in texts) / n, scored / n, sum(x.numel() for x in texts) / n)
 
 
 class Memory(NamedTuple):
@@ -111,9 +142,9 @@ def optimizer_bytes(model: nn.Module, config: OptimizerConfig) -> int:
     return sum(map(_bytes, muon)) + sum(2 * _bytes(parameter) + 4 for group in adamw for parameter in group)
 
 
-def _kept(model: GPT, objective: Objective, batch: Scored, precision: Precision) -> int:
+def _kept(model: GPT, objective: Objective, batch: Any, precision: Precision) -> int:
     """Bytes that the backward pass of one batch needs, weights and batch not counted."""
-    own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *tree_leaves(batch)) if x is not None}
+    own = {x.untyped_storage().data_ptr() for x in (*model.parameters(), *tree_leaves(batch)) if isinstance(x, Tensor)}
     kept: dict[int, int] = {}
 
     def pack(x: Tensor) -> Tensor:
@@ -122,27 +153,40 @@ def _kept(model: GPT, objective: Objective, batch: Scored, precision: Precision)
             kept[storage.data_ptr()] = storage.nbytes()
         return x
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x), autocast(batch.targets.device, precision):
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x), autocast(model.device, precision):
         loss = objective.loss(model, batch)  # lives until the count is done: no storage is used twice
     del loss
     return sum(kept.values())
 
 
-def activation_bytes(model: GPT, objective: Objective, batch: Scored, precision: Precision, games: int) -> int:
-    """What an eager step on ``games`` games keeps for its backward pass, from forward passes on two and four of them,
-    and the two copies of the float logits that the loss makes on top.
+def activation_bytes(model: GPT, objective: Objective, sorts: Sequence[Sort], precision: Precision, games: int) -> int:
+    """What an eager step on ``games`` rows keeps for its backward pass, from forward passes on two and four rows of
+    each sort, and the two copies of the float logits that the loss makes on top.
 
     ``Memory.peak`` with it was 0 to 3% below the peak that torch allocates in a step on a CPU: 0.8 and 25 M parameters,
     2 to 100 languages, fp32 and bf16, with and without dropout (torch's MemTracker, 2026-11-21). A process grows by
     1.1 to 1.7 times that, by its allocator and libraries; a compiled step keeps less.
     """
-
-    was, index = model.training, torch.arange(4, device=batch.targets.device) % len(batch.targets)
+    was, total = model.training, sum(len(sort.rows.targets) for sort in sorts)
     model.train()
-    two, four = (_kept(model, objective, rows(batch, index[:n]), precision) for n in (2, 4))
+    needed = 0.0
+    for sort in sorts:
+        n, width = sort.rows.targets.shape
+        index = torch.arange(4, device=sort.rows.targets.device) % n
+        two, four = (_kept(model, objective, _few(sort, index[:k]), precision) for k in (2, 4))
+        share = games * n / total
+        needed += two + (four - two) / 2 * (share - 2) + 8 * share * width * model.output_size
     model.train(was)
-    logits = 4 * batch.targets.shape[1] * model.output_size
-    return round(two + (four - two) / 2 * (games - 2)) + 2 * games * logits
+    return round(needed)
+
+
+def _few(sort: Sort, index: Tensor) -> Any:
+    """Some rows of a sort, alone."""
+    if sort.alone is sort.rows:
+        return rows(sort.alone, index)
+    return sort.alone._replace(
+        **{name: rows(part, index) for name, part in sort.alone._asdict().items() if len(part.targets)}
+    )
 
 
 def memory(model: GPT, optimizer: OptimizerConfig, activations: int = 0) -> Memory:
