@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance",
+    "task_transfer, context, distance, efficiency",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
@@ -31,6 +31,7 @@ COLUMNS = {
     "unrelated: paired with another game. image: boards compared with their images, no model. "
     "chance: by counting. null: no intervention. random: a random direction of the same length. "
     "floor: the loss that no model can go below; of interventions, the model on the boards as they are. "
+    "ladder: a run of one language, by the law of the others; its games are in the column step. "
     "best: the exact posterior of a hidden move. independent: that of every token of a hidden word by itself",
     "probe": "linear or mlp",
     "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it",
@@ -127,6 +128,10 @@ QUANTITIES = {
     "vocabulary_overlap": "tokens that two languages have in common, as a share of those that either has, 0..1",
     "word_overlap": "share of moves whose word is one of the other language's, 0..1",
     "word_agreement": "share of moves whose word is the same in the other language, 0..1",
+    "equal_games": "games that a run of one language needs for the same excess nats, by the law of the ladder; low and "
+    "high: the range of the laws that leave out one of its runs",
+    "token_efficiency": "the same, divided by the games of the language that were seen",
+    "extrapolated": "1: the excess nats lie outside those of the ladder",
     "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "
     "in texts of both languages, half and half",
 }

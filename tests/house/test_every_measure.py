@@ -101,5 +101,5 @@ def test_a_cell(name: str, model: str, model_of: Any) -> None:
 
 def test_the_table_has_every_measure_and_every_model() -> None:
     assert {model for _, model in TABLE} == set(MODELS)
-    shown = {name for name, _ in TABLE} | {"transfer", "task_transfer"}
+    shown = {name for name, _ in TABLE} | {"transfer", "task_transfer", "efficiency"}
     assert shown >= {name for name in MEASURES if MEASURES.get(name).__module__.startswith("mothello.")}

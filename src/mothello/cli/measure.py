@@ -67,11 +67,15 @@ class MeasureCommand:
         return [getattr(self, name) for name in self.measures]
 
 
-def fitting(config: MeasureCommand, objective: Any) -> MeasureCommand:
-    """The same with what is usual for a model of that objective, where the usual measures are asked for."""
+def fitting(config: MeasureCommand, objective: Any, of_a_scale: bool = False) -> MeasureCommand:
+    """The same with what is usual for a model of that objective, where the usual measures are asked for. of_a_scale:
+    settings of the one that is left out are meant for other models."""
     known = is_dataclass(objective)  # else its plugin is missing
     masked = known and evaluation(build_objective(objective, {})) is Evaluation.masked
-    return replace(config, measures=["masked", *USUAL[1:]]) if masked and config.measures == list(USUAL) else config
+    if not masked or config.measures != list(USUAL):
+        return config
+    unused = {USUAL[0]: MEASURES.get(USUAL[0]).Config()} if of_a_scale else {}
+    return replace(config, measures=["masked", *USUAL[1:]], **unused)
 
 
 def schema() -> type[MeasureCommand]:

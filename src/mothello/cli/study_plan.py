@@ -125,7 +125,7 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         for command in tuned:  # as the stage will name its folder
             command.transfer.objective, _ = changed(command.transfer.objective, train.objective)
     probe = replace(composed("probe", run=folder), tracking=train.tracking)
-    measure = fitting(composed("measure", run=folder), train.objective)
+    measure = fitting(composed("measure", run=folder), train.objective, of_a_scale=True)
     further = [
         replace(composed("stage", step.stage, run=folder, seed=seed), tracking=train.tracking)
         for step in config.stages.values() if _matches(name, step.cells)

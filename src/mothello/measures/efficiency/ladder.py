@@ -1,0 +1,102 @@
+"""A ladder: finished runs of one language on more and more games, and the law that their excess nats follow."""
+
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, isfinite, log
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from mothello.config import typed
+from mothello.data.config import DataConfig
+from mothello.errors import UserError
+from mothello.languages.config import LanguagesConfig
+from mothello.rundir import RunDir
+
+KEY = "efficiency.ladder"
+EXCESS = ("excess_nats", "masked_excess_nats")
+"""What is compared: of the next token, or of hidden moves."""
+SAME = ("board", "model", "optimizer", "objective")
+"""Settings that a rung shares with the run."""
+
+
+class Rung(NamedTuple):
+    """A run of one language."""
+
+    kind: str
+    games: float
+    excess: float
+    """Nats above the floor at the end."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """excess = scale * games^-exponent."""
+
+    scale: float
+    exponent: float
+
+    @staticmethod
+    def of(rungs: Sequence[Rung]) -> "Law":
+        """By least squares of the logarithms. UserError unless excess nats fall with games."""
+        points = [(log(rung.games), log(rung.excess)) for rung in rungs]
+        x, y = torch.tensor(points, dtype=torch.float64).unbind(1)
+        apart = x - x.mean()
+        slope = float((apart * y).sum() / (apart**2).sum())
+        if not slope < 0:
+            raise UserError(f"{KEY}: excess nats do not fall with games in these runs")
+        return Law(exp(float(y.mean()) - slope * float(x.mean())), -slope)
+
+    def games(self, excess: float) -> float:
+        """Games that one language needs for these excess nats."""
+        return (self.scale / excess) ** (1 / self.exponent)
+
+
+def excess_nats(folder: RunDir, language: str) -> float:
+    """Of a language at the end of a run. UserError where it is not known."""
+    final = folder.read_results().get("final", {})
+    values = [final.get(f"val/{language}/{name}") for name in EXCESS]
+    known = [float(value) for value in values if value is not None and isfinite(value) and value > 0]
+    if not known:
+        raise UserError(f"{KEY}: {folder.path} knows no excess nats of {language}; its loss has no floor")
+    return known[0]
+
+
+def games_seen(content: Mapping[str, Any], n: int) -> list[float]:
+    """Games of each of n languages that a run was trained on, visits counted; content: of its config.yaml."""
+    data = typed(content["data"], DataConfig)
+    start, end = (data.language_sampling.weights(n, end) for end in (False, True))
+    return [data.steps * data.batch_size * (one + other) / 2 for one, other in zip(start, end, strict=True)]
+
+
+def ladder(patterns: Sequence[str], content: Mapping[str, Any]) -> list[Rung]:
+    """The runs of these folders or patterns. content: config.yaml of the run that they are compared with. UserError
+    names a folder that is no rung, and a setting that differs."""
+    folders = [RunDir(path) for pattern in patterns for path in _folders(pattern)]
+    if len(folders) < 2:
+        raise UserError(f"{KEY}: name at least two finished runs of one language, such as [runs/single/*/seed0]")
+    return [_rung(folder, content) for folder in folders]
+
+
+def _folders(pattern: str) -> Iterator[Path]:
+    paths = [Path(pattern)] if Path(pattern).is_dir() else sorted(map(Path, glob.glob(pattern)))
+    if not paths:
+        raise UserError(f"{KEY}: {pattern} is no folder")
+    yield from paths
+
+
+def _rung(folder: RunDir, content: Mapping[str, Any]) -> Rung:
+    if not folder.finished:
+        raise UserError(f"{KEY}: {folder.path} is no finished run")
+    own = folder.read_config()
+    languages = typed(own["languages"], LanguagesConfig)
+    if len(languages.language_names()) != 1 or own.get("stage") != "pretrain":
+        raise UserError(f"{KEY}: {folder.path} was not trained from random weights on one language")
+    for key in SAME:
+        mine, its = content[key], own[key]
+        if differing := [name for name in mine if name in its and mine[name] != its[name]]:
+            raise UserError(f"{KEY}: {folder.path} has another {key}.{differing[0]} than the run")
+    (kind,), (name,) = languages.expanded_kinds(), languages.language_names()
+    return Rung(kind, sum(games_seen(own, 1)), excess_nats(folder, name))

@@ -1,0 +1,84 @@
+"""The measure "efficiency": to how many games of a language alone a game of that language amounts in a model of several
+(token efficiency, Schaefer et al. 2024)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mothello.errors import UserError
+from mothello.measures.efficiency.ladder import KEY, Law, Rung, excess_nats, games_seen, ladder
+from mothello.measures.measure import MEASURES, Row, Subject
+from mothello.rows import Table, format_table
+from mothello.rundir import RunDir
+
+
+@dataclass(kw_only=True)
+class EfficiencyConfig:
+    """The runs of one language that a run is compared with."""
+
+    name: str = "efficiency"
+    ladder: list[str] = field(default_factory=list)
+    """Folders of finished runs, or patterns such as runs/single_*/*/seed0: of the same board, model, recipe and
+    objective, one language each, on more and more games."""
+
+    def shrunk(self, share: float) -> "EfficiencyConfig":
+        """It reads what is there."""
+        return self
+
+
+@MEASURES.register("efficiency")
+class Efficiency:
+    """Fits excess nats = a games^-b on the ladder of a language's kind, reads off how many games a run of one language
+    needs for the same excess, and divides by the games of the language that were seen."""
+
+    Config = EfficiencyConfig
+
+    def __init__(self, config: EfficiencyConfig) -> None:
+        self.config = config
+
+    def __call__(self, subject: Subject) -> Iterator[Row]:
+        """Rows. UserError where no run can be compared."""
+        if subject.folder is None:
+            raise UserError("measures: efficiency reads the folder of a run")
+        folder = RunDir(subject.folder.parents[1])
+        content = folder.read_config()
+        if content.get("stage") != "pretrain":
+            raise UserError(f"measures: efficiency is measured on a run of scripts/train.py; {folder.path} is none")
+        if content["objective"]["name"] == "tlm":
+            raise UserError("measures: efficiency counts games of one language; a row of tlm holds two")
+        rungs, languages = ladder(self.config.ladder, content), subject.language_set.languages
+        seen = games_seen(content, len(languages))
+        alike = {one.name: [rung for rung in rungs if rung.kind == one.kind] for one in languages}
+        if not any(len(own) > 1 for own in alike.values()):
+            raise UserError(f"{KEY}: no two runs of {' or '.join(sorted({one.kind for one in languages}))} among them")
+        for language, games in zip(subject.names, seen, strict=True):
+            if len(alike[language]) > 1:
+                yield from _rows(alike[language], excess_nats(folder, language), games, language)
+
+    def summary(self, rows: Table) -> str:
+        """Per language."""
+        rows = rows[rows.control == "trained"]
+        table = {
+            str(language): dict(zip(group.quantity, group.value, strict=True))
+            for language, group in rows.groupby("language", sort=False)
+        }
+        return f"token efficiency\n{format_table(table)}"
+
+
+def _rows(rungs: list[Rung], excess: float, seen: float, language: str) -> Iterator[Row]:
+    head: Row = {"measure": "efficiency", "control": "trained", "language": language}
+    law, n = Law.of(rungs), len(rungs)
+    without = [rungs[:i] + rungs[i + 1 :] for i in range(n)]
+    laws = [Law.of(rest) for rest in without if len({rung.games for rung in rest}) > 1]
+    ranges = [[one.games(excess) for one in laws], [one.games(excess) / seen for one in laws]]
+    yield head | {"quantity": "excess_nats", "value": excess}
+    for quantity, value, others in zip(
+        ("equal_games", "token_efficiency"), (law.games(excess), law.games(excess) / seen), ranges, strict=True
+    ):
+        bounds = {"low": min(others), "high": max(others)} if others else {}
+        yield head | {"quantity": quantity, "value": value, "n": n} | bounds
+    inside = min(rung.excess for rung in rungs) <= excess <= max(rung.excess for rung in rungs)
+    yield head | {"quantity": "extrapolated", "value": float(not inside), "n": n}
+    for rung, rest in zip(rungs, without, strict=True):
+        if len({one.games for one in rest}) > 1:
+            value = Law.of(rest).games(rung.excess) / rung.games
+            yield head | {"control": "ladder", "quantity": "token_efficiency", "value": value, "step": int(rung.games)}
