@@ -34,7 +34,8 @@ COLUMNS = {
     "ladder: a run of one language, by the law of the others; its games are in the column step. "
     "best: the exact posterior of a hidden move. independent: that of every token of a hidden word by itself",
     "probe": "linear or mlp",
-    "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it",
+    "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it; "
+    "of embeddings: moves of the dictionary that was trained with, or held_out ones; empty: all",
     "layer": "0 (embeddings) .. L",
     "source": "the probe's language; of pairs of states the first; empty: a mean over languages or pairs",
     "language": "the language read; of pairs of states the second; empty: a mean over languages or pairs",
@@ -61,8 +62,7 @@ QUANTITIES = {
     "where the task points to",
     "other_map": "share of cells read as the board under a map outside the opening's group, colors as they are, 0..1",
     "other_map_swapped": "the same, colors exchanged",
-    "mixed": "share of cells read right, each under a map of its own, chosen on the first half of the games and scored "
-    "on the second, 0..1",
+    "mixed": "share of cells read right, each under its own map, chosen on one half of the games, scored on the other, 0..1",
     "mixed_gain": "mixed less the accuracy of the best single map (column map), chosen and scored on the same halves",
     "domain": "share of the cells whose own map this is, 0..1; by square: its map, and the accuracy there on the second"
     " half of the games",
@@ -119,8 +119,7 @@ QUANTITIES = {
     "game_accuracy": "along the training of a masked model: the same where the whole rest of the game is shown",
     "masked_nats": "cross-entropy of hidden moves, expected under their posterior; control floor: its entropy",
     "masked_excess_nats": "the difference of the two: the expected divergence of the model from the posterior",
-    "sees_game": "1: states are of a model of full attention that has read the whole game, later moves included; 0: of "
-    "one that was shown the game up to there. No row: a causal model",
+    "sees_game": "1: states have read the whole game, later moves included; 0: up to there. No row: a causal model",
     "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
     "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
     "edit_distance": "of the texts of one game in two languages: tokens to insert, delete or exchange, as a share of "
@@ -128,8 +127,8 @@ QUANTITIES = {
     "vocabulary_overlap": "tokens that two languages have in common, as a share of those that either has, 0..1",
     "word_overlap": "share of moves whose word is one of the other language's, 0..1",
     "word_agreement": "share of moves whose word is the same in the other language, 0..1",
-    "equal_games": "games that a run of one language needs for the same excess nats, by the law of the ladder; low and "
-    "high: the range of the laws that leave out one of its runs",
+    "equal_games": "games that one language needs for the same excess nats, by the law of the ladder (low, high: the "
+    "range of the laws that leave out one of its runs)",
     "token_efficiency": "the same, divided by the games of the language that were seen",
     "extrapolated": "1: the excess nats lie outside those of the ladder",
     "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "

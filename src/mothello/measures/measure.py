@@ -60,6 +60,8 @@ class Subject:
     """The measure's own folder, where it may keep files; None: it keeps none."""
     context: Context = Context.game
     """What a model of full attention is shown where its states are read."""
+    coverage: float = 1.0
+    """Share of moves in the dictionary that it was trained with; the embeddings of all others are held out."""
 
     @property
     def device(self) -> torch.device:

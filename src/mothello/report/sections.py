@@ -181,6 +181,9 @@ def hidden_moves(rows: pd.DataFrame) -> dict[str, Any]:
     return {"hidden": table(["run", "language", "shown", *HIDDEN.values()], lines, left=3)} if lines else {}
 
 
+PARTS = {"": "", "dictionary": ", moves of the dictionary", "held_out": ", moves held out of it"}
+
+
 def states(rows: pd.DataFrame) -> dict[str, Any]:
     """Alignment without probes: of states by layer, and of token embeddings."""
     if not len(of_measure(rows, "alignment")):
@@ -188,11 +191,13 @@ def states(rows: pd.DataFrame) -> dict[str, Any]:
     curves = image(measure_figures.state_curves(pretrained(rows)), "Alignment without probes, by layer")
     lines: list[list[Any]] = []
     for (label, control), group in of_measure(rows, "embedding").groupby(["label", "control"], sort=False):
-        near, margin, orbit = (group[group.quantity == x] for x in ("neighbours", "margin", "neighbours_orbit"))
-        best = near[near.groupby(["run", "source", "language"]).value.transform("max") == near.value]
-        name = f"{label}" if control == "trained" else f"{label}, random weights"
-        identity = [over_runs(part[part["map"] == "identity"]) for part in (near, margin)]
-        lines.append([name, *identity, over_runs(best), over_runs(orbit)])
+        orbit = group[group.quantity == "neighbours_orbit"]
+        for target, part in group[group.quantity != "neighbours_orbit"].groupby("target", sort=False):
+            near, margin = (part[part.quantity == x] for x in ("neighbours", "margin"))
+            best = near[near.groupby(["run", "source", "language"]).value.transform("max") == near.value]
+            name = f"{label}{PARTS[str(target)]}" + ", random weights" * (control != "trained")
+            identity = [over_runs(x[x["map"] == "identity"]) for x in (near, margin)]
+            lines.append([name, *identity, over_runs(best), "" if target else over_runs(orbit)])
     head = ["run", "same move is nearest", "margin", "nearest, best map", "nearest in its orbit"]
     return {"states": curves, "embeddings": table(head, lines)}
 

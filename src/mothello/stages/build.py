@@ -53,6 +53,13 @@ def training_games(config: Any, language_set: LanguageSet, split: Split, mixed: 
     return games
 
 
+def coverage_of(config: Any) -> float:
+    """Share of moves in the dictionary that a training reads, the largest of several; 1 without one."""
+    switching, others = config.data.code_switching, (config.objective, *config.auxiliary.values())
+    shares = [one.coverage for one in others if hasattr(one, "coverage")]
+    return max([*shares, *[switching.coverage] * bool(switching.probability)], default=1.0)
+
+
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:
     """How often each language occurs at the end of training. UserError when shares or epochs do not fit."""
     data.language_sampling.check_epochs(data.epochs, len(language_set.names))

@@ -28,6 +28,7 @@ from mothello.othello.notation import game_text, move_name, parse_game, svg_boar
 from mothello.othello.replay import replay
 from mothello.rows import Table, all_tables
 from mothello.rundir import RunDir
+from mothello.stages.build import coverage_of
 from mothello.training.device import Compile, DeviceConfig, Precision
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ class Run:
         seed, corpus_seed, device = self.config.seed, self.config.data.corpus_seed, device or DeviceConfig()
         compiled = device.compile is Compile.always
         return Subject(
-            self.model, self.language_set, corpus_seed, seed, device.precision, step=self.step, compiled=compiled
-        )
+            self.model, self.language_set, corpus_seed, seed, device.precision, step=self.step, compiled=compiled,
+            coverage=coverage_of(self.config),
+        )  # fmt: skip
 
     def games(self, n: int = 64) -> Int8[Tensor, "game ply"]:
         """The first held-out random games, those that measures use."""

@@ -2,6 +2,7 @@
 found, a rotated one by the rotation alone, a mirrored one under its map alone, and unrelated states are not."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor
 
 from mothello.bootstrap import Bootstrap
+from mothello.config import typed
 from mothello.data.split import Split, corpus
 from mothello.languages.anchors import AnchorConfig
+from mothello.languages.dictionary import covered_moves
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.alignment.cka import cka_of_games, cka_within_ply, linear_cka
 from mothello.measures.alignment.cosine import parallel_cosines
@@ -27,6 +30,8 @@ from mothello.othello.board import Board
 from mothello.othello.notation import square_name
 from mothello.othello.symmetry import OPENING_MAPS, cell_map, move_map
 from mothello.rows import as_table
+from mothello.stages.build import coverage_of
+from mothello.stages.pretrain import TrainConfig
 
 SIX = Board.of(6)
 
@@ -226,7 +231,7 @@ def test_unrelated_states_are_not_aligned() -> None:
     assert found["procrustes_explained", "trained", "identity"].value < 0.2
 
 
-def embedded(family: LanguageSet, nearest: Sequence[int]) -> pd.DataFrame:
+def embedded(family: LanguageSet, nearest: Sequence[int], coverage: float = 1.0) -> pd.DataFrame:
     """Rows of a model in which every move of the first language has the embedding of this move of the second."""
     model = build_model(ModelConfig(n_layer=1, n_head=2, d_model=64), family).initialize(0).eval()
     codes = torch.linalg.qr(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))).Q[: SIX.n_moves]
@@ -236,7 +241,7 @@ def embedded(family: LanguageSet, nearest: Sequence[int]) -> pd.DataFrame:
     for move, to in enumerate(nearest):
         if not set(first[move]) & set(second[move]):
             model.token_embedding.weight.data[list(first[move])] = codes[to]
-    return as_table(embedding_rows(Subject(model, family), 2)).query("source == 'atomic_0'")
+    return as_table(embedding_rows(Subject(model, family, coverage=coverage), 2)).query("source == 'atomic_0'")
 
 
 def test_nearest_moves_are_counted_by_map_and_orbit_and_named_by_square() -> None:
@@ -259,3 +264,31 @@ def test_nearest_moves_are_counted_by_map_and_orbit_and_named_by_square() -> Non
     assert near["identity"] < 0.3
     alone = embedded(family, list(turn))  # no map of the group takes any move there
     assert alone[alone.quantity == "neighbours_orbit"].value.item() < 0.2
+
+
+@pytest.mark.parametrize("coverage", [0.25, 0.75])
+def test_moves_of_a_dictionary_are_apart_from_those_held_out(coverage: float) -> None:
+    family = build_languages(LanguagesConfig(kinds=["atomic*2"]), SIX)
+    known = covered_moves(SIX, coverage, "")
+    turn = move_map(SIX, "rot90")
+    nearest = [move if move in known else turn[move] for move in range(SIX.n_moves)]
+    rows = embedded(family, nearest, coverage)
+    near = rows[(rows.quantity == "neighbours") & (rows["map"] == "identity")].set_index("target")
+    assert near.value["dictionary"] == 1
+    assert near.value["held_out"] == 0
+    assert (near.n["dictionary"], near.n["held_out"], near.n[""]) == (len(known), SIX.n_moves - len(known), SIX.n_moves)
+    assert near.value[""] == pytest.approx(coverage)
+    assert set(embedded(family, nearest).target) == {""}  # a dictionary of all moves holds none out
+
+
+@pytest.mark.parametrize(
+    ("config", "coverage"),
+    [
+        ({}, 1),
+        ({"objective": {"name": "dictionary", "coverage": 0.5}}, 0.5),
+        ({"auxiliary": {"align": {"coverage": 0.25}}}, 0.25),
+        ({"data": {"code_switching": {"probability": 0.1, "coverage": 0.75}}, "auxiliary": {"align": {"coverage": 0.5}}}, 0.75),
+    ],
+)  # fmt: skip
+def test_the_dictionary_of_a_training_is_known(config: dict[str, Any], coverage: float) -> None:
+    assert coverage_of(typed(config, TrainConfig)) == coverage

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from mothello.languages.dictionary import covered_moves
 from mothello.languages.language import PAD
 from mothello.measures.alignment.retrieval import cosines
 from mothello.measures.measure import Row, Subject
@@ -69,9 +70,21 @@ def embedding_rows(subject: Subject, languages: int) -> Iterator[Row]:
             "language": subject.names[second],
         }  # fmt: skip
         pair = words[first], words[second]
-        yield from (head | row for row in _map_rows(*pair, own[0], own[1], maps))
+        for target, part in _parts(subject):
+            yield from (head | target | row for row in _map_rows(*pair, own[0] & part, own[1], maps))
         squares = subject.board.moves if subject.control != "random_weights" else ()
         yield from (head | row for row in _nearest_rows(*pair, own[0], maps, squares))
+
+
+def _parts(subject: Subject) -> Iterator[tuple[Row, Bool[Tensor, " move"]]]:
+    """All moves, and, where a dictionary of some of them was learned from, those in it and the others."""
+    every = torch.ones(subject.board.n_moves, dtype=torch.bool)
+    yield {}, every
+    if subject.coverage < 1:
+        entries = ~every
+        entries[covered_moves(subject.board, subject.coverage, "coverage")] = True
+        yield {"target": "dictionary"}, entries
+        yield {"target": "held_out"}, ~entries
 
 
 def _map_rows(

@@ -116,6 +116,8 @@ class Alignment:
     def summary(self, rows: Table) -> str:
         """Means over pairs at the best layer, with the controls there."""
         rows = rows[(rows["map"] == "identity") & (rows.square == "")]
+        parts = (" of " + rows.target.str.replace("_", " ")).where(rows.target != "", "")
+        rows = rows.assign(quantity=rows.quantity + parts)
         means = rows.groupby(["quantity", "control", "layer"], sort=False).value.mean()
         table: dict[str, dict[str, Any]] = {}
         for quantity in rows.quantity.drop_duplicates():
