@@ -62,7 +62,7 @@ QUANTITIES = {
     "where the task points to",
     "other_map": "share of cells read as the board under a map outside the opening's group, colors as they are, 0..1",
     "other_map_swapped": "the same, colors exchanged",
-    "mixed": "share of cells read right, each under its own map (chosen on half of the games, scored on the rest), 0..1",
+    "mixed": "share of cells read right, each under its own map (chosen on half of the games, scored on the rest)",
     "mixed_gain": "mixed less the accuracy of the best single map (column map), chosen and scored on the same halves",
     "domain": "share of the cells whose own map this is, 0..1; by square: its map, and the accuracy there on the second"
     " half of the games",
