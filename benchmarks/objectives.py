@@ -19,16 +19,17 @@ from mothello.objectives.combined import build_objective
 from mothello.stages.build import language_set_of, training_games
 from mothello.stages.pretrain import TrainConfig
 from mothello.training.budget import sorts_of, tokens_per_game
-from mothello.training.device import autocast
+from mothello.training.device import Compile, autocast
 from mothello.training.optimizer import build_optimizer
 
 ARMS: dict[str, list[str]] = {
     "naive": [], "expected": ["objective.targets=expected"], "code_switch": ["+experiment=code_switch"],
-    "masked": ["+experiment=masked"], "tlm": ["+experiment=tlm"], "tlm causal": ["+experiment=tlm", "objective.attention=causal"],
-    "dict_mlm": ["+experiment=dict_mlm"], "align_mlm": ["+experiment=align_mlm"],
+    "masked": ["+experiment=masked"], "tlm": ["+experiment=tlm"],
+    "tlm_causal": ["+experiment=tlm", "objective.attention=causal"], "dict_mlm": ["+experiment=dict_mlm"],
+    "align_mlm": ["+experiment=align_mlm"],
     "grouped": ["data.language_sampling.grouped=true"], "separate": ["+experiment=separate"],
 }  # fmt: skip
-"""Overrides of configs/train.yaml. grouped: the causal LM with games sorted by language, as separate parts need them."""
+"""Overrides of configs/train.yaml. grouped: games sorted by language, as separate parts need them."""
 WARM, ROUNDS = 3, 6
 
 
@@ -38,9 +39,8 @@ class Arm:
     def __init__(self, overrides: list[str], board: int, device: torch.device, compiled: bool) -> None:
         self.config = composed("train", TrainConfig, [f"board={board}x{board}", *overrides])
         languages = language_set_of(self.config)
-        self.stream = Stream(
-            training_games(self.config, languages, Split.train), languages, self.config.data, 0, device
-        )
+        games = training_games(self.config, languages, Split.train)
+        self.stream = Stream(games, languages, self.config.data, 0, device)
         self.model = build_model(self.config.model, languages).initialize(0).to(device).train()
         self.objective = build_objective(self.config.objective, self.config.auxiliary)
         self.optimizer = build_optimizer(self.model, self.config.optimizer)
@@ -76,9 +76,8 @@ def objectives(config: BenchConfig, device: torch.device) -> Numbers:
     numbers: Numbers = {}
     clock = perf_counter if device.type == "cuda" else process_time
     for board in config.boards:
-        arms = {
-            name: Arm(overrides, board, device, config.device.compile != "never") for name, overrides in ARMS.items()
-        }
+        compiled = config.device.compile is not Compile.never
+        arms = {name: Arm(overrides, board, device, compiled) for name, overrides in ARMS.items()}
         for arm in arms.values():
             arm.steps(WARM, clock)
             arm.steps(1, clock)
@@ -90,12 +89,9 @@ def objectives(config: BenchConfig, device: torch.device) -> Numbers:
                 arm.steps(n, clock)
         print(f"{board}x{board}         ms a step   rate, of naive   tokens/s")
         for name, arm in arms.items():
-            seconds, ratio = median(arm.times), median(arms["naive"].times) / median(arm.times)
-            row = {
-                "ms": round(1e3 * seconds, 1),
-                "ratio": round(ratio, 3),
-                "tokens_per_s": round(arm.tokens() / seconds),
-            }
+            seconds = median(arm.times)
+            ratio, rate = median(arms["naive"].times) / seconds, arm.tokens() / seconds
+            row = {"ms": round(1e3 * seconds, 1), "ratio": round(ratio, 3), "tokens_per_s": round(rate)}
             print(f"{name:12} {row['ms']:>8} {row['ratio']:>14} {row['tokens_per_s']:>12}", flush=True)
             numbers |= {f"objectives.{board}.{name}.{key}": value for key, value in row.items()}
     return numbers

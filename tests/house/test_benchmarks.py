@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import common, company, engine, figures, growth, measures, steps, training
+from benchmarks import common, company, engine, figures, growth, measures, objectives, steps, training
 from benchmarks.reference import published_measures
 from mothello.model.transformer import ModelConfig
 from mothello.othello.random_play import CHUNK
@@ -58,6 +58,18 @@ def test_the_engine_without_a_compiler(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert numbers["engine.8x8.compiled_games_per_s"] is None
     assert numbers["engine.8x8.compile_s"] is None
     assert numbers["engine.8x8.ratio_pgx"] is None
+
+
+def test_every_objective_is_timed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (("WARM", 1), ("ROUNDS", 1)):
+        monkeypatch.setattr(objectives, name, value)
+    small = ["model=tiny", "data.batch_size=8"]
+    monkeypatch.setattr(objectives, "ARMS", {name: [*arm, *small] for name, arm in objectives.ARMS.items()})
+    arguments = ["seconds=0.05", "boards=[4]", "device.compile=never"]
+    numbers = run(monkeypatch, capsys, "objectives", objectives.objectives, *arguments)
+    assert numbers["objectives.4.naive.ratio"] == 1
+    assert numbers["objectives.4.naive.tokens_per_s"] > 0
+    assert all(numbers[f"objectives.4.{name}.ms"] > 0 for name in objectives.ARMS)
 
 
 def test_growth_measures_points_and_draws_them() -> None:
