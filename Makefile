@@ -34,6 +34,7 @@ demo: setup
 
 results: setup
 	@$(BIN)/python scripts/results.py
+	@$(BIN)/python scripts/results.py page=first out=results/first
 
 paper: setup
 	@failed=0; study() { \

@@ -1,7 +1,7 @@
 """scripts/results.py: gather what finished runs measured, without their weights, and write results/README.md."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from mothello.own import folder_for, refilled
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
 from mothello.stages.measuring import measure_folder
-from studies import RESULTS, factors
+from studies import RESULTS, factors, first
 from studies.page import write_results
 from studies.runs import Expected, Study, runs_of
 from studies.scale import SCALES
@@ -32,6 +32,8 @@ class ResultsCommand:
     """Folders of runs, named after their scale, to copy from first: runs/mini goes to OUT/mini."""
     out: str = "results"
     """Folder of README.md, of the runs it is made from, and of its figures."""
+    page: str = ""
+    """A study with a page of its own, results/first: only its runs are copied."""
     dry_run: bool = False
 
 
@@ -43,12 +45,15 @@ STUDIES = (
     "finetune", "probes",
 )  # fmt: skip
 """The studies of the page."""
+PAGES = {"first": ((*first.CELLS, "naive_even", "naive_9_1"), first.write_first)}
+"""Studies with a page of their own: names of their runs, and what writes it."""
 
 
-def gather(folder: Path, out: Path) -> int:
-    """Copy every finished run below runs/SCALE to OUT/SCALE, without its weights; returns how many. A copy is whole or
-    not there."""
+def gather(folder: Path, out: Path, names: Collection[str] = ()) -> int:
+    """Copy every finished run below runs/SCALE, or those of these names, to OUT/SCALE, without its weights; returns how
+    many. A copy is whole or not there."""
     runs, top = find_runs([str(folder)]), folder.resolve()
+    runs = [run for run in runs if run.name in names or not names]
     for run in runs:
         inside = run.path.is_relative_to(top)  # else a link leads to it
         place = run.path.relative_to(top) if inside else Path(run.name, run.identity, f"seed{run.seed}")
@@ -119,9 +124,16 @@ def results(config: ResultsCommand) -> Path:
     if config.dry_run:
         print(_costs(folders, out), flush=True)
         return out / "README.md"
-    count = sum(gather(folder, out) for folder in folders)
+    if config.page and config.page not in PAGES:
+        raise UserError(f"page: {config.page!r} has no page of its own; choices: {', '.join(PAGES)}")
+    names, write = PAGES.get(config.page, ((), None))
+    count = sum(gather(folder, out, names) for folder in folders)
     if folders:
         print(f"{count} runs copied to {out}", flush=True)
+    if write is not None:
+        page = write(out)
+        print(f"results: {page.resolve()}", flush=True)
+        return page
     studies = {
         scale: [study_of(name, scale) for name in tqdm(STUDIES, desc=f"studies at {scale}", unit="study", delay=1)]
         for scale in SCALES

@@ -1,10 +1,8 @@
 """results/README.md and its figures, from the committed runs: the templates filled with the tables of every scale."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import jinja2
 from matplotlib.figure import Figure
 
 from mothello.files import whole_file, write_whole
@@ -14,15 +12,14 @@ from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import find_runs
 from mothello.report.table import pairs, table_of
-from studies import CRITERIA, FOLDER, PUBLISHED, answers, data, factors, figures, numbers, readings, steering, tables
+from studies import CRITERIA, PUBLISHED, answers, data, factors, figures, readings, steering, tables
 from studies.judge import winners
 from studies.runs import Study, headline_of
 from studies.scale import SCALES, Scale
+from studies.templates import filled
 
 FILTERS = {
-    "decimal": numbers.decimal, "mean": numbers.mean, "middle": numbers.middle, "plain": numbers.plain,
-    "percent": numbers.percent, "table": numbers.pipe_table, "thousands": "{:,}".format, "winners": winners,
-    "text": numbers.text, "count_classes": data.count_classes, "records": data.records,
+    "winners": winners, "count_classes": data.count_classes, "records": data.records,
 }  # fmt: skip
 
 CAPTIONS = {
@@ -44,17 +41,10 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
             scales.append(Scale(name, found, studies.get(name, ()) if found else ()))
         if found and len(scales[-1].every):
             draw(scales[-1], out / name / "figures")
-    loader = jinja2.FileSystemLoader(FOLDER)
-    environment = jinja2.Environment(
-        loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= FILTERS
-    template = environment.get_template("page.md.j2")
     words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS, "captions": CAPTIONS}
     rooms = {"tables": tables, "answers": answers, "factors": factors, "readings": readings, "steering": steering}
-    text = template.render(scales=scales, **rooms, **words)
     page = out / "README.md"
-    write_whole(page, (re.sub(r"\n{3,}", "\n\n", text).strip() + "\n").encode())
+    write_whole(page, filled("page.md.j2", FILTERS, scales=scales, **rooms, **words).encode())
     return page
 
 
