@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mothello.bootstrap import Bootstrap
-from mothello.config import typed
+from mothello.config import plain, typed
 from mothello.data.split import Split, corpus
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.dictionary import covered_moves
@@ -291,4 +291,4 @@ def test_moves_of_a_dictionary_are_apart_from_those_held_out(coverage: float) ->
     ],
 )  # fmt: skip
 def test_the_dictionary_of_a_training_is_known(config: dict[str, Any], coverage: float) -> None:
-    assert coverage_of(typed(config, TrainConfig)) == coverage
+    assert coverage_of(plain(typed(config, TrainConfig))) == coverage
