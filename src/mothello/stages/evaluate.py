@@ -160,6 +160,8 @@ def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
 
 def headline(final: Mapping[str, float]) -> str:
     """What the model can do at last, in words. final: means over languages."""
+    if "val/top1" not in final:
+        return "trained"
     if "val/masked_accuracy" not in final:
         return f"strict top-1 legality {final['val/top1']:.3f}"
     accuracy, best = final["val/masked_accuracy"], final["val/best_accuracy"]
