@@ -13,7 +13,7 @@ from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_plan import cells_of, names_of, part_of
 from mothello.cli.units import size, table
 from mothello.errors import UserError
-from mothello.files import locked
+from mothello.files import locked, write_whole
 from mothello.own import folder_for, refilled
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
@@ -62,7 +62,15 @@ def gather(folder: Path, out: Path, names: Collection[str] = ()) -> int:
         copy.check_own(force=True)
         with locked(target, "out"), refilled(target, list(copy.own()), "config.yaml") as part:
             shutil.copytree(run.path, part, ignore=_left_out, dirs_exist_ok=True)
+            _forget_place(part, str(run.config.get("runs") or ""), f"runs/{folder.name}")
     return len(runs)
+
+
+def _forget_place(copy: Path, runs: str, usual: str) -> None:
+    """Settings of a copy name the usual folder of runs, wherever they were made."""
+    for path in copy.rglob("config.yaml") if runs not in ("", usual) else ():
+        text = path.read_text()
+        write_whole(path, text.replace(f"{runs}/", f"{usual}/").replace(f"runs: {runs}\n", f"runs: {usual}\n").encode())
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:

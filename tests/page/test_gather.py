@@ -52,6 +52,19 @@ def gathered(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return folder
 
 
+def test_a_copy_does_not_say_where_its_runs_were_made(gathered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in gathered.rglob("config.yaml"):
+        text = path.read_text()
+        path.write_text(text.replace("runs/mini/", "/far/away/").replace("runs: runs/mini\n", "runs: /far/away\n"))
+    assert "runs: /far/away\n" in (gathered / "config.yaml").read_text()
+    assert run(monkeypatch, "results", "gather=[runs/mini]") == 0
+    copies = [path.read_text() for path in Path("results/mini").rglob("config.yaml")]
+    assert len(copies) == 4
+    assert not any("/far/away" in text for text in copies)
+    assert sum("runs: runs/mini\n" in text for text in copies) >= 1
+    assert "/far/away" in (gathered / "config.yaml").read_text()  # the source is left alone
+
+
 asked_for = cache(study_of)
 UNDER_WAY = {"table1", "steering", "many_languages", "emergence", *HEADINGS}
 """Studies whose runs are still being made: the page names those that are missing."""
