@@ -1,6 +1,6 @@
 """Links by a statistical model of translation, learned from parallel texts alone, as fast_align does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int8, Int64
@@ -46,6 +46,10 @@ class IBMAligner:
         def __post_init__(self) -> None:
             if self.model == 1 and self.tension != 4:
                 raise UserError("tension: has no effect on model 1, which knows no places; leave it out")
+
+        def shrunk(self, share: float) -> "IBMAligner.Config":
+            """The same with a share of the games, for a dry run."""
+            return replace(self, pairs=max(1, round(self.pairs * share)))
 
     reads_states = False
 
