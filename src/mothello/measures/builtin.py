@@ -13,15 +13,5 @@ from mothello.measures.tasks.transfer import TaskTransfer
 from mothello.measures.transfer.measure import Transfer
 
 BUILTIN = (
-    Legality,
-    Masked,
-    Alignment,
-    Probes,
-    Causal,
-    Transfer,
-    Tasks,
-    TaskTransfer,
-    Distance,
-    Efficiency,
-    LinkQuality,
-)
+    Legality, Masked, Alignment, Probes, Causal, Transfer, Tasks, TaskTransfer, Distance, Efficiency, LinkQuality,
+)  # fmt: skip
