@@ -89,11 +89,14 @@ def apply(module: nn.Module, parts: Sequence[Part], x: Tensor, *more: Any) -> Te
 
 def frozen_names(model: nn.Module, patterns: Sequence[str]) -> set[str]:
     """Parameters that a stage leaves as they are. patterns: of names, such as blocks.0.*, or ``separate`` for all parts
-    that languages have for themselves. UserError where one fits none, or nothing is left to train."""
+    that languages have for themselves, which is what none means; ``none`` for nothing. UserError where one fits no
+    parameter, or nothing is left to train."""
     names = [name for name, _ in model.named_parameters()]
     own = [name for name, part in model.named_modules() if isinstance(part, PerLanguage)]
     found: set[str] = set()
-    for pattern in patterns:
+    if list(patterns) == ["none"]:
+        return found
+    for pattern in patterns or ["separate"] * bool(own):
         separate = pattern == "separate"
         fits = {
             x for x in names if (x.startswith(tuple(f"{part}." for part in own)) if separate else fnmatch(x, pattern))

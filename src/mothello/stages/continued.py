@@ -42,7 +42,7 @@ class ContinuedConfig:
     """What differs from the run's objective, such as {softmax: language}; another one has its name here."""
     frozen: list[str] = field(default_factory=list)
     """Parameters that stay as they are: patterns of their names, such as blocks.0.*; separate: all that languages have
-    for themselves (model.separate)."""
+    for themselves (model.separate), as is usual. [none] trains all."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 

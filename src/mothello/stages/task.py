@@ -77,6 +77,7 @@ class TaskStageConfig(OneLanguageConfig):
             raise UserError("stage.objective: has no effect on a task; leave it out")
         if self.tune is Tune.head:
             without_effect(self.optimizer, "stage.optimizer", "with stage.tune=head", "muon_lr")
+            without_effect(self, "stage", "with stage.tune=head", "frozen")
             if Control.scratch in self.controls:
                 raise UserError("stage.controls: with stage.tune=head scratch is random_weights; leave scratch out")
 
@@ -169,7 +170,8 @@ class TaskStage(OneLanguage):
             model = build_model(shape, self.language_set).initialize(derive(self.config.seed, "random weights"))
         else:
             model = super().initial()
-        model.requires_grad_(not alone)
+        if alone:
+            model.requires_grad_(False)
         model.task_head = TaskHead(self.task, model.config.d_model).initialize(self.config.seed)
         return model
 
