@@ -220,9 +220,8 @@ def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
                 control = CONTROLS.get(parts[-1], "trained")
                 quantity = TRAINING[parts[-1]] if parts[0] == "val" else f"train_{parts[-1]}"
                 yield {
-                    "measure": "training", "quantity": quantity,
-                    "control": control, "language": parts[1] if len(parts) == 3 else "", "step": line["step"],
-                    "value": value,
+                    "measure": "training", "quantity": quantity, "control": control, "value": value,
+                    "language": parts[1] if len(parts) == 3 else "", "step": line["step"],
                 }  # fmt: skip
 
 
@@ -239,9 +238,8 @@ def all_tables(run: Path) -> Table:
     if not tables:
         return pd.DataFrame(columns=[*COLUMNS, "folder"])
     whole = pd.concat(tables, ignore_index=True)
-    return whole.assign(**{name: whole[name].fillna("") for name in WORDS if name in whole}).reindex(
-        columns=[*COLUMNS, "folder"]
-    )
+    words = {name: whole[name].fillna("") for name in WORDS if name in whole}
+    return whole.assign(**words).reindex(columns=[*COLUMNS, "folder"])
 
 
 def format_table(rows: Mapping[str, Mapping[str, object]]) -> str:
