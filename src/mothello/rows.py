@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance, efficiency",
+    "task_transfer, context, distance, efficiency, links",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
@@ -34,8 +34,8 @@ COLUMNS = {
     "ladder: a run of one language, by the law of the others; its games are in the column step. "
     "best: the exact posterior of a hidden move. independent: that of every token of a hidden word by itself",
     "probe": "linear or mlp",
-    "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it; "
-    "of embeddings: moves of the dictionary that was trained with, or held_out ones; empty: all",
+    "target": "absolute or relative colors; the task; the aligner; what is shown around a hidden move: the game, or a "
+    "prefix of it; of embeddings: moves of the dictionary that was trained with, or held_out ones; empty: all",
     "layer": "0 (embeddings) .. L",
     "source": "the probe's language; of pairs of states the first; empty: a mean over languages or pairs",
     "language": "the language read; of pairs of states the second; empty: a mean over languages or pairs",
@@ -131,6 +131,9 @@ QUANTITIES = {
     "range of the laws that leave out one of its runs)",
     "token_efficiency": "the same, divided by the games of the language that were seen",
     "extrapolated": "1: the excess nats lie outside those of the ladder",
+    "link_precision": "share of an aligner's links that are right, 0..1; no row where it finds none",
+    "link_recall": "share of the true links, those of every ply with itself, that an aligner finds, 0..1",
+    "aer": "alignment error rate, 1 - 2 * right / (links found + true links), 0..1",
     "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "
     "in texts of both languages, half and half",
 }
@@ -217,9 +220,8 @@ def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]
                 control = CONTROLS.get(parts[-1], "trained")
                 quantity = TRAINING[parts[-1]] if parts[0] == "val" else f"train_{parts[-1]}"
                 yield {
-                    "measure": "training", "quantity": quantity,
-                    "control": control, "language": parts[1] if len(parts) == 3 else "", "step": line["step"],
-                    "value": value,
+                    "measure": "training", "quantity": quantity, "control": control, "value": value,
+                    "language": parts[1] if len(parts) == 3 else "", "step": line["step"],
                 }  # fmt: skip
 
 
@@ -236,9 +238,8 @@ def all_tables(run: Path) -> Table:
     if not tables:
         return pd.DataFrame(columns=[*COLUMNS, "folder"])
     whole = pd.concat(tables, ignore_index=True)
-    return whole.assign(**{name: whole[name].fillna("") for name in WORDS if name in whole}).reindex(
-        columns=[*COLUMNS, "folder"]
-    )
+    words = {name: whole[name].fillna("") for name in WORDS if name in whole}
+    return whole.assign(**words).reindex(columns=[*COLUMNS, "folder"])
 
 
 def format_table(rows: Mapping[str, Mapping[str, object]]) -> str:

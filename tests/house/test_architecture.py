@@ -18,6 +18,7 @@ ROWS = [
     {"measures"},
     {"training"},
     {"objectives"},
+    {"aligners"},
     {"model"},
     {"data"},
     {"languages"},

@@ -61,6 +61,16 @@ class Tables:
         return table
 
     @cached_property
+    def word_id_table(self) -> Int64[Tensor, "language spelling"]:
+        """Which of the language's distinct words every spelling is, counted from 0; -1 where there is no such spelling.
+        Homonyms are one word."""
+        ids = torch.full(self.word_table.shape[:2], -1)
+        for own, words in zip(ids, self.word_table, strict=True):
+            written = words[:, 0] != PAD
+            own[written] = torch.unique(words[written], dim=0, return_inverse=True)[1]
+        return ids
+
+    @cached_property
     def length_table(self) -> Int64[Tensor, "language spelling"]:
         """Tokens per spelling, 0 where there is none."""
         return (self.word_table != PAD).sum(-1)
