@@ -8,7 +8,8 @@ COLUMNS = {
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
     "constant: the best guess per ply and cell. constant_by_move: the best guess per move. orbit: a reader that knows "
     "how many cells of every orbit of squares (under the opening's maps) are of each class, and names the commonest. "
-    "unrelated: paired with another game. image: boards compared with their images, no model. "
+    "unrelated: paired with another game. permuted: paired with positions of the same ply at random. "
+    "image: boards compared with their images, no model. "
     "chance: by counting. null: no intervention. random: a random direction of the same length. "
     "floor: the loss that no model can go below; of interventions, the model on the boards as they are. "
     "ladder: a run of one language, by the law of the others; its games are in the column step. "
@@ -25,9 +26,9 @@ COLUMNS = {
     "step": "of numbers along a training or a fine-tuning: its step",
     "opening": "of legality on games that begin so; empty: all games",
     "value": "the number",
-    "low": "95% interval over games, percentile bootstrap",
+    "low": "95% interval over games, percentile bootstrap; of the control permuted over permutations",
     "high": "its upper end",
-    "n": "number of games, positions, moves or cases that the value is a mean over",
+    "n": "number of games, positions, moves or cases that the value is a mean over; of retrieval the size of the pool",
 }
 """Column -> its content; empty where it does not apply."""
 
@@ -56,6 +57,10 @@ QUANTITIES = {
     "retrieval_same_square": "the same, candidates whose last move is the query's only",
     "retrieval_csls": "the same, by cross-domain similarity local scaling",
     "retrieval_strong": "P@1 among the states of both languages without the query, 0..1",
+    "retrieval_raw": "P@1 among the states of the other language, cosine of states as they are, not centered (weak "
+    "alignment of Gaschi et al. 2023), 0..1; forward, and backward in the row of the pair the other way round",
+    "retrieval_raw_strong": "the same among the states of both languages without the query (their strong alignment)",
+    "retrieval_raw_mutual": "share of parallel states that are each other's nearest, by the same cosine",
     "procrustes": "P@1 after an orthogonal map fitted on other games, 0..1",
     "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
     "neighbours": "share of moves whose nearest token embedding of the other language is the same move, 0..1",

@@ -16,7 +16,7 @@ from mothello.data.split import probe_corpus
 from mothello.measures.alignment.embeddings import embedding_rows
 from mothello.measures.alignment.pair import Positions, Value, chances, pair_values
 from mothello.measures.measure import MEASURES, Row, Subject
-from mothello.measures.positions import Pool, draw_positions, mirrored
+from mothello.measures.positions import Pool, draw_positions, mirrored, permutations_within_ply
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.rows import Table, format_table
 from mothello.seeding import generator
@@ -44,7 +44,7 @@ class AlignmentConfig:
     random_weights: bool = True
     """Control: the same measures on a model with random weights."""
     draws: int = ranged(1000, low=1)
-    """Draws of the bootstrap over games."""
+    """Draws of the bootstrap over games, and permutations of the pool."""
     context: Context = Context.game
     """What a model of full attention is shown where its states are read: the whole game, or the prefix up to there and
     mask tokens behind it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
@@ -85,7 +85,8 @@ class Alignment:
         )
         pool = draw_positions(moves[half:], self.config.pool, generator(self.config.seed, "pool"))
         bootstrap = Bootstrap(games, self.config.draws, generator(self.config.seed, "bootstrap"))
-        return Positions(moves, Pool(pool.game + half, pool.ply), bootstrap)
+        permutations = permutations_within_ply(pool, self.config.draws, generator(self.config.seed, "permuted"))
+        return Positions(moves, Pool(pool.game + half, pool.ply), bootstrap, permutations)
 
     def _state_rows(self, subject: Subject, positions: Positions) -> Iterator[Row]:
         """Every language is read once under every map, all layers at once as far as memory allows."""
