@@ -2,7 +2,7 @@
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance, efficiency",
+    "task_transfer, context, distance, efficiency, posthoc",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
@@ -16,9 +16,11 @@ COLUMNS = {
     "best: the exact posterior of a hidden move. independent: that of every token of a hidden word by itself",
     "probe": "linear or mlp",
     "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it; "
-    "of embeddings: moves of the dictionary that was trained with, or held_out ones; empty: all",
+    "of embeddings: moves of the dictionary that was trained with, or held_out ones; what is mapped after the fact: "
+    "embedding, move (mean state), state (in its game) or game (mean state); empty: all",
     "layer": "0 (embeddings) .. L",
-    "source": "the probe's language; of pairs of states the first; empty: a mean over languages or pairs",
+    "source": "the probe's language; of pairs of states the first, of two runs that of the other; empty: a "
+    "mean over languages or pairs",
     "language": "the language read; of pairs of states the second; empty: a mean over languages or pairs",
     "map": "symmetry of the board through which the two are compared or edited; empty: none",
     "square": "of numbers about one square",
@@ -63,6 +65,8 @@ QUANTITIES = {
     "retrieval_raw_mutual": "share of parallel states that are each other's nearest, by the same cosine",
     "procrustes": "P@1 after an orthogonal map fitted on other games, 0..1",
     "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
+    "mapped": "P@1 after iterative normalisation and an orthogonal map, fitted on other games (of embeddings and mean "
+    "states of moves: without the move), 0..1; control random_weights: on the first side",
     "neighbours": "share of moves whose nearest token embedding of the other language is the same move, 0..1",
     "neighbours_orbit": "share of moves whose nearest token embedding among the other language's moves is of a move in "
     "the same orbit under the opening's maps, 0..1",

@@ -42,6 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "legality": {"games": 4, "draws": 20}, "masked": {"games": 4, "draws": 20}, "alignment": {"games": 8},
     "probes": PROBES, "causal": {"cases": 4, "draws": 20, "probes": PROBES},
     "tasks": {"games": 16, "test_games": 8, "draws": 20}, "distance": {"games": 4, "draws": 20},
+    "posthoc": {"games": 8, "draws": 20},
 }  # fmt: skip
 
 

@@ -6,9 +6,22 @@ from mothello.measures.distance.measure import Distance
 from mothello.measures.efficiency.measure import Efficiency
 from mothello.measures.legality.measure import Legality
 from mothello.measures.masked.measure import Masked
+from mothello.measures.posthoc.measure import Posthoc
 from mothello.measures.probes.measure import Probes
 from mothello.measures.tasks.measure import Tasks
 from mothello.measures.tasks.transfer import TaskTransfer
 from mothello.measures.transfer.measure import Transfer
 
-BUILTIN = (Legality, Masked, Alignment, Probes, Causal, Transfer, Tasks, TaskTransfer, Distance, Efficiency)
+BUILTIN = (
+    Legality,
+    Masked,
+    Alignment,
+    Probes,
+    Causal,
+    Transfer,
+    Tasks,
+    TaskTransfer,
+    Distance,
+    Efficiency,
+    Posthoc,
+)

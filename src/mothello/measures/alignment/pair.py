@@ -86,20 +86,28 @@ def pair_values(x: States, images: Float[Tensor, "map game ply d_model"], positi
 
     The control "unrelated" is the same number with every game of the second language exchanged for the game before.
     """
-    y, scored, games = images[0], positions.scored, len(positions.moves)
+    scored = positions.scored
     both, other = scored & scored.roll(1, 0), images[0].roll(1, 0)
-    yield _mean(
+    yield mean_over_games(
         "cosine", "unrelated", "identity", parallel_cosines(x[both], other[both]), both.nonzero()[:, 0], positions
     )
-    yield Value("cka", "unrelated", "identity", float(linear_cka(x[both], other[both])), int(both.sum()))
-    for name, cka in (("cka_games", cka_of_games), ("cka_within_ply", cka_within_ply)):
-        yield Value(name, "trained", "identity", float(cka(x, y, scored)), games)
-        yield Value(name, "unrelated", "identity", float(cka(x, other, both)), games)
+    yield from cka_values(x, images, positions)
     for name, image in zip(OPENING_MAPS, images, strict=True):
         near = parallel_cosines(x[scored], image[scored])
-        yield _mean("cosine", "trained", name, near, scored.nonzero()[:, 0], positions)
-        yield Value("cka", "trained", name, float(linear_cka(x[scored], image[scored])), int(scored.sum()))
+        yield mean_over_games("cosine", "trained", name, near, scored.nonzero()[:, 0], positions)
         yield from _retrieved(x, image, positions, name)
+
+
+def cka_values(x: States, images: Float[Tensor, "map game ply e"], positions: Positions) -> Iterator[Value]:
+    """Linear CKA of positions under every map, of games and within plies under the identity; also between widths."""
+    scored, games = positions.scored, len(positions.moves)
+    both, other = scored & scored.roll(1, 0), images[0].roll(1, 0)
+    yield Value("cka", "unrelated", "identity", float(linear_cka(x[both], other[both])), int(both.sum()))
+    for name, cka in (("cka_games", cka_of_games), ("cka_within_ply", cka_within_ply)):
+        yield Value(name, "trained", "identity", float(cka(x, images[0], scored)), games)
+        yield Value(name, "unrelated", "identity", float(cka(x, other, both)), games)
+    for name, image in zip(OPENING_MAPS, images, strict=True):
+        yield Value("cka", "trained", name, float(linear_cka(x[scored], image[scored])), int(scored.sum()))
 
 
 def _retrieved(x: States, y: States, positions: Positions, name: str) -> Iterator[Value]:
@@ -116,7 +124,7 @@ def _retrieved(x: States, y: States, positions: Positions, name: str) -> Iterato
     found["retrieval_raw"], found["retrieval_raw_strong"], found["retrieval_raw_mutual"] = published
     found["procrustes"] = nearest(cosines(rotated, candidates))
     for quantity, indices in found.items():
-        yield _mean(quantity, "trained", name, own_row(indices), pool.game, positions)
+        yield mean_over_games(quantity, "trained", name, own_row(indices), pool.game, positions)
         if quantity in CALIBRATED:
             yield _permuted(quantity, name, indices, positions.permutations)
     yield Value("procrustes_explained", "trained", name, explained(candidates, rotated), len(queries))
@@ -129,7 +137,7 @@ def _permuted(quantity: str, name: str, found: Int64[Tensor, " row"], permutatio
     return Value(quantity, "permuted", name, float(by_chance.mean()), len(found), low, high)
 
 
-def _mean(
+def mean_over_games(
     quantity: str, control: str, name: str, rows: Tensor, game: Int64[Tensor, " row"], positions: Positions
 ) -> Value:
     """Mean over rows, with its interval over the games they are from."""

@@ -24,8 +24,8 @@ def cosines(x: Float[Tensor, "row d"], y: Float[Tensor, "candidate d"]) -> Float
 
 
 def nearest(
-    similarity: Float[Tensor, "row candidate"], allowed: Bool[Tensor, "row candidate"] | None = None
-) -> Int64[Tensor, " row"]:
+    similarity: Float[Tensor, "*batch row candidate"], allowed: Bool[Tensor, "*batch row candidate"] | None = None
+) -> Int64[Tensor, "*batch row"]:
     """Index of the candidate that every row is nearest to (weak alignment: the candidates are the other language); -1
     where two are equally near, so that constant states are near to nothing.
 
@@ -33,8 +33,8 @@ def nearest(
     """
     if allowed is not None:
         similarity = similarity.masked_fill(~allowed, -torch.inf)
-    best = F.pad(similarity, (0, 1), value=-torch.inf).topk(2, 1)
-    return torch.where(best.values[:, 0] > best.values[:, 1], best.indices[:, 0], -1)
+    best = F.pad(similarity, (0, 1), value=-torch.inf).topk(2)
+    return torch.where(best.values[..., 0] > best.values[..., 1], best.indices[..., 0], -1)
 
 
 def hits(
@@ -44,9 +44,9 @@ def hits(
     return own_row(nearest(similarity, allowed))
 
 
-def own_row(found: Int64[Tensor, " row"]) -> Bool[Tensor, " row"]:
+def own_row(found: Int64[Tensor, "*batch row"]) -> Bool[Tensor, "*batch row"]:
     """Where the nearest candidate is the query's own row."""
-    return found == torch.arange(len(found), device=found.device)
+    return found == torch.arange(found.shape[-1], device=found.device)
 
 
 def among_both(across: Float[Tensor, "row row"], within: Float[Tensor, "row row"]) -> Int64[Tensor, " row"]:
