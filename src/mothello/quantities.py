@@ -2,7 +2,7 @@
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance, efficiency, posthoc",
+    "task_transfer, context, distance, efficiency, posthoc, stitch",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
@@ -13,12 +13,13 @@ COLUMNS = {
     "chance: by counting. null: no intervention. random: a random direction of the same length. "
     "floor: the loss that no model can go below; of interventions, the model on the boards as they are. "
     "ladder: a run of one language, by the law of the others; its games are in the column step. "
+    "stitched: the lower blocks of another run below those of this one. other: that run itself. "
     "best: the exact posterior of a hidden move. independent: that of every token of a hidden word by itself",
     "probe": "linear or mlp",
     "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it; "
     "of embeddings: moves of the dictionary that was trained with, or held_out ones; what is mapped after the fact: "
     "embedding, move (mean state), state (in its game) or game (mean state); empty: all",
-    "layer": "0 (embeddings) .. L",
+    "layer": "0 (embeddings) .. L; of stitched models that after which they are stitched",
     "source": "the probe's language; of pairs of states the first, of two runs that of the other; empty: a "
     "mean over languages or pairs",
     "language": "the language read; of pairs of states the second; empty: a mean over languages or pairs",

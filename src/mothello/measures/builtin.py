@@ -8,6 +8,7 @@ from mothello.measures.legality.measure import Legality
 from mothello.measures.masked.measure import Masked
 from mothello.measures.posthoc.measure import Posthoc
 from mothello.measures.probes.measure import Probes
+from mothello.measures.stitch.measure import Stitch
 from mothello.measures.tasks.measure import Tasks
 from mothello.measures.tasks.transfer import TaskTransfer
 from mothello.measures.transfer.measure import Transfer
@@ -24,4 +25,5 @@ BUILTIN = (
     Distance,
     Efficiency,
     Posthoc,
+    Stitch,
 )
