@@ -174,5 +174,5 @@ def test_what_cannot_be_stitched_is_refused_in_one_line() -> None:
     ):
         with pytest.raises(UserError, match=f"^{line}"):
             next(Stitch(config)(replace(upper, other=other)))
-    with pytest.raises(UserError, match="^stitch[.]tasks"):
+    with pytest.raises(UserError, match=r"^stitch[.]tasks"):
         StitchConfig(tasks=["guess"])
