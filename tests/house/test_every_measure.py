@@ -1,6 +1,7 @@
 """Proves: every measure and stage works on a model of every objective, or refuses it in the line that docs/objectives.md
 says, cell by cell."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from mothello.cli.stage import StageCommand, stage
 from mothello.cli.transfer import transfer
 from mothello.config import typed
 from mothello.errors import UserError
-from mothello.measures.measure import MEASURES
+from mothello.measures.measure import MEASURES, takes_other
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.run import Run
 
@@ -44,6 +45,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "probes": PROBES, "causal": {"cases": 4, "draws": 20, "probes": PROBES},
     "tasks": {"games": 16, "test_games": 8, "draws": 20}, "distance": {"games": 4, "draws": 20},
     "links": {"games": 4, "draws": 20, "options": {"ibm": {"pairs": 8}}},
+    "posthoc": {"games": 8, "draws": 20},
+    "stitch": {"games": 8, "draws": 20, "probes": PROBES},
 }  # fmt: skip
 
 
@@ -87,7 +90,9 @@ def measured(run: Run, name: str) -> int:
         child = next(x for x in run.folder.path.glob("task/*") if not x.name.endswith(("-random", "-scratch")))
         return len(mothello.load_run(child).table)
     measure = MEASURES.get(name)
-    return len(list(measure(typed(SETTINGS[name], measure.Config))(run.subject())))
+    subject = run.subject()
+    subject = replace(subject, other=subject.random_weights()) if takes_other(name) else subject
+    return len(list(measure(typed(SETTINGS[name], measure.Config))(subject)))
 
 
 @pytest.mark.parametrize(("name", "model"), TABLE, ids=str)

@@ -68,6 +68,8 @@ MISTAKES = [
     ("measure", ["run=nowhere", "measures=[guess]"], ["measures: 'guess'", "alignment, probes, causal, distance, efficiency"]),
     ("measure", ["run=nowhere", "+legality.game=3"], ["legality.game", "unknown key", "games"]),
     ("measure", ["run=nowhere", "probes.games=3"], ["probes.games", "no effect", "measures=[legality,alignment]"]),
+    ("measure", ["run=nowhere", "other=there"], ["other: has no effect on measures=[legality,alignment]"]),
+    ("measure", ["run=nowhere", "measures=[stitch]", "stitch.tasks=[guess]"], ["stitch.tasks", "guess", "flips"]),
     ("measure", ["run=nowhere", "plugins=[not_there]"], ["plugins: not_there", "cannot be imported"]),
     ("probe", ["run=nowhere", "causal.cases=0"], ["causal.cases", "0 is below 1"]),
     ("probe", ["run=nowhere", "probes.probes=[quadratic]"], ["probes.probes", "quadratic", "linear, mlp"]),

@@ -148,7 +148,7 @@ def test_interventions_use_kept_probes_of_the_same_config(tmp_path: Path, monkey
     def fails(*_: object) -> None:
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr("mothello.measures.causal.measure.fitted_probes", fails)
+    monkeypatch.setattr("mothello.measures.probes.measure.fitted_probes", fails)
     assert ordered(Causal(causal)(inside)) == fresh
     with pytest.raises(AssertionError, match="fitted again"):
         list(Causal(replace(causal, probes=replace(config, seed=1)))(inside))

@@ -11,9 +11,9 @@ from omegaconf import MISSING
 from mothello.cli.dry_run import measure_estimate
 from mothello.cli.main import command
 from mothello.config import NOT_IDENTITY, identity
-from mothello.errors import UserError
+from mothello.errors import UserError, keyed
 from mothello.measures.builtin import BUILTIN
-from mothello.measures.measure import MEASURES
+from mothello.measures.measure import MEASURES, takes_other
 from mothello.measures.probes.headline import headline, preferred
 from mothello.objectives.combined import build_objective
 from mothello.objectives.objective import Evaluation, evaluation
@@ -21,7 +21,7 @@ from mothello.registry import load_plugins
 from mothello.rows import FILE, read_tidy
 from mothello.rundir import RunDir
 from mothello.stages.load import load_run
-from mothello.stages.measuring import measure_folder, measure_run
+from mothello.stages.measuring import measure_folder, measure_run, measured_subject
 from mothello.stages.running import require_single_process
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig, resolve
@@ -35,6 +35,8 @@ class MeasureCommand:
 
     run: str = field(default=MISSING, metadata=NOT_IDENTITY)
     """The run's folder."""
+    other: str = field(default="", metadata=NOT_IDENTITY)
+    """The folder of another run on the same board, with which measures compare it: posthoc, stitch."""
     measures: list[str] = field(default_factory=lambda: list(USUAL))
     """Which, in this order; of a masked model by default hidden moves instead of legality."""
     plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
@@ -51,6 +53,8 @@ class MeasureCommand:
             unused = name not in self.measures and not any(hasattr(other, name) for other in chosen)
             for key in set(identity(config)) - set(MEASURES) if unused else ():
                 raise UserError(f"{name}.{key}: has no effect without {name} in measures=[{','.join(self.measures)}]")
+        if self.other and not any(map(takes_other, self.measures)):
+            raise UserError(f"other: has no effect on measures=[{','.join(self.measures)}]; leave it out")
         for name, config in settings.items():  # a measure that builds on another one, by default with its settings
             inner = {key: own for key, own in settings.items() if getattr(config, key, None) == type(own)()}
             setattr(self, name, replace(config, **inner))
@@ -95,16 +99,20 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     require_single_process()
     device = resolve(config.device)
     run = load_run(config.run, device)
+    with keyed("other: "):
+        other = load_run(config.other, device) if config.other else None
     config = fitting(config, run.config.objective)
+    subjects = [measured_subject(run, settings, config.device, other) for settings in config.configs]
     if config.dry_run:
-        folders = [measure_folder(run.folder, settings) for settings in config.configs]
+        folders = [measure_folder(run.folder, settings, other=other) for settings in config.configs]
         shown = [f"{folder.path}{' (finished already)' if folder.finished else ''}" for folder in folders]
-        estimate = measure_estimate(run.subject(config.device), config.configs)
+        compared = next((one for one in subjects if one.other is not None), run.subject(config.device))
+        estimate = measure_estimate(compared, config.configs)
         print("\n".join([estimate.text(), *(f"folder  {folder}" for folder in shown)]), flush=True)
         return {}
     results: dict[str, Any] = {}
     for settings in config.configs:
-        folder = measure_run(run, settings, config.device, config.force, config.tracking, config.plugins)
+        folder = measure_run(run, settings, config.device, config.force, config.tracking, config.plugins, other)
         results |= {"folder": str(folder.path), "numbers": results.get("numbers", {}) | shown_numbers(folder)}
         summary = summary_of(settings, folder)
         print(f"{summary}\n" * bool(summary) + f"every number: {folder.path / FILE}", flush=True)

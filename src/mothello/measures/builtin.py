@@ -7,11 +7,14 @@ from mothello.measures.efficiency.measure import Efficiency
 from mothello.measures.legality.measure import Legality
 from mothello.measures.links.measure import LinkQuality
 from mothello.measures.masked.measure import Masked
+from mothello.measures.posthoc.measure import Posthoc
 from mothello.measures.probes.measure import Probes
+from mothello.measures.stitch.measure import Stitch
 from mothello.measures.tasks.measure import Tasks
 from mothello.measures.tasks.transfer import TaskTransfer
 from mothello.measures.transfer.measure import Transfer
 
 BUILTIN = (
     Legality, Masked, Alignment, Probes, Causal, Transfer, Tasks, TaskTransfer, Distance, Efficiency, LinkQuality,
+    Posthoc, Stitch,
 )  # fmt: skip

@@ -62,6 +62,8 @@ class Subject:
     """What a model of full attention is shown where its states are read."""
     coverage: float = 1.0
     """Share of moves in the dictionary that it was trained with; the embeddings of all others are held out."""
+    other: "Subject | None" = None
+    """Another run's model on the same board, where a measure compares the two."""
 
     @property
     def device(self) -> torch.device:
@@ -135,7 +137,9 @@ class Measure(Protocol):
     """Numbers of a subject. ``Config`` is a dataclass whose field ``name`` is the measure's name in MEASURES.
 
     A Config may have a method ``shrunk(share)``: the config of the same measure on that share of the games, for a dry
-    run. A measure may have a method ``summary(rows)``: the text that a command prints of its rows, a data frame.
+    run. A measure may have a method ``summary(rows)``: the text that a command prints of its rows, a data frame. One
+    that compares the subject with that of another run has an attribute ``takes_other``, and ``needs_other`` where it is
+    nothing without.
     """
 
     Config: type
@@ -145,11 +149,30 @@ class Measure(Protocol):
     def __call__(self, subject: Subject) -> Iterator[Row]: ...
 
 
-_TAKEN = ("run", "measures", "plugins", "device", "tracking", "force", "dry_run", "hydra", "extended", "configs")
+_TAKEN = (
+    "run",
+    "other",
+    "measures",
+    "plugins",
+    "device",
+    "tracking",
+    "force",
+    "dry_run",
+    "hydra",
+    "extended",
+    "configs",
+)
 MEASURES: Registry[Measure] = Registry("measures", _TAKEN)
 """The built-in ones register themselves when mothello.measures.builtin is imported, a user's own through plugins."""
 
 
-def folder_name(config: Any) -> str:
-    """Name of a measure's folder in RUN/measures: NAME-HASH, the same for the same result."""
-    return f"{config.name}-{fingerprint(identity(config) | {'generator_version': GENERATOR_VERSION})}"
+def takes_other(name: str) -> bool:
+    """Whether a measure compares a run with another."""
+    return getattr(MEASURES.get(name), "takes_other", False)
+
+
+def folder_name(config: Any, other: str = "") -> str:
+    """Name of a measure's folder in RUN/measures: NAME-HASH, the same for the same result. other: the content of the
+    run that it is compared with."""
+    more = {"other": other} if other else {}
+    return f"{config.name}-{fingerprint(identity(config) | {'generator_version': GENERATOR_VERSION} | more)}"

@@ -42,6 +42,13 @@ def same_square(pool: Pool, moves: Int8[Tensor, "game ply"]) -> Bool[Tensor, "ro
     return last.unsqueeze(0) == last.unsqueeze(1)
 
 
+def permutations_within_ply(pool: Pool, draws: int, generator: torch.Generator) -> Int64[Tensor, "draw row"]:
+    """Permutations of the positions, each among those at its ply: such pairs have nothing but the ply in common."""
+    shuffled = (pool.ply.cpu() + torch.rand(draws, len(pool.ply), generator=generator, dtype=torch.float64)).argsort(1)
+    ordered = pool.ply.cpu().argsort(stable=True)
+    return torch.empty_like(shuffled).scatter_(1, ordered.expand_as(shuffled), shuffled).to(pool.ply.device)
+
+
 def mirrored(moves: Int8[Tensor, "game ply"], board: Board, name: str) -> Int8[Tensor, "game ply"]:
     """The games as a symmetry of the board shows them."""
     image = torch.tensor(move_map(board, name), dtype=moves.dtype, device=moves.device)

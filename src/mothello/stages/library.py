@@ -5,11 +5,12 @@ from typing import Any
 
 import mothello.measures.builtin  # noqa: F401
 from mothello.config import typed
-from mothello.measures.measure import MEASURES
+from mothello.errors import UserError
+from mothello.measures.measure import MEASURES, takes_other
 from mothello.model.edited import Edited
 from mothello.rows import Table, read_tidy
 from mothello.stages.load import load_run
-from mothello.stages.measuring import measure_run
+from mothello.stages.measuring import measure_run, measured_subject
 from mothello.stages.pretrain import Pretrain, TrainConfig
 from mothello.stages.run import Run
 from mothello.stages.stage import run_stage
@@ -25,12 +26,15 @@ def train(settings: Mapping[str, Any]) -> Run:
     return load_run(stage.folder.path, device)
 
 
-def measure(run: Run, name: str, settings: Mapping[str, Any] | None = None) -> Table:
+def measure(run: Run, name: str, settings: Mapping[str, Any] | None = None, other: Run | None = None) -> Table:
     """The rows of a measure of a run, such as "legality" or "probes"; written to its folder, unless they are there.
-    settings: such as {"games": 400}; keys are those of scripts/measure.py. An edited model's are not written."""
+    settings: such as {"games": 400}; keys are those of scripts/measure.py. other: a run to compare it with, where the
+    measure does. An edited model's are not written."""
     config = MEASURES.typed({"name": name, **(settings or {})}, name)
+    if other is not None and not takes_other(name):
+        raise UserError(f"other: has no effect on {name}; leave it out")
     if isinstance(run.model, Edited):
         import pandas as pd
 
-        return pd.DataFrame(MEASURES.build(config)(run.subject(run.config.device)))
-    return read_tidy(measure_run(run, config, run.config.device).path)
+        return pd.DataFrame(MEASURES.build(config)(measured_subject(run, config, run.config.device, other)))
+    return read_tidy(measure_run(run, config, run.config.device, other=other).path)

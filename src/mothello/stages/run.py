@@ -1,5 +1,6 @@
 """A trained model with its languages and its folder: what load_run gives to a script or a notebook."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from mothello.config import plain, shown
 from mothello.data.batch import Batch, in_language
 from mothello.data.split import Split, corpus
 from mothello.errors import UserError, keyed
+from mothello.files import fingerprint
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.activations import states
 from mothello.measures.legality.estimate import rules
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 Game = str | Sequence[int] | Int8[Tensor, " ply"]
 """One game, whole or begun: text such as "c2 b2 a2", or move indices (a negative one ends it)."""
+
+
+def _sum_of(weights: Tensor) -> str:
+    return hashlib.sha256(weights.cpu().contiguous().view(torch.uint8).numpy().data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,11 @@ class Run:
     def table(self) -> Table:
         """Every number measured on the run, one per row (columns: mothello.rows); ``folder`` is the measure's."""
         return all_tables(self.folder.path)
+
+    @property
+    def content(self) -> str:
+        """Eight hex digits that tell its weights from others, wherever the run lies."""
+        return fingerprint({name: _sum_of(weights) for name, weights in self.model.state_dict().items()})
 
     @property
     def reached(self) -> dict[str, int]:

@@ -21,11 +21,20 @@ from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_
 from mothello.measures.alignment.cka import cka_of_games, cka_within_ply, linear_cka
 from mothello.measures.alignment.cosine import parallel_cosines
 from mothello.measures.alignment.embeddings import embedding_rows, neighbours, word_embeddings
-from mothello.measures.alignment.pair import Positions, Value, chances, pair_values
+from mothello.measures.alignment.pair import CALIBRATED, Positions, Value, chances, pair_values
 from mothello.measures.alignment.procrustes import explained, fit_rotation
-from mothello.measures.alignment.retrieval import chance, cosines, csls, hits, strong_hits
+from mothello.measures.alignment.retrieval import (
+    among_both,
+    chance,
+    cosines,
+    csls,
+    hits,
+    nearest,
+    own_row,
+    published_nearest,
+)
 from mothello.measures.measure import Subject
-from mothello.measures.positions import Pool, draw_positions
+from mothello.measures.positions import Pool, draw_positions, permutations_within_ply
 from mothello.measures.probes.targets import board_targets
 from mothello.model.build import build_model
 from mothello.model.transformer import ModelConfig
@@ -104,6 +113,10 @@ def test_hits_by_hand() -> None:
     assert chance(allowed) == pytest.approx((1 / 3 + 1 / 2 + 1 / 3) / 3)
 
 
+def strong_hits(x: Tensor, y: Tensor) -> Tensor:
+    return own_row(among_both(cosines(x, y), cosines(x, x)))
+
+
 def test_strong_alignment_asks_for_more_than_weak() -> None:
     positions = noise(40, 16)
     x, y = positions, positions + 0.01 * noise(40, 16, seed=1)
@@ -112,6 +125,57 @@ def test_strong_alignment_asks_for_more_than_weak() -> None:
     twins = torch.cat([x[:20], x[:20] + 1e-3 * noise(20, 16, seed=2)])  # every state has a twin in its own language
     far = torch.cat([y[:20], y[20:] + x[:20] - x[20:]])
     assert strong_hits(twins, far).double().mean() < 0.1
+
+
+def slow_alignment(x: Tensor, y: Tensor) -> dict[str, float]:
+    """Weak, strong and mutual from their definitions, a pair of words at a time."""
+    n, cosine = len(x), torch.nn.functional.cosine_similarity
+    found = {"weak": 0, "strong": 0, "mutual": 0}
+    for i in range(n):
+        others = [float(cosine(x[i], y[j], 0)) for j in range(n)]
+        back = [float(cosine(y[i], x[j], 0)) for j in range(n)]
+        own = [float(cosine(x[i], x[j], 0)) for j in range(n) if j != i]
+        weak = max(others) == others[i]
+        found["weak"] += weak
+        found["strong"] += weak and others[i] > max(own)
+        found["mutual"] += weak and max(back) == back[i]
+    return {name: count / n for name, count in found.items()}
+
+
+def test_the_published_alignment_agrees_with_a_slow_reference_in_both_directions() -> None:
+    x = noise(60, 6) + 1  # not centered
+    y = x + 0.5 * noise(60, 6, seed=1) + torch.tensor([0.4, 0, 0, 0, 0, 0])
+    values = []
+    for one, other in ((x, y), (y, x)):
+        ours = {name: float(own_row(i).double().mean()) for name, i in published_nearest(one, other)._asdict().items()}
+        assert ours == pytest.approx(slow_alignment(one, other))
+        assert 0.1 < ours["strong"] < ours["weak"] < 1 > ours["mutual"] > 0.1
+        values.append(ours)
+    assert values[0]["mutual"] == values[1]["mutual"]
+    assert values[0]["weak"] != values[1]["weak"]
+
+
+def test_nearest_by_hand() -> None:
+    similarity = torch.tensor([[0.9, 0.1, 0.5], [0.8, 0.7, 0.8], [0.3, 0.2, 0.4]])
+    assert nearest(similarity).tolist() == [0, -1, 2]
+    assert nearest(similarity[:, :1]).tolist() == [0, 0, 0]
+
+
+def test_a_permutation_keeps_the_ply_and_its_share_of_hits_is_counted() -> None:
+    where = positions()
+    drawn = where.permutations
+    assert (where.pool.ply[drawn] == where.pool.ply).all()
+    assert (drawn.sort(1).values == torch.arange(200)).all()
+    assert len(drawn.unique(dim=0)) == len(drawn)
+    games = where.pool.ply.bincount()[where.pool.ply]  # how many positions are at a position's ply
+    expected = float((1 / games).mean())
+    x = coded(where.moves)
+    found = read(x, x.expand(4, *x.shape), where)
+    for quantity in ("retrieval_same_ply", "retrieval_raw", "retrieval_raw_strong", "retrieval_raw_mutual"):
+        null, value = found[quantity, "permuted", "identity"], found[quantity, "trained", "identity"]
+        assert null.value == pytest.approx(expected, abs=0.02)  # every nearest one is at the same ply: itself
+        assert null.low <= null.value <= null.high < value.value > 0.95
+        assert null.n == value.n == 200
 
 
 def test_csls_takes_a_hub_its_advantage() -> None:
@@ -163,7 +227,8 @@ def positions(games: int = 60, pool: int = 200) -> Positions:
     moves = corpus(SIX, 0, Split.probe, 1000).moves(torch.arange(games))
     found = draw_positions(moves[games // 2 :], pool, torch.Generator().manual_seed(0))
     where = Pool(found.game + games // 2, found.ply)
-    return Positions(moves, where, Bootstrap(games, 200, torch.Generator().manual_seed(0)))
+    draw = torch.Generator().manual_seed(0)
+    return Positions(moves, where, Bootstrap(games, 200, draw), permutations_within_ply(where, 200, draw))
 
 
 def coded(moves: Tensor, name: str = "identity") -> Tensor:
@@ -229,8 +294,11 @@ def test_unrelated_states_are_not_aligned() -> None:
     x = coded(where.moves)
     y = noise(*x.shape, seed=3)
     found = read(x, y.expand(4, *y.shape), where)
-    for quantity in ("retrieval", "retrieval_strong", "retrieval_csls", "procrustes"):
+    for quantity in ("retrieval", "retrieval_strong", "retrieval_csls", "procrustes", "retrieval_raw"):
         assert found[quantity, "trained", "identity"].value < 0.05
+    for quantity in CALIBRATED:
+        value, null = (found[quantity, control, "identity"] for control in ("trained", "permuted"))
+        assert value.value <= null.high + 1 / null.n  # one hit more at the most
     assert abs(found["cosine", "trained", "identity"].value) < 0.05
     assert found["procrustes_explained", "trained", "identity"].value < 0.2
 

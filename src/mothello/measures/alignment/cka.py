@@ -20,15 +20,22 @@ def linear_cka(x: Float[Tensor, "*batch row d"], y: Float[Tensor, "*batch row e"
 
 
 def cka_of_games(
-    x: Float[Tensor, "*batch game ply d"], y: Float[Tensor, "*batch game ply d"], scored: Bool[Tensor, "game ply"]
+    x: Float[Tensor, "*batch game ply d"], y: Float[Tensor, "*batch game ply e"], scored: Bool[Tensor, "game ply"]
 ) -> Float[Tensor, "*batch"]:
     """Rows are games: the mean of a game's states."""
+    return linear_cka(mean_of_games(x, scored), mean_of_games(y, scored))
+
+
+def mean_of_games(
+    x: Float[Tensor, "*batch game ply d"], scored: Bool[Tensor, "game ply"]
+) -> Float[Tensor, "*batch game d"]:
+    """The mean of every game's states."""
     weight = scored.to(x.dtype) / scored.sum(1, keepdim=True)
-    return linear_cka((x * weight[..., None]).sum(-2), (y * weight[..., None]).sum(-2))
+    return (x * weight[..., None]).sum(-2)
 
 
 def cka_within_ply(
-    x: Float[Tensor, "*batch game ply d"], y: Float[Tensor, "*batch game ply d"], scored: Bool[Tensor, "game ply"]
+    x: Float[Tensor, "*batch game ply d"], y: Float[Tensor, "*batch game ply e"], scored: Bool[Tensor, "game ply"]
 ) -> Float[Tensor, "*batch"]:
     """The mean of linear CKA at single plies, so that the ply explains nothing; over plies that every game reached."""
     whole = scored.all(0).nonzero().flatten()

@@ -4,7 +4,7 @@ A word of several tokens counts as the mean of their embeddings, so a compositio
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import permutations
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mothello.languages.dictionary import covered_moves
 from mothello.languages.language import PAD
+from mothello.languages.language_set import LanguageSet
 from mothello.measures.alignment.retrieval import cosines
 from mothello.measures.measure import Row, Subject
 from mothello.othello.notation import square_name
@@ -36,6 +37,19 @@ def word_embeddings(
     return (embedding[words] * counted.unsqueeze(-1)).sum(1) / lengths.unsqueeze(1)
 
 
+def move_embeddings(subject: Subject, language: int) -> Float[Tensor, "move d"]:
+    """Of every move of a language, the mean of its word's token embeddings. On the CPU."""
+    stems = subject.language_set.stem_table[language]
+    return word_embeddings(subject.model.token_vectors(language).float().cpu(), stems, (stems != PAD).sum(1))
+
+
+def unshared(languages: LanguageSet, first: int, second: int) -> list[Bool[Tensor, " move"]]:
+    """The moves of the first language that are written without a token that both have, and those of the second."""
+    one, other = (languages.languages[i] for i in (first, second))
+    common = set(one.ids) & set(other.ids)
+    return [torch.tensor([not common & set(word) for word in language.stems]) for language in (one, other)]
+
+
 def neighbours(
     x: Float[Tensor, "move d"], y: Float[Tensor, "move d"], image: Int64[Tensor, " move"], asked: Bool[Tensor, " move"]
 ) -> Neighbours:
@@ -50,21 +64,10 @@ def neighbours(
 def embedding_rows(subject: Subject, languages: int) -> Iterator[Row]:
     """Neighbours, margins and nearest moves between the first languages, of the moves written without a token that both
     languages have."""
-    languages_ = subject.language_set
-    tables = [subject.model.token_vectors(i).float().cpu() for i in range(len(subject.names))]
-    words = [
-        word_embeddings(table, stem, (stem != PAD).sum(1))
-        for table, stem in zip(tables, languages_.stem_table, strict=True)
-    ]
-    ids = [set(language.ids) for language in languages_.languages]
+    words = [move_embeddings(subject, i) for i in range(min(languages, len(subject.names)))]
     maps = torch.tensor([move_map(subject.board, name) for name in OPENING_MAPS])
-    for first, second in product(range(min(languages, len(words))), repeat=2):
-        if first == second:
-            continue
-        common = ids[first] & ids[second]
-        own = [
-            torch.tensor([not common & set(word) for word in languages_.languages[i].stems]) for i in (first, second)
-        ]
+    for first, second in permutations(range(len(words)), 2):
+        own = unshared(subject.language_set, first, second)
         head: Row = {
             "measure": "embedding", "control": subject.control, "layer": 0, "source": subject.names[first],
             "language": subject.names[second],

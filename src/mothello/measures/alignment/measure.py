@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int8
 from torch import Tensor
 from tqdm import tqdm
 
@@ -16,7 +16,7 @@ from mothello.data.split import probe_corpus
 from mothello.measures.alignment.embeddings import embedding_rows
 from mothello.measures.alignment.pair import Positions, Value, chances, pair_values
 from mothello.measures.measure import MEASURES, Row, Subject
-from mothello.measures.positions import Pool, draw_positions, mirrored
+from mothello.measures.positions import Pool, draw_positions, mirrored, permutations_within_ply
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.rows import Table, format_table
 from mothello.seeding import generator
@@ -44,7 +44,7 @@ class AlignmentConfig:
     random_weights: bool = True
     """Control: the same measures on a model with random weights."""
     draws: int = ranged(1000, low=1)
-    """Draws of the bootstrap over games."""
+    """Draws of the bootstrap over games, and permutations of the pool."""
     context: Context = Context.game
     """What a model of full attention is shown where its states are read: the whole game, or the prefix up to there and
     mask tokens behind it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
@@ -72,20 +72,11 @@ class Alignment:
             return
         subject = subject.reading(self.config.context, "alignment.context")
         yield from subject.context_rows()
-        positions = self._positions(subject)
+        positions = drawn_positions(subject, self.config)
         yield from (_row(value) for value in chances(positions))
         for some in [subject, subject.random_weights()] if self.config.random_weights else [subject]:
             yield from self._state_rows(some, positions)
             yield from embedding_rows(some, self.config.languages)
-
-    def _positions(self, subject: Subject) -> Positions:
-        half, games = self.config.games // 2, self.config.games
-        moves = probe_corpus(subject.board, subject.corpus_seed, half, games - half).moves(
-            torch.arange(games, device=subject.device)
-        )
-        pool = draw_positions(moves[half:], self.config.pool, generator(self.config.seed, "pool"))
-        bootstrap = Bootstrap(games, self.config.draws, generator(self.config.seed, "bootstrap"))
-        return Positions(moves, Pool(pool.game + half, pool.ply), bootstrap)
 
     def _state_rows(self, subject: Subject, positions: Positions) -> Iterator[Row]:
         """Every language is read once under every map, all layers at once as far as memory allows."""
@@ -97,12 +88,12 @@ class Alignment:
         for group in groups:
             own = []
             for index in range(len(names)):
-                own.append(_states(subject, positions, index, OPENING_MAPS[0], group))
+                own.append(image_states(subject, positions.moves, index, OPENING_MAPS[0], group))
                 bar.update()
             for second, language in enumerate(names):
                 images = [own[second]]
                 for map_ in OPENING_MAPS[1:]:
-                    images.append(_states(subject, positions, second, map_, group))
+                    images.append(image_states(subject, positions.moves, second, map_, group))
                     bar.update()
                 for first, source in enumerate(names):
                     for index, layer in enumerate(range(layers)[group] if first != second else ()):
@@ -131,6 +122,18 @@ class Alignment:
         )
 
 
+def drawn_positions(subject: Subject, config: Any) -> Positions:
+    """Games of the probe split, and positions in their second half. config: an AlignmentConfig, or one that has its
+    games, pool, draws and seed."""
+    half, games = config.games // 2, config.games
+    corpus = probe_corpus(subject.board, subject.corpus_seed, half, games - half)
+    moves = corpus.moves(torch.arange(games, device=subject.device))
+    pool = draw_positions(moves[half:], config.pool, generator(config.seed, "pool"))
+    bootstrap = Bootstrap(games, config.draws, generator(config.seed, "bootstrap"))
+    permutations = permutations_within_ply(pool, config.draws, generator(config.seed, "permuted"))
+    return Positions(moves, Pool(pool.game + half, pool.ply), bootstrap, permutations)
+
+
 def _layers_at_once(subject: Subject, positions: Positions, languages: int) -> int:
     """Layers whose states fit in MEMORY: of every language, and the images of one of them, twice while stacked."""
     d_model = subject.model.config.d_model
@@ -138,12 +141,12 @@ def _layers_at_once(subject: Subject, positions: Positions, languages: int) -> i
     return max(1, min(subject.n_layers, int(MEMORY // one_layer)))
 
 
-def _states(
-    subject: Subject, positions: Positions, language: int, name: str, layers: slice
+def image_states(
+    subject: Subject, moves: Int8[Tensor, "game ply"], language: int, name: str, layers: slice = slice(None)
 ) -> Float[Tensor, "layer game ply d_model"]:
     """States of the games under a map, some games at once."""
-    images = mirrored(positions.moves, subject.board, name).split(GAMES_AT_ONCE)
-    return torch.cat([subject.states(moves, language)[layers] for moves in images], 1)
+    images = mirrored(moves, subject.board, name).split(GAMES_AT_ONCE)
+    return torch.cat([subject.states(image, language)[layers] for image in images], 1)
 
 
 def _row(value: Value, **where: Any) -> Row:

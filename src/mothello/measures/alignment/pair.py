@@ -11,11 +11,24 @@ from mothello.bootstrap import Bootstrap
 from mothello.measures.alignment.cka import cka_of_games, cka_within_ply, linear_cka
 from mothello.measures.alignment.cosine import parallel_cosines
 from mothello.measures.alignment.procrustes import explained, fit_rotation
-from mothello.measures.alignment.retrieval import chance, cosines, csls, hits, strong_hits
+from mothello.measures.alignment.retrieval import (
+    among_both,
+    chance,
+    cosines,
+    csls,
+    nearest,
+    own_row,
+    published_nearest,
+)
 from mothello.measures.positions import Pool, same_ply, same_square
 from mothello.othello.symmetry import OPENING_MAPS
 
 States = Float[Tensor, "game ply d_model"]
+CALIBRATED = (
+    "retrieval", "retrieval_same_ply", "retrieval_strong", "retrieval_raw", "retrieval_raw_strong",
+    "retrieval_raw_mutual",
+)  # fmt: skip
+"""Quantities with the control "permuted"."""
 
 
 class Positions(NamedTuple):
@@ -25,6 +38,8 @@ class Positions(NamedTuple):
     pool: Pool
     """Positions in the second half of the games: rotations are fitted on the first half."""
     bootstrap: Bootstrap
+    permutations: Int64[Tensor, "draw row"]
+    """Of the pool, within plies: the pairs of the control "permuted"."""
 
     @property
     def scored(self) -> Bool[Tensor, "game ply"]:
@@ -61,7 +76,9 @@ def chances(positions: Positions) -> Iterator[Value]:
     rows = len(positions.pool.game)
     for quantity, allowed in positions.restrictions.items():
         yield Value(quantity, "chance", "", 1 / rows if allowed is None else chance(allowed), rows)
-    yield Value("retrieval_strong", "chance", "", 1 / max(1, 2 * rows - 1), rows)
+    yield from (Value(name, "chance", "", 1 / rows, rows) for name in ("retrieval_raw", "retrieval_raw_mutual"))
+    for name in ("retrieval_strong", "retrieval_raw_strong"):
+        yield Value(name, "chance", "", 1 / max(1, 2 * rows - 1), rows)
 
 
 def pair_values(x: States, images: Float[Tensor, "map game ply d_model"], positions: Positions) -> Iterator[Value]:
@@ -69,20 +86,28 @@ def pair_values(x: States, images: Float[Tensor, "map game ply d_model"], positi
 
     The control "unrelated" is the same number with every game of the second language exchanged for the game before.
     """
-    y, scored, games = images[0], positions.scored, len(positions.moves)
+    scored = positions.scored
     both, other = scored & scored.roll(1, 0), images[0].roll(1, 0)
-    yield _mean(
+    yield mean_over_games(
         "cosine", "unrelated", "identity", parallel_cosines(x[both], other[both]), both.nonzero()[:, 0], positions
     )
-    yield Value("cka", "unrelated", "identity", float(linear_cka(x[both], other[both])), int(both.sum()))
-    for name, cka in (("cka_games", cka_of_games), ("cka_within_ply", cka_within_ply)):
-        yield Value(name, "trained", "identity", float(cka(x, y, scored)), games)
-        yield Value(name, "unrelated", "identity", float(cka(x, other, both)), games)
+    yield from cka_values(x, images, positions)
     for name, image in zip(OPENING_MAPS, images, strict=True):
         near = parallel_cosines(x[scored], image[scored])
-        yield _mean("cosine", "trained", name, near, scored.nonzero()[:, 0], positions)
-        yield Value("cka", "trained", name, float(linear_cka(x[scored], image[scored])), int(scored.sum()))
+        yield mean_over_games("cosine", "trained", name, near, scored.nonzero()[:, 0], positions)
         yield from _retrieved(x, image, positions, name)
+
+
+def cka_values(x: States, images: Float[Tensor, "map game ply e"], positions: Positions) -> Iterator[Value]:
+    """Linear CKA of positions under every map, of games and within plies under the identity; also between widths."""
+    scored, games = positions.scored, len(positions.moves)
+    both, other = scored & scored.roll(1, 0), images[0].roll(1, 0)
+    yield Value("cka", "unrelated", "identity", float(linear_cka(x[both], other[both])), int(both.sum()))
+    for name, cka in (("cka_games", cka_of_games), ("cka_within_ply", cka_within_ply)):
+        yield Value(name, "trained", "identity", float(cka(x, images[0], scored)), games)
+        yield Value(name, "unrelated", "identity", float(cka(x, other, both)), games)
+    for name, image in zip(OPENING_MAPS, images, strict=True):
+        yield Value("cka", "trained", name, float(linear_cka(x[scored], image[scored])), int(scored.sum()))
 
 
 def _retrieved(x: States, y: States, positions: Positions, name: str) -> Iterator[Value]:
@@ -92,16 +117,27 @@ def _retrieved(x: States, y: States, positions: Positions, name: str) -> Iterato
     similarity = cosines(queries, candidates)
     first = positions.scored[:half]
     rotated = fit_rotation(x[:half][first], y[:half][first])(queries)
-    outcomes = {quantity: hits(similarity, allowed) for quantity, allowed in positions.restrictions.items()}
-    outcomes["retrieval_csls"] = hits(csls(similarity))
-    outcomes["retrieval_strong"] = strong_hits(queries, candidates)
-    outcomes["procrustes"] = hits(cosines(rotated, candidates))
-    for quantity, hit in outcomes.items():
-        yield _mean(quantity, "trained", name, hit, pool.game, positions)
+    published = published_nearest(queries, candidates)
+    found = {quantity: nearest(similarity, allowed) for quantity, allowed in positions.restrictions.items()}
+    found["retrieval_csls"] = nearest(csls(similarity))
+    found["retrieval_strong"] = among_both(similarity, cosines(queries, queries))
+    found["retrieval_raw"], found["retrieval_raw_strong"], found["retrieval_raw_mutual"] = published
+    found["procrustes"] = nearest(cosines(rotated, candidates))
+    for quantity, indices in found.items():
+        yield mean_over_games(quantity, "trained", name, own_row(indices), pool.game, positions)
+        if quantity in CALIBRATED:
+            yield _permuted(quantity, name, indices, positions.permutations)
     yield Value("procrustes_explained", "trained", name, explained(candidates, rotated), len(queries))
 
 
-def _mean(
+def _permuted(quantity: str, name: str, found: Int64[Tensor, " row"], permutations: Int64[Tensor, "draw row"]) -> Value:
+    """P@1 had the pairs been others of the same ply: the mean over permutations, and where 95% of them lie."""
+    by_chance = (permutations == found).double().mean(1)
+    low, high = by_chance.quantile(by_chance.new_tensor([0.025, 0.975])).tolist()
+    return Value(quantity, "permuted", name, float(by_chance.mean()), len(found), low, high)
+
+
+def mean_over_games(
     quantity: str, control: str, name: str, rows: Tensor, game: Int64[Tensor, " row"], positions: Positions
 ) -> Value:
     """Mean over rows, with its interval over the games they are from."""

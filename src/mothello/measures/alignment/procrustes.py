@@ -14,20 +14,21 @@ from torch import Tensor
 class Rotation(NamedTuple):
     """y ~ (x - mean_x) @ rotation * scale + mean_y."""
 
-    rotation: Float[Tensor, "d d"]
+    rotation: Float[Tensor, "d e"]
     scale: Float[Tensor, ""]
     mean_x: Float[Tensor, "1 d"]
-    mean_y: Float[Tensor, "1 d"]
+    mean_y: Float[Tensor, "1 e"]
 
-    def __call__(self, x: Float[Tensor, "row d"]) -> Float[Tensor, "row d"]:
+    def __call__(self, x: Float[Tensor, "*row d"]) -> Float[Tensor, "*row e"]:
         """States of the first language, as if written in the second."""
         return (x - self.mean_x) @ self.rotation * self.scale + self.mean_y
 
 
-def fit_rotation(x: Float[Tensor, "row d"], y: Float[Tensor, "row d"]) -> Rotation:
-    """The orthogonal map and the scale with the least squared error on these rows."""
+def fit_rotation(x: Float[Tensor, "row d"], y: Float[Tensor, "row e"]) -> Rotation:
+    """The orthogonal map and the scale with the least squared error on these rows. Between widths, as if the narrower
+    side had zeros added."""
     mean_x, mean_y = x.mean(0, keepdim=True), y.mean(0, keepdim=True)
-    u, singular, vh = torch.linalg.svd((x - mean_x).T @ (y - mean_y))
+    u, singular, vh = torch.linalg.svd((x - mean_x).T @ (y - mean_y), full_matrices=False)
     scale = singular.sum() / (x - mean_x).square().sum().clamp(min=torch.finfo(x.dtype).tiny)
     return Rotation(u @ vh, scale, mean_x, mean_y)
 

@@ -12,11 +12,10 @@ from mothello.measures.causal.cases import draw_cases
 from mothello.measures.causal.intervene import EditedPositions, Errors, interventions, without
 from mothello.measures.causal.patch import draw_patches, patched, unpatched
 from mothello.measures.causal.summary import causal_summary
-from mothello.measures.measure import MEASURES, Row, Subject, folder_name
+from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import FittedProbes
-from mothello.measures.probes.kept import kept_for
-from mothello.measures.probes.measure import fitted_probes, scored_moves
+from mothello.measures.probes.measure import probes_of, scored_moves
 from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS
 from mothello.rows import Table, format_table
 from mothello.seeding import derive, generator
@@ -65,14 +64,8 @@ class Causal:
     def __call__(self, subject: Subject) -> Iterator[Row]:
         subject.check_causal("measures: causal")
         subject.language_set.require_board("measures: causal")
-        yield from causal_rows(subject, self._probes(subject), scored_moves(subject, self.config.probes), self.config)
-
-    def _probes(self, subject: Subject) -> FittedProbes:
-        """The kept ones, else fitted now."""
-        kept = None
-        if subject.folder is not None:
-            kept = kept_for(subject.folder.parent / folder_name(self.config.probes), subject)
-        return kept or fitted_probes(subject, self.config.probes)
+        probes = probes_of(subject, self.config.probes)
+        yield from causal_rows(subject, probes, scored_moves(subject, self.config.probes), self.config)
 
     def summary(self, rows: Table) -> str:
         """Errors within and across languages, and the controls."""

@@ -8,12 +8,12 @@ import torch
 from mothello.bootstrap import Bootstrap
 from mothello.data.split import probe_corpus
 from mothello.files import json_text, write_whole
-from mothello.measures.measure import MEASURES, Row, Subject
+from mothello.measures.measure import MEASURES, Row, Subject, folder_name
 from mothello.measures.probes.averages import best_layers
 from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import SHUFFLED, FittedProbes, fit_probes
 from mothello.measures.probes.headline import headlines
-from mothello.measures.probes.kept import save_probes
+from mothello.measures.probes.kept import kept_for, save_probes
 from mothello.measures.probes.rows import Scored
 from mothello.measures.probes.score import CrossLingual, Games, evaluate_probes
 from mothello.measures.probes.second_reading import second_rows
@@ -46,6 +46,12 @@ def fitted_probes(subject: Subject, config: ProbesConfig) -> FittedProbes:
     shuffled = config.shuffled and subject.control != "random_weights"
     title = "probes, random weights" if subject.control == "random_weights" else "probes"
     return fit_probes(subject, games, config, (*TARGETS, SHUFFLED) if shuffled else TARGETS, title)
+
+
+def probes_of(subject: Subject, config: ProbesConfig) -> FittedProbes:
+    """The probes of a config as the measure "probes" kept them beside the subject's folder, else fitted now."""
+    kept = None if subject.folder is None else kept_for(subject.folder.parent / folder_name(config), subject)
+    return kept or fitted_probes(subject, config)
 
 
 @MEASURES.register("probes")
