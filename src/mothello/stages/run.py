@@ -103,7 +103,7 @@ class Run:
         compiled = device.compile is Compile.always
         return Subject(
             self.model, self.language_set, corpus_seed, seed, device.precision, step=self.step, compiled=compiled,
-            coverage=coverage_of(self.config),
+            coverage=coverage_of(self.config), objective=self.config.objective,
         )  # fmt: skip
 
     def games(self, n: int = 64) -> Int8[Tensor, "game ply"]:
