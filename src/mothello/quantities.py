@@ -2,10 +2,11 @@
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance, efficiency",
+    "task_transfer, context, distance, efficiency, gradients",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
-    "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
+    "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board; of "
+    "gradients, links shuffled within each game. "
     "constant: the best guess per ply and cell. constant_by_move: the best guess per move. orbit: a reader that knows "
     "how many cells of every orbit of squares (under the opening's maps) are of each class, and names the commonest. "
     "unrelated: paired with another game. image: boards compared with their images, no model. "
@@ -111,6 +112,8 @@ QUANTITIES = {
     "range of the laws that leave out one of its runs)",
     "token_efficiency": "the same, divided by the games of the language that were seen",
     "extrapolated": "1: the excess nats lie outside those of the ladder",
+    "gradient_cosine": "cosine of two gradients for the parameters of a layer, mean over batches, -1..1: of the "
+    "model's own loss in the first language, and of realignment of both (low, high: over batches, n of them)",
     "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "
     "in texts of both languages, half and half",
 }

@@ -4,6 +4,7 @@ from mothello.measures.alignment.measure import Alignment
 from mothello.measures.causal.measure import Causal
 from mothello.measures.distance.measure import Distance
 from mothello.measures.efficiency.measure import Efficiency
+from mothello.measures.gradients.measure import GradientCosines
 from mothello.measures.legality.measure import Legality
 from mothello.measures.masked.measure import Masked
 from mothello.measures.probes.measure import Probes
@@ -11,4 +12,16 @@ from mothello.measures.tasks.measure import Tasks
 from mothello.measures.tasks.transfer import TaskTransfer
 from mothello.measures.transfer.measure import Transfer
 
-BUILTIN = (Legality, Masked, Alignment, Probes, Causal, Transfer, Tasks, TaskTransfer, Distance, Efficiency)
+BUILTIN = (
+    Legality,
+    Masked,
+    Alignment,
+    Probes,
+    Causal,
+    Transfer,
+    Tasks,
+    TaskTransfer,
+    Distance,
+    Efficiency,
+    GradientCosines,
+)

@@ -62,6 +62,8 @@ class Subject:
     """What a model of full attention is shown where its states are read."""
     coverage: float = 1.0
     """Share of moves in the dictionary that it was trained with; the embeddings of all others are held out."""
+    objective: Any = None
+    """Settings of its objective; None where it is not known."""
 
     @property
     def device(self) -> torch.device:
