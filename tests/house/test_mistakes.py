@@ -62,7 +62,7 @@ MISTAKES = [
     ("train", ["data.prefix=[b2]"], ["data.prefix", "start square"]),
     ("probe", [], ["run: must be given"]),
     ("probe", ["run=nowhere"], ["nowhere/config.yaml", "does not exist"]),
-    ("measure", ["run=nowhere", "measures=[guess]"], ["measures: 'guess'", "alignment, probes, causal, distance, legality"]),
+    ("measure", ["run=nowhere", "measures=[guess]"], ["measures: 'guess'", "alignment, probes, causal, distance, efficiency, gradients"]),
     ("measure", ["run=nowhere", "+legality.game=3"], ["legality.game", "unknown key", "games"]),
     ("measure", ["run=nowhere", "probes.games=3"], ["probes.games", "no effect", "measures=[legality,alignment]"]),
     ("measure", ["run=nowhere", "plugins=[not_there]"], ["plugins: not_there", "cannot be imported"]),
