@@ -28,6 +28,8 @@ CELLS = {
 """Cell -> what it is trained on."""
 FOLLOWS = 0.5
 """The other language follows a task where it gains at least this share of what the source gains."""
+TASK = "bracket"
+"""The direction in which a move turns discs, the first of several."""
 LEARNED = 0.02
 """A task is learned where the source gains at least this."""
 
@@ -67,7 +69,7 @@ class Task(NamedTuple):
         return self.other[1] - self.other[0] >= FOLLOWS * (self.source[1] - self.source[0])
 
 
-def task_of(run: Run, name: str = "flips") -> Task | None:
+def task_of(run: Run, name: str = TASK) -> Task | None:
     """What a fine-tuning on a task did, the first of that name; None where there is none."""
     for child in run.finetunings:
         rows = child.rows[(child.rows.measure == "task_transfer") & (child.rows.target == name)]
@@ -141,9 +143,9 @@ class First(NamedTuple):
         if self.task is None:
             return ""
         if not self.task.learned:
-            return f"It does not learn flips ({decimal(self.task.source[1])}; a guess {decimal(self.task.guess)})."
+            return f"It does not learn {TASK} ({decimal(self.task.source[1])}; a guess {decimal(self.task.guess)})."
         (a, b), (c, d) = (map(decimal, ends) for ends in (self.task.source, self.task.other))
-        taught = f"Taught flips in one language it goes from {a} to {b} (a guess {decimal(self.task.guess)})"
+        taught = f"Taught {TASK} in one language it goes from {a} to {b} (a guess {decimal(self.task.guess)})"
         return f"{taught}; the other {'follows' if self.task.follows else 'does not follow'}, {c} to {d}."
 
 

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import KeyValidationError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from mothello.errors import UserError
+from mothello.messages import NAME, misplaced, one_line
 
 T = TypeVar("T")
 
@@ -76,38 +77,6 @@ def default_of(spec: Any) -> Any:
     return spec.default if spec.default_factory is MISSING else spec.default_factory()
 
 
-def _keys(schema: type) -> dict[str, list[str]]:
-    """Keys of a schema and of all schemas in it, by class name."""
-    found = {schema.__name__: [spec.name for spec in fields(schema)]}
-    for hint in get_type_hints(schema).values():
-        for inner in (hint, *getattr(hint, "__args__", ())):
-            if is_dataclass(inner):
-                found |= _keys(inner)  # type: ignore[arg-type]
-    return found
-
-
-def one_line(error: BaseException, schema: type | None = None) -> str:
-    """What a user needs of an OmegaConf message: the key, what is wrong, and the choices."""
-    text = str(error).strip()
-    key = getattr(error, "full_key", None)
-    first = text.splitlines()[0] if text else type(error).__name__
-    unknown = re.search(r"Key '([^']+)' (?:is )?not in '(\w+)'", text)
-    if unknown:
-        known = _keys(schema).get(unknown[2], []) if schema else []
-        return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known)}" if known else "")
-    if isinstance(error, KeyValidationError):
-        return f"{key or 'null'}: is no name; a name is {NAME}"
-    if "is not a ListConfig, list or tuple" in text:
-        return f"{key}: is a list; write {key}=[...]"
-    if "is not in struct" in text:
-        return f"{key}: not there yet; write +{key}=... to add it"
-    if "is not Optional" in text:
-        return f"{key}: null is no value of it"
-    if "missing mandatory value" in text:
-        return f"{first.rpartition(' ')[2]}: must be given"
-    return f"{key}: {first}" if key and not first.startswith(key) else first
-
-
 @cache
 def _node(schema: type) -> DictConfig:
     """A schema as OmegaConf merges into it, which copies it."""
@@ -121,17 +90,18 @@ def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "
     A schema may have a class method ``extended(content)``, the schema with the keys that plugins add.
     """
     schema = getattr(schema, "extended", lambda _: schema)(content)
+    merged_into = _node(schema)  # type: ignore[arg-type]
     try:
         if isinstance(content, DictConfig):  # as plain values: a typed config would carry keys added with + along
             content = OmegaConf.to_container(content, resolve=True, enum_to_str=True)  # type: ignore[assignment]
-        merged = OmegaConf.merge(_node(schema), content)  # type: ignore[arg-type]
+        merged = OmegaConf.merge(merged_into, content)
         check(merged, key)  # before any object is built from it
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         cause = error.__cause__
         if isinstance(cause, ValueError) and not isinstance(cause, OmegaConfBaseException):
             raise UserError(str(cause)) from None
-        line = one_line(error, schema)
+        line = misplaced(OmegaConf.to_container(merged_into), content, key) or one_line(error, schema)
         raise UserError(f"{key}.{line}" if key and not line.startswith(key) else line) from None
     except (ValueError, OverflowError) as error:
         check(content, key)  # names an integer that is too large for a float
@@ -202,7 +172,6 @@ def _whole(value: Any) -> Any:
     return named if found is _SAME else named | found
 
 
-NAME = "1 to 200 of A-Z a-z 0-9 _ - . (first a letter or digit, last no dot), no number, null, none, na, true or false"
 """What the name of a language, domain, cell or run is: safe in paths, overrides, metrics and columns."""
 _WORDS = ("null", "none", "na", "true", "false", "nan", "inf")
 """Texts that a reader of overrides or tables would take for another value."""

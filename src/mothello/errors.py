@@ -10,6 +10,17 @@ class UserError(ValueError):
 
 
 @contextmanager
+def renamed(key: str, known_as: str) -> Iterator[None]:
+    """Within: messages about ``key`` and the settings in it are about the key that it is known as."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        about = text.startswith((f"{key}.", f"{key}:"))
+        raise type(error)(known_as + text[len(key) :] if about else text) from None
+
+
+@contextmanager
 def keyed(key: str) -> Iterator[None]:
     """Within: ``key`` is put before the message of every UserError, by the one who knows where the setting stands."""
     try:

@@ -2,7 +2,7 @@
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance, efficiency, gradients",
+    "task_transfer, context, distance, efficiency, links, gradients",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board; of "
@@ -15,8 +15,8 @@ COLUMNS = {
     "ladder: a run of one language, by the law of the others; its games are in the column step. "
     "best: the exact posterior of a hidden move. independent: that of every token of a hidden word by itself",
     "probe": "linear or mlp",
-    "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it; "
-    "of embeddings: moves of the dictionary that was trained with, or held_out ones; empty: all",
+    "target": "absolute or relative colors; the task; the aligner; what is shown around a hidden move: the game, or a "
+    "prefix of it; of embeddings: moves of the dictionary that was trained with, or held_out ones; empty: all",
     "layer": "0 (embeddings) .. L",
     "source": "the probe's language; of pairs of states the first; empty: a mean over languages or pairs",
     "language": "the language read; of pairs of states the second; empty: a mean over languages or pairs",
@@ -112,6 +112,9 @@ QUANTITIES = {
     "range of the laws that leave out one of its runs)",
     "token_efficiency": "the same, divided by the games of the language that were seen",
     "extrapolated": "1: the excess nats lie outside those of the ladder",
+    "link_precision": "share of an aligner's links that are right, 0..1; no row where it finds none",
+    "link_recall": "share of the true links, those of every ply with itself, that an aligner finds, 0..1",
+    "aer": "alignment error rate, 1 - 2 * right / (links found + true links), 0..1",
     "gradient_cosine": "cosine of two gradients for the parameters of a layer, mean over batches, -1..1: of the "
     "model's own loss in the first language, and of realignment of both (low, high: over batches, n of them)",
     "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "

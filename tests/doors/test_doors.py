@@ -1,4 +1,4 @@
-"""Proves: a user's module outside the package adds a language kind, an objective, a measure, a task and a stage; scripts use
+"""Proves: a user's module outside the package adds a language kind, an objective, a measure, a task, an aligner and a stage; scripts use
 them, a run made with them is loaded in a fresh process, and a module that is gone stops training in one line, not
 loading. Everything runs in processes of its own, in a folder with nothing but the module."""
 
@@ -61,11 +61,16 @@ def test_a_fresh_process_loads_the_run(folder: Path) -> None:
     assert output(python(folder, "-c", code)).split("\n")[-2] == "0.5 [3, 1]"
 
 
-def test_a_measure_and_a_task_write_rows(folder: Path) -> None:
-    chosen = ["measures=[weight_norm,tasks]", "+weight_norm.power=1", "tasks.names=[parity]", "tasks.games=64"]
+def test_a_measure_a_task_and_an_aligner_write_rows(folder: Path) -> None:
+    chosen = ["measures=[weight_norm,tasks,links]", "+weight_norm.power=1", "tasks.names=[parity]", "tasks.games=64"]
+    chosen += ["links.aligners=[gold,shifted]", "links.options.shifted.plies=1", "links.games=8", "links.draws=10"]
     settings = ["tasks.test_games=16", "tasks.draws=10", "device=cpu", "device.threads=1", "tracking=jsonl"]
     output(script(folder, "measure", "run=run", "plugins=[toy_plugin]", *chosen, *settings))
-    norm, task = (read_tidy(next((folder / "run" / "measures").glob(f"{n}-*"))) for n in ("weight_norm", "tasks"))
+    norm, task, links = (
+        read_tidy(next((folder / "run" / "measures").glob(f"{n}-*"))) for n in ("weight_norm", "tasks", "links")
+    )
+    links = links[(links.quantity == "link_precision") & (links.control == "trained")]
+    assert dict(zip(links.target, links.value, strict=True)) == {"gold": 1, "shifted": 0}
     assert list(norm.control) == ["trained", "random_weights"]
     heads = task[task.control == "trained"]
     assert set(zip(heads.source, heads.language, strict=True)) == set(

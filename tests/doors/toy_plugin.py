@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mothello.aligners.aligner import ALIGNERS, Links, Side
 from mothello.config import ranged
 from mothello.data.floor import Floor
 from mothello.languages.kinds import LANGUAGE_KINDS
@@ -92,6 +93,28 @@ class Parity:
     def labels(self, moves: Tensor, board: Board) -> Tensor:
         ply = torch.arange(moves.shape[1], device=moves.device)
         return torch.where(moves >= 0, ply % 2, -1).to(torch.int8)
+
+
+@ALIGNERS.register("shifted")
+class Shifted:
+    """Links every ply with a later one."""
+
+    @dataclass(kw_only=True)
+    class Config:
+        name: str = "shifted"
+        plies: int = ranged(0, low=0)
+
+    reads_states = False
+    games = 0
+
+    def __init__(self, config: Config, language_set: Any, pair: tuple[int, int]) -> None:
+        self.plies = config.plies
+
+    def fit(self, moves: Tensor) -> None: ...
+
+    def links(self, one: Side, other: Side) -> Links:
+        later = torch.eye(one.word.shape[1], dtype=torch.bool).roll(self.plies, 1)
+        return later & one.played.unsqueeze(2) & other.played.unsqueeze(1)
 
 
 @STAGES.register("shaken")

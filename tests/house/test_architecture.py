@@ -29,7 +29,7 @@ ROWS = [
     {"registry"},
     {"config", "compiling"},
     {"own"},
-    {"errors", "files", "reading", "seeding", "bootstrap", "signals", "quantities"},
+    {"errors", "messages", "files", "reading", "seeding", "bootstrap", "signals", "quantities"},
     {"stand_ins"},
 ]
 """Top to bottom; a room imports only from rows below its own, and itself."""

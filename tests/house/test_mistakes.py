@@ -10,6 +10,9 @@ import pytest
 from house.commands import TINY, TINY_PROBE, run
 
 TRAIN = ["+experiment=naive", *TINY]
+SWITCHED = "data.code_switching.probability=.5"
+SHARES = "data.language_sampling.shares=[1e40,1]"
+APART = ["model.separate.tokens=true", "data.language_sampling.grouped=true"]
 HOMONYMS = "+languages.traits.atomic_0.homonyms=.5"
 PAIR = "languages.anchors.groups=[[atomic_0,atomic_1],[atomic_1]]"
 
@@ -62,7 +65,7 @@ MISTAKES = [
     ("train", ["data.prefix=[b2]"], ["data.prefix", "start square"]),
     ("probe", [], ["run: must be given"]),
     ("probe", ["run=nowhere"], ["nowhere/config.yaml", "does not exist"]),
-    ("measure", ["run=nowhere", "measures=[guess]"], ["measures: 'guess'", "alignment, probes, causal, distance, efficiency, gradients"]),
+    ("measure", ["run=nowhere", "measures=[guess]"], ["measures: 'guess'", "alignment, probes, causal, distance, efficiency"]),
     ("measure", ["run=nowhere", "+legality.game=3"], ["legality.game", "unknown key", "games"]),
     ("measure", ["run=nowhere", "probes.games=3"], ["probes.games", "no effect", "measures=[legality,alignment]"]),
     ("measure", ["run=nowhere", "plugins=[not_there]"], ["plugins: not_there", "cannot be imported"]),
@@ -137,6 +140,37 @@ MISTAKES = [
     ("train", ["=3"], ["=3: cannot be read; write KEY=VALUE"]),
     ("train", ["\u00fc=3"], ["cannot be read; write KEY=VALUE"]),
     ("train", ["data.domains={a"], ["data.domains={a: cannot be read; close it, quote what is in it, or quote the value"]),
+    ("train", ["objective=masked_lm", "objective.rate=0"], ["objective.rate: 0.0 is not positive"]),
+    ("train", ["objective=masked_lm", "objective.kept=.6", "objective.random=.6"], ["objective.random: 0.6 and kept=0.6"]),
+    ("train", ["objective=masked_lm", "objective.whole_word=false"], ["objective.whole_word: has no effect"]),
+    ("train", ["objective=tlm", "pairing=disjoint"], ["objective: tlm reads games in two languages", "disjoint"]),
+    ("train", ["objective=tlm", "objective.share=.01"], ["objective.share: 0.01 of 32 games a step is none"]),
+    ("train", ["objective=tlm", "objective.share=1", SWITCHED], ["data.code_switching: rows of tlm", "not switched"]),
+    ("train", ["objective=tlm", "objective.attention=causal", "objective.rate=.3"], ["objective.rate: has no effect"]),
+    ("train", ["objective=dictionary", "objective.coverage=1.5"], ["objective.coverage: 1.5 is above 1"]),
+    ("train", ["objective=dictionary", "objective.coverage=.01"], ["objective.coverage: 0.01 of 12 moves is none"]),
+    ("train", ["objective=dictionary", "languages.kinds=[atomic,split]"], ["objective: dictionary needs words of one length"]),
+    ("train", ["objective=dictionary", "languages=atomic_single"], ["objective: dictionary translates, and there is one"]),
+    ("train", ["objective=align"], ["objective: align trains no model by itself"]),
+    ("train", ["+auxiliary.align.coverage=.01"], ["auxiliary.align.coverage: 0.01 of 12 moves is none"]),
+    ("train", ["+auxiliary.mine={name:align,coverage:.01}"], ["auxiliary.mine.coverage: 0.01 of 12 moves is none"]),
+    ("train", ["+auxiliary.align.site=output", "model.tied=true"], ["auxiliary.align.site: has no effect with model.tied"]),
+    ("train", ["objective=masked_lm", "+auxiliary.dictionary.coverage=.01"], ["auxiliary.dictionary.coverage: 0.01 of"]),
+    ("train", ["objective=masked_lm", "+auxiliary.dictionary={kept:.6,random:.6}"], ["auxiliary.dictionary.random: 0.6"]),
+    ("train", ["objective=masked_lm", "+auxiliary.tlm.share=.01"], ["auxiliary.tlm.share: 0.01 of 32 games"]),
+    ("train", ["+auxiliary=[align]"], ["auxiliary: a list stands for a mapping", "auxiliary={KEY:VALUE}"]),
+    ("train", ["data.code_switching.probability=1.5"], ["data.code_switching.probability: 1.5 is outside 0..1"]),
+    ("train", ["data.code_switching.cap=.5"], ["data.code_switching.cap: has no effect without"]),
+    ("train", [SWITCHED, *APART], ["data.code_switching", "leave out model.separate"]),
+    ("train", ["model.separate.blocks=5"], ["model.separate.blocks: 5 of"]),
+    ("train", ["model.separate.head=true"], ["model.separate: needs batches sorted by language"]),
+    ("train", ["objective=masked_lm", "objective.pool=joint", *APART], ["objective.pool", "model.separate.tokens"]),
+    ("train", ["pairing=translated"], ["pairing", "translated", "disjoint, drawn, parallel"]),
+    ("train", [SHARES, "data.language_sampling.alpha=10"], ["data.language_sampling.shares", "is never drawn"]),
+    ("stage", ["run=nowhere", "stage=task", "stage.task=[flips]"], ["stage.task: is a mapping; write stage.task={KEY:VALUE}"]),
+    ("stage", ["run=nowhere", "stage=task", "stage.task=chess"], ["stage.task.name: 'chess' is not one of flips"]),
+    ("stage", ["run=nowhere", "stage=task", "stage.layer=-2"], ["stage.layer: -2 is below -1"]),
+    ("measure", ["run=nowhere", "efficiency.ladder=[x]"], ["efficiency.ladder", "no effect without efficiency"]),
     ("train", ["name='a"], ["name='a: cannot be read; close it, quote what is in it, or quote the value"]),
 ]  # fmt: skip
 

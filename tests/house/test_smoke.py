@@ -196,7 +196,9 @@ def test_recorded_games_have_no_floor_and_train(tmp_path: Path, monkeypatch: pyt
     tiny = [x for x in TINY if x != "board=4x4"]
     domain = ["domain=[human]", "data.domains.human.folder=human"]
     assert run(monkeypatch, "train", "board=6x6", *tiny, *domain, "run=run") == 0
-    assert RunDir("run").read_results()["floors"]["atomic_0"]["nats"] is None
+    floor = RunDir("run").read_results()["floors"]["atomic_0"]
+    assert floor["nats"] is None
+    assert floor["reason"] == "stored games do not tell what their moves were drawn from"
     assert run(monkeypatch, "report", "runs=[run]") == 0
 
 

@@ -16,7 +16,7 @@ from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment
 
 from mothello.cli.compose import composed
 from mothello.cli.study_config import StudyCommand
-from mothello.cli.study_plan import names_of, part_of
+from mothello.cli.study_plan import finished, names_of, part_of
 from mothello.errors import UserError
 from mothello.files import LOCK
 from mothello.rundir import RunDir
@@ -118,12 +118,52 @@ def test_cells_that_are_alike_are_the_same_runs_in_every_study() -> None:
         (["parts=[nothing/*]"], "parts: none matches nothing/"),
         (["transfer_from=[naive,other]"], "transfer_from: no cell 'other'"),
         (["+tunings.own.cells=[other]"], "tunings.own.cells: no cell 'other'"),
+        (["+stages.flips.cells=[other]"], "stages.flips.cells: no cell 'other'"),
         (["+at.mini.cells.other=[0]"], "at.mini.cells: no cell 'other'"),
     ],
 )
 def test_mistakes_are_named(overrides: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         names_of(study("+study=table1", *overrides))
+
+
+TASK = ["tracking=jsonl", "device=cpu", "device.threads=1"]
+TASK += ["stage.data.games=64", "stage.data.batch_size=32", "stage.evaluation.games=4", "stage.evaluation.times=1"]
+
+
+def test_a_study_goes_on_from_its_runs_with_any_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ways = "{flips:{cells:[naive],stage:{stage:{task:{name:flips}}}},mover:{cells:[un*],stage:{stage:{task:{name:mover}}}}}"
+    call = [
+        "+study=demo",
+        *fragment("train", TINY),
+        *fragment("stage", TASK),
+        "stage.choose.stage=task",
+        f"+stages={ways}",
+        "experiments=[naive,unified]",
+    ]
+    tiny = [*TINY_PROBE, *TINY_CAUSAL]
+    small = [*fragment("probe", tiny), *fragment("measure", TINY_MEASURE), "report="]
+    config = study(*call, *small)
+    naive, unified = (part_of(config, cell, 0) for cell in ("naive", "unified"))
+    assert [command.stage.task.name for command in (*naive.stages, *unified.stages)] == ["flips", "mover"]
+    assert not finished(naive)["stage"]
+    part = ["parts=[naive/0]", *small]
+    assert run(monkeypatch, "study", *call, *part) == 0
+    (child,) = (x for x in Path(naive.probe.run).glob("task/*") if not x.name.endswith("-random"))
+    assert RunDir(child).read_config()["settings"]["task"]["name"] == "flips"
+    assert list(child.glob("measures/task_transfer-*/table.csv.gz"))
+    assert all(finished(naive).values())
+    capsys.readouterr()
+    assert run(monkeypatch, "study", *call, *part) == 0
+    assert capsys.readouterr().out.count("finished already") == 1  # of the part: nothing is loaded
+    table = next(child.glob("measures/task_transfer-*/table.csv.gz"))
+    table.unlink()
+    assert not finished(naive)["stage"]
+    assert run(monkeypatch, "study", *call, *part) == 0
+    assert table.exists()
 
 
 def test_a_mistake_in_the_last_part_is_told_before_the_first_runs(

@@ -35,8 +35,11 @@ from mothello.objectives.combined import build_objective
 from mothello.objectives.masked_lm import MASK, MaskedLM, Pool, scored_tokens
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
+from mothello.report.page import write_report
+from mothello.report.runs import find_runs
 from mothello.seeding import derive
 from mothello.stages.pretrain import Pretrain, TrainConfig
+from mothello.training.distributed import World
 from mothello.training.loop import train
 
 FOUR = Board.of(4)
@@ -319,6 +322,40 @@ def test_a_masked_model_of_reordered_languages(tmp_path: Path) -> None:
         list(Legality(LegalityConfig(games=4))(run.subject()))
     with pytest.raises(UserError, match="what is written before a move is not what was played before it"):
         run.subject().reading(Context.prefix, "probes.context")
-    marked = content | {"languages": {"kinds": ["atomic*2"], "traits": {"atomic_1": {"mover": "before"}}}}
-    with pytest.raises(UserError, match=r"objective: masked_lm knows one word for every move; leave out markers"):
-        mothello.train(marked)
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [
+        {"homonyms": 0.5}, {"synonyms": 0.5}, {"mover": "before", "order": "inversion"},
+        {"flips": "after", "order": "reversal", "window": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_moves_of_several_words_and_words_of_several_moves_are_trained_on(
+    traits: dict[str, Any], tmp_path: Path
+) -> None:
+    """The tokens as they are written are hidden and predicted; of their posterior nothing is known."""
+    content: dict[str, Any] = {
+        "device": {"name": "cpu", "threads": 1, "precision": "fp32"}, "checkpoint_every": 0, "runs": str(tmp_path),
+        "board": {"size": 4}, "languages": {"traits": {"atomic_0": traits}}, "objective": {"name": "masked_lm", "rate": 0.3},
+        "model": {"n_layer": 1, "n_head": 2, "d_model": 8}, "data": {"games": 64, "batch_size": 32},
+        "evaluation": {"games": 4, "times": 1},
+    }  # fmt: skip
+    stage = Pretrain(typed(content, TrainConfig))
+    objective = stage.objective()
+    stream = stage.stream(torch.device("cpu"), World())
+    batch, text = objective.batch(stream, 0), stream.batch(0)
+    scored = batch.targets != IGNORE
+    assert torch.equal(batch.targets[scored], text.tokens[scored])
+    assert 0.1 < float(scored.sum() / (text.tokens != PAD).sum()) < 0.5
+    run = mothello.train(content)
+    results = run.folder.read_results()
+    assert results["final"]["val/loss"] > 0
+    assert "val/top1" not in results["final"]
+    assert results["floors"]["atomic_0"]["nats"] is None
+    assert results["floors"]["atomic_0"]["reason"].startswith("several moves are hidden at once")
+    with pytest.raises(UserError, match="measures: masked knows one word for every move"):
+        mothello.measure(run, "masked", {"games": 4})
+    page = write_report(find_runs([str(tmp_path)]), tmp_path / "report", "words")
+    assert "custom" in page.read_text()

@@ -14,7 +14,7 @@ from data.streams import stream_of
 from torch import Tensor
 from training.loops import plan
 
-from mothello.config import identity, typed
+from mothello.config import identity, plain, typed
 from mothello.data.batch import in_language
 from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
@@ -31,6 +31,7 @@ from mothello.objectives.objective import with_head
 from mothello.objectives.realign import Realign, RealignConfig, layers_of, pairs_of, shuffled, states_of
 from mothello.othello.board import Board
 from mothello.seeding import generator
+from mothello.stages.build import coverage_of
 from mothello.stages.pretrain import Pretrain, TrainConfig
 from mothello.training.device import Precision
 from mothello.training.loop import train
@@ -196,7 +197,7 @@ def test_the_dictionary_decides_which_words_are_linked() -> None:
     batch = realign(aligner=aligner).batch(stream(language_set), 0)
     played = int((batch.one.moves >= 0).sum())
     assert 0 < int(batch.links.sum()) < played
-    assert RealignConfig(aligner=aligner).coverage == 0.5
+    assert coverage_of(plain(config({"aligner": aligner}))) == 0.5
     model, objective = small(language_set, realign()), realign(aligner=aligner)
     assert int(objective.loss(model, batch).count) == 2 * int(batch.links.sum())
 

@@ -30,6 +30,7 @@ from mothello.measures.tasks.score import score
 from mothello.measures.tasks.task import TASKS, Task, labels_of
 from mothello.measures.tasks.watch import Exam, TaskWatch, answers
 from mothello.model.inputs import Inputs
+from mothello.model.separate import frozen_names
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.random_play import RandomGames
@@ -169,6 +170,16 @@ def test_only_what_lies_below_the_head_is_trained(run: Run, tune: str, layer: in
     assert moved == (set() if tune == "head" else embeddings | ({"blocks"} if layer else set()))
 
 
+def test_what_is_frozen_stays_as_it_is(run: Run) -> None:
+    stage = task_stage(run, frozen=["token_embedding.*", "blocks.*.up.*"], controls=[])
+    run_stage(stage, CPU)
+    before, after = run.model.state_dict(), mothello.load_run(stage.folder.path).model.state_dict()
+    stayed = {name for name in before if torch.equal(before[name], after[name])}
+    frozen = frozen_names(run.model, ["token_embedding.*", "blocks.*.up.*"])
+    assert frozen
+    assert {name for name in before if not name.startswith(("head", "norm"))} & stayed == frozen
+
+
 def test_an_interrupted_one_ends_with_the_same_weights(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def made(seed: int) -> TaskStage:
         often = QUICK | {"run": str(run.folder.path), "stage": SHORT, "seed": seed, "checkpoint_every": 1e-9}
@@ -281,6 +292,7 @@ def test_the_first_language_is_the_default(run: Run) -> None:
             {"tune": "head", "optimizer": {"muon_lr": 0.5}},
             r"stage\.optimizer\.muon_lr: has no effect with stage\.tune=head",
         ),
+        ({"tune": "head", "frozen": ["blocks.*"]}, r"stage\.frozen: has no effect with stage\.tune=head"),
         ({"objective": {"softmax": "language"}}, r"stage\.objective: has no effect on a task"),
         ({"openings": [["c2"]]}, r"stage\.openings: unknown key"),
         (

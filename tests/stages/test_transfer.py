@@ -139,7 +139,8 @@ def test_separate_parts_from_the_training_to_the_fine_tuning(tmp_path: Path) -> 
         run_stage(stage, torch.device("cpu"))
         return mothello.load_run(stage.folder.path).model.state_dict()
 
-    before, all_of_it, rest = run.model.state_dict(), tuned(), tuned("separate")
+    before, all_of_it, rest, usual = run.model.state_dict(), tuned("none"), tuned("separate"), tuned()
+    assert all(torch.equal(rest[name], usual[name]) for name in rest)  # they stay as they are unless all is asked for
     own = frozen_names(run.model, ["separate"])
     assert {name for name in before if torch.equal(before[name], rest[name])} == own
     source = {name for name in own if ".0." in name.removeprefix("blocks.0")}

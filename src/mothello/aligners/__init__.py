@@ -2,3 +2,5 @@
 
 from mothello.aligners import dictionary as dictionary
 from mothello.aligners import gold as gold
+from mothello.aligners import ibm as ibm
+from mothello.aligners import states as states

@@ -35,7 +35,10 @@ class Side(NamedTuple):
 
 
 class Aligner(Protocol):
-    """Links the words of two languages. ``Config`` is a dataclass whose field ``name`` is its name in ALIGNERS."""
+    """Links the words of two languages. ``Config`` is a dataclass whose field ``name`` is its name in ALIGNERS.
+
+    A Config may have a method ``shrunk(share)``: the same, learned from that share of the games, for a dry run.
+    """
 
     Config: ClassVar[Any]
     reads_states: ClassVar[bool]

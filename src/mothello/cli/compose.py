@@ -19,8 +19,9 @@ from hydra.initialize import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mothello.config import one_line, quoted, typed
+from mothello.config import quoted, typed
 from mothello.errors import UserError
+from mothello.messages import one_line
 from mothello.registry import load_plugins
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from mothello.cli.compose import CONFIGS, command_line, composed, entered, options_of, schema_node
 from mothello.cli.jobs import run_all, sweep_jobs
 from mothello.cli.launchers import launcher_of
-from mothello.config import one_line
 from mothello.errors import UserError
+from mothello.messages import one_line
 from mothello.signals import speaks
 
 T = TypeVar("T")

@@ -126,6 +126,7 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
             command.transfer.objective, _ = changed(command.transfer.objective, train.objective)
     probe = replace(composed("probe", run=folder), tracking=train.tracking)
     measure = fitting(composed("measure", run=folder), train.objective, of_a_scale=True)
+    measure = replace(measure, tracking=train.tracking)
     further = [
         replace(composed("stage", step.stage, run=folder, seed=seed), tracking=train.tracking)
         for step in config.stages.values() if _matches(name, step.cells)

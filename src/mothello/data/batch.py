@@ -24,7 +24,7 @@ class Groups:
 
 
 class Switched(NamedTuple):
-    """What tells of texts that hold words of other languages."""
+    """Of texts that hold words of other languages: whose they are, and what to predict of them."""
 
     language: Int64[Tensor, "game token"]
     """Of each token."""

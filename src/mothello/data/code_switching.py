@@ -24,7 +24,7 @@ KEY = "data.code_switching"
 class Label(StrEnum):
     """What is predicted of a word that is switched. foreign: the word as it is written. original: the first token of
     the word in the game's own language, and nothing at its other tokens. none: nothing. mixed: foreign or original, a
-    draw for every word. both: half the loss of each."""
+    draw for every word. both: the word as it is written, but of the loss of its first token half is the original's."""
 
     foreign = "foreign"
     original = "original"
@@ -38,7 +38,8 @@ class CodeSwitching:
     """Words of other languages in training games. Games of one language (evaluation, fine-tuning) have none.
 
     Published: Conneau et al. 2020 switch with probability .3, up to a share of .15, and predict the foreign word;
-    PreAlign (Li et al. 2024) switches with probability .05 and predicts the original.
+    PreAlign (Li et al. 2024) switches with probability .05 and predicts the original. That share was one of a batch;
+    here it is one of every game, so that a row depends on its place alone.
     """
 
     probability: float = ranged(0.0, 0, 1)

@@ -20,10 +20,17 @@ from mothello.languages.language_set import LanguageSet, OutputVocabulary
 
 
 class Floor(NamedTuple):
-    """Mean entropy per scored position, in nats, and its standard error over games."""
+    """Mean entropy per scored position, in nats, and its standard error over games; nan where it is not known."""
 
     nats: float
     standard_error: float
+    reason: str = ""
+    """Why it is not known."""
+
+
+def unknown(reason: str) -> Floor:
+    """A floor that nobody knows, and why."""
+    return Floor(float("nan"), float("nan"), reason)
 
 
 class _Reading(NamedTuple):

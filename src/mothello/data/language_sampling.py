@@ -78,7 +78,11 @@ class LanguageSampling:
         key, shares = ("shares_end", self.shares_end) if end and self.shares_end else ("shares", self.shares)
         if shares and len(shares) != n:
             raise UserError(f"data.language_sampling.{key}: {len(shares)} shares for {n} languages")
-        powers = [share**self.alpha for share in shares or [1.0] * n]
+        given = shares or [1.0] * n
+        powers = [(share / max(given)) ** self.alpha for share in given]
+        if not all(power / sum(powers) > 2**-32 for power in powers):
+            line = f"beside {max(given):g}, {min(given):g} is never drawn"
+            raise UserError(f"data.language_sampling.{key}: {line}")
         return [power / sum(powers) for power in powers]
 
     def drawn(self, bits: Int64[Tensor, " game"], rows: Int64[Tensor, " game"], total: int, n: int) -> Tensor:

@@ -81,6 +81,11 @@ class LanguageSet(Tables):
         if trait := self.board_hidden_by:
             raise UserError(f"{user} needs the board after every prefix of a text; with {trait} it is not known")
 
+    @property
+    def one_spelling(self) -> bool:
+        """Whether every move has one word in each language, and every word one move."""
+        return not any(one.traits.n_forms > 1 or one.traits.homonyms for one in self.languages)
+
     def require_one_spelling(self, user: str) -> None:
         """UserError where a move is written in several ways, or two moves in one. user: what knows one word a move."""
         for one in self.languages:

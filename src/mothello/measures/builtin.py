@@ -6,6 +6,7 @@ from mothello.measures.distance.measure import Distance
 from mothello.measures.efficiency.measure import Efficiency
 from mothello.measures.gradients.measure import GradientCosines
 from mothello.measures.legality.measure import Legality
+from mothello.measures.links.measure import LinkQuality
 from mothello.measures.masked.measure import Masked
 from mothello.measures.probes.measure import Probes
 from mothello.measures.tasks.measure import Tasks
@@ -13,15 +14,6 @@ from mothello.measures.tasks.transfer import TaskTransfer
 from mothello.measures.transfer.measure import Transfer
 
 BUILTIN = (
-    Legality,
-    Masked,
-    Alignment,
-    Probes,
-    Causal,
-    Transfer,
-    Tasks,
-    TaskTransfer,
-    Distance,
-    Efficiency,
+    Legality, Masked, Alignment, Probes, Causal, Transfer, Tasks, TaskTransfer, Distance, Efficiency, LinkQuality,
     GradientCosines,
-)
+)  # fmt: skip

@@ -96,14 +96,17 @@ def up_to(model: Any, layer: int) -> list[str]:
 
 def frozen_names(model: Any, patterns: Sequence[str]) -> set[str]:
     """Parameters that a stage leaves as they are. patterns: of names, such as blocks.0.*; or ``separate`` for all parts
-    that languages have for themselves; ``lower`` for the embeddings and the first half of the blocks (of an odd number
-    the smaller one), ``upper`` for all above. UserError where one fits none, or nothing is left to train."""
+    that languages have for themselves, which is what none means; ``lower`` for the embeddings and the first half of the
+    blocks (of an odd number the smaller one), ``upper`` for all above; ``none`` for nothing. UserError where one fits
+    no parameter, or nothing is left to train."""
     names = [name for name, _ in model.named_parameters()]
     own = tuple(f"{name}." for name, part in model.named_modules() if isinstance(part, PerLanguage))
     lower = set(up_to(model, len(model.blocks) // 2))
     sets = {"separate": {x for x in names if x.startswith(own)}, "lower": lower, "upper": set(names) - lower}
     found: set[str] = set()
-    for pattern in patterns:
+    if list(patterns) == ["none"]:
+        return found
+    for pattern in patterns or ["separate"] * bool(own):
         fits = sets[pattern] if pattern in sets else {x for x in names if fnmatch(x, pattern)}
         if not fits:
             known = ", ".join(dict.fromkeys(name.split(".")[0] for name in names))

@@ -23,7 +23,7 @@ from mothello.data.batch import IGNORE, Batch, LabeledBatch
 from mothello.data.code_switching import Label
 from mothello.data.config import DataConfig
 from mothello.data.expected import expected_targets
-from mothello.data.floor import Floor, floor
+from mothello.data.floor import Floor, floor, unknown
 from mothello.data.language_sampling import Pairing
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
@@ -138,8 +138,8 @@ class CausalLM:
         language_set: LanguageSet,
         oracles: Sequence[Oracle],
         weights: Sequence[float] | None = None,
-    ) -> Floor | None:
-        """The entropy of what the oracle still cannot know; None where the text so far does not fix the board."""
+    ) -> Floor:
+        """The entropy of what the oracle still cannot know; unknown where the text so far does not fix the board."""
         if not language_set.prefix_fixes_board:
-            return None
+            return unknown(f"the text so far does not fix the board ({language_set.board_hidden_by})")
         return floor(batch, language_set, oracles, weights)

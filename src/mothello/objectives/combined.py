@@ -1,6 +1,7 @@
 """A main objective with auxiliary ones, added up with weights: an objective again."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import make_dataclass
 from functools import cache
 from typing import Any
@@ -11,7 +12,7 @@ from mothello.data.floor import Floor
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
 from mothello.data.stream import Stream
-from mothello.errors import UserError
+from mothello.errors import UserError, renamed
 from mothello.languages.language_set import LanguageSet
 from mothello.model.config import ModelConfig
 from mothello.model.transformer import GPT
@@ -41,18 +42,24 @@ class Combined:
 
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """Of every objective."""
-        for objective in self.every:
-            objective.check(games, data, language_set)
+        self.main.check(games, data, language_set)
+        for key, (objective, _) in self.auxiliary.items():
+            with _as_auxiliary(key, objective):
+                objective.check(games, data, language_set)
 
     def check_model(self, model: ModelConfig) -> None:
         """Of every objective."""
-        for objective in self.every:
-            check_model(objective, model)
+        check_model(self.main, model)
+        for key, (objective, _) in self.auxiliary.items():
+            with _as_auxiliary(key, objective):
+                check_model(objective, model)
 
     def check_frozen(self, model: GPT, frozen: Collection[str]) -> None:
         """Of every objective."""
-        for objective in self.every:
-            check_frozen(objective, model, frozen)
+        check_frozen(self.main, model, frozen)
+        for key, (objective, _) in self.auxiliary.items():
+            with _as_auxiliary(key, objective):
+                check_frozen(objective, model, frozen)
 
     def add_head(self, model: GPT, seed: int) -> None:
         """Of every objective."""
@@ -84,6 +91,14 @@ class Combined:
         return self.main.floor(batch[""], language_set, oracles, weights)
 
 
+@contextmanager
+def _as_auxiliary(key: str, objective: Any) -> Iterator[None]:
+    """Within: a mistake is named where the auxiliary objective stands, whatever its class calls the place."""
+    name = objective.Config().name
+    with renamed("objective", f"auxiliary.{key}"), renamed(f"auxiliary.{name}", f"auxiliary.{key}"):
+        yield
+
+
 @cache
 def weighted(config: type) -> type:
     """The Config of an objective that is added to another: with a weight."""
@@ -101,7 +116,8 @@ def typed_auxiliary(settings: Mapping[str, Any], main: Any) -> dict[str, Any]:
         if key in (getattr(main, "name", None), *LOGGED):
             raise UserError(f"auxiliary.{key}: has a place of its own in the log; choose another key")
         named = {"name": key} | dict(entry) if isinstance(entry, Mapping) else entry
-        result[key] = OBJECTIVES.typed(named, f"auxiliary.{key}", weighted)
+        with renamed("objective", f"auxiliary.{key}"):
+            result[key] = OBJECTIVES.typed(named, f"auxiliary.{key}", weighted)
     return result
 
 

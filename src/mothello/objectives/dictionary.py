@@ -19,6 +19,7 @@ from mothello.config import ranged
 from mothello.data.batch import IGNORE, Batch, LabeledBatch
 from mothello.data.code_switching import Label
 from mothello.data.config import DataConfig
+from mothello.data.floor import Floor
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
 from mothello.data.stream import Stream
@@ -98,13 +99,13 @@ class DictionaryLM:
             raise UserError(f"objective.variant: {line}; choose corrected")
         if self.config.variant is Variant.target and data.code_switching.label is not Label.foreign:
             raise UserError("objective.variant: target predicts translations, and so does data.code_switching.label")
-        lengths = language_set.length_table
-        if bool((uneven := (lengths != lengths[0]).any(0)).any()):
+        known = dictionary(language_set, self.config.coverage, "objective.coverage").any(0).any(0)
+        lengths = language_set.length_table[:, : len(known)]
+        if bool((uneven := (lengths != lengths[0]).any(0) & known).any()):
             move = int(uneven.int().argmax())
             other = int((lengths[:, move] != lengths[0, move]).int().argmax())
             line = ", ".join(f"{int(lengths[i, move])} in {language_set.names[i]}" for i in (0, other))
             raise UserError(f"{KEY} needs words of one length; {move_name(language_set.board, move)} has {line}")
-        dictionary(language_set, self.config.coverage, "objective.coverage")
 
     def check_model(self, model: ModelConfig) -> None:
         """UserError where parts of the model are a language's own."""
@@ -146,6 +147,6 @@ class DictionaryLM:
 
     def floor(
         self, batch: LabeledBatch, language_set: LanguageSet, oracles: Sequence[Oracle], weights: Sequence[float] | None
-    ) -> None:
+    ) -> Floor:
         """Not known, as that of the masked LM."""
-        return
+        return self.masked.floor(batch, language_set, oracles, weights)

@@ -16,6 +16,7 @@ from torch import Tensor
 from mothello.config import check, ranged
 from mothello.data.batch import IGNORE, Batch, LabeledBatch
 from mothello.data.config import DataConfig
+from mothello.data.floor import Floor, unknown
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
 from mothello.data.stream import Stream
@@ -23,6 +24,7 @@ from mothello.data.words import Words, words_of
 from mothello.errors import UserError
 from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
+from mothello.model.config import ModelConfig
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
 from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, halves, predicted_among
@@ -114,7 +116,6 @@ class MaskedLM:
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """UserError where a setting has no effect, or too few words can be scored."""
         config, longest = self.config, language_set.max_word
-        language_set.require_one_spelling("objective: masked_lm")
         check_softmax(config.softmax, language_set, data)
         if config.pool is Pool.joint and (len(language_set.languages) == 1 or not config.random):
             why = "without random tokens" if not config.random else "with one language"
@@ -125,6 +126,12 @@ class MaskedLM:
             if config.rate * longest > 1:
                 line = f"of a word of {longest} tokens one alone is scored at most, a share of {1 / longest:.3g}"
                 raise UserError(f"objective.rate: {config.rate} is too much: {line}")
+
+    def check_model(self, model: ModelConfig) -> None:
+        """UserError where a token of another language has no vector."""
+        if self.config.pool is Pool.joint and model.separate.tokens:
+            line = "with model.separate.tokens a token has a vector in its own language alone; leave it out"
+            raise UserError(f"objective.pool: {line}")
 
     def batch(self, stream: Stream, step: int) -> LabeledBatch:
         """The stream's games with tokens hidden; the targets are what they were."""
@@ -152,7 +159,7 @@ class MaskedLM:
 
     def floor(
         self, batch: LabeledBatch, language_set: LanguageSet, oracles: Sequence[Oracle], weights: Sequence[float] | None
-    ) -> None:
+    ) -> Floor:
         """Not known: several moves are hidden, any token may be a random one, and the posterior of all of them together
         has no short form. That of one hidden move has: the measure "masked"."""
-        return
+        return unknown("several moves are hidden at once; the measure masked hides one, and knows its floor")

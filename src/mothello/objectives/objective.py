@@ -104,8 +104,8 @@ class Objective(Protocol):
     def floor(
         self, batch: Any, language_set: LanguageSet, oracles: Sequence[Oracle], weights: Sequence[float] | None
     ) -> Floor | None:
-        """The loss that no model can go below, None where it is not known. oracles: per language. weights: how often
-        each language is trained on."""
+        """The loss that no model can go below; where it is not known, why (mothello.data.floor.unknown). oracles: per
+        language. weights: how often each language is trained on."""
         ...
 
 

@@ -67,16 +67,11 @@ class RealignConfig:
     shuffled: bool = False
     """Control: links are shuffled within each game. The same words have links, to other words."""
 
-    key: ClassVar[str] = "auxiliary.realign."
-    """Where the settings stand."""
+    key: ClassVar[str] = "objective."
+    """Where the settings stand; of an auxiliary one it is replaced (mothello.objectives.combined)."""
 
     def __post_init__(self) -> None:
         self.aligner = typed_aligner(self.aligner, f"{self.key}aligner")
-
-    @property
-    def coverage(self) -> float:
-        """Share of moves in the dictionary."""
-        return getattr(self.aligner, "coverage", 1.0)
 
 
 def layers_of(names: Sequence[str], n_layer: int) -> list[int]:
@@ -163,8 +158,6 @@ class Realign:
             if aligner.reads_states:
                 why = "links words by a model's states, which realignment changes; choose another"
                 raise UserError(f"{key}aligner: {config.aligner.name} {why}")
-            if aligner.games > games.games:
-                raise UserError(f"{key}aligner.games: {aligner.games} of {games.games} games (data.games)")
 
     def check_model(self, model: ModelConfig) -> None:
         """UserError where a layer does not exist."""
@@ -197,11 +190,12 @@ class Realign:
         return ParallelBatch(texts[0], texts[1], links)
 
     def _aligner(self, stream: Stream, pair: tuple[int, int]) -> Aligner:
-        """The aligner of a pair, fitted on the first games of the stream."""
+        """The aligner of a pair, fitted on the first games of the stream, at most all of them."""
         if pair not in self._aligners:
             aligner = build_aligner(self.config.aligner, stream.language_set, pair, f"{self.key}aligner")
             if aligner.games:
-                aligner.fit(stream.sources[pair[0]].moves(torch.arange(aligner.games, device=stream.device)))
+                first = torch.arange(min(aligner.games, stream.size), device=stream.device)
+                aligner.fit(stream.sources[pair[0]].moves(first))
             self._aligners[pair] = aligner
         return self._aligners[pair]
 

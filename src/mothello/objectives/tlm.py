@@ -18,7 +18,7 @@ from torch import Tensor
 from mothello.config import ranged, without_effect
 from mothello.data.batch import IGNORE, Batch, LabeledBatch, make_batch, rows
 from mothello.data.config import DataConfig
-from mothello.data.floor import Floor
+from mothello.data.floor import Floor, unknown
 from mothello.data.language_sampling import Pairing
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
@@ -142,7 +142,11 @@ class TranslationLM:
             raise UserError(
                 "data.language_sampling.grouped: the first rows of a batch hold two languages; leave it out"
             )
-        if not round(self.config.share * data.batch_size):
+        pairs = round(self.config.share * data.batch_size)
+        if pairs == data.batch_size and data.code_switching.probability:
+            why = "rows of tlm in two languages are not switched, and objective.share leaves no others"
+            raise UserError(f"data.code_switching: {why}; leave it out")
+        if not pairs:
             raise UserError(f"objective.share: {self.config.share:g} of {data.batch_size} games a step is none")
 
     def check_model(self, model: ModelConfig) -> None:
@@ -190,10 +194,10 @@ class TranslationLM:
 
     def floor(
         self, batch: Any, language_set: LanguageSet, oracles: Sequence[Oracle], weights: Sequence[float] | None = None
-    ) -> Floor | None:
+    ) -> Floor:
         """That of the causal LM on games in one language; of rows of two games none is known."""
         if isinstance(batch, TranslationBatch):
-            return None
+            return unknown("a game in two languages says everything twice")
         return self.single.floor(batch, language_set, oracles, weights)
 
 

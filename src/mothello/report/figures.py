@@ -17,7 +17,7 @@ _THOUSANDS = FuncFormatter(
 
 def seeds(axis: Axes, data: pd.DataFrame, x: str, y: str, **style: Any) -> None:
     """The mean over runs as a line; with several runs every one of them as a thin line too."""
-    data = data.dropna(subset=[y])
+    data = data.dropna(subset=[y]) if y in data else data[:0]
     if data.empty:
         return
     if data["run"].nunique() > 1:

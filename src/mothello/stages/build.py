@@ -1,5 +1,6 @@
 """From a training's config to its parts: languages, games."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mothello.data.config import DataConfig
@@ -53,11 +54,14 @@ def training_games(config: Any, language_set: LanguageSet, split: Split, mixed: 
     return games
 
 
-def coverage_of(config: Any) -> float:
-    """Share of moves in the dictionary that a training reads, the largest of several; 1 without one."""
-    switching, others = config.data.code_switching, (config.objective, *config.auxiliary.values())
-    shares = [one.coverage for one in others if hasattr(one, "coverage")]
-    return max([*shares, *[switching.coverage] * bool(switching.probability)], default=1.0)
+def coverage_of(content: Mapping[str, Any]) -> float:
+    """Share of moves in the dictionary that a training reads, the largest of several; 1 without one. content: of its
+    config.yaml."""
+    switching = content["data"].get("code_switching", {})
+    others = [content.get("objective", {}), *content.get("auxiliary", {}).values()]
+    others += [one["aligner"] for one in others if "aligner" in one]
+    shares = [one["coverage"] for one in others if "coverage" in one]
+    return max([*shares, *[switching["coverage"]] * bool(switching.get("probability"))], default=1.0)
 
 
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:

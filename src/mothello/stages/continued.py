@@ -45,7 +45,8 @@ class ContinuedConfig:
     over."""
     frozen: list[str] = field(default_factory=list)
     """Parameters that stay as they are: patterns of their names, such as blocks.0.*; separate: all that languages have
-    for themselves (model.separate); lower: the embeddings and the first half of the blocks; upper: all above."""
+    for themselves (model.separate), as is usual; lower: the embeddings and the first half of the blocks; upper: all
+    above. [none] trains all."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 

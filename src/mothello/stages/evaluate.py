@@ -15,7 +15,7 @@ from torch import Tensor
 from mothello.config import check, ranged
 from mothello.data.batch import Context
 from mothello.data.config import DataConfig
-from mothello.data.floor import Floor
+from mothello.data.floor import Floor, unknown
 from mothello.data.oracle import Oracle
 from mothello.data.sources import Sources
 from mothello.data.stream import Stream
@@ -66,7 +66,10 @@ HIDDEN = 4
 
 def _masked(language_set: LanguageSet, moves: Moves, oracles: Sequence[Oracle | None]) -> Skill:
     """Hidden moves of prefixes (of whole games where plies are written in another order), and game_accuracy of whole
-    games; what needs the posterior is nan without an oracle."""
+    games; what needs the posterior is nan without an oracle. Nothing where a move has several words, or a word several
+    moves: what is shown then tells more, or less, than the moves."""
+    if not language_set.one_spelling:
+        return lambda model, language: {}
     contexts = shown_contexts(language_set)
     draws = {
         context: [draw_hidden(games, HIDDEN, context, generator(0, "hidden", context)) for games in moves]
@@ -126,8 +129,10 @@ class Evaluator:
         self.batches = [objective.batch(stream.speaking(language), 0) for language in range(len(games))]
         self.floors: list[Floor] = []
         for batch in self.batches:
-            lowest = objective.floor(batch, language_set, oracles, weights) if len(oracles) == len(games) else None
-            self.floors.append(lowest or Floor(float("nan"), float("nan")))
+            lowest: Floor | None = unknown("stored games do not tell what their moves were drawn from")
+            if len(oracles) == len(games):
+                lowest = objective.floor(batch, language_set, oracles, weights)
+            self.floors.append(lowest or unknown("the objective knows none"))
 
     def __call__(self, model: GPT) -> dict[str, float]:
         """Numbers such as "val/atomic_0/excess_nats", the means over languages, such as "val/top1", and those of
@@ -155,6 +160,8 @@ def _means(numbers: Mapping[str, float], names: list[str]) -> dict[str, float]:
 
 def headline(final: Mapping[str, float]) -> str:
     """What the model can do at last, in words. final: means over languages."""
+    if "val/top1" not in final:
+        return "trained"
     if "val/masked_accuracy" not in final:
         return f"strict top-1 legality {final['val/top1']:.3f}"
     accuracy, best = final["val/masked_accuracy"], final["val/best_accuracy"]

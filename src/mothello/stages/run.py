@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
 
-from mothello.config import shown
+from mothello.config import plain, shown
 from mothello.data.batch import Batch, in_language
 from mothello.data.split import Split, corpus
 from mothello.errors import UserError, keyed
@@ -103,8 +103,19 @@ class Run:
         compiled = device.compile is Compile.always
         return Subject(
             self.model, self.language_set, corpus_seed, seed, device.precision, step=self.step, compiled=compiled,
-            coverage=coverage_of(self.config), objective=self.config.objective,
+            coverage=self._coverage(), objective=self.config.objective,
         )  # fmt: skip
+
+    def _coverage(self) -> float:
+        """Of the dictionary of this training, or of one that it goes on from."""
+        content, path = plain(self.config), self.folder.path
+        while coverage_of(content) == 1:
+            try:
+                path = path / RunDir(path).read_config()["parent"]
+                content = RunDir(path).read_config()
+            except (UserError, KeyError):  # it goes on from none, or from one that is gone
+                break
+        return coverage_of(content)
 
     def games(self, n: int = 64) -> Int8[Tensor, "game ply"]:
         """The first held-out random games, those that measures use."""

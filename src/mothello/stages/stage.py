@@ -186,5 +186,6 @@ def _results(stage: Stage, evaluator: Evaluator, model: GPT, progress: Progress)
 def _summary(results: Mapping[str, Any]) -> str:
     final = results["final"]
     excess = final["val/excess_nats"]
-    above = "floor unknown" if excess != excess else f"{excess:.3f} nats above the floor"
+    reason = next((floor["reason"] for floor in results["floors"].values() if floor.get("reason")), "")
+    above = f"floor unknown: {reason}" if excess != excess else f"{excess:.3f} nats above the floor"
     return f"done: {headline(final)}, loss {final['val/loss']:.3f}, {above}; {results['seconds'] / 60:.1f} min"

@@ -69,8 +69,8 @@ class TaskStageConfig(OneLanguageConfig):
         if self.objective:
             raise UserError("stage.objective: has no effect on a task; leave it out")
         if self.tune is Tune.head:
-            without_effect(self, "stage", "with stage.tune=head", "auxiliary")
             without_effect(self.optimizer, "stage.optimizer", "with stage.tune=head", "muon_lr")
+            without_effect(self, "stage", "with stage.tune=head", "frozen", "auxiliary")
             if Control.scratch in self.controls:
                 raise UserError("stage.controls: with stage.tune=head scratch is random_weights; leave scratch out")
 

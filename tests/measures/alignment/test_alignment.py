@@ -2,6 +2,7 @@
 found, a rotated one by the rotation alone, a mirrored one under its map alone, and unrelated states are not."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+import mothello
 from mothello.bootstrap import Bootstrap
-from mothello.config import typed
+from mothello.cli.transfer import transfer
+from mothello.config import plain, typed
 from mothello.data.split import Split, corpus
 from mothello.languages.anchors import AnchorConfig
 from mothello.languages.dictionary import covered_moves
@@ -31,6 +34,7 @@ from mothello.othello.notation import square_name
 from mothello.othello.symmetry import OPENING_MAPS, cell_map, move_map
 from mothello.rows import as_table
 from mothello.stages.build import coverage_of
+from mothello.stages.finetune import TransferCommand
 from mothello.stages.pretrain import TrainConfig
 
 SIX = Board.of(6)
@@ -281,6 +285,17 @@ def test_moves_of_a_dictionary_are_apart_from_those_held_out(coverage: float) ->
     assert set(embedded(family, nearest).target) == {""}  # a dictionary of all moves holds none out
 
 
+def test_what_goes_on_from_a_run_knows_its_dictionary(tmp_path: Path) -> None:
+    quick = {"device": {"name": "cpu", "threads": 1, "precision": "fp32"}, "checkpoint_every": 0}
+    content = {"board": {"size": 4}, "model": {"n_layer": 1, "n_head": 2, "d_model": 8}, "runs": str(tmp_path)}
+    few = {"data": {"games": 64, "batch_size": 32}, "evaluation": {"games": 4, "times": 1}}
+    run = mothello.train(quick | content | few | {"auxiliary": {"align": {"coverage": 0.5}}})
+    settings = few | {"probe_before_and_after": False, "scratch": False}
+    transfer(typed(quick | {"run": str(run.folder.path), "transfer": settings}, TransferCommand))
+    (child,) = run.folder.path.glob("finetune/*")
+    assert [one.subject().coverage for one in (run, mothello.load_run(child))] == [0.5, 0.5]
+
+
 @pytest.mark.parametrize(
     ("config", "coverage"),
     [
@@ -291,4 +306,4 @@ def test_moves_of_a_dictionary_are_apart_from_those_held_out(coverage: float) ->
     ],
 )  # fmt: skip
 def test_the_dictionary_of_a_training_is_known(config: dict[str, Any], coverage: float) -> None:
-    assert coverage_of(typed(config, TrainConfig)) == coverage
+    assert coverage_of(plain(typed(config, TrainConfig))) == coverage

@@ -192,7 +192,7 @@ def test_rows_of_every_language_with_intervals() -> None:
 def test_who_is_refused() -> None:
     causal = build_languages(LanguagesConfig(kinds=["atomic*2"]), FOUR)
     plain = Subject(build_model(ModelConfig(n_layer=1, n_head=2, d_model=16), causal).initialize(0).eval(), causal)
-    with pytest.raises(UserError, match="without a mask token"):
+    with pytest.raises(UserError, match="measures: masked hides moves"):
         list(Masked(MaskedConfig(games=4))(plain))
     language_set = languages("atomic*2")
     subject = Subject(model_of(language_set), language_set)

@@ -1,7 +1,7 @@
 """A ladder: finished runs of one language on more and more games, and the law that their excess nats follow."""
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, isfinite, log
 from pathlib import Path
@@ -13,19 +13,25 @@ from mothello.config import typed
 from mothello.data.config import DataConfig
 from mothello.errors import UserError
 from mothello.languages.config import LanguagesConfig
+from mothello.languages.traits import Traits
 from mothello.rundir import RunDir
 
 KEY = "efficiency.ladder"
 EXCESS = ("excess_nats", "masked_excess_nats")
 """What is compared: of the next token, or of hidden moves."""
-SAME = ("board", "model", "optimizer", "objective")
-"""Settings that a rung shares with the run."""
+SAME = ("board", "model", "optimizer", "objective", "auxiliary", "data", "languages")
+"""What a rung shares with the run."""
+BUT = (
+    "games", "epochs", "language_sampling", "domain_of", "kinds", "names", "traits", "anchors", "special_tokens"
+)  # fmt: skip
+"""But for how many games there are, and whose."""
 
 
 class Rung(NamedTuple):
     """A run of one language."""
 
-    kind: str
+    language: tuple[str, Any]
+    """Its kind and its traits."""
     games: float
     excess: float
     """Nats above the floor at the end."""
@@ -41,6 +47,8 @@ class Law:
     @staticmethod
     def of(rungs: Sequence[Rung]) -> "Law":
         """By least squares of the logarithms. UserError unless excess nats fall with games."""
+        if len({rung.games for rung in rungs}) < 2:
+            raise UserError(f"{KEY}: these runs have one number of games; a ladder needs several")
         points = [(log(rung.games), log(rung.excess)) for rung in rungs]
         x, y = torch.tensor(points, dtype=torch.float64).unbind(1)
         apart = x - x.mean()
@@ -67,24 +75,27 @@ def excess_nats(folder: RunDir, language: str) -> float:
 def games_seen(content: Mapping[str, Any], n: int) -> list[float]:
     """Games of each of n languages that a run was trained on, visits counted; content: of its config.yaml."""
     data = typed(content["data"], DataConfig)
-    start, end = (data.language_sampling.weights(n, end) for end in (False, True))
-    return [data.steps * data.batch_size * (one + other) / 2 for one, other in zip(start, end, strict=True)]
+    sampling, size = data.language_sampling, data.batch_size
+    if sampling.grouped:
+        return [float(data.steps * games) for games in sampling.sizes(n, size)]
+    start, end = (sampling.weights(n, end) for end in (False, True))
+    return [data.steps * size * (one + other) / 2 for one, other in zip(start, end, strict=True)]
 
 
-def ladder(patterns: Sequence[str], content: Mapping[str, Any]) -> list[Rung]:
-    """The runs of these folders or patterns. content: config.yaml of the run that they are compared with. UserError
-    names a folder that is no rung, and a setting that differs."""
-    folders = [RunDir(path) for pattern in patterns for path in _folders(pattern)]
+def ladder(folders: Sequence[str], content: Mapping[str, Any]) -> list[Rung]:
+    """The runs of these folders. content: config.yaml of the run that they are compared with. UserError names a folder
+    that is no rung, and a setting that differs."""
+    if missing := [folder for folder in folders if not Path(folder).is_dir()]:
+        raise UserError(f"{KEY}: {missing[0]} is no folder")
     if len(folders) < 2:
         raise UserError(f"{KEY}: name at least two finished runs of one language, such as [runs/single/*/seed0]")
-    return [_rung(folder, content) for folder in folders]
+    return [_rung(RunDir(folder), content) for folder in folders]
 
 
-def _folders(pattern: str) -> Iterator[Path]:
-    paths = [Path(pattern)] if Path(pattern).is_dir() else sorted(map(Path, glob.glob(pattern)))
-    if not paths:
-        raise UserError(f"{KEY}: {pattern} is no folder")
-    yield from paths
+def found(patterns: Sequence[str]) -> list[str]:
+    """The folders that patterns fit, each once; a pattern that fits none stays."""
+    paths = [path for pattern in patterns for path in sorted(glob.glob(pattern)) or [pattern]]
+    return list({Path(path).resolve(): path for path in reversed(paths)}.values())[::-1]
 
 
 def _rung(folder: RunDir, content: Mapping[str, Any]) -> Rung:
@@ -95,8 +106,8 @@ def _rung(folder: RunDir, content: Mapping[str, Any]) -> Rung:
     if len(languages.language_names()) != 1 or own.get("stage") != "pretrain":
         raise UserError(f"{KEY}: {folder.path} was not trained from random weights on one language")
     for key in SAME:
-        mine, its = content[key], own[key]
-        if differing := [name for name in mine if name in its and mine[name] != its[name]]:
+        mine, its = content.get(key, {}), own.get(key, {})
+        if differing := [x for x in sorted({*mine, *its} - {*BUT}) if mine.get(x) != its.get(x)]:
             raise UserError(f"{KEY}: {folder.path} has another {key}.{differing[0]} than the run")
     (kind,), (name,) = languages.expanded_kinds(), languages.language_names()
-    return Rung(kind, sum(games_seen(own, 1)), excess_nats(folder, name))
+    return Rung((kind, languages.traits.get(name, Traits())), sum(games_seen(own, 1)), excess_nats(folder, name))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mothello.errors import UserError
-from mothello.measures.efficiency.ladder import KEY, Law, Rung, excess_nats, games_seen, ladder
+from mothello.measures.efficiency.ladder import KEY, Law, Rung, excess_nats, found, games_seen, ladder
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.rows import Table, format_table
 from mothello.rundir import RunDir
@@ -18,7 +18,11 @@ class EfficiencyConfig:
     name: str = "efficiency"
     ladder: list[str] = field(default_factory=list)
     """Folders of finished runs, or patterns such as runs/single_*/*/seed0: of the same board, model, recipe and
-    objective, one language each, on more and more games."""
+    objective, one language each, on more and more games. Of settings that one language cannot have (separate parts, a
+    softmax over the language's tokens) there is no ladder."""
+
+    def __post_init__(self) -> None:
+        self.ladder = found(self.ladder)  # as folders: with one more of them, it is another result
 
     def shrunk(self, share: float) -> "EfficiencyConfig":
         """It reads what is there."""
@@ -47,7 +51,7 @@ class Efficiency:
             raise UserError("measures: efficiency counts games of one language; a row of tlm holds two")
         rungs, languages = ladder(self.config.ladder, content), subject.language_set.languages
         seen = games_seen(content, len(languages))
-        alike = {one.name: [rung for rung in rungs if rung.kind == one.kind] for one in languages}
+        alike = {one.name: [rung for rung in rungs if rung.language == (one.kind, one.traits)] for one in languages}
         if not any(len(own) > 1 for own in alike.values()):
             raise UserError(f"{KEY}: no two runs of {' or '.join(sorted({one.kind for one in languages}))} among them")
         for language, games in zip(subject.names, seen, strict=True):
@@ -66,19 +70,24 @@ class Efficiency:
 
 def _rows(rungs: list[Rung], excess: float, seen: float, language: str) -> Iterator[Row]:
     head: Row = {"measure": "efficiency", "control": "trained", "language": language}
-    law, n = Law.of(rungs), len(rungs)
-    without = [rungs[:i] + rungs[i + 1 :] for i in range(n)]
-    laws = [Law.of(rest) for rest in without if len({rung.games for rung in rest}) > 1]
-    ranges = [[one.games(excess) for one in laws], [one.games(excess) / seen for one in laws]]
+    games, n = Law.of(rungs).games(excess), len(rungs)
+    without = [_law(rungs[:i] + rungs[i + 1 :]) for i in range(n)]
+    others = [law.games(excess) for law in without if law is not None]
     yield head | {"quantity": "excess_nats", "value": excess}
-    for quantity, value, others in zip(
-        ("equal_games", "token_efficiency"), (law.games(excess), law.games(excess) / seen), ranges, strict=True
-    ):
-        bounds = {"low": min(others), "high": max(others)} if others else {}
-        yield head | {"quantity": quantity, "value": value, "n": n} | bounds
+    for quantity, unit in (("equal_games", 1.0), ("token_efficiency", seen)):
+        bounds = {"low": min(others) / unit, "high": max(others) / unit} if others else {}
+        yield head | {"quantity": quantity, "value": games / unit, "n": n} | bounds
     inside = min(rung.excess for rung in rungs) <= excess <= max(rung.excess for rung in rungs)
     yield head | {"quantity": "extrapolated", "value": float(not inside), "n": n}
-    for rung, rest in zip(rungs, without, strict=True):
-        if len({one.games for one in rest}) > 1:
-            value = Law.of(rest).games(rung.excess) / rung.games
+    for rung, law in zip(rungs, without, strict=True):
+        if law is not None:
+            value = law.games(rung.excess) / rung.games
             yield head | {"control": "ladder", "quantity": "token_efficiency", "value": value, "step": int(rung.games)}
+
+
+def _law(rungs: list[Rung]) -> Law | None:
+    """None where these runs follow none."""
+    try:
+        return Law.of(rungs)
+    except UserError:
+        return None

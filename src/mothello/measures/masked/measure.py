@@ -61,7 +61,9 @@ class Masked:
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
         config, languages = self.config, subject.language_set
-        languages.special(MASK)  # before any compute
+        if MASK not in languages.special_tokens:
+            line = "the model was trained without hidden tokens (objective=masked_lm and others hide some)"
+            raise UserError(f"measures: masked hides moves; {line}")
         languages.require_one_spelling("measures: masked")
         contexts = shown_contexts(languages)
         if config.one_token and languages.max_word == 1:

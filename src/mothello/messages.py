@@ -1,0 +1,56 @@
+"""What a user needs of the messages of OmegaConf: the key, what is wrong, and the choices. A leaf."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
+
+from omegaconf.errors import KeyValidationError
+
+NAME = "1 to 200 of A-Z a-z 0-9 _ - . (first a letter or digit, last no dot), no number, null, none, na, true or false"
+
+
+def _keys(schema: type) -> dict[str, list[str]]:
+    """Keys of a schema and of all schemas in it, by class name."""
+    found = {schema.__name__: [spec.name for spec in fields(schema)]}
+    for hint in get_type_hints(schema).values():
+        for inner in (hint, *getattr(hint, "__args__", ())):
+            if is_dataclass(inner):
+                found |= _keys(inner)  # type: ignore[arg-type]
+    return found
+
+
+def one_line(error: BaseException, schema: type | None = None) -> str:
+    """What a user needs of an OmegaConf message: the key, what is wrong, and the choices."""
+    text = str(error).strip()
+    key = getattr(error, "full_key", None)
+    first = text.splitlines()[0] if text else type(error).__name__
+    unknown = re.search(r"Key '([^']+)' (?:is )?not in '(\w+)'", text)
+    if unknown:
+        known = _keys(schema).get(unknown[2], []) if schema else []
+        return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known)}" if known else "")
+    if isinstance(error, KeyValidationError):
+        return f"{key or 'null'}: is no name; a name is {NAME}"
+    if "is not a ListConfig, list or tuple" in text:
+        return f"{key}: is a list; write {key}=[...]"
+    if "Cannot merge DictConfig with ListConfig" in text:
+        return f"{key}: a list stands for a mapping, or a mapping for a list; write {key}=[...] or {key}={{KEY:VALUE}}"
+    if "is not in struct" in text:
+        return f"{key}: not there yet; write +{key}=... to add it"
+    if "is not Optional" in text:
+        return f"{key}: null is no value of it"
+    if "missing mandatory value" in text:
+        return f"{first.rpartition(' ')[2]}: must be given"
+    return f"{key}: {first}" if key and not first.startswith(key) else first
+
+
+def misplaced(base: Any, content: Any, key: str) -> str:
+    """Where a list stands for a mapping or a mapping for a list; empty where none does."""
+    if isinstance(base, Mapping) and isinstance(content, Mapping):
+        inner = (misplaced(base[x], content[x], f"{key}.{x}" if key else x) for x in content if x in base)
+        return next(filter(None, inner), "")
+    if isinstance(base, list) and isinstance(content, Mapping):
+        return f"{key}: is a list; write {key}=[...]"
+    if isinstance(base, Mapping) and isinstance(content, list):
+        return f"{key}: is a mapping; write {key}={{KEY:VALUE}}"
+    return ""
