@@ -6,6 +6,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,17 @@ python scripts/transfer.py -m run=runs/prefix/HASH1/seed0,runs/prefix/HASH2/seed
 """
 
 
-def documented(config: type) -> dict[str, str]:
-    """Field -> the docstring after it."""
+def _statements(config: type) -> Iterator[tuple[ast.stmt, ast.stmt]]:
+    """The statements of a class, each with the one after it."""
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(config))).body
     assert isinstance(node, ast.ClassDef)
+    return zip(node.body, node.body[1:], strict=False)
+
+
+def documented(config: type) -> dict[str, str]:
+    """Field -> the docstring after it, there or in a class that it derives from."""
     texts = {}
-    for before, after in zip(node.body, node.body[1:], strict=False):
+    for before, after in chain.from_iterable(map(_statements, reversed(config.__mro__[:-1]))):
         named = isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name)
         if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             texts[before.target.id] = " ".join(str(after.value.value).split())
@@ -83,6 +89,8 @@ def _settings(measure: Any) -> Iterator[str]:
     for spec in fields(measure.Config):
         default = plain(default_of(spec))
         if spec.name != "name":
+            if isinstance(default, dict) and default and spec.name != default["name"]:
+                default = default["name"]
             shown = "those of `probes`" if isinstance(default, dict) and default else f"`{_written(default)}`"
             yield f"| `{measure.Config.name}.{spec.name}` | {shown} | {texts.get(spec.name, '')} |"
 

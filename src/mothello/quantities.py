@@ -2,10 +2,11 @@
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance, efficiency, links, posthoc, stitch",
+    "task_transfer, context, distance, efficiency, links, posthoc, stitch, gradients",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
-    "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
+    "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board; of "
+    "gradients, links shuffled within each game. "
     "constant: the best guess per ply and cell. constant_by_move: the best guess per move. orbit: a reader that knows "
     "how many cells of every orbit of squares (under the opening's maps) are of each class, and names the commonest. "
     "unrelated: paired with another game. permuted: paired with positions of the same ply at random. "
@@ -124,6 +125,8 @@ QUANTITIES = {
     "link_precision": "share of an aligner's links that are right, 0..1; no row where it finds none",
     "link_recall": "share of the true links, those of every ply with itself, that an aligner finds, 0..1",
     "aer": "alignment error rate, 1 - 2 * right / (links found + true links), 0..1",
+    "gradient_cosine": "cosine of two gradients for the parameters of a layer, mean over batches, -1..1: of the "
+    "model's own loss in the first language, and of realignment of both (low, high: over batches, n of them)",
     "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "
     "in texts of both languages, half and half",
 }

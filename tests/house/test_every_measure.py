@@ -44,6 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "legality": {"games": 4, "draws": 20}, "masked": {"games": 4, "draws": 20}, "alignment": {"games": 8},
     "probes": PROBES, "causal": {"cases": 4, "draws": 20, "probes": PROBES},
     "tasks": {"games": 16, "test_games": 8, "draws": 20}, "distance": {"games": 4, "draws": 20},
+    "gradients": {"games": 4, "batches": 2, "draws": 20},
     "links": {"games": 4, "draws": 20, "options": {"ibm": {"pairs": 8}}},
     "posthoc": {"games": 8, "draws": 20},
     "stitch": {"games": 8, "draws": 20, "probes": PROBES},
@@ -89,6 +90,10 @@ def measured(run: Run, name: str) -> int:
         stage(typed(QUICK | {"run": path, "stage": SHORT | {"name": "task", "task": "flips"}}, StageCommand))
         child = next(x for x in run.folder.path.glob("task/*") if not x.name.endswith(("-random", "-scratch")))
         return len(mothello.load_run(child).table)
+    if name == "realign":
+        asked = SHORT | {"name": "realign", "controls": ["plain"]}
+        stage(typed(QUICK | {"run": path, "stage": asked}, StageCommand))
+        return sum(len(mothello.load_run(child).table) for child in run.folder.path.glob("realign/*"))
     measure = MEASURES.get(name)
     subject = run.subject()
     subject = replace(subject, other=subject.random_weights()) if takes_other(name) else subject

@@ -25,6 +25,7 @@ from mothello.data.orbit import prefix_codes
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.measures.tasks.heads import TaskHead
+from mothello.measures.tasks.objective import TaskBatch, TaskObjective
 from mothello.measures.tasks.score import score
 from mothello.measures.tasks.task import TASKS, Task, labels_of
 from mothello.measures.tasks.watch import Exam, TaskWatch, answers
@@ -38,7 +39,7 @@ from mothello.report.reference import stage_command
 from mothello.report.runs import find_runs
 from mothello.stages.run import Run
 from mothello.stages.stage import run_stage
-from mothello.stages.task import TaskBatch, TaskObjective, TaskStage, load_head
+from mothello.stages.task import TaskStage, load_head
 from mothello.training.device import Precision
 
 BOARD = Board.of(4)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import mothello.stages.finetune
+import mothello.stages.realign
 import mothello.stages.task  # noqa: F401
 from mothello.cli.dry_run import company_estimate, place_of
 from mothello.cli.main import command

@@ -122,3 +122,11 @@ def hidden_after(batch: Batch, ends: Int64[Tensor, " game"], mask: int) -> Batch
 def in_language(moves: Int8[Tensor, "game ply"], language: int, language_set: LanguageSet) -> Batch:
     """The same games in one language: two such batches are parallel row by row."""
     return make_batch(moves, torch.full((len(moves),), language, device=moves.device), language_set)
+
+
+def at_moves(
+    hidden: Float[Tensor, "layer game token d_model"], batch: Batch
+) -> Float[Tensor, "layer game ply d_model"]:
+    """Of activations at every token those at every move's last one; zeros after the end of a game."""
+    ends = batch.move_ends.clamp(min=0)[None, :, :, None].expand(len(hidden), -1, -1, hidden.shape[-1])
+    return hidden.gather(2, ends).float() * (batch.move_ends >= 0)[None, :, :, None]

@@ -69,11 +69,19 @@ class Stream:
         self._grouped = Grouped(sampling.ends(n, self.batch_size)) if sampling.grouped else None
         self._owned: list[Int64[Tensor, " game"]] = []
         self._labels: tuple[int, Any] | None = None
+        self._others: dict[int, Stream] = {}
 
     def speaking(self, language: int) -> "Stream":
-        """The same games, all in one language."""
+        """The same games, all in one language; made once, so that games are played in bulk."""
+        if language == self.only:
+            return self
+        if language not in self._others:
+            self._others[language] = self._speaking(language)
+        return self._others[language]
+
+    def _speaking(self, language: int) -> "Stream":
         other = copy(self)
-        other.only, other._grouped = language, None
+        other.only, other._grouped, other._others = language, None, {}
         other._played = other._written = other._laws = other._labels = None
         rows = self.batch_size // self.processes
         other.groups = Groups(tuple(rows * (i == language) for i in range(len(self.sources))))
@@ -201,10 +209,6 @@ class Stream:
     def pairs(self, step: int, one: int, other: int) -> tuple[Batch, Batch]:
         """The games of a step in two languages, translations of each other row by row, for objectives that need
         parallel text. Both languages must draw from one corpus."""
-        games, source = self.sources[one], self.sources.of_language
+        source = self.sources.of_language
         assert source[one] == source[other], "languages with domains of their own share no games"
-        indices = self.indices(self.rows(step))
-        moves, first_scored = games.moves(indices), games.first_scored(indices)
-        both = [torch.full_like(indices, language) for language in (one, other)]
-        written = [make_batch(moves, language, self.language_set, first_scored, None, indices) for language in both]
-        return written[0], written[1]
+        return self.speaking(one).batch(step), self.speaking(other).batch(step)

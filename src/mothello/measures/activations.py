@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mothello.data.batch import Batch, hidden_after
+from mothello.data.batch import Batch, at_moves, hidden_after
 from mothello.model.edited import Model
 from mothello.model.inputs import Inputs
 from mothello.model.transformer import GPT
@@ -21,14 +21,6 @@ def states(
         hidden = model(Inputs.of(batch), hidden=True).hidden
     assert hidden is not None
     return at_moves(hidden, batch)
-
-
-def at_moves(
-    hidden: Float[Tensor, "layer game token d_model"], batch: Batch
-) -> Float[Tensor, "layer game ply d_model"]:
-    """Of activations at every token those at every move's last one; zeros after the end of a game."""
-    ends = batch.move_ends.clamp(min=0)[None, :, :, None].expand(len(hidden), -1, -1, hidden.shape[-1])
-    return hidden.gather(2, ends).float() * (batch.move_ends >= 0)[None, :, :, None]
 
 
 def prefix_states(

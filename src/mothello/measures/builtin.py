@@ -4,6 +4,7 @@ from mothello.measures.alignment.measure import Alignment
 from mothello.measures.causal.measure import Causal
 from mothello.measures.distance.measure import Distance
 from mothello.measures.efficiency.measure import Efficiency
+from mothello.measures.gradients.measure import GradientCosines
 from mothello.measures.legality.measure import Legality
 from mothello.measures.links.measure import LinkQuality
 from mothello.measures.masked.measure import Masked
@@ -16,5 +17,5 @@ from mothello.measures.transfer.measure import Transfer
 
 BUILTIN = (
     Legality, Masked, Alignment, Probes, Causal, Transfer, Tasks, TaskTransfer, Distance, Efficiency, LinkQuality,
-    Posthoc, Stitch,
+    Posthoc, Stitch, GradientCosines,
 )  # fmt: skip

@@ -64,6 +64,8 @@ class Subject:
     """Share of moves in the dictionary that it was trained with; the embeddings of all others are held out."""
     other: "Subject | None" = None
     """Another run's model on the same board, where a measure compares the two."""
+    objective: Any = None
+    """Settings of its objective; None where it is not known."""
 
     @property
     def device(self) -> torch.device:

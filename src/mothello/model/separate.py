@@ -87,20 +87,27 @@ def apply(module: nn.Module, parts: Sequence[Part], x: Tensor, *more: Any) -> Te
     return torch.empty_like(made).index_copy(0, order, made)
 
 
-def frozen_names(model: nn.Module, patterns: Sequence[str]) -> set[str]:
-    """Parameters that a stage leaves as they are. patterns: of names, such as blocks.0.*, or ``separate`` for all parts
-    that languages have for themselves, which is what none means; ``none`` for nothing. UserError where one fits no
-    parameter, or nothing is left to train."""
+def up_to(model: Any, layer: int) -> list[str]:
+    """Names of the parameters that the residual stream after a layer is made from: 0 is the embeddings."""
+    below = tuple(f"blocks.{index}." for index in range(layer))
     names = [name for name, _ in model.named_parameters()]
-    own = [name for name, part in model.named_modules() if isinstance(part, PerLanguage)]
+    return [name for name in names if name.startswith(below) or name.partition(".")[0].endswith("_embedding")]
+
+
+def frozen_names(model: Any, patterns: Sequence[str]) -> set[str]:
+    """Parameters that a stage leaves as they are. patterns: of names, such as blocks.0.*; or ``separate`` for all parts
+    that languages have for themselves, which is what none means; ``lower`` for the embeddings and the first half of the
+    blocks (of an odd number the smaller one), ``upper`` for all above; ``none`` for nothing. UserError where one fits
+    no parameter, or nothing is left to train."""
+    names = [name for name, _ in model.named_parameters()]
+    own = tuple(f"{name}." for name, part in model.named_modules() if isinstance(part, PerLanguage))
+    lower = set(up_to(model, len(model.blocks) // 2))
+    sets = {"separate": {x for x in names if x.startswith(own)}, "lower": lower, "upper": set(names) - lower}
     found: set[str] = set()
     if list(patterns) == ["none"]:
         return found
     for pattern in patterns or ["separate"] * bool(own):
-        separate = pattern == "separate"
-        fits = {
-            x for x in names if (x.startswith(tuple(f"{part}." for part in own)) if separate else fnmatch(x, pattern))
-        }
+        fits = sets[pattern] if pattern in sets else {x for x in names if fnmatch(x, pattern)}
         if not fits:
             known = ", ".join(dict.fromkeys(name.split(".")[0] for name in names))
             raise UserError(f"frozen: {pattern!r} fits no parameter; there are {known}")

@@ -4,7 +4,7 @@ Shapes: B games, T tokens, D = d_model, V output classes, L layers.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -42,8 +42,9 @@ SITES = {
 """Where an edit is called in every block, in this order, as "blocks.3.resid_post"; before the first, "embedding"."""
 
 
-TASK_HEAD = "task_head."
-"""Where the names of the weights of a task's head begin; all others are the model's own."""
+TASK_HEAD, PROJECTION_HEAD = "task_head.", "projection_head."
+HEADS = (TASK_HEAD, PROJECTION_HEAD)
+"""Where the names of the weights begin that only a training needs; all others are the model's own."""
 
 
 def residual_site(layer: int) -> str:
@@ -160,6 +161,7 @@ class GPT(nn.Module):
             for head, table in zip(own_parts(self.head), own_parts(self.token_embedding), strict=True):
                 head.weight = table.weight
         self.task_head: nn.Module | None = None  # trained and saved with the model: mothello.stages.task
+        self.projection_head: nn.Module | None = None  # the same: mothello.objectives.realign
 
     @torch.no_grad()
     def initialize(self, seed: int) -> "GPT":
@@ -201,10 +203,15 @@ class GPT(nn.Module):
 
     def residual(self, inputs: Inputs, layer: int) -> Float[Tensor, "B T D"]:
         """The residual stream after a layer, 0 the embeddings; what comes later is not computed."""
+        return self.residuals(inputs, [layer])[0]
+
+    def residuals(self, inputs: Inputs, layers: Sequence[int]) -> list[Float[Tensor, "B T D"]]:
+        """The same after several layers, in their order."""
         x, mask, parts = self._embed(inputs)
-        for block in self.blocks[:layer]:
-            x = apply(block, parts, x, mask)
-        return x
+        states = [x]
+        for block in self.blocks[: max(layers)]:
+            states.append(apply(block, parts, states[-1], mask))
+        return [states[layer] for layer in layers]
 
     def forward(self, inputs: Inputs, hidden: bool = False, edit: Edit | None = None) -> ModelOutput:
         """hidden: also return the residual stream after every layer, stacked [L + 1, B, T, D].

@@ -1,6 +1,6 @@
 """A main objective with auxiliary ones, added up with weights: an objective again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import make_dataclass
 from functools import cache
@@ -22,9 +22,11 @@ from mothello.objectives.objective import (
     Loss,
     Objective,
     Part,
+    check_frozen,
     check_model,
     evaluation,
     special_tokens,
+    with_head,
 )  # fmt: skip
 
 
@@ -35,8 +37,8 @@ class Combined:
     def __init__(self, main: Objective, name: str, auxiliary: Mapping[str, tuple[Objective, float]]) -> None:
         self.main, self.name, self.auxiliary = main, name, dict(auxiliary)
         self.attention, self.evaluation = main.attention, evaluation(main)
-        every = (main, *(objective for objective, _ in self.auxiliary.values()))
-        self.special_tokens = tuple(dict.fromkeys(name for one in every for name in special_tokens(one)))
+        self.every = (main, *(objective for objective, _ in self.auxiliary.values()))
+        self.special_tokens = tuple(dict.fromkeys(name for one in self.every for name in special_tokens(one)))
 
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """Of every objective."""
@@ -51,6 +53,18 @@ class Combined:
         for key, (objective, _) in self.auxiliary.items():
             with _as_auxiliary(key, objective):
                 check_model(objective, model)
+
+    def check_frozen(self, model: GPT, frozen: Collection[str]) -> None:
+        """Of every objective."""
+        check_frozen(self.main, model, frozen)
+        for key, (objective, _) in self.auxiliary.items():
+            with _as_auxiliary(key, objective):
+                check_frozen(objective, model, frozen)
+
+    def add_head(self, model: GPT, seed: int) -> None:
+        """Of every objective."""
+        for objective in self.every:
+            with_head(objective, model, seed)
 
     def batch(self, stream: Stream, step: int) -> dict[str, Any]:
         """A batch per objective; the main one's has the empty name."""
@@ -110,11 +124,15 @@ def typed_auxiliary(settings: Mapping[str, Any], main: Any) -> dict[str, Any]:
 def build_objective(main: Any, auxiliary: Mapping[str, Any] | None = None) -> Objective:
     """The objective of a training from its settings. UserError when one is not known here."""
     config = OBJECTIVES.typed(main, "objective")
-    objective = OBJECTIVES.build(config)
-    entries = typed_auxiliary(auxiliary or {}, config)
+    return with_auxiliary(OBJECTIVES.build(config), config.name, typed_auxiliary(auxiliary or {}, config))
+
+
+def with_auxiliary(main: Objective, name: str, entries: Mapping[str, Any]) -> Objective:
+    """An objective of that name and auxiliary ones, if there are any, by their Configs. UserError for other attention
+    than the main one's."""
     added = {key: (OBJECTIVES.build(entry), entry.weight) for key, entry in entries.items()}
     for key, (other, _) in added.items():
-        if other.attention not in (None, objective.attention):
-            line = f"needs {other.attention} attention; {config.name} has {objective.attention or 'causal'}"
+        if other.attention not in (None, main.attention):
+            line = f"needs {other.attention} attention; {name} has {main.attention or 'causal'}"
             raise UserError(f"auxiliary.{key}: {line}")
-    return Combined(objective, config.name, added) if added else objective
+    return Combined(main, name, added) if added else main

@@ -4,7 +4,7 @@ An objective is one file with a class in OBJECTIVES, one file in configs/objecti
 main objective; auxiliary ones are added to it with weights (mothello.objectives.combined).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -80,8 +80,9 @@ class Objective(Protocol):
     The class has a dataclass ``Config`` whose field ``name`` defaults to its name in the registry. It may have an
     attribute ``evaluation``, by default legality, and ``special_tokens``: names of tokens that no language writes and
     that its inputs contain; their ids are ``language_set.special(name)``. It may have a method ``check_model(config)``,
-    which raises UserError where a model cannot be trained on it, and ``auxiliary_only = True``: it says nothing of
-    games, and is added to another one.
+    which raises UserError where a model cannot be trained on it; ``check_frozen(model, frozen)``, the same where these
+    parameters stay as they are; ``add_head(model, seed)``, which gives a model what only this training needs; and
+    ``auxiliary_only = True``: it says nothing of games, and is added to another one.
     """
 
     attention: AttentionMask | None
@@ -132,6 +133,17 @@ def check_objective(
 def check_model(objective: Objective, model: ModelConfig) -> None:
     """UserError when a model cannot be trained on an objective."""
     getattr(objective, "check_model", lambda _: None)(model)
+
+
+def check_frozen(objective: Objective, model: GPT, frozen: Collection[str]) -> None:
+    """UserError where parameters that stay as they are leave an objective nothing to train."""
+    getattr(objective, "check_frozen", lambda *_: None)(model, frozen)
+
+
+def with_head(objective: Objective, model: GPT, seed: int) -> GPT:
+    """The model, with the parameters that only a training on the objective needs; they are saved with it."""
+    getattr(objective, "add_head", lambda *_: None)(model, seed)
+    return model
 
 
 LOGGED = ("loss", "gradient_norm", "lr_scale", "seconds")

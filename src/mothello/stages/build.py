@@ -59,6 +59,7 @@ def coverage_of(content: Mapping[str, Any]) -> float:
     config.yaml."""
     switching = content["data"].get("code_switching", {})
     others = [content.get("objective", {}), *content.get("auxiliary", {}).values()]
+    others += [one["aligner"] for one in others if "aligner" in one]
     shares = [one["coverage"] for one in others if "coverage" in one]
     return max([*shares, *[switching["coverage"]] * bool(switching.get("probability"))], default=1.0)
 

@@ -17,8 +17,8 @@ from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.model.separate import frozen_names
 from mothello.model.transformer import GPT
-from mothello.objectives.combined import build_objective
-from mothello.objectives.objective import OBJECTIVES, Objective
+from mothello.objectives.combined import build_objective, typed_auxiliary
+from mothello.objectives.objective import OBJECTIVES, Objective, check_frozen
 from mothello.registry import Registry, load_plugins
 from mothello.stages.build import training_games
 from mothello.stages.evaluate import EvaluationConfig
@@ -40,9 +40,13 @@ class ContinuedConfig:
     data: DataConfig = field(default_factory=lambda: DataConfig(games=12_800))
     objective: dict[str, Any] = field(default_factory=dict)
     """What differs from the run's objective, such as {softmax: language}; another one has its name here."""
+    auxiliary: dict[str, Any] = field(default_factory=dict)
+    """Objectives that are added to it, each with a weight, such as {realign: {weight: .1}}; the run's are not taken
+    over."""
     frozen: list[str] = field(default_factory=list)
     """Parameters that stay as they are: patterns of their names, such as blocks.0.*; separate: all that languages have
-    for themselves (model.separate), as is usual. [none] trains all."""
+    for themselves (model.separate), as is usual; lower: the embeddings and the first half of the blocks; upper: all
+    above. [none] trains all."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -92,11 +96,12 @@ class Continued:
         plugins = list(dict.fromkeys([*run.config.plugins, *command.plugins]))
         load_plugins(plugins)
         own.objective, objective = changed(own.objective, run.config.objective)
+        own.auxiliary = typed_auxiliary(own.auxiliary, objective)
         self.config = replace(
-            run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), auxiliary={}, plugins=plugins,
-            objective=objective, optimizer=own.optimizer, evaluation=own.evaluation, device=command.device,
-            tracking=command.tracking, seed=command.seed, run="", checkpoint_every=command.checkpoint_every,
-            force=command.force, dry_run=command.dry_run,
+            run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), objective=objective,
+            auxiliary=own.auxiliary, plugins=plugins, optimizer=own.optimizer, evaluation=own.evaluation,
+            device=command.device, tracking=command.tracking, seed=command.seed, run="",
+            checkpoint_every=command.checkpoint_every, force=command.force, dry_run=command.dry_run,
         )  # fmt: skip
         if missing := set(self.config.languages.special_tokens) - set(run.language_set.special_tokens):
             line = f"{objective.name} needs the token {min(missing)!r}, which the run's model does not read"
@@ -127,6 +132,7 @@ class Continued:
         begun = self._begun
         if not self.folder.finished:
             self._games()
+            check_frozen(self.objective(), self.run.model, self.frozen)
         if self.folder.finished and begun.get("step", self.run.step) < self.run.step:
             self.config.force = True
         if begun and begun != self.run.reached and not self.folder.finished and not self.config.force:

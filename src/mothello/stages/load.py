@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mothello.errors import UserError
 from mothello.model.build import build_model
-from mothello.model.transformer import GPT, TASK_HEAD
+from mothello.model.transformer import GPT, HEADS
 from mothello.othello.board import Board
 from mothello.reading import walk
 from mothello.registry import lenient
@@ -102,8 +102,8 @@ def _listed(folders: list[Path]) -> str:
 
 
 def _own(saved: checkpoint.Checkpoint) -> dict[str, Tensor]:
-    """The weights of the model, without those of a task's head."""
-    return {name: x for name, x in saved.weights.items() if not name.startswith(TASK_HEAD)}
+    """The weights of the model, without those of heads."""
+    return {name: x for name, x in saved.weights.items() if not name.startswith(HEADS)}
 
 
 def check_fits(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:

@@ -114,7 +114,7 @@ class Run:
         compiled = device.compile is Compile.always
         return Subject(
             self.model, self.language_set, corpus_seed, seed, device.precision, step=self.step, compiled=compiled,
-            coverage=self._coverage(),
+            coverage=self._coverage(), objective=self.config.objective,
         )  # fmt: skip
 
     def _coverage(self) -> float:

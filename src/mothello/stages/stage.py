@@ -15,7 +15,7 @@ from mothello.files import fingerprint, locked, tidy
 from mothello.languages.language_set import LanguageSet
 from mothello.model.build import outline
 from mothello.model.transformer import GPT
-from mothello.objectives.objective import OBJECTIVES, Objective
+from mothello.objectives.objective import OBJECTIVES, Objective, with_head
 from mothello.own import remove, replaced
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of
@@ -138,7 +138,8 @@ def _evaluator(stage: Stage, objective: Objective, device: torch.device) -> Eval
 
 def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     config, folder, main = stage.config, stage.folder, OBJECTIVES.build(stage.config.objective)
-    model, stream = stage.initial().to(device), stage.stream(device, world)
+    objective, stream = stage.objective(), stage.stream(device, world)
+    model = with_head(objective, stage.initial(), config.seed).to(device)
     tokens = config.data.steps * config.data.batch_size * stage.language_set.max_tokens
     compiled = resolve_execution(folder, config.device, device, model, tokens, world)
     evaluator = _evaluator(stage, main, device) if world.main else None
@@ -150,14 +151,14 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     if world.main:
         start_mirror(folder, config.tracking)
     plan = Plan(
-        steps=config.data.steps, objective=stage.objective(),
+        steps=config.data.steps, objective=objective,
         optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
         folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluator or (lambda _: {}),
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
         checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
         must_compile=config.device.compile is Compile.always, turned_eager=turned_eager, world=world, title=stage.title,
     )  # fmt: skip
-    progress = train(model, partial(plan.objective.batch, stream), plan)
+    progress = train(model, partial(objective.batch, stream), plan)
     if evaluator is None:
         return {}
     compiled = folder.read_json("execution.json")["compiled"]

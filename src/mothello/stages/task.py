@@ -1,33 +1,26 @@
 """Fine-tuning on a task: a head on one layer's states learns its labels from games in one language; every language is
 watched on the way, and none but that one is trained on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from mothello.config import NOT_IDENTITY, ranged, without_effect
-from mothello.data.batch import IGNORE, Batch
-from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split
-from mothello.data.stream import Stream
 from mothello.errors import UserError
-from mothello.languages.language_set import LanguageSet
-from mothello.measures.activations import states_of_layer
 from mothello.measures.tasks.heads import TaskHead
-from mothello.measures.tasks.task import TASKS, Labels, Task, labels_of, typed_task
+from mothello.measures.tasks.objective import TaskObjective, read_head
+from mothello.measures.tasks.task import TASKS, typed_task
 from mothello.measures.tasks.transfer import CONTROLS, TaskTransferConfig
 from mothello.measures.tasks.watch import TaskWatch
 from mothello.model.build import build_model
-from mothello.model.inputs import AttentionMask
-from mothello.model.transformer import GPT, TASK_HEAD
-from mothello.objectives.objective import Loss, Part
+from mothello.model.transformer import GPT
+from mothello.objectives.combined import with_auxiliary
+from mothello.objectives.objective import Objective, check_objective
 from mothello.rundir import RunDir
 from mothello.seeding import derive
 from mothello.stages.build import games_of
@@ -77,59 +70,9 @@ class TaskStageConfig(OneLanguageConfig):
             raise UserError("stage.objective: has no effect on a task; leave it out")
         if self.tune is Tune.head:
             without_effect(self.optimizer, "stage.optimizer", "with stage.tune=head", "muon_lr")
-            without_effect(self, "stage", "with stage.tune=head", "frozen")
+            without_effect(self, "stage", "with stage.tune=head", "frozen", "auxiliary")
             if Control.scratch in self.controls:
                 raise UserError("stage.controls: with stage.tune=head scratch is random_weights; leave scratch out")
-
-
-class TaskBatch(NamedTuple):
-    """Games and their labels."""
-
-    text: Batch
-    labels: Mapping[str, Labels]
-
-    @property
-    def targets(self) -> Tensor:
-        """The classes, IGNORE where there is none."""
-        return _known(self.labels["class"])
-
-
-def _known(labels: Labels) -> Tensor:
-    return torch.where(labels >= 0, labels.long(), IGNORE)
-
-
-class TaskObjective:
-    """Cross-entropy of a task's labels, read by the model's task head from the states of one layer."""
-
-    attention: AttentionMask | None = None
-
-    def __init__(self, task: Task, layer: int) -> None:
-        self.task, self.layer = task, layer
-
-    def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
-        """Any games will do."""
-
-    def batch(self, stream: Stream, step: int) -> TaskBatch:
-        """The stream's games."""
-        label = partial(labels_of, self.task, board=stream.language_set.board)
-        return TaskBatch(stream.batch(step), stream.labels(step, label))
-
-    def loss(self, model: GPT, batch: TaskBatch) -> Loss:
-        """In nats per class, and per pointer."""
-        assert model.task_head is not None
-        logits = model.task_head(states_of_layer(model, batch.text, self.layer))
-        parts = {}
-        for name, labels in batch.labels.items():
-            known = _known(labels)
-            total = F.cross_entropy(logits[name].flatten(0, 1), known.flatten(), ignore_index=IGNORE, reduction="sum")
-            parts[name] = Part(total, (known != IGNORE).sum(), 1.0)
-        main = parts.pop("class")
-        return Loss(main.sum, main.count, parts)
-
-    def floor(
-        self, batch: Any, language_set: LanguageSet, oracles: Sequence[Any], weights: Sequence[float] | None
-    ) -> None:
-        """Not known."""
 
 
 @STAGES.register("task")
@@ -157,10 +100,14 @@ class TaskStage(OneLanguage):
             self._games()
 
     def _games(self) -> Sources:
-        return games_of(self.config.data, self.language_set, Split.transfer, self.config.data.games)
+        games = games_of(self.config.data, self.language_set, Split.transfer, self.config.data.games)
+        check_objective(self.objective(), games, self.config.data, self.language_set, self.config.model)
+        return games
 
-    def objective(self) -> TaskObjective:
-        return TaskObjective(self.task, self.layer)
+    def objective(self) -> Objective:
+        """Of a control with random weights without the auxiliary ones, since the model is not trained."""
+        auxiliary = {} if self.control == Control.random_weights else self.config.auxiliary
+        return with_auxiliary(TaskObjective(self.task, self.layer), "task", auxiliary)
 
     def initial(self) -> GPT:
         """With a new head. Of a head alone the model takes no gradients."""
@@ -205,10 +152,8 @@ def load_head(run: Run) -> TaskHead:
     """The head of a run that was fine-tuned on a task; ``head(run.states(games, language)[layer])`` are its logits.
 
     UserError where the run is none."""
-    settings = run.folder.read_config().get("settings") or {}
     if run.stage != "task":
         raise UserError(f"run: {run.folder.path} was not fine-tuned on a task")
-    head = TaskHead(TASKS.build(typed_task(settings["task"], "settings.task")), run.model.config.d_model)
+    settings = run.folder.read_config().get("settings") or {}
     weights = checkpoint.latest(run.folder.checkpoints)[0].weights
-    head.load_state_dict({k.removeprefix(TASK_HEAD): x for k, x in weights.items() if k.startswith(TASK_HEAD)})
-    return head.to(run.device).eval()
+    return read_head(settings["task"], run.model.config.d_model, weights).to(run.device).eval()
