@@ -123,7 +123,9 @@ class First(NamedTuple):
     def _played(self) -> str:
         legal, chance = self.share("top1"), self.share("top1", "chance")
         if legal is not None and chance is not None:
-            return f"It plays a legal next move in {percent(legal)} of cases (a random one: {percent(chance)})."
+            alone = self.share("top1_restricted")
+            among = f", {percent(alone)} among its own tokens" if alone is not None and alone - legal > LEARNED else ""
+            return f"It plays a legal next move in {percent(legal)} of cases{among} (a random one: {percent(chance)})."
         asked = product(("prefix", "game"), ("trained", "best"))
         told = [self.share("masked_accuracy", control, shown) for shown, control in asked]
         if None in told:
