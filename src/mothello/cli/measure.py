@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
+from tqdm import tqdm
 
 from mothello.cli.dry_run import measure_estimate
 from mothello.cli.main import command
@@ -19,8 +20,8 @@ from mothello.objectives.combined import build_objective
 from mothello.objectives.objective import Evaluation, evaluation
 from mothello.registry import load_plugins
 from mothello.rows import FILE, read_tidy
-from mothello.rundir import RunDir
-from mothello.stages.load import load_run
+from mothello.rundir import RunDir, checkpoints_in, step_of
+from mothello.stages.load import checkpoint_of, earlier, load_run
 from mothello.stages.measuring import measure_folder, measure_run
 from mothello.stages.running import require_single_process
 from mothello.tracking import TrackingConfig
@@ -37,6 +38,8 @@ class MeasureCommand:
     """The run's folder."""
     measures: list[str] = field(default_factory=lambda: list(USUAL))
     """Which, in this order; of a masked model by default hidden moves instead of legality."""
+    steps: Any = field(default_factory=list, metadata=NOT_IDENTITY)
+    """Measure earlier steps that were kept: a list of them, or all (those kept for good, then the newest)."""
     plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
     """Modules to import first, which may register measures."""
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
@@ -45,6 +48,9 @@ class MeasureCommand:
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
 
     def __post_init__(self) -> None:
+        listed = isinstance(self.steps, list) and all(type(step) is int and step > 0 for step in self.steps)
+        if self.steps != "all" and not listed:
+            raise UserError(f"steps: {self.steps!r} is neither all nor a list of steps")
         settings = {name: getattr(self, name) for name in MEASURES if hasattr(self, name)}
         chosen = [settings.get(name) for name in self.measures if MEASURES.get(name, "measures")]
         for name, config in settings.items():
@@ -90,18 +96,38 @@ def _with_keys(configs: tuple[tuple[str, Any], ...]) -> type[MeasureCommand]:
     return make_dataclass("MeasureCommand", extra, bases=(MeasureCommand,), kw_only=True)
 
 
+def steps_of(config: MeasureCommand, folder: RunDir) -> list[int | None]:
+    """The steps of a run that are measured; None: the newest."""
+    if config.steps == "all":
+        return [*(earlier(folder, step_of(path)) for path in checkpoints_in(folder.kept)), None]
+    return [earlier(folder, step) for step in config.steps] or [None]
+
+
+def folders_of(config: MeasureCommand, folder: RunDir) -> list[RunDir]:
+    """Where the numbers of every step and measure go."""
+    return [measure_folder(folder, x, step) for step in steps_of(config, folder) for x in config.configs]
+
+
 def measure(config: MeasureCommand) -> dict[str, Any]:
     """Measure a run; returns what a sweep's table shows: the folder, and the headline of probes."""
     require_single_process()
     device = resolve(config.device)
     run = load_run(config.run, device)
-    config = fitting(config, run.config.objective)
+    config, steps = fitting(config, run.config.objective), steps_of(config, run.folder)
+    if config.steps == "all" and steps == [None]:
+        raise UserError(f"steps: {run.folder.path} keeps none; train with checkpoints.keep.log_spaced=40")
+    for step in steps:
+        _ = step and checkpoint_of(run.folder, step)  # one that is missing ends it here
     if config.dry_run:
-        folders = [measure_folder(run.folder, settings) for settings in config.configs]
-        shown = [f"{folder.path}{' (finished already)' if folder.finished else ''}" for folder in folders]
-        estimate = measure_estimate(run.subject(config.device), config.configs)
+        shown = [f"{x.path}{' (finished already)' if x.finished else ''}" for x in folders_of(config, run.folder)]
+        estimate = measure_estimate(run.subject(config.device), config.configs).times(len(steps))
         print("\n".join([estimate.text(), *(f"folder  {folder}" for folder in shown)]), flush=True)
         return {}
+    for step in tqdm(steps[:-1], desc="steps", unit="step"):
+        model = load_run(config.run, device, step)
+        for settings in config.configs:
+            measure_run(model, settings, config.device, config.force, plugins=config.plugins)
+    run = run if steps[-1] is None else load_run(config.run, device, steps[-1])
     results: dict[str, Any] = {}
     for settings in config.configs:
         folder = measure_run(run, settings, config.device, config.force, config.tracking, config.plugins)

@@ -145,7 +145,9 @@ class Measure(Protocol):
     def __call__(self, subject: Subject) -> Iterator[Row]: ...
 
 
-_TAKEN = ("run", "measures", "plugins", "device", "tracking", "force", "dry_run", "hydra", "extended", "configs")
+_TAKEN = (
+    "run", "steps", "measures", "plugins", "device", "tracking", "force", "dry_run", "hydra", "extended", "configs",
+)  # fmt: skip
 MEASURES: Registry[Measure] = Registry("measures", _TAKEN)
 """The built-in ones register themselves when mothello.measures.builtin is imported, a user's own through plugins."""
 
