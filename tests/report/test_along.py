@@ -3,6 +3,7 @@ against games, through every map, and nowhere else on the page; a planted onset 
 
 import logging
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mothello.report.along_section import PHONE, along_curves, trajectories
 from mothello.report.page import render, write_report
 from mothello.report.runs import Run, find_runs
 from mothello.report.table import table_of
-from mothello.rows import write_tidy
+from mothello.rows import FILE, write_tidy
 from mothello.rundir import RunDir
 
 PAIRS = [("atomic_0", "atomic_1"), ("atomic_1", "atomic_0")]
@@ -111,19 +112,13 @@ def test_probes_are_drawn_where_there_are_any(tmp_path: Path) -> None:
     last = add_probe(folder, 0.9, 0.6, orbit=0.65, best=0.8)
     for step, own_, best in ((1, 0.62, 0.5), (10, 0.7, 0.6), (30, 0.8, 0.7)):
         other = add_probe(RunDir(tmp_path / "other" / str(step)), own_, 0.5, orbit=0.65, best=best)
-        write_tidy(at_step(last, step).path, pd.DataFrame(_rows(other)).to_dict("records"))  # type: ignore[arg-type]
+        shutil.copy(other.path / FILE, at_step(last, step).path)
     along = along_of(find_runs([str(folder.path)]))
     points = alignment(along)
     assert set(points.null) == {0.65}
     assert points[points["map"] == "main"].groupby("games").value.mean().tolist() == [0.5, 0.6, 0.7, 0.8]
     assert own(along).groupby("games").value.mean().tolist() == [0.62, 0.7, 0.8, 0.9]
     assert pair_onsets(points) == dict.fromkeys(PAIRS, (300.0, "main"))
-
-
-def _rows(folder: RunDir) -> Rows:
-    from mothello.rows import read_tidy
-
-    return [{k: v for k, v in row.items() if v == v} for row in read_tidy(folder.path).to_dict("records")]
 
 
 def test_the_page_has_a_narrow_figure_per_label_and_the_onsets(tmp_path: Path) -> None:
