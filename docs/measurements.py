@@ -32,12 +32,12 @@ table = mothello.load_run("anchor/seed0").table
 near = table.query("quantity == 'retrieval_same_ply' and control == 'trained' and map == 'identity'")
 near.pivot_table(index="layer", columns=["folder", "source", "language"], values="value")
 
-rows = table[table.folder.str.contains("probes-")]
+rows = table[table.folder.str.contains("probes-") & table.step.isna()]
 head = headline(rows, *preferred(rows))  # own, across, across_best_map, recovered, kinds, classes, intervals ...
 pairs = verdicts(rows, head.probe, head.target, head.layer)  # of every ordered pair: kind, map, recovered, aligned ...
 ```
 
-`folder` distinguishes repeated measurements of a run. `step` is set only along a training or a fine-tuning. Numbers by square or by
+`folder` distinguishes repeated measurements of a run. `step` is set only along a training or a fine-tuning, and where an earlier step was measured. Numbers by square or by
 ply have those columns filled. One file alone: `pandas.read_csv(path, keep_default_na=False, na_values=[""])`, since the control `null`
 is a word. Numbers about a pair of languages, of which there are many, have six digits; all others are written in full.
 

@@ -6,7 +6,7 @@ metrics.jsonl  one JSON object per line, with "step"
 results.json   {"version", "kind", ..., "environment"}: how it ended, and where it was computed
 execution.json compiled or not, threads, versions: a resumed run repeats it
 log.txt        warnings, and the steps at which the run was resumed
-checkpoints/   see training/checkpoint.py
+checkpoints/   see training/checkpoint.py; kept/ in it: steps that are never dropped
 measures/NAME-HASH/, finetune/SOURCE-HASH/, task/TASK-SOURCE-HASH/: folders of the same form inside
 """
 
@@ -40,6 +40,7 @@ FILES = (
 )  # fmt: skip
 """What the house writes in a folder of this form; in this order it is removed."""
 CHECKPOINT_FILES = ("manifest.json", "weights.safetensors", "state.pt")
+KEPT = "kept"
 _MEASURE = re.compile(r".+-[0-9a-f]{8}(-step\d+)?")
 
 
@@ -47,6 +48,11 @@ def checkpoints_in(folder: Path) -> list[Path]:
     """Checkpoints of a folder, oldest first: folders step-NNNNNNNNN that hold a manifest; all else is not ours."""
     named = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{9}", path.name)]
     return sorted(path for path in named if (path / CHECKPOINT_FILES[0]).is_file())
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step of a checkpoint's folder."""
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 @cache
@@ -85,13 +91,19 @@ class RunDir:
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
+    @property
+    def kept(self) -> Path:
+        """Steps that are kept for good."""
+        return self.checkpoints / KEPT
+
     def own(self) -> Iterator[Path]:
         """The files that the house wrote here: known names, in their places, also in the measures and stages inside."""
         for path in sorted(self.path.iterdir()) if self.path.is_dir() else ():
             if path.name == "wandb" and (path / "mirror.log").exists():
                 yield from (file for file in path.rglob("*") if file.is_symlink() or not file.is_dir())
             elif path.name == "checkpoints":
-                yield from (step / name for step in checkpoints_in(path) for name in CHECKPOINT_FILES)
+                steps = checkpoints_in(path) + checkpoints_in(path / KEPT)
+                yield from (step / name for step in steps for name in CHECKPOINT_FILES)
             elif path.is_dir():
                 for inner in sorted(path.iterdir()):
                     if inner.is_dir() and not inner.is_symlink() and RunDir(inner)._lies_in(path.name):

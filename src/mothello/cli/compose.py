@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.initialize import initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mothello.config import quoted, typed
@@ -83,12 +83,28 @@ def content(name: str, schema: type, overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
-            found = compose(name, list(entered(schema, overrides)))
+            found = compose(_primary(name, schema, overrides), list(entered(schema, overrides)))
             if "searchpath" in found:
                 found.searchpath = [text for text in overrides if text.startswith("hydra.searchpath=")]
             return found
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+def _primary(name: str, schema: type, overrides: list[str]) -> str:
+    """The config that the overrides are applied to: configs/NAME.yaml, or of a fork the settings of its run, with the
+    same groups, none of them chosen."""
+    asked = {override.key_or_group: override.value() for override in map(parsed, overrides)}
+    if not asked.get("fork") or "fork" not in [spec.name for spec in fields(schema)]:
+        return name
+    from mothello.stages.fork import forked
+
+    at: Any = asked.get("at", 0)
+    groups = [one for one in OmegaConf.load(CONFIGS / f"{name}.yaml").defaults if not isinstance(one, str)]
+    none: list[Any] = [{key: [] if isinstance(x, ListConfig) else None} for one in groups for key, x in one.items()]
+    node = {"defaults": [f"{name}_schema", "_self_", *none]} | forked(str(asked["fork"]), at)
+    ConfigStore.instance().store(f"{name}_fork", node)
+    return f"{name}_fork"
 
 
 def built(schema: type[T], settings: DictConfig) -> T:

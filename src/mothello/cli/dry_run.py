@@ -23,15 +23,25 @@ from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.model.build import outline
 from mothello.objectives.combined import Combined
 from mothello.othello.lazy_compile import Engine, using
-from mothello.rundir import RunDir
+from mothello.rundir import RunDir, step_of
 from mothello.stages.continued import Continued
 from mothello.stages.finetune import Finetune, TransferCommand
+from mothello.stages.pretrain import TrainConfig
 from mothello.stages.stage import Stage, run_stage
 from mothello.tracking import TrackingConfig
 from mothello.training import checkpoint
-from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, sorts_of, tokens_per_game
+from mothello.training.budget import (
+    Memory,
+    activation_bytes,
+    flops_per_token,
+    memory,
+    parameters,
+    sorts_of,
+    tokens_per_game,
+)
 from mothello.training.device import Compile
 from mothello.training.distributed import World
+from mothello.training.keeping import CheckpointsConfig
 
 STEPS = 20
 SHARE = 1 / 16
@@ -51,6 +61,10 @@ class Estimate(NamedTuple):
     @property
     def seconds(self) -> float:
         return sum(self.parts.values())
+
+    def times(self, n: int) -> "Estimate":
+        """The same work n times."""
+        return self._replace(parts={name: n * seconds for name, seconds in self.parts.items()})
 
     def text(self, **more: str) -> str:
         """What a dry run prints: the facts, the minutes and what else there is to say."""
@@ -75,7 +89,7 @@ def rehearsal() -> Iterator[Path]:
 def place_of(folder: RunDir, steps: int) -> str:
     """The folder of a stage of that many steps, and how far it is."""
     saved = checkpoint.saved(folder.checkpoints)
-    step = int(saved[-1].name.removeprefix("step-")) if saved else 0
+    step = step_of(saved[-1]) if saved else 0
     if folder.finished and step == steps:
         return f"{folder.path} (finished already)"
     return f"{folder.path} (resumes after step {step:,} of {steps:,})" if step else str(folder.path)
@@ -91,9 +105,9 @@ def shrunk(stage: Stage, games: int, folder: Path) -> Stage:
         device = replace(device, compile=Compile.never)  # compiling takes minutes: only where it is asked for
     small.config = replace(
         config, data=data, evaluation=replace(config.evaluation, times=1, log_every=1), device=device,
-        tracking=TrackingConfig(), checkpoint_every=0, force=False,
+        tracking=TrackingConfig(), checkpoint_every=0, checkpoints=CheckpointsConfig(), force=False,
     )  # fmt: skip
-    small.folder = RunDir(folder)
+    small.folder, small.origin = RunDir(folder), None
     return small
 
 
@@ -116,7 +130,8 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     with rehearsal() as folder:
         parts = _timed(shrunk(stage, tried, folder / "run"), device)
     step = parts["training"]
-    parts["training"] = step * data.steps * data.batch_size / tried
+    left = data.steps - (stage.origin.step if stage.origin else 0)
+    parts["training"] = step * left * data.batch_size / tried
     parts["evaluation"] *= len(config.evaluation.steps(data.steps))
     counts, enough = parameters(outline(config.model, stage.language_set)), held.peak < free
     fewer = f", not {data.batch_size:,}: more take too long to try" if tried < data.batch_size else ""
@@ -128,11 +143,19 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
         "FLOPs": f"{games * flops:.3g} in training, padding included",
         "memory": f"{size(held.peak)} at the peak, {'of' if enough else 'MORE THAN the'} {size(free)} free: weights "
         f"{size(held.weights)}, optimizer {size(held.optimizer)}, activations {size(held.activations)}",
-        "disk": f"{size(checkpoint.KEEP * held.stored)} for {checkpoint.KEEP} checkpoints",
+        "disk": f"{size(checkpoint.KEEP * held.stored)} for {checkpoint.KEEP} checkpoints{kept_disk(config, held)}",
         "rate": f"{short(read * tried / step)} tokens/s, {short(tried / step)} games/s, {short(flops * tried / step)}"
         f"FLOP/s ({min(STEPS, data.steps)} steps of {tried:,} games{fewer}; {how})",
     }  # fmt: skip
     return Estimate(rows, parts, games * read, games * flops)
+
+
+def kept_disk(config: TrainConfig, held: Memory) -> str:
+    """What the kept steps take: whole ones all that a checkpoint holds, the others half of the weights' bytes."""
+    keep = config.checkpoints.keep
+    whole, steps = len({*keep.full}), len(keep.steps(config.data.steps))
+    bytes_ = whole * held.stored + (steps - whole) * held.weights // 2
+    return f", {size(bytes_)} for {steps} kept steps" if steps else ""
 
 
 def _timed(small: Stage, device: torch.device) -> dict[str, float]:

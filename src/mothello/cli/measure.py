@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING
+from tqdm import tqdm
 
 from mothello.cli.dry_run import measure_estimate
 from mothello.cli.main import command
@@ -19,9 +20,10 @@ from mothello.objectives.combined import build_objective
 from mothello.objectives.objective import Evaluation, evaluation
 from mothello.registry import load_plugins
 from mothello.rows import FILE, read_tidy
-from mothello.rundir import RunDir
-from mothello.stages.load import load_run
+from mothello.rundir import RunDir, checkpoints_in, step_of
+from mothello.stages.load import checkpoint_of, earlier, load_run
 from mothello.stages.measuring import measure_folder, measure_run, measured_subject
+from mothello.stages.run import Run
 from mothello.stages.running import require_single_process
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig, resolve
@@ -39,6 +41,8 @@ class MeasureCommand:
     """The folder of another run on the same board, with which measures compare it: posthoc, stitch."""
     measures: list[str] = field(default_factory=lambda: list(USUAL))
     """Which, in this order; of a masked model by default hidden moves instead of legality."""
+    steps: Any = field(default_factory=list, metadata=NOT_IDENTITY)
+    """Measure earlier steps that were kept: a list of them, or all (those kept for good, then the newest)."""
     plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
     """Modules to import first, which may register measures."""
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
@@ -47,6 +51,9 @@ class MeasureCommand:
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
 
     def __post_init__(self) -> None:
+        listed = isinstance(self.steps, list) and all(type(step) is int and step > 0 for step in self.steps)
+        if self.steps != "all" and not listed:
+            raise UserError(f"steps: {self.steps!r} is neither all nor a list of steps")
         settings = {name: getattr(self, name) for name in MEASURES if hasattr(self, name)}
         chosen = [settings.get(name) for name in self.measures if MEASURES.get(name, "measures")]
         for name, config in settings.items():
@@ -94,6 +101,18 @@ def _with_keys(configs: tuple[tuple[str, Any], ...]) -> type[MeasureCommand]:
     return make_dataclass("MeasureCommand", extra, bases=(MeasureCommand,), kw_only=True)
 
 
+def steps_of(config: MeasureCommand, folder: RunDir) -> list[int | None]:
+    """The steps of a run that are measured; None: the newest."""
+    if config.steps == "all":
+        return [*(earlier(folder, step_of(path)) for path in checkpoints_in(folder.kept)), None]
+    return [earlier(folder, step) for step in config.steps] or [None]
+
+
+def folders_of(config: MeasureCommand, folder: RunDir, other: Run | None = None) -> list[RunDir]:
+    """Where the numbers of every step and measure go."""
+    return [measure_folder(folder, x, step, other) for step in steps_of(config, folder) for x in config.configs]
+
+
 def measure(config: MeasureCommand) -> dict[str, Any]:
     """Measure a run; returns what a sweep's table shows: the folder, and the headline of probes."""
     require_single_process()
@@ -101,15 +120,24 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     run = load_run(config.run, device)
     with keyed("other: "):
         other = load_run(config.other, device) if config.other else None
-    config = fitting(config, run.config.objective)
+    config, steps = fitting(config, run.config.objective), steps_of(config, run.folder)
+    if config.steps == "all" and steps == [None]:
+        raise UserError(f"steps: {run.folder.path} keeps none; train with checkpoints.keep.log_spaced=40")
+    for step in steps:
+        _ = step and checkpoint_of(run.folder, step)  # one that is missing ends it here
     subjects = [measured_subject(run, settings, config.device, other) for settings in config.configs]
     if config.dry_run:
-        folders = [measure_folder(run.folder, settings, other=other) for settings in config.configs]
-        shown = [f"{folder.path}{' (finished already)' if folder.finished else ''}" for folder in folders]
+        folders = folders_of(config, run.folder, other)
+        shown = [f"{x.path}{' (finished already)' if x.finished else ''}" for x in folders]
         compared = next((one for one in subjects if one.other is not None), run.subject(config.device))
-        estimate = measure_estimate(compared, config.configs)
+        estimate = measure_estimate(compared, config.configs).times(len(steps))
         print("\n".join([estimate.text(), *(f"folder  {folder}" for folder in shown)]), flush=True)
         return {}
+    for step in tqdm(steps[:-1], desc="steps", unit="step"):
+        model = load_run(config.run, device, step)
+        for settings in config.configs:
+            measure_run(model, settings, config.device, config.force, plugins=config.plugins, other=other)
+    run = run if steps[-1] is None else load_run(config.run, device, steps[-1])
     results: dict[str, Any] = {}
     for settings in config.configs:
         folder = measure_run(run, settings, config.device, config.force, config.tracking, config.plugins, other)

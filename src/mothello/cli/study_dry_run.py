@@ -44,8 +44,10 @@ def estimates(part: Part, device: torch.device) -> Estimates:
     result = {"train": stage_estimate(stage, device)}
     model, config = stage.initial().to(device).eval(), stage.config
     run = Run(RunDir(""), config, stage.language_set.board, stage.language_set, model, config.data.steps)
+    kept = 1 + len(config.checkpoints.keep.steps(config.data.steps))
     for name, command in (("probe", part.probe), ("measure", part.measure)):
-        result[name] = measure_estimate(run.subject(command.device), command.configs)
+        steps = kept if command.steps == "all" else len(command.steps) or 1
+        result[name] = measure_estimate(run.subject(command.device), command.configs).times(steps)
     tuned = [replace(tuning, device=replace(tuning.device, compile=Compile.never)) for tuning in part.transfers]
     each = [finetune_estimate(tuning, Finetune(tuning.transfer, tuning, run), device) for tuning in tuned]
     if each:

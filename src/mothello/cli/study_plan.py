@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
-from mothello.cli.measure import MeasureCommand, fitting
+from mothello.cli.measure import MeasureCommand, fitting, folders_of
 from mothello.cli.stage import StageCommand
 from mothello.cli.study_config import CellConfig, ScaleConfig, StudyCommand
 from mothello.config import check_name
@@ -149,8 +149,8 @@ def finished(part: Part) -> dict[str, bool]:
     folder = RunDir(part.probe.run)
     return {
         "train": folder.finished,
-        "probe": all(measured(measure_folder(folder, config)) for config in part.probe.configs),
-        "measure": all(measured(measure_folder(folder, config)) for config in part.measure.configs),
+        "probe": all(map(measured, folders_of(part.probe, folder))),
+        "measure": all(map(measured, folders_of(part.measure, folder))),
         "transfer": all(_tuned(part, command) for command in part.transfers),
         "stage": all(_staged(command) for command in part.stages),
     }

@@ -1,4 +1,5 @@
-"""scripts/train.py: pretrain one model, or resume it where it stopped, or do nothing when it is finished."""
+"""scripts/train.py: pretrain one model, or resume it where it stopped, or do nothing when it is finished; with fork=RUN
+at=STEP go on from a step of another run."""
 
 from typing import Any
 
@@ -7,7 +8,8 @@ import torch
 from mothello.cli.dry_run import place_of, stage_estimate
 from mothello.cli.main import command
 from mothello.errors import UserError
-from mothello.stages.pretrain import Pretrain, TrainConfig
+from mothello.stages.fork import pretraining
+from mothello.stages.pretrain import TrainConfig
 from mothello.stages.stage import run_stage
 from mothello.training.device import resolve
 from mothello.training.distributed import World, described, join, leave
@@ -16,7 +18,7 @@ from mothello.training.distributed import World, described, join, leave
 def train(config: TrainConfig) -> dict[str, Any]:
     """Run the config; returns results.json. Under torchrun every process calls it."""
     device = resolve(config.device)
-    stage = Pretrain(config)
+    stage = pretraining(config)
     stage.check()
     if config.dry_run:
         print(f"{config.name}: {stage.language_set.board.name}, {', '.join(stage.language_set.names)}")

@@ -152,18 +152,9 @@ class Measure(Protocol):
 
 
 _TAKEN = (
-    "run",
-    "other",
-    "measures",
-    "plugins",
-    "device",
-    "tracking",
-    "force",
-    "dry_run",
-    "hydra",
-    "extended",
+    "run", "other", "steps", "measures", "plugins", "device", "tracking", "force", "dry_run", "hydra", "extended",
     "configs",
-)
+)  # fmt: skip
 MEASURES: Registry[Measure] = Registry("measures", _TAKEN)
 """The built-in ones register themselves when mothello.measures.builtin is imported, a user's own through plugins."""
 

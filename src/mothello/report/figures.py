@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from mothello.report.style import INK, MUTED, canvas, colors, legend_below, title
 from mothello.report.table import masked
 
-_THOUSANDS = FuncFormatter(
+THOUSANDS = FuncFormatter(
     lambda value, _: f"{value / 1e6:g} M" if value >= 1e6 else f"{value / 1e3:g} k" if value else "0"
 )
 
@@ -58,7 +58,7 @@ def training_curves(training: pd.DataFrame) -> Figure:
     loss.set(ylabel="nats per token", xlabel="games seen")
     legal.set(ylabel="share of positions", xlabel="games seen", ylim=(0, 1.02))
     for axis in axes:
-        axis.xaxis.set_major_formatter(_THOUSANDS)
+        axis.xaxis.set_major_formatter(THOUSANDS)
         axis.xaxis.set_major_locator(MaxNLocator(6))
     legend_below(figure, axes)
     return figure

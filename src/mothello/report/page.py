@@ -12,6 +12,8 @@ from mothello.files import write_whole
 from mothello.measures.probes.headline import preferred
 from mothello.measures.probes.verdict import KINDS
 from mothello.report import probe_sections, sections, task_sections
+from mothello.report.along import along_of
+from mothello.report.along_section import trajectories
 from mothello.report.reference import quantities, repeat
 from mothello.report.runs import Run
 from mothello.report.sentences import summaries_of
@@ -26,9 +28,12 @@ SIGN = '<main class="page">\n<header>\n<h1>'
 PREFERRED = ("mlp", "absolute")
 
 
-def render(runs: Sequence[Run], title: str, question: str = "", table: pd.DataFrame | None = None) -> str:
-    """The page as text; it asks nothing of the network. Sections without numbers are left out. table: that of the runs,
-    where it is known."""
+def render(
+    runs: Sequence[Run], title: str, question: str = "", table: pd.DataFrame | None = None,
+    along: pd.DataFrame | None = None,
+) -> str:  # fmt: skip
+    """The page as text; it asks nothing of the network. Sections without numbers are left out. table, along: those of
+    the runs, where they are known."""
     rows, groups = table_of(runs) if table is None else table, by_label(runs)
     probed = heads(of_measure(rows, "probe"))
     probe, target = preferred(of_measure(rows, "probe")) if len(probed) else PREFERRED
@@ -37,7 +42,7 @@ def render(runs: Sequence[Run], title: str, question: str = "", table: pd.DataFr
     parts: list[Callable[[], dict[str, Any]]] = [
         lambda: sections.happened(groups, summaries) | sections.headline(rows, groups, summaries),
         lambda: sections.trained(rows) | sections.legality(rows, groups) | sections.exact(rows),
-        lambda: sections.hidden_moves(rows),
+        lambda: sections.hidden_moves(rows) | trajectories(along_of(runs) if along is None else along),
         lambda: probe_sections.probes(rows, probed, probe, target) if summaries else {},
         lambda: probe_sections.maps(rows, groups, summaries, probe, target) if summaries else {},
         lambda: told(groups, summaries, colors(shown)) if summaries else {},
@@ -58,7 +63,8 @@ def write_report(runs: Sequence[Run], out: Path, title: str, question: str = "")
     """Write OUT/index.html and the one table as OUT/table.csv; returns the page's path. ValueError without runs."""
     if not runs:
         raise ValueError("report: there is no finished run to report on")
-    table = table_of(runs)
-    write_whole(out / FILES[0], render(runs, title, question, table))
-    write_whole(out / FILES[1], table.to_csv(index=False))
+    table, along = table_of(runs), along_of(runs)
+    write_whole(out / FILES[0], render(runs, title, question, table, along))
+    earlier = along[along.folder.str.contains("-step")]
+    write_whole(out / FILES[1], pd.concat([table, *[earlier] * bool(len(earlier))]).to_csv(index=False))
     return out / FILES[0]

@@ -55,6 +55,7 @@ def train_command(run: Run) -> str:
     folder = Path(_folder(run))
     usual = folder.parts[-3:] == (run.name, run.identity, f"seed{run.seed}")
     place = {"runs": str(folder.parents[2])} if usual else {"run": str(folder)}
+    place |= {key: run.config[key] for key in ("fork", "at") if run.config.get(key)}
     return shown("train", *_common(run.config), *_overrides(chosen), name=run.name, **place)
 
 

@@ -200,6 +200,17 @@ def _measures(run: Path, board: Board) -> Iterator[Measurement]:
         yield Measurement(relative, config, results, rows, written, examples)
 
 
+def earlier_measures(run: Run, measure: Measurement) -> Iterator[Measurement]:
+    """The same measure of earlier steps of the run; a damaged one is skipped with a warning that names it."""
+    for path in sorted(run.path.glob(f"{measure.folder}-step*/{FILE}")):
+        folder = RunDir(path.parent)
+        try:
+            results = _results(folder)
+            yield Measurement(str(folder.path.relative_to(run.path)), {}, results, read_tidy(folder.path))
+        except UserError as error:
+            log.warning("%s; skipped", error)
+
+
 def _examples(folder: RunDir, board: Board) -> list[dict[str, Any]]:
     """Boards as probes read them. UserError names a file that holds something else."""
     if not (folder.path / EXAMPLES).exists():

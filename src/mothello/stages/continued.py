@@ -22,11 +22,12 @@ from mothello.objectives.objective import OBJECTIVES, Objective, check_frozen
 from mothello.registry import Registry, load_plugins
 from mothello.stages.build import training_games
 from mothello.stages.evaluate import EvaluationConfig
-from mothello.stages.folders import recall_games, stage_folder, stage_identity
+from mothello.stages.folders import Origin, recall_games, stage_folder, stage_identity
 from mothello.stages.run import Run
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig
 from mothello.training.distributed import World
+from mothello.training.keeping import CheckpointsConfig
 from mothello.training.optimizer import OptimizerConfig
 
 STAGES: Registry["Continued"] = Registry("stage", ("measures", "checkpoints", "wandb"))
@@ -64,6 +65,7 @@ class Continuation:
     seed: int = field(default=0, metadata={"low": 0})
     checkpoint_every: float = field(default=120, metadata=NOT_IDENTITY | {"low": 0})
     """Seconds between checkpoints, 0 for the last only."""
+    checkpoints: CheckpointsConfig = field(default_factory=CheckpointsConfig, metadata=NOT_IDENTITY)
     force: bool = field(default=False, metadata=NOT_IDENTITY)
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
 
@@ -87,6 +89,7 @@ class Continued:
 
     Config: Any = ContinuedConfig
     floor_weights: list[float] | None = None
+    origin: Origin | None = None
     mixed = True
     """Whether batches mix languages."""
 
@@ -100,8 +103,9 @@ class Continued:
         self.config = replace(
             run.config, data=replace(own.data, corpus_seed=run.config.data.corpus_seed), objective=objective,
             auxiliary=own.auxiliary, plugins=plugins, optimizer=own.optimizer, evaluation=own.evaluation,
-            device=command.device, tracking=command.tracking, seed=command.seed, run="",
-            checkpoint_every=command.checkpoint_every, force=command.force, dry_run=command.dry_run,
+            device=command.device, tracking=command.tracking, seed=command.seed, run="", fork="", at=0, origin={},
+            checkpoint_every=command.checkpoint_every, checkpoints=command.checkpoints, force=command.force,
+            dry_run=command.dry_run,
         )  # fmt: skip
         if missing := set(self.config.languages.special_tokens) - set(run.language_set.special_tokens):
             line = f"{objective.name} needs the token {min(missing)!r}, which the run's model does not read"

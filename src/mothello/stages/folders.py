@@ -3,17 +3,29 @@
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mothello import config as settings
 from mothello.data.config import DataConfig
 from mothello.errors import UserError
 from mothello.files import fingerprint
 from mothello.othello.random_play import GENERATOR_VERSION
-from mothello.rundir import RunDir
+from mothello.rundir import RunDir, step_of
 
 if TYPE_CHECKING:
     from mothello.stages.pretrain import TrainConfig
+
+
+class Origin(NamedTuple):
+    """A step of a run, with all that training needs to go on from it."""
+
+    run: RunDir
+    path: Path
+    """The checkpoint."""
+
+    @property
+    def step(self) -> int:
+        return step_of(self.path)
 
 
 _OF_THE_STAGE = ("stage", "parent", "from", "settings", "generator_version")

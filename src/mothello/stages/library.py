@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from omegaconf import OmegaConf
+
 import mothello.measures.builtin  # noqa: F401
 from mothello.config import typed
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, takes_other
 from mothello.model.edited import Edited
 from mothello.rows import Table, read_tidy
+from mothello.stages.fork import forked, pretraining
 from mothello.stages.load import load_run
 from mothello.stages.measuring import measure_run, measured_subject
-from mothello.stages.pretrain import Pretrain, TrainConfig
+from mothello.stages.pretrain import TrainConfig
 from mothello.stages.run import Run
 from mothello.stages.stage import run_stage
 from mothello.training.device import resolve
@@ -19,9 +22,12 @@ from mothello.training.device import resolve
 
 def train(settings: Mapping[str, Any]) -> Run:
     """Pretrain with settings such as {"data": {"games": 20_000}}, and load the run. Keys are those of scripts/train.py;
-    what is not given has its default. A finished run is loaded at once, an interrupted one is resumed."""
-    config = typed(settings, TrainConfig)
-    device, stage = resolve(config.device), Pretrain(config)
+    what is not given has its default; {"fork": RUN, "at": STEP} goes on from a step of a run, what is not given is as
+    there. A finished run is loaded at once, an interrupted one is resumed."""
+    fork = settings.get("fork")
+    base = forked(fork, settings.get("at", 0)) if fork else {}
+    config = typed(OmegaConf.merge(base, settings), TrainConfig)  # type: ignore[arg-type]
+    device, stage = resolve(config.device), pretraining(config)
     run_stage(stage, device)
     return load_run(stage.folder.path, device)
 

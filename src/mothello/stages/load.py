@@ -14,7 +14,7 @@ from mothello.model.transformer import GPT, HEADS
 from mothello.othello.board import Board
 from mothello.reading import walk
 from mothello.registry import lenient
-from mothello.rundir import RunDir
+from mothello.rundir import RunDir, step_of
 from mothello.stages.build import language_set_of
 from mothello.stages.pretrain import stored_config
 from mothello.stages.run import Run
@@ -27,7 +27,7 @@ TOPS = ("runs", "results")
 
 
 def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | None = None) -> Run:
-    """The model of a stage's folder after its newest good checkpoint, or the kept one of that step; eval mode.
+    """The model of a stage's folder after its newest good checkpoint, or of a kept step; eval mode.
 
     path: the folder, or parts of it that no other run below runs/ or results/ has, such as "naive/seed3". A warning
     names a damaged checkpoint; UserError names what is missing, damaged, ambiguous or does not fit.
@@ -47,22 +47,29 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     return Run(
         folder, config, Board.of(config.board.size), language_set, model.to(device).eval(), weights.step,
         content.get("stage", "pretrain"), parent and Path(os.path.normpath(parent)),
-        None if step is None or step == _steps(folder)[-1] else step,
+        earlier(folder, step),
     )  # fmt: skip
 
 
 def _checkpoint(folder: RunDir, step: int | None) -> tuple[checkpoint.Checkpoint, list[str]]:
     if step is None:
         return checkpoint.latest(folder.checkpoints)
-    kept = dict(zip(_steps(folder), checkpoint.saved(folder.checkpoints), strict=True))
-    if step not in kept:
-        raise UserError(f"step: {folder.path} keeps no checkpoint of step {step}; kept: {', '.join(map(str, kept))}")
-    return checkpoint.read(kept[step]), []
+    return checkpoint.read(checkpoint_of(folder, step), weights_alone=True), []
 
 
-def _steps(folder: RunDir) -> list[int]:
-    """The steps whose checkpoints are kept, oldest first."""
-    return [int(path.name.removeprefix("step-")) for path in checkpoint.saved(folder.checkpoints)]
+def checkpoint_of(folder: RunDir, step: int) -> Path:
+    """Where the weights of a step are. UserError where it is not kept."""
+    there = {step_of(path): path for place in (folder.kept, folder.checkpoints) for path in checkpoint.saved(place)}
+    if step not in there:
+        kept = ", ".join(map(str, sorted(there)))
+        raise UserError(f"step: {folder.path} keeps no checkpoint of step {step}; kept: {kept}")
+    return there[step]
+
+
+def earlier(folder: RunDir, step: int | None) -> int | None:
+    """The step, where it is not that of the newest checkpoint, which None stands for."""
+    newest = checkpoint.saved(folder.checkpoints)
+    return None if newest and step == step_of(newest[-1]) else step
 
 
 def _stage_folders() -> Iterator[Path]:

@@ -72,7 +72,8 @@ def measure_run(
     with locked(folder.path), running(folder, World(), settings):
         if tracking is not None:
             start_mirror(folder, tracking)
-        write_tidy(folder.path, measure(subject.kept_in(folder.path)))
+        rows = measure(subject.kept_in(folder.path))
+        write_tidy(folder.path, rows if run.earlier is None else ({"step": run.earlier} | row for row in rows))
         games = getattr(config, "test_games", getattr(config, "games", None))
         about = {"board": run.board.name, "games": games, "seconds": time.monotonic() - begun} | run.reached
         folder.write_results(config.name, about | describe_device(run.device, World()))

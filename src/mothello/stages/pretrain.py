@@ -22,10 +22,11 @@ from mothello.registry import load_plugins
 from mothello.rundir import RunDir
 from mothello.stages.build import language_set_of, training_games, weights_of
 from mothello.stages.evaluate import EvaluationConfig
-from mothello.stages.folders import identity, own_settings, recall_games, run_folder, runs_like
+from mothello.stages.folders import Origin, identity, own_settings, recall_games, run_folder, runs_like
 from mothello.tracking import TrackingConfig
 from mothello.training.device import DeviceConfig
 from mothello.training.distributed import World
+from mothello.training.keeping import CheckpointsConfig
 from mothello.training.optimizer import OptimizerConfig
 
 
@@ -53,10 +54,17 @@ class TrainConfig:
     """Initialization and data order, nothing else."""
     checkpoint_every: float = field(default=120, metadata=NOT_IDENTITY | {"low": 0})
     """Seconds between checkpoints, 0 for the last only."""
+    checkpoints: CheckpointsConfig = field(default_factory=CheckpointsConfig, metadata=NOT_IDENTITY)
     runs: str = field(default="runs", metadata=NOT_IDENTITY)
     """Where run folders go."""
     run: str = field(default="", metadata=NOT_IDENTITY)
     """This run's folder; by default runs/NAME/HASH/seedN."""
+    fork: str = field(default="", metadata=NOT_IDENTITY)
+    """A run's folder: training goes on from one of its steps, with its settings but for those given here."""
+    at: int = field(default=0, metadata=NOT_IDENTITY | {"low": 0})
+    """The step: one of checkpoints.keep.full, or of the last checkpoints."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Of a fork, found out: the identity and the seed of the run that it goes on from, and the step."""
     force: bool = field(default=False, metadata=NOT_IDENTITY)
     """Start again even if the run is finished or begun. What the house wrote in its folder is replaced, measures
     included; all else there is kept."""
@@ -73,6 +81,11 @@ class TrainConfig:
             self.model.take_mask(objective.attention)
             self.languages = self.languages.with_special(special_tokens(objective))
         check(self, "")
+        self.checkpoints.keep.steps(self.data.steps)
+        if bool(self.fork) != bool(self.origin):
+            raise UserError("fork: goes with at=STEP, in scripts/train.py and mothello.train alone")
+        if self.at and not self.fork:
+            raise UserError("at: has no effect without fork; leave it out")
         recall_games(self.data, runs_like(self))
         if len(self.languages.language_names()) == 1:
             key = "data.language_sampling"
@@ -95,6 +108,7 @@ class Pretrain:
     """Training from random weights on a mixture of all languages."""
 
     Config: Any = TrainConfig
+    origin: Origin | None = None
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.language_set = config, language_set_of(config)

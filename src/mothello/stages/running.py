@@ -75,14 +75,16 @@ def running(folder: RunDir, world: World, config: Any = None) -> Iterator[None]:
 
 
 def resolve_execution(
-    folder: RunDir, config: DeviceConfig, device: torch.device, model: GPT, tokens: int, world: World
-) -> bool:
+    folder: RunDir, config: DeviceConfig, device: torch.device, model: GPT, tokens: int, world: World,
+    origin: RunDir | None = None,
+) -> bool:  # fmt: skip
     """Whether to compile: decided by the number of planned tokens, and kept in execution.json with threads, versions.
 
-    A resumed run repeats what execution.json records, so that its weights are the same, bit for bit; a warning names
-    what it cannot or must not repeat. The thread count is set.
+    A resumed run repeats what execution.json records, and a fork what its ``origin`` records, so that its weights are
+    the same, bit for bit; a warning names what it cannot or must not repeat. The thread count is set.
     """
-    recorded = world.broadcast(_recorded(folder) if checkpoint.saved(folder.checkpoints) else {})
+    begun = folder if checkpoint.saved(folder.checkpoints) else origin
+    recorded = world.broadcast(_recorded(begun) if begun else {})
     flops = flops_per_token(model, model.n_positions) * tokens
     compiled = worth_compiling(config, device, flops)
     if recorded and config.compile is Compile.auto:

@@ -20,6 +20,7 @@ from mothello.own import remove, replaced
 from mothello.rundir import RunDir
 from mothello.stages.build import games_of
 from mothello.stages.evaluate import Evaluator, headline
+from mothello.stages.folders import Origin
 from mothello.stages.load import check_fits
 from mothello.stages.pretrain import TrainConfig
 from mothello.stages.running import describe_device, resolve_execution, running
@@ -43,6 +44,8 @@ class Stage(Protocol):
     title: str
     floor_weights: list[float] | None
     """How often each language occurs in training, for the floors of the evaluation."""
+    origin: Origin | None
+    """The step of another run that a fork goes on from."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -115,8 +118,13 @@ def _prepare(stage: Stage) -> bool:
         raise UserError(f"run: {folder.path} is finished, but its checkpoints are gone; force=true to train it again")
     else:
         folder.cut_metrics(-1)
-    if folder.checkpoints.is_dir():
-        tidy(folder.checkpoints, whole=True)
+        if origin := stage.origin:
+            for line in origin.run.read_metrics():
+                if line["step"] <= origin.step:
+                    folder.append_metrics(line["step"], line)
+    for place in (folder.checkpoints, folder.kept):
+        if place.is_dir():
+            tidy(place, whole=True)
     folder.write_config(stage.content())
     return True
 
@@ -141,7 +149,8 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     objective, stream = stage.objective(), stage.stream(device, world)
     model = with_head(objective, stage.initial(), config.seed).to(device)
     tokens = config.data.steps * config.data.batch_size * stage.language_set.max_tokens
-    compiled = resolve_execution(folder, config.device, device, model, tokens, world)
+    origin = stage.origin
+    compiled = resolve_execution(folder, config.device, device, model, tokens, world, origin and origin.run)
     evaluator = _evaluator(stage, main, device) if world.main else None
 
     def turned_eager() -> None:
@@ -155,7 +164,8 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
         optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
         folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluator or (lambda _: {}),
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
-        checkpoint_every=config.checkpoint_every, compiled=compiled, cuda_graphs=config.device.cuda_graphs,
+        checkpoint_every=config.checkpoint_every, keep=config.checkpoints.keep, origin=origin and origin.path,
+        compiled=compiled, cuda_graphs=config.device.cuda_graphs,
         must_compile=config.device.compile is Compile.always, turned_eager=turned_eager, world=world, title=stage.title,
     )  # fmt: skip
     progress = train(model, partial(objective.batch, stream), plan)

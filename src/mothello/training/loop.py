@@ -30,6 +30,7 @@ class _Run:
         self.started_at = time.monotonic() - seconds
         self.scalars = AsyncScalars(self.device)
         self.loss_of = plan.loss_of(self.device)
+        self.kept = plan.keep.steps(plan.steps)
 
     def progress(self, step: int) -> Progress:
         return Progress(step, self.tokens, time.monotonic() - self.started_at)
@@ -76,12 +77,16 @@ class _Run:
                 self.plan.log(step, {**self.plan.evaluate(self.model), "train/seconds": seconds})
             self.model.train()
 
-    def save(self, step: int) -> None:
-        """Write a checkpoint, and before it the log lines of its steps."""
+    def logged_progress(self, step: int) -> Progress:
+        """The progress after that many steps, their log lines written."""
         for stats in self.scalars.waiting():
             self.stop_if_not_finite(stats, step)
             self.log(stats)
-        self.checkpoints.save(self.progress(step))
+        return self.progress(step)
+
+    def save(self, step: int) -> None:
+        """Write a checkpoint, and before it the log lines of its steps."""
+        self.checkpoints.save(self.logged_progress(step))
 
 
 def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
@@ -108,6 +113,8 @@ def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
                 request.at_once = False
                 run.optimizer.step(lr_scale(step, plan.steps, plan.optimizer))
                 run.evaluate(step + 1)
+                if step + 1 in run.kept:  # before any checkpoint, or a resumed run would pass it by
+                    run.checkpoints.keep(run.logged_progress(step + 1))
                 if stats and stats.stop:
                     run.save(step + 1)
                     plan.world.wait()  # the process that ends first is taken for the cause

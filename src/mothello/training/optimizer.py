@@ -75,8 +75,11 @@ class Optimizers:
         return [part.state_dict() for part in self.parts]
 
     def load_state_dict(self, state: Sequence[dict[str, Any]]) -> None:
+        """Moments and step counts; rates, decay and betas stay those of the config, which a fork may change."""
         for part, saved in zip(self.parts, state, strict=True):
-            part.load_state_dict(saved)
+            own, there = part.state_dict()["param_groups"], saved["param_groups"]
+            groups = [group | {"params": old["params"]} for group, old in zip(own, there, strict=True)]
+            part.load_state_dict(saved | {"param_groups": groups})
 
 
 class ParameterGroups(NamedTuple):

@@ -13,6 +13,7 @@ from mothello.model.transformer import GPT
 from mothello.objectives.objective import Loss, Objective
 from mothello.training.device import Precision
 from mothello.training.distributed import World
+from mothello.training.keeping import KeepConfig
 from mothello.training.optimizer import OptimizerConfig
 
 
@@ -36,6 +37,10 @@ class Plan:
     log_every: int = 20
     checkpoint_every: float = 120
     """Seconds between checkpoints; 0 for the last only."""
+    keep: KeepConfig = field(default_factory=KeepConfig)
+    """Steps that are kept besides."""
+    origin: Path | None = None
+    """The checkpoint of another run that training begins from, where the folder has none."""
     compiled: bool = False
     must_compile: bool = False
     """A compiler that does not work is a UserError, and no warning."""

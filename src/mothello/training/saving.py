@@ -1,4 +1,4 @@
-"""The checkpoints of one training: where it begins, when the next one is due, and what is never saved."""
+"""The checkpoints of one training: where it begins, when the next one is due, what is kept, and what is never saved."""
 
 import logging
 import time
@@ -26,6 +26,8 @@ class Checkpoints:
         plan, newest, problems = self.plan, None, list[str]()
         if plan.folder and checkpoint.saved(plan.folder):
             newest, problems = checkpoint.latest(plan.folder)
+        elif plan.origin:
+            newest = checkpoint.read(plan.origin)
         step = newest.step if newest else 0
         if step != (first := plan.world.broadcast(step)):
             line = f"step {step} here, {first} in the first process"
@@ -54,13 +56,25 @@ class Checkpoints:
         """Whether all weights are."""
         return all(bool(weights.isfinite().all()) for weights in self.model.parameters())
 
+    def _checkpoint(self, progress: Progress) -> checkpoint.Checkpoint:
+        """FloatingPointError when a weight is not finite."""
+        step = progress.step
+        if not self.finite():
+            raise FloatingPointError(f"a weight is not finite after step {step}; the last good checkpoint is kept")
+        state = {"optimizer": self.optimizer.state_dict(), "tokens": progress.tokens, "seconds": progress.seconds}
+        return checkpoint.Checkpoint(step, self.model.state_dict(), state)
+
     def save(self, progress: Progress) -> None:
         """Write a checkpoint, unless the step has one. FloatingPointError when a weight is not finite."""
         step, folder = progress.step, self.plan.folder
         if step > self._last and self.plan.world.main:
-            if not self.finite():
-                raise FloatingPointError(f"a weight is not finite after step {step}; the last good checkpoint is kept")
-            state = {"optimizer": self.optimizer.state_dict(), "tokens": progress.tokens, "seconds": progress.seconds}
+            made = self._checkpoint(progress)
             if folder:
-                checkpoint.save(folder, checkpoint.Checkpoint(step, self.model.state_dict(), state))
+                checkpoint.save(folder, made)
         self._last, self._saved_at = step, time.monotonic()
+
+    def keep(self, progress: Progress) -> None:
+        """Keep a step for good. FloatingPointError when a weight is not finite."""
+        if self.plan.folder and self.plan.world.main:
+            made = self._checkpoint(progress)
+            checkpoint.keep(self.plan.folder, made, progress.step in self.plan.keep.full)

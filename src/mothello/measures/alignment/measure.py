@@ -17,7 +17,7 @@ from mothello.measures.alignment.embeddings import embedding_rows
 from mothello.measures.alignment.pair import Positions, Value, chances, pair_values
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.positions import Pool, draw_positions, mirrored, permutations_within_ply
-from mothello.othello.symmetry import OPENING_MAPS
+from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS
 from mothello.rows import Table, format_table
 from mothello.seeding import generator
 
@@ -45,6 +45,8 @@ class AlignmentConfig:
     """Control: the same measures on a model with random weights."""
     draws: int = ranged(1000, low=1)
     """Draws of the bootstrap over games, and permutations of the pool."""
+    all_maps: bool = False
+    """Control: states also through the four maps that do not fix the opening; twice the work."""
     context: Context = Context.game
     """What a model of full attention is shown where its states are read: the whole game, or the prefix up to there and
     mask tokens behind it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
@@ -81,18 +83,19 @@ class Alignment:
     def _state_rows(self, subject: Subject, positions: Positions) -> Iterator[Row]:
         """Every language is read once under every map, all layers at once as far as memory allows."""
         names, trained = subject.names[: self.config.languages], subject.control != "random_weights"
-        layers, at_once = subject.n_layers, _layers_at_once(subject, positions, len(names))
+        maps = ALL_MAPS if self.config.all_maps else OPENING_MAPS
+        layers, at_once = subject.n_layers, _layers_at_once(subject, positions, len(names), len(maps))
         groups = [slice(first, min(first + at_once, layers)) for first in range(0, layers, at_once)]
         title = "states" if trained else "states, random weights"
-        bar = tqdm(total=len(groups) * len(names) * len(OPENING_MAPS), desc=title, unit="pass", mininterval=1)
+        bar = tqdm(total=len(groups) * len(names) * len(maps), desc=title, unit="pass", mininterval=1)
         for group in groups:
             own = []
             for index in range(len(names)):
-                own.append(image_states(subject, positions.moves, index, OPENING_MAPS[0], group))
+                own.append(image_states(subject, positions.moves, index, maps[0], group))
                 bar.update()
             for second, language in enumerate(names):
                 images = [own[second]]
-                for map_ in OPENING_MAPS[1:]:
+                for map_ in maps[1:]:
                     images.append(image_states(subject, positions.moves, second, map_, group))
                     bar.update()
                 for first, source in enumerate(names):
@@ -134,10 +137,10 @@ def drawn_positions(subject: Subject, config: Any) -> Positions:
     return Positions(moves, Pool(pool.game + half, pool.ply), bootstrap, permutations)
 
 
-def _layers_at_once(subject: Subject, positions: Positions, languages: int) -> int:
+def _layers_at_once(subject: Subject, positions: Positions, languages: int, maps: int) -> int:
     """Layers whose states fit in MEMORY: of every language, and the images of one of them, twice while stacked."""
     d_model = subject.model.config.d_model
-    one_layer = positions.moves.numel() * d_model * 4 * (languages + 2 * len(OPENING_MAPS))
+    one_layer = positions.moves.numel() * d_model * 4 * (languages + 2 * maps)
     return max(1, min(subject.n_layers, int(MEMORY // one_layer)))
 
 

@@ -21,7 +21,7 @@ from mothello.measures.alignment.retrieval import (
     published_nearest,
 )
 from mothello.measures.positions import Pool, same_ply, same_square
-from mothello.othello.symmetry import OPENING_MAPS
+from mothello.othello.symmetry import ALL_MAPS
 
 States = Float[Tensor, "game ply d_model"]
 CALIBRATED = (
@@ -82,7 +82,7 @@ def chances(positions: Positions) -> Iterator[Value]:
 
 
 def pair_values(x: States, images: Float[Tensor, "map game ply d_model"], positions: Positions) -> Iterator[Value]:
-    """x: the first language's states. images: the second's, of the same games under each of OPENING_MAPS.
+    """x: the first language's states. images: the second's, of the same games under the first of ALL_MAPS.
 
     The control "unrelated" is the same number with every game of the second language exchanged for the game before.
     """
@@ -92,7 +92,7 @@ def pair_values(x: States, images: Float[Tensor, "map game ply d_model"], positi
         "cosine", "unrelated", "identity", parallel_cosines(x[both], other[both]), both.nonzero()[:, 0], positions
     )
     yield from cka_values(x, images, positions)
-    for name, image in zip(OPENING_MAPS, images, strict=True):
+    for name, image in zip(ALL_MAPS, images, strict=False):
         near = parallel_cosines(x[scored], image[scored])
         yield mean_over_games("cosine", "trained", name, near, scored.nonzero()[:, 0], positions)
         yield from _retrieved(x, image, positions, name)
@@ -106,7 +106,7 @@ def cka_values(x: States, images: Float[Tensor, "map game ply e"], positions: Po
     for name, cka in (("cka_games", cka_of_games), ("cka_within_ply", cka_within_ply)):
         yield Value(name, "trained", "identity", float(cka(x, images[0], scored)), games)
         yield Value(name, "unrelated", "identity", float(cka(x, other, both)), games)
-    for name, image in zip(OPENING_MAPS, images, strict=True):
+    for name, image in zip(ALL_MAPS, images, strict=False):
         yield Value("cka", "trained", name, float(linear_cka(x[scored], image[scored])), int(scored.sum()))
 
 
