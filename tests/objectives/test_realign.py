@@ -21,7 +21,7 @@ from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.activations import states
-from mothello.measures.alignment.retrieval import strong_hits
+from mothello.measures.alignment.retrieval import among_both, cosines, own_row
 from mothello.measures.positions import draw_positions
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT, ModelConfig
@@ -252,7 +252,8 @@ def retrieved(model: GPT, language_set: LanguageSet) -> float:
         states(model.eval(), in_language(moves, index, language_set))[-1][pool.game, pool.ply] for index in (0, 1)
     )
     model.train()
-    return float(strong_hits(one, other).double().mean())
+    nearest = among_both(cosines(one, other), cosines(one, one))
+    return float(own_row(nearest).double().mean())
 
 
 def shifted_copy(language_set: LanguageSet) -> GPT:
