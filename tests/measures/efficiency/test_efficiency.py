@@ -108,6 +108,19 @@ def test_the_range_holds_what_a_run_off_the_law_does_to_it(tmp_path: Path) -> No
     assert float(table[(table.control == "ladder") & (table.step == 1_000_000)].value.item()) < 0.7
 
 
+def test_runs_of_an_older_form_are_rungs(tmp_path: Path) -> None:
+    """Their config.yaml does not know settings that are new; these have their defaults."""
+    ladder = rungs(tmp_path)
+    for folder in ladder:
+        path = Path(folder) / "config.yaml"
+        content = yaml.safe_load(path.read_text())
+        del content["stage"], content["model"]["language_ids"], content["data"]["code_switching"]
+        del content["optimizer"]["decay_embedding"]
+        path.write_text(yaml.safe_dump(content))
+    run = planted(tmp_path / "run", ["atomic"], {"atomic_0": excess(200_000)}, games=200_000)
+    assert number(rows(run, ["atomic"], ladder), "token_efficiency", "atomic_0") == pytest.approx(1)
+
+
 def test_every_language_is_compared_with_its_own_kind(tmp_path: Path) -> None:
     ladder = rungs(tmp_path / "a") + rungs(tmp_path / "b", "split", worth=0.5)
     numbers = {"atomic_0": excess(32_000), "split_0": excess(32_000)}

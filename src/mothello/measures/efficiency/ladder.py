@@ -9,22 +9,23 @@ from typing import Any, NamedTuple
 
 import torch
 
-from mothello.config import typed
+from mothello.config import plain, typed
 from mothello.data.config import DataConfig
 from mothello.errors import UserError
 from mothello.languages.config import LanguagesConfig
 from mothello.languages.traits import Traits
+from mothello.model.config import ModelConfig
+from mothello.objectives.objective import OBJECTIVES
 from mothello.rundir import RunDir
+from mothello.training.optimizer import OptimizerConfig
 
 KEY = "efficiency.ladder"
 EXCESS = ("excess_nats", "masked_excess_nats")
 """What is compared: of the next token, or of hidden moves."""
-SAME = ("board", "model", "optimizer", "objective", "auxiliary", "data", "languages")
-"""What a rung shares with the run."""
 BUT = (
     "games", "epochs", "language_sampling", "domain_of", "kinds", "names", "traits", "anchors", "special_tokens"
 )  # fmt: skip
-"""But for how many games there are, and whose."""
+"""What a rung does not share with the run: how many games there are, and whose."""
 
 
 class Rung(NamedTuple):
@@ -98,15 +99,24 @@ def found(patterns: Sequence[str]) -> list[str]:
     return list({Path(path).resolve(): path for path in reversed(paths)}.values())[::-1]
 
 
+def _settings(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a rung shares with the run; settings that config.yaml does not know yet have their defaults."""
+    sections = {key: content.get(key, {}) for key in ("board", "auxiliary")}
+    typed_ones = {"model": ModelConfig, "data": DataConfig, "languages": LanguagesConfig, "optimizer": OptimizerConfig}
+    sections |= {key: plain(typed(content[key], schema)) for key, schema in typed_ones.items()}
+    return sections | {"objective": plain(OBJECTIVES.typed(content["objective"], "objective"))}
+
+
 def _rung(folder: RunDir, content: Mapping[str, Any]) -> Rung:
     if not folder.finished:
         raise UserError(f"{KEY}: {folder.path} is no finished run")
     own = folder.read_config()
     languages = typed(own["languages"], LanguagesConfig)
-    if len(languages.language_names()) != 1 or own.get("stage") != "pretrain":
+    if len(languages.language_names()) != 1 or own.get("stage", "pretrain") != "pretrain":
         raise UserError(f"{KEY}: {folder.path} was not trained from random weights on one language")
-    for key in SAME:
-        mine, its = content.get(key, {}), own.get(key, {})
+    ours, theirs = _settings(content), _settings(own)
+    for key, mine in ours.items():
+        its = theirs[key]
         if differing := [x for x in sorted({*mine, *its} - {*BUT}) if mine.get(x) != its.get(x)]:
             raise UserError(f"{KEY}: {folder.path} has another {key}.{differing[0]} than the run")
     (kind,), (name,) = languages.expanded_kinds(), languages.language_names()

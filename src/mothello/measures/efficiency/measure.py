@@ -45,7 +45,7 @@ class Efficiency:
             raise UserError("measures: efficiency reads the folder of a run")
         folder = RunDir(subject.folder.parents[1])
         content = folder.read_config()
-        if content.get("stage") != "pretrain":
+        if content.get("stage", "pretrain") != "pretrain":
             raise UserError(f"measures: efficiency is measured on a run of scripts/train.py; {folder.path} is none")
         if content["objective"]["name"] == "tlm":
             raise UserError("measures: efficiency counts games of one language; a row of tlm holds two")
