@@ -1,5 +1,6 @@
 """scripts/results.py: gather what finished runs measured, without their weights, and write results/README.md."""
 
+import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,15 +63,18 @@ def gather(folder: Path, out: Path, names: Collection[str] = ()) -> int:
         copy.check_own(force=True)
         with locked(target, "out"), refilled(target, list(copy.own()), "config.yaml") as part:
             shutil.copytree(run.path, part, ignore=_left_out, dirs_exist_ok=True)
-            _forget_place(part, str(run.config.get("runs") or ""), f"runs/{folder.name}")
+            _forget_place(part, str(place), f"runs/{folder.name}")
     return len(runs)
 
 
-def _forget_place(copy: Path, runs: str, usual: str) -> None:
-    """Settings of a copy name the usual folder of runs, wherever they were made."""
-    for path in copy.rglob("config.yaml") if runs not in ("", usual) else ():
+def _forget_place(copy: Path, place: str, usual: str) -> None:
+    """Settings of a copy name the usual folder of runs, wherever they were made. place: of the run in that folder."""
+    for path in copy.rglob("config.yaml"):
         text = path.read_text()
-        write_whole(path, text.replace(f"{runs}/", f"{usual}/").replace(f"runs: {runs}\n", f"runs: {usual}\n").encode())
+        made = set(re.findall(rf"(\S+)/{re.escape(place)}", text)) | set(re.findall(r"^runs: (\S+)$", text, re.M))
+        for runs in sorted(made - {usual}, key=len, reverse=True):
+            text = text.replace(f"{runs}/", f"{usual}/").replace(f"runs: {runs}\n", f"runs: {usual}\n")
+        write_whole(path, text.encode())
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:

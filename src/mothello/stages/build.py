@@ -61,7 +61,9 @@ def coverage_of(content: Mapping[str, Any]) -> float:
     others = [content.get("objective", {}), *content.get("auxiliary", {}).values()]
     others += [one["aligner"] for one in others if "aligner" in one]
     shares = [one["coverage"] for one in others if "coverage" in one]
-    return max([*shares, *[switching["coverage"]] * bool(switching.get("probability"))], default=1.0)
+    if switching.get("probability"):
+        shares.append(switching["coverage"])
+    return max(shares, default=1.0)
 
 
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:

@@ -374,4 +374,7 @@ def test_what_goes_on_from_a_run_knows_its_dictionary(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_the_dictionary_of_a_training_is_known(config: dict[str, Any], coverage: float) -> None:
-    assert coverage_of(plain(typed(config, TrainConfig))) == coverage
+    content = plain(typed(config, TrainConfig))
+    assert coverage_of(content) == coverage
+    older = content | {"data": {key: value for key, value in content["data"].items() if key != "code_switching"}}
+    assert coverage_of(older | {"auxiliary": {}, "objective": {"name": "causal_lm"}}) == 1  # it did not know them
