@@ -14,7 +14,7 @@ from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_plan import cells_of, names_of, part_of
 from mothello.cli.units import size, table
 from mothello.errors import UserError
-from mothello.files import locked, write_whole
+from mothello.files import locked
 from mothello.own import folder_for, refilled
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
@@ -74,7 +74,7 @@ def _forget_place(copy: Path, place: str, usual: str) -> None:
         made = set(re.findall(rf"(\S+)/{re.escape(place)}", text)) | set(re.findall(r"^runs: (\S+)$", text, re.M))
         for runs in sorted(made - {usual}, key=len, reverse=True):
             text = text.replace(f"{runs}/", f"{usual}/").replace(f"runs: {runs}\n", f"runs: {usual}\n")
-        write_whole(path, text.encode())
+        path.write_text(text)  # in a copy that takes its place as a whole
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:

@@ -208,7 +208,9 @@ def test_there_is_no_floor_where_the_text_does_not_fix_the_board(traits: dict[st
     objective, labeled = CausalLM(), label(in_language(moves, 0, languages), languages)
     assert not languages.prefix_fixes_board
     assert languages.board_hidden_by.startswith("languages.traits.atomic_1.")
-    assert objective.floor(labeled, languages, [UNIFORM] * 2, None) is None
+    lowest = objective.floor(labeled, languages, [UNIFORM] * 2, None)
+    assert lowest.nats != lowest.nats
+    assert lowest.reason == f"the text so far does not fix the board ({languages.board_hidden_by})"
 
 
 def test_the_slow_writer_writes_every_choice_once():
