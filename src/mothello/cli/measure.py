@@ -133,7 +133,7 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
         estimate = measure_estimate(compared, config.configs).times(len(steps))
         print("\n".join([estimate.text(), *(f"folder  {folder}" for folder in shown)]), flush=True)
         return {}
-    for step in tqdm(steps[:-1], desc="steps", unit="step"):
+    for step in tqdm(steps[:-1], desc="steps", unit="step", disable=len(steps) == 1):
         model = load_run(config.run, device, step)
         for settings in config.configs:
             measure_run(model, settings, config.device, config.force, plugins=config.plugins, other=other)
