@@ -113,6 +113,7 @@ def test_a_mistake_is_one_line(
     assert all(word in line for word in words)
 
 
+@pytest.mark.slow
 def test_training_compares_with_the_published_recipe(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -327,8 +327,7 @@ def test_a_masked_model_of_reordered_languages(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "traits",
     [
-        {"homonyms": 0.5}, {"synonyms": 0.5}, {"mover": "before", "order": "inversion"},
-        {"flips": "after", "order": "reversal", "window": 3},
+        {"homonyms": 0.5}, {"synonyms": 0.5, "mover": "before", "order": "reversal", "window": 3},
     ],
     ids=str,
 )  # fmt: skip
