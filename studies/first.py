@@ -27,7 +27,7 @@ CELLS = {
 }
 """Cell -> what it is trained on."""
 FOLLOWS = 0.5
-"""The other language follows a task where it gains at least this share of what the source gains."""
+"""Share of the source's gain that the other language must gain to follow it."""
 TASK = "bracket"
 """The direction in which a move turns discs, the first of several."""
 LEARNED = 0.02
