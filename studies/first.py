@@ -107,6 +107,14 @@ class First(NamedTuple):
         return number(rows, "embedding", Column("neighbours"))
 
     @property
+    def translated(self) -> float | None:
+        """Share of the hidden words whose target is the translation; None where none is."""
+        own = self.run.config["objective"]
+        if own.get("variant") != "target":
+            return None
+        return own["cross"] / (own["cross"] + (1 - own["cross"]) * (1 - own["kept"] - own["random"]))
+
+    @property
     def verdict(self) -> str:
         """How the other language's probes read, and through which map of the opening."""
         if self.head is None or self.head.kinds is None or self.head.maps is None:

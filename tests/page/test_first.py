@@ -88,6 +88,21 @@ def test_the_numbers_are_those_of_the_tables() -> None:
         assert one.sentence in (FIRST / "README.md").read_text()
 
 
+def test_what_is_said_of_a_run_is_what_it_was_trained_on() -> None:
+    configs = {one.cell: one.run.config for one in firsts(find_runs([str(FIRST / "mini")]))}
+    assert (configs["code_switch"]["data"]["code_switching"]["cap"], "15%" in CELLS["code_switch"]) == (0.15, True)
+    for cell in ("tlm", "tlm_causal"):
+        assert (configs[cell]["objective"]["share"], "a quarter" in CELLS[cell]) == (0.25, True)
+    for cell, variant in (("dict_mlm", "released"), ("dict_target", "target")):
+        assert (configs[cell]["objective"]["cross"], configs[cell]["objective"]["variant"]) == (0.5, variant)
+        assert "half of them" in CELLS[cell]
+    model = configs["separate"]["model"]
+    assert (model["separate"]["blocks"], model["n_layer"], "two of three blocks" in CELLS["separate"]) == (2, 3, True)
+    assert configs["align_mlm"]["auxiliary"]["align"]["coverage"] == 1
+    budgets = {(config["data"]["games"], config["data"]["batch_size"], config["seed"]) for config in configs.values()}
+    assert len(budgets) == 1  # the same games and steps
+
+
 def test_what_a_game_is_worth_stands_there() -> None:
     lines = worth(find_runs([str(FIRST / "mini")]))
     assert {line["run"] for line in lines} == {"naive", "naive_9_1"}

@@ -12,6 +12,7 @@ from mothello.cli.dry_run import measure_estimate
 from mothello.cli.main import command
 from mothello.config import NOT_IDENTITY, identity
 from mothello.errors import UserError
+from mothello.languages.language_set import LanguageSet
 from mothello.measures.builtin import BUILTIN
 from mothello.measures.measure import MEASURES
 from mothello.measures.probes.headline import headline, preferred
@@ -36,7 +37,7 @@ class MeasureCommand:
     run: str = field(default=MISSING, metadata=NOT_IDENTITY)
     """The run's folder."""
     measures: list[str] = field(default_factory=lambda: list(USUAL))
-    """Which, in this order; of a masked model by default hidden moves instead of legality."""
+    """Which, in this order; of a masked model by default hidden moves instead of legality, where they are defined."""
     plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
     """Modules to import first, which may register measures."""
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
@@ -67,15 +68,16 @@ class MeasureCommand:
         return [getattr(self, name) for name in self.measures]
 
 
-def fitting(config: MeasureCommand, objective: Any, of_a_scale: bool = False) -> MeasureCommand:
-    """The same with what is usual for a model of that objective, where the usual measures are asked for. of_a_scale:
-    settings of the one that is left out are meant for other models."""
+def fitting(config: MeasureCommand, objective: Any, languages: LanguageSet, of_a_scale: bool = False) -> MeasureCommand:
+    """The same with what is usual for a model of that objective in these languages, where the usual measures are asked
+    for. of_a_scale: settings of the one that is left out are meant for other models."""
     known = is_dataclass(objective)  # else its plugin is missing
     masked = known and evaluation(build_objective(objective, {})) is Evaluation.masked
     if not masked or config.measures != list(USUAL):
         return config
     unused = {USUAL[0]: MEASURES.get(USUAL[0]).Config()} if of_a_scale else {}
-    return replace(config, measures=["masked", *USUAL[1:]], **unused)
+    hidden = ["masked"] * languages.one_spelling  # else there is no exact posterior to compare with
+    return replace(config, measures=[*hidden, *USUAL[1:]], **unused)
 
 
 def schema() -> type[MeasureCommand]:
@@ -95,7 +97,7 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     require_single_process()
     device = resolve(config.device)
     run = load_run(config.run, device)
-    config = fitting(config, run.config.objective)
+    config = fitting(config, run.config.objective, run.language_set)
     if config.dry_run:
         folders = [measure_folder(run.folder, settings) for settings in config.configs]
         shown = [f"{folder.path}{' (finished already)' if folder.finished else ''}" for folder in folders]
