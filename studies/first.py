@@ -26,6 +26,8 @@ CELLS = {
     "align_mlm": "hidden tokens; embeddings of the dictionary pulled together",
 }
 """Cell -> what it is trained on."""
+BESIDE = ("naive_9_1", "single_60k", "single_120k", "single_240k")
+"""Runs of the study imbalance: unequal shares, and a ladder of one language (its last rung: results/mini/single)."""
 FOLLOWS = 0.5
 """Share of the source's gain that the other language must gain to follow it."""
 TASK = "bracket"

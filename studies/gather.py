@@ -46,7 +46,7 @@ STUDIES = (
     "finetune", "probes",
 )  # fmt: skip
 """The studies of the page."""
-PAGES = {"first": ((*first.CELLS, "naive_9_1"), first.write_first)}
+PAGES = {"first": ((*first.CELLS, *first.BESIDE), first.write_first)}
 """Studies with a page of their own: names of their runs, and what writes it."""
 
 
