@@ -137,10 +137,10 @@ class First(NamedTuple):
             among = f", {percent(alone)} among its own tokens" if alone is not None and alone - legal > LEARNED else ""
             return f"It plays a legal next move in {percent(legal)} of cases{among} (a random one: {percent(chance)})."
         asked = product(("prefix", "game"), ("trained", "best"))
-        told = [self.share("masked_accuracy", control, shown) for shown, control in asked]
-        if None in told:
+        shares = [self.share("masked_accuracy", control, shown) for shown, control in asked]
+        if None in shares:
             return ""
-        own, best, whole, most = (percent(x) for x in told if x is not None)
+        own, best, whole, most = (percent(x) for x in shares if x is not None)
         return f"It guesses {own} of hidden moves from a prefix (at most {best}), {whole} from a game (at most {most})."
 
     def _read(self) -> str:
