@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mothello.errors import UserError
 from mothello.files import write_whole
+from mothello.quantities import COLUMNS, QUANTITIES
 from mothello.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -19,126 +20,6 @@ else:
     Table = Any  # pandas is imported where a table is read or made, which no training does
 
 log = logging.getLogger(__name__)
-
-COLUMNS = {
-    "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance, efficiency",
-    "quantity": "name of the value; units are listed below",
-    "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
-    "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board. "
-    "constant: the best guess per ply and cell. constant_by_move: the best guess per move. orbit: a reader that knows "
-    "how many cells of every orbit of squares (under the opening's maps) are of each class, and names the commonest. "
-    "unrelated: paired with another game. image: boards compared with their images, no model. "
-    "chance: by counting. null: no intervention. random: a random direction of the same length. "
-    "floor: the loss that no model can go below; of interventions, the model on the boards as they are. "
-    "ladder: a run of one language, by the law of the others; its games are in the column step. "
-    "best: the exact posterior of a hidden move. independent: that of every token of a hidden word by itself",
-    "probe": "linear or mlp",
-    "target": "absolute or relative colors; the task; what is shown around a hidden move: the game, or a prefix of it; "
-    "of embeddings: moves of the dictionary that was trained with, or held_out ones; empty: all",
-    "layer": "0 (embeddings) .. L",
-    "source": "the probe's language; of pairs of states the first; empty: a mean over languages or pairs",
-    "language": "the language read; of pairs of states the second; empty: a mean over languages or pairs",
-    "map": "symmetry of the board through which the two are compared or edited; empty: none",
-    "square": "of numbers about one square",
-    "ply": "of numbers about one ply, counted from 1",
-    "step": "of numbers along a training or a fine-tuning: its step",
-    "opening": "of legality on games that begin so; empty: all games",
-    "value": "the number",
-    "low": "95% interval over games, percentile bootstrap",
-    "high": "its upper end",
-    "n": "number of games, positions, moves or cases that the value is a mean over",
-}
-"""Column -> its content; empty where it does not apply."""
-
-QUANTITIES = {
-    "accuracy": "share of cells read right, 0..1",
-    "whole_board": "share of positions with every cell read right, 0..1",
-    "own": "accuracy of every language's own probes, mean over languages (language empty)",
-    "across": "accuracy of another language's probes, mean over ordered pairs (language empty)",
-    "across_best_map": "the same under the best map of every pair",
-    "loss_across": "own - across",
-    "task_accuracy": "share of labels of a task (column target) that a head reads right, 0..1; target TASK_pointer: "
-    "where the task points to",
-    "other_map": "share of cells read as the board under a map outside the opening's group, colors as they are, 0..1",
-    "other_map_swapped": "the same, colors exchanged",
-    "mixed": "share of cells read right, each under its own map (chosen on half of the games, scored on the rest)",
-    "mixed_gain": "mixed less the accuracy of the best single map (column map), chosen and scored on the same halves",
-    "domain": "share of the cells whose own map this is, 0..1; by square: its map, and the accuracy there on the second"
-    " half of the games",
-    "fit_steps": "updates that the probes were fitted for",
-    "cosine": "mean cosine of parallel states, centered by language, -1..1",
-    "cka": "linear CKA, rows are positions of games, 0..1",
-    "cka_games": "linear CKA, rows are games (mean state), 0..1",
-    "cka_within_ply": "linear CKA at each ply by itself, mean over the plies that every game reached, 0..1",
-    "retrieval": "P@1 among the states of the other language (weak), cosine of centered states, 0..1",
-    "retrieval_same_ply": "the same, candidates at the query's ply only",
-    "retrieval_same_square": "the same, candidates whose last move is the query's only",
-    "retrieval_csls": "the same, by cross-domain similarity local scaling",
-    "retrieval_strong": "P@1 among the states of both languages without the query, 0..1",
-    "procrustes": "P@1 after an orthogonal map fitted on other games, 0..1",
-    "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
-    "neighbours": "share of moves whose nearest token embedding of the other language is the same move, 0..1",
-    "neighbours_orbit": "share of moves whose nearest token embedding among the other language's moves is of a move in "
-    "the same orbit under the opening's maps, 0..1",
-    "nearest": "by square: cosine with the nearest move of the other language; the map takes the move there (empty: "
-    "none does)",
-    "margin": "cosine with the same move's embedding less that with the nearest other move's, mean over moves",
-    "flip_error": "false plus missed moves among the N likeliest, N the number of legal ones, after a disc changed "
-    "sides in the residual stream after that layer and every later one; mean over cases",
-    "flip_error_once": "the same, edited after that layer only",
-    "erase_error": "the same as flip_error, a disc erased",
-    "erase_error_once": "the same, edited after that layer only",
-    "patch_last_error": "false plus missed moves against another game's position, whose state after that layer in the "
-    "source language was put in place of the last one; mean over cases",
-    "patch_all_error": "the same, the states of all moves up to it put in",
-    "peak": "of a fine-tuning: the highest strict legality on the way; of one on a task (measure task_transfer), here "
-    "and in the next ones, the share of labels read right",
-    "gain": "of a fine-tuning: strict legality at the end less at the start",
-    "forgetting": "of a fine-tuning: the peak less the end",
-    "relative_gap": "of a fine-tuning: (target - source) / source at the end",
-    "delta": "of a fine-tuning on a task: what the same on this language ends at in it, less what this one does",
-    "gain_ratio": "of a fine-tuning: the target's gain as a share of the source's",
-    "over_scratch": "of a fine-tuning: strict legality at the end less that of the same from random weights",
-    "top1": "share of plies after which the greedy move is legal (strict), 0..1; of hidden moves: share of guesses "
-    "that are possible: the moves shown stay legal; along the training of a masked model, where a prefix is shown",
-    "top1_restricted": "the same, choosing among the tokens of the language",
-    "top1_translated": "of a fine-tuning: the same, choosing among the tokens of the source, read as its words",
-    "lenient": "share of plies after which the greedy move is legal for either color, 0..1",
-    "loss": "held-out loss, nats per token; with control floor the loss that no model can go below",
-    "excess_nats": "loss above the floor",
-    "train_loss": "loss of the batch, nats per token",
-    "train_gradient_norm": "norm of the gradients before clipping",
-    "train_seconds": "seconds of training, evaluations included",
-    "mass_first_token": "probability on tokens that begin a legal move, 0..1",
-    "mass": "probability on legal moves, by the chain rule over their tokens, 0..1; of hidden moves: on possible ones",
-    "mass_own_tokens": "the same, every token chosen among those of the language",
-    "mass_any_move": "probability on moves of the language, legal or not, 0..1",
-    "masked_accuracy": "share of hidden moves that are guessed, 0..1; control best: the most that can be, the mean of "
-    "the posterior's maximum",
-    "game_accuracy": "along the training of a masked model: the same where the whole rest of the game is shown",
-    "masked_nats": "cross-entropy of hidden moves, expected under their posterior; control floor: its entropy",
-    "masked_excess_nats": "the difference of the two: the expected divergence of the model from the posterior",
-    "sees_game": "1: states have read the whole game, later moves included; 0: up to there. No row: a causal model",
-    "wrong_language": "share of plies after which the greedy move has a token of another language, 0..1",
-    "malformed": "share of plies after which the greedy tokens are of the language and spell no move, 0..1",
-    "edit_distance": "of the texts of one game in two languages: tokens to insert, delete or exchange, as a share of "
-    "the longer text, mean over games, 0..1",
-    "vocabulary_overlap": "tokens that two languages have in common, as a share of those that either has, 0..1",
-    "word_overlap": "share of moves whose word is one of the other language's, 0..1",
-    "word_agreement": "share of moves whose word is the same in the other language, 0..1",
-    "equal_games": "games that one language needs for the same excess nats, by the law of the ladder (low, high: the "
-    "range of the laws that leave out one of its runs)",
-    "token_efficiency": "the same, divided by the games of the language that were seen",
-    "extrapolated": "1: the excess nats lie outside those of the ladder",
-    "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "
-    "in texts of both languages, half and half",
-}
-QUANTITIES |= {
-    f"{name}_{tokens}": f"{name} of top1_{tokens}" for tokens in ("restricted", "translated")
-    for name in ("peak", "gain", "forgetting", "relative_gap", "gain_ratio", "over_scratch")
-}  # fmt: skip
-"""Quantity -> its unit and meaning."""
 
 WORDS = ["measure", "quantity", "control", "probe", "target", "source", "language", "map", "square", "opening"]
 """The columns that hold words; the others hold numbers."""
@@ -207,20 +88,24 @@ def as_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     return table.assign(**{name: table[name].fillna("") for name in WORDS})
 
 
-def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """metrics.jsonl of a pretraining as rows: held-out numbers by language, or their means (language empty); losses."""
+def training_rows(lines: Iterable[Mapping[str, Any]], objective: str = "") -> Iterator[dict[str, Any]]:
+    """metrics.jsonl of a pretraining as rows: held-out numbers by language, or their means (language empty); losses.
+    objective: the main one; where others are added to it, its own loss counts, as in the evaluation."""
     for line in lines:
-        for key, value in line.items():
+        own = line.get(f"train/{objective}", line.get("train/loss"))
+        for key, value in ({**line, "train/loss": own} if "train/loss" in line else line).items():
             parts = key.split("/")
             known = parts[0] == "val" or (parts[0] == "train" and len(parts) == 2)  # not train/OBJECTIVE/PART
             if known and parts[-1] in TRAINING and value is not None:
-                control = CONTROLS.get(parts[-1], "trained")
                 quantity = TRAINING[parts[-1]] if parts[0] == "val" else f"train_{parts[-1]}"
-                yield {
-                    "measure": "training", "quantity": quantity,
-                    "control": control, "language": parts[1] if len(parts) == 3 else "", "step": line["step"],
-                    "value": value,
-                }  # fmt: skip
+                language = parts[1] if len(parts) == 3 else ""
+                head = {"measure": "training", "quantity": quantity, "control": CONTROLS.get(parts[-1], "trained")}
+                yield head | {"language": language, "step": line["step"], "value": value}
+
+
+def main_objective(config: Mapping[str, Any]) -> str:
+    """The name of the objective that a config.yaml trains on; empty where it does not say."""
+    return str((config.get("objective") or {}).get("name", ""))
 
 
 def all_tables(run: Path) -> Table:
@@ -230,7 +115,9 @@ def all_tables(run: Path) -> Table:
     inside = [path.parent for path in sorted(run.glob(f"*/*/{FILE}"))]
     found = {str(folder.relative_to(run)): rows_of(RunDir(folder)) for folder in inside}
     tables = [rows.assign(folder=folder) for folder, rows in found.items() if rows is not None]
-    trained = pd.DataFrame(training_rows(RunDir(run).read_metrics()))
+    folder = RunDir(run)
+    objective = main_objective(folder.read_config()) if (run / "config.yaml").exists() else ""
+    trained = pd.DataFrame(training_rows(folder.read_metrics(), objective))
     if len(trained):
         tables.insert(0, trained.assign(folder="."))
     if not tables:

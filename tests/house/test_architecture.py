@@ -28,7 +28,7 @@ ROWS = [
     {"registry"},
     {"config", "compiling"},
     {"own"},
-    {"errors", "messages", "files", "reading", "seeding", "bootstrap", "signals"},
+    {"errors", "messages", "files", "reading", "seeding", "bootstrap", "signals", "quantities"},
     {"stand_ins"},
 ]
 """Top to bottom; a room imports only from rows below its own, and itself."""
