@@ -123,7 +123,8 @@ class First(NamedTuple):
             return "-"
         kinds = [kind for kind, pairs in self.head.kinds.items() if pairs]
         maps = [name for name, pairs in self.head.maps.items() if pairs]
-        return ", ".join(kinds) + (f" ({', '.join(maps)})" if maps else "")
+        shown = ", ".join(kinds) + (f" ({', '.join(maps)})" if maps else "")
+        return shown if (self.head.recovered or 0) > 0 else f"{shown}, not above the orbit reader"
 
     @property
     def sentence(self) -> str:
@@ -148,7 +149,8 @@ class First(NamedTuple):
         if head is None or head.across is None or head.constant is None:
             return ""
         own = f"Its states hold {decimal(head.own)} of the board's cells"
-        blind = f"(the best constant {decimal(head.constant)}, random weights {decimal(head.random_weights)})"
+        orbit, random = decimal(head.orbit), decimal(head.random_weights)
+        blind = f"(the best constant {decimal(head.constant)}, the orbit reader {orbit}, random weights {random})"
         return f"{own} {blind}; probes of the other language read {decimal(head.across)}: {self.verdict}."
 
     def _tuned(self) -> str:
@@ -158,7 +160,8 @@ class First(NamedTuple):
             return f"It does not learn {TASK} ({decimal(self.task.source[1])}; a guess {decimal(self.task.guess)})."
         (a, b), (c, d) = (map(decimal, ends) for ends in (self.task.source, self.task.other))
         taught = f"Taught {TASK} in one language it goes from {a} to {b} (a guess {decimal(self.task.guess)})"
-        return f"{taught}; the other {'follows' if self.task.follows else 'does not follow'}, {c} to {d}."
+        below = ", no more than a guess" if self.task.other[1] <= self.task.guess else ""
+        return f"{taught}; the other {'follows' if self.task.follows else 'does not follow'}, {c} to {d}{below}."
 
 
 def firsts(runs: Sequence[Run]) -> list[First]:
