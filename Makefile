@@ -34,7 +34,7 @@ demo: setup
 
 results: setup
 	@$(BIN)/python scripts/results.py
-	@$(BIN)/python scripts/results.py page=first out=results/first
+	@$(BIN)/python scripts/results.py page=first
 
 paper: setup
 	@failed=0; study() { \

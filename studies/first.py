@@ -26,8 +26,10 @@ CELLS = {
     "align_mlm": "hidden tokens; embeddings of the dictionary pulled together",
 }
 """Cell -> what it is trained on."""
+BESIDE = ("naive_9_1", "single_60k", "single_120k", "single_240k")
+"""Runs of the study imbalance: unequal shares, and a ladder of one language (its last rung: results/mini/single)."""
 FOLLOWS = 0.5
-"""The other language follows a task where it gains at least this share of what the source gains."""
+"""Share of the source's gain that the other language must gain to follow it."""
 TASK = "bracket"
 """The direction in which a move turns discs, the first of several."""
 LEARNED = 0.02
@@ -107,13 +109,22 @@ class First(NamedTuple):
         return number(rows, "embedding", Column("neighbours"))
 
     @property
+    def translated(self) -> float | None:
+        """Share of the hidden words whose target is the translation; None where none is."""
+        own = self.run.config["objective"]
+        if own.get("variant") != "target":
+            return None
+        return own["cross"] / (own["cross"] + (1 - own["cross"]) * (1 - own["kept"] - own["random"]))
+
+    @property
     def verdict(self) -> str:
         """How the other language's probes read, and through which map of the opening."""
         if self.head is None or self.head.kinds is None or self.head.maps is None:
             return "-"
         kinds = [kind for kind, pairs in self.head.kinds.items() if pairs]
         maps = [name for name, pairs in self.head.maps.items() if pairs]
-        return ", ".join(kinds) + (f" ({', '.join(maps)})" if maps else "")
+        shown = ", ".join(kinds) + (f" ({', '.join(maps)})" if maps else "")
+        return shown if (self.head.recovered or 0) > 0 else f"{shown}, not above the orbit reader"
 
     @property
     def sentence(self) -> str:
@@ -127,10 +138,10 @@ class First(NamedTuple):
             among = f", {percent(alone)} among its own tokens" if alone is not None and alone - legal > LEARNED else ""
             return f"It plays a legal next move in {percent(legal)} of cases{among} (a random one: {percent(chance)})."
         asked = product(("prefix", "game"), ("trained", "best"))
-        told = [self.share("masked_accuracy", control, shown) for shown, control in asked]
-        if None in told:
+        shares = [self.share("masked_accuracy", control, shown) for shown, control in asked]
+        if None in shares:
             return ""
-        own, best, whole, most = (percent(x) for x in told if x is not None)
+        own, best, whole, most = (percent(x) for x in shares if x is not None)
         return f"It guesses {own} of hidden moves from a prefix (at most {best}), {whole} from a game (at most {most})."
 
     def _read(self) -> str:
@@ -138,7 +149,8 @@ class First(NamedTuple):
         if head is None or head.across is None or head.constant is None:
             return ""
         own = f"Its states hold {decimal(head.own)} of the board's cells"
-        blind = f"(the best constant {decimal(head.constant)}, random weights {decimal(head.random_weights)})"
+        orbit, random = decimal(head.orbit), decimal(head.random_weights)
+        blind = f"(the best constant {decimal(head.constant)}, the orbit reader {orbit}, random weights {random})"
         return f"{own} {blind}; probes of the other language read {decimal(head.across)}: {self.verdict}."
 
     def _tuned(self) -> str:
@@ -148,7 +160,8 @@ class First(NamedTuple):
             return f"It does not learn {TASK} ({decimal(self.task.source[1])}; a guess {decimal(self.task.guess)})."
         (a, b), (c, d) = (map(decimal, ends) for ends in (self.task.source, self.task.other))
         taught = f"Taught {TASK} in one language it goes from {a} to {b} (a guess {decimal(self.task.guess)})"
-        return f"{taught}; the other {'follows' if self.task.follows else 'does not follow'}, {c} to {d}."
+        below = ", no more than a guess" if self.task.other[1] <= self.task.guess else ""
+        return f"{taught}; the other {'follows' if self.task.follows else 'does not follow'}, {c} to {d}{below}."
 
 
 def firsts(runs: Sequence[Run]) -> list[First]:

@@ -31,10 +31,10 @@ class ResultsCommand:
 
     gather: list[str] = field(default_factory=list)
     """Folders of runs, named after their scale, to copy from first: runs/mini goes to OUT/mini."""
-    out: str = "results"
-    """Folder of README.md, of the runs it is made from, and of its figures."""
+    out: str = ""
+    """Folder of README.md, of the runs it is made from, and of its figures; by default results, or results/PAGE."""
     page: str = ""
-    """A study with a page of its own, results/first: only its runs are copied."""
+    """A study with a page of its own, such as first: only its runs are copied."""
     dry_run: bool = False
 
 
@@ -46,7 +46,7 @@ STUDIES = (
     "finetune", "probes",
 )  # fmt: skip
 """The studies of the page."""
-PAGES = {"first": ((*first.CELLS, "naive_9_1"), first.write_first)}
+PAGES = {"first": ((*first.CELLS, *first.BESIDE), first.write_first)}
 """Studies with a page of their own: names of their runs, and what writes it."""
 
 
@@ -125,7 +125,10 @@ def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
 
 def results(config: ResultsCommand) -> Path:
     """Gather and write the page; returns its path."""
-    out, folders = folder_for(config.out, ["README.md"], SIGN), [Path(text) for text in config.gather]
+    if config.page and config.page not in PAGES:
+        raise UserError(f"page: {config.page!r} has no page of its own; choices: {', '.join(PAGES)}")
+    usual = f"results/{config.page}" if config.page else "results"
+    out, folders = folder_for(config.out or usual, ["README.md"], SIGN), [Path(text) for text in config.gather]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"gather: {folder} is no folder")
@@ -136,8 +139,6 @@ def results(config: ResultsCommand) -> Path:
     if config.dry_run:
         print(_costs(folders, out), flush=True)
         return out / "README.md"
-    if config.page and config.page not in PAGES:
-        raise UserError(f"page: {config.page!r} has no page of its own; choices: {', '.join(PAGES)}")
     names, write = PAGES.get(config.page, ((), None))
     count = sum(gather(folder, out, names) for folder in folders)
     if folders:

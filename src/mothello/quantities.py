@@ -98,7 +98,7 @@ QUANTITIES = {
     "lenient": "share of plies after which the greedy move is legal for either color, 0..1",
     "loss": "held-out loss, nats per token; with control floor the loss that no model can go below",
     "excess_nats": "loss above the floor",
-    "train_loss": "loss of the batch, nats per token",
+    "train_loss": "loss of the batch by the main objective, nats per token",
     "train_gradient_norm": "norm of the gradients before clipping",
     "train_seconds": "seconds of training, evaluations included",
     "mass_first_token": "probability on tokens that begin a legal move, 0..1",

@@ -88,19 +88,24 @@ def as_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     return table.assign(**{name: table[name].fillna("") for name in WORDS})
 
 
-def training_rows(lines: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """metrics.jsonl of a pretraining as rows: held-out numbers by language, or their means (language empty); losses."""
+def training_rows(lines: Iterable[Mapping[str, Any]], objective: str = "") -> Iterator[dict[str, Any]]:
+    """metrics.jsonl of a pretraining as rows: held-out numbers by language, or their means (language empty); losses.
+    objective: the main one; where others are added to it, its own loss counts, as in the evaluation."""
     for line in lines:
-        for key, value in line.items():
+        own = line.get(f"train/{objective}", line.get("train/loss"))
+        for key, value in ({**line, "train/loss": own} if "train/loss" in line else line).items():
             parts = key.split("/")
             known = parts[0] == "val" or (parts[0] == "train" and len(parts) == 2)  # not train/OBJECTIVE/PART
             if known and parts[-1] in TRAINING and value is not None:
-                control = CONTROLS.get(parts[-1], "trained")
                 quantity = TRAINING[parts[-1]] if parts[0] == "val" else f"train_{parts[-1]}"
-                yield {
-                    "measure": "training", "quantity": quantity, "control": control, "value": value,
-                    "language": parts[1] if len(parts) == 3 else "", "step": line["step"],
-                }  # fmt: skip
+                language = parts[1] if len(parts) == 3 else ""
+                head = {"measure": "training", "quantity": quantity, "control": CONTROLS.get(parts[-1], "trained")}
+                yield head | {"language": language, "step": line["step"], "value": value}
+
+
+def main_objective(config: Mapping[str, Any]) -> str:
+    """The name of the objective that a config.yaml trains on; empty where it does not say."""
+    return str((config.get("objective") or {}).get("name", ""))
 
 
 def all_tables(run: Path) -> Table:
@@ -110,7 +115,9 @@ def all_tables(run: Path) -> Table:
     inside = [path.parent for path in sorted(run.glob(f"*/*/{FILE}"))]
     found = {str(folder.relative_to(run)): rows_of(RunDir(folder)) for folder in inside}
     tables = [rows.assign(folder=folder) for folder, rows in found.items() if rows is not None]
-    trained = pd.DataFrame(training_rows(RunDir(run).read_metrics()))
+    folder = RunDir(run)
+    objective = main_objective(folder.read_config()) if (run / "config.yaml").exists() else ""
+    trained = pd.DataFrame(training_rows(folder.read_metrics(), objective))
     if len(trained):
         tables.insert(0, trained.assign(folder="."))
     if not tables:

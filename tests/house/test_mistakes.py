@@ -168,7 +168,7 @@ MISTAKES = [
     ("train", ["model.separate.head=true"], ["model.separate: needs batches sorted by language"]),
     ("train", ["objective=masked_lm", "objective.pool=joint", *APART], ["objective.pool", "model.separate.tokens"]),
     ("train", ["pairing=translated"], ["pairing", "translated", "disjoint, drawn, parallel"]),
-    ("train", [SHARES, "data.language_sampling.alpha=10"], ["data.language_sampling.shares", "is never drawn"]),
+    ("train", [SHARES, "data.language_sampling.alpha=10"], ["data.language_sampling.shares: 1 is never drawn"]),
     ("stage", ["run=nowhere", "stage=task", "stage.task=[flips]"], ["stage.task: is a mapping; write stage.task={KEY:VALUE}"]),
     ("stage", ["run=nowhere", "stage=task", "stage.task=chess"], ["stage.task.name: 'chess' is not one of flips"]),
     ("stage", ["run=nowhere", "stage=task", "stage.layer=-2"], ["stage.layer: -2 is below -1"]),

@@ -135,6 +135,8 @@ def test_a_language_may_have_the_name_of_a_number() -> None:
 
 
 def test_an_objective_is_no_language() -> None:
+    added = {"step": 1, "train/loss": -8.0, "train/masked_lm": 2.0, "train/align": -1.0}
+    assert [row["value"] for row in training_rows([added], "masked_lm")] == [2.0]  # not what is added to it
     (row,) = training_rows([{"step": 1, "train/loss": 2.0, "train/calm/loss": 3.0}])
     assert (row["language"], row["value"]) == ("", 2.0)
 

@@ -14,7 +14,7 @@ from mothello.stages.load import load_run
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 RUNS = [
-    ("naive", "compositional_pair"),
+    pytest.param("naive", "compositional_pair", marks=pytest.mark.slow),
     ("anchor", "mix"),
     pytest.param("unified", "split_pair", marks=pytest.mark.slow),
     pytest.param("unified", "mix", marks=pytest.mark.slow),

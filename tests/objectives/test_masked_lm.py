@@ -17,6 +17,7 @@ from torch import Tensor
 from training.loops import EVERY_STEP, Killed, plan, same
 
 import mothello
+from mothello.cli.measure import measure, schema
 from mothello.config import identity, typed
 from mothello.data.batch import IGNORE, Batch, Context, LabeledBatch
 from mothello.data.corpus import Window
@@ -327,8 +328,7 @@ def test_a_masked_model_of_reordered_languages(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "traits",
     [
-        {"homonyms": 0.5}, {"synonyms": 0.5}, {"mover": "before", "order": "inversion"},
-        {"flips": "after", "order": "reversal", "window": 3},
+        {"homonyms": 0.5}, {"synonyms": 0.5, "mover": "before", "order": "reversal", "window": 3},
     ],
     ids=str,
 )  # fmt: skip
@@ -357,5 +357,8 @@ def test_moves_of_several_words_and_words_of_several_moves_are_trained_on(
     assert results["floors"]["atomic_0"]["reason"].startswith("several moves are hidden at once")
     with pytest.raises(UserError, match="measures: masked knows one word for every move"):
         mothello.measure(run, "masked", {"games": 4})
+    few = {"alignment": {"games": 4, "pool": 4, "draws": 2}}
+    usual = measure(typed({"run": str(run.folder.path), "device": content["device"]} | few, schema()))
+    assert Path(usual["folder"]).name.startswith("alignment-")  # nothing is asked that is not defined
     page = write_report(find_runs([str(tmp_path)]), tmp_path / "report", "words")
     assert "custom" in page.read_text()

@@ -4,6 +4,7 @@ code; a task is learned, and followed, by the rules that the page states; a run 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -88,7 +89,31 @@ def test_the_numbers_are_those_of_the_tables() -> None:
         assert one.sentence in (FIRST / "README.md").read_text()
 
 
+def test_what_is_said_of_a_run_is_what_it_was_trained_on() -> None:
+    configs = {one.cell: one.run.config for one in firsts(find_runs([str(FIRST / "mini")]))}
+    assert (configs["code_switch"]["data"]["code_switching"]["cap"], "15%" in CELLS["code_switch"]) == (0.15, True)
+    for cell in ("tlm", "tlm_causal"):
+        assert (configs[cell]["objective"]["share"], "a quarter" in CELLS[cell]) == (0.25, True)
+    for cell, variant in (("dict_mlm", "released"), ("dict_target", "target")):
+        assert (configs[cell]["objective"]["cross"], configs[cell]["objective"]["variant"]) == (0.5, variant)
+        assert "half of them" in CELLS[cell]
+    model = configs["separate"]["model"]
+    assert (model["separate"]["blocks"], model["n_layer"], "two of three blocks" in CELLS["separate"]) == (2, 3, True)
+    assert configs["align_mlm"]["auxiliary"]["align"]["coverage"] == 1
+    budgets = {(config["data"]["games"], config["data"]["batch_size"], config["seed"]) for config in configs.values()}
+    assert len(budgets) == 1  # the same games and steps
+
+
 def test_what_a_game_is_worth_stands_there() -> None:
-    lines = worth(find_runs([str(FIRST / "mini")]))
-    assert {line["run"] for line in lines} == {"naive", "naive_9_1"}
-    assert {line["language"] for line in lines} == {"atomic_0", "atomic_1"}
+    runs = {run.name: run for run in find_runs([str(FIRST / "mini"), str(RESULTS / "mini" / "single")])}
+    rungs = [runs[name] for name in ("single_60k", "single_120k", "single_240k", "single")]
+    games = np.log([run.results["games"] for run in rungs])
+    slope, offset = np.polyfit(games, np.log([run.results["final"]["val/excess_nats"] for run in rungs]), 1)
+    lines = worth(list(runs.values()))
+    assert [(line["run"], line["language"]) for line in lines] == [
+        (run, language) for run in ("naive", "naive_9_1") for language in ("atomic_0", "atomic_1")
+    ]
+    for line, share in zip(lines, (0.5, 0.5, 0.9, 0.1), strict=True):
+        excess = runs[line["run"]].results["final"][f"val/{line['language']}/excess_nats"]
+        alone = np.exp((np.log(excess) - offset) / slope)
+        assert line["token efficiency"].startswith(f"{alone / (480_000 * share):.2f} ")

@@ -52,6 +52,20 @@ def gathered(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return folder
 
 
+def test_a_page_of_its_own_leaves_the_other_alone(
+    gathered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "results", "gather=[runs/mini]") == 0
+    before = files(Path("results"))
+    assert run(monkeypatch, "results", "page=first", "gather=[runs/mini]") == 0
+    after = files(Path("results"))
+    assert {name: content for name, content in after.items() if not name.startswith("first/")} == before
+    assert "| naive | next token |" in Path("results/first/README.md").read_text()
+    capsys.readouterr()
+    assert run(monkeypatch, "results", "page=last", "dry_run=true") == 2
+    assert capsys.readouterr().err == "error: page: 'last' has no page of its own; choices: first\n"
+
+
 def test_a_copy_does_not_say_where_its_runs_were_made(gathered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in gathered.rglob("config.yaml"):
         text = path.read_text()

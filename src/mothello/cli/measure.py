@@ -13,6 +13,7 @@ from mothello.cli.dry_run import measure_estimate
 from mothello.cli.main import command
 from mothello.config import NOT_IDENTITY, identity
 from mothello.errors import UserError, keyed
+from mothello.languages.language_set import LanguageSet
 from mothello.measures.builtin import BUILTIN
 from mothello.measures.measure import MEASURES, takes_other
 from mothello.measures.probes.headline import headline, preferred
@@ -40,7 +41,7 @@ class MeasureCommand:
     other: str = field(default="", metadata=NOT_IDENTITY)
     """The folder of another run on the same board, with which measures compare it: posthoc, stitch."""
     measures: list[str] = field(default_factory=lambda: list(USUAL))
-    """Which, in this order; of a masked model by default hidden moves instead of legality."""
+    """Which, in this order; of a masked model by default hidden moves instead of legality, where they are defined."""
     steps: Any = field(default_factory=list, metadata=NOT_IDENTITY)
     """Measure earlier steps that were kept: a list of them, or all (those kept for good, then the newest)."""
     plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
@@ -78,15 +79,16 @@ class MeasureCommand:
         return [getattr(self, name) for name in self.measures]
 
 
-def fitting(config: MeasureCommand, objective: Any, of_a_scale: bool = False) -> MeasureCommand:
-    """The same with what is usual for a model of that objective, where the usual measures are asked for. of_a_scale:
-    settings of the one that is left out are meant for other models."""
+def fitting(config: MeasureCommand, objective: Any, languages: LanguageSet, of_a_scale: bool = False) -> MeasureCommand:
+    """The same with what is usual for a model of that objective in these languages, where the usual measures are asked
+    for. of_a_scale: settings of the one that is left out are meant for other models."""
     known = is_dataclass(objective)  # else its plugin is missing
     masked = known and evaluation(build_objective(objective, {})) is Evaluation.masked
     if not masked or config.measures != list(USUAL):
         return config
     unused = {USUAL[0]: MEASURES.get(USUAL[0]).Config()} if of_a_scale else {}
-    return replace(config, measures=["masked", *USUAL[1:]], **unused)
+    hidden = ["masked"] * languages.one_spelling  # else there is no exact posterior to compare with
+    return replace(config, measures=[*hidden, *USUAL[1:]], **unused)
 
 
 def schema() -> type[MeasureCommand]:
@@ -120,7 +122,7 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     run = load_run(config.run, device)
     with keyed("other: "):
         other = load_run(config.other, device) if config.other else None
-    config, steps = fitting(config, run.config.objective), steps_of(config, run.folder)
+    config, steps = fitting(config, run.config.objective, run.language_set), steps_of(config, run.folder)
     if config.steps == "all" and steps == [None]:
         raise UserError(f"steps: {run.folder.path} keeps none; train with checkpoints.keep.log_spaced=40")
     for step in steps:

@@ -19,6 +19,7 @@ from mothello.files import fingerprint
 from mothello.measures.transfer.measure import TransferConfig
 from mothello.rows import measured
 from mothello.rundir import RunDir
+from mothello.stages.build import language_set_of
 from mothello.stages.continued import changed
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import finetune_folder, run_folder, stage_identity
@@ -125,7 +126,7 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         for command in tuned:  # as the stage will name its folder
             command.transfer.objective, _ = changed(command.transfer.objective, train.objective)
     probe = replace(composed("probe", run=folder), tracking=train.tracking)
-    measure = fitting(composed("measure", run=folder), train.objective, of_a_scale=True)
+    measure = fitting(composed("measure", run=folder), train.objective, language_set_of(train), of_a_scale=True)
     measure = replace(measure, tracking=train.tracking)
     further = [
         replace(composed("stage", step.stage, run=folder, seed=seed), tracking=train.tracking)

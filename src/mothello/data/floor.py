@@ -29,7 +29,7 @@ class Floor(NamedTuple):
 
 
 def unknown(reason: str) -> Floor:
-    """A floor that nobody knows, and why."""
+    """An unknown floor, with its reason."""
     return Floor(float("nan"), float("nan"), reason)
 
 

@@ -81,7 +81,7 @@ class LanguageSampling:
         given = shares or [1.0] * n
         powers = [(share / max(given)) ** self.alpha for share in given]
         if not all(power / sum(powers) > 2**-32 for power in powers):
-            line = f"beside {max(given):g}, {min(given):g} is never drawn"
+            line = f"{min(given):g} is never drawn, compared with {max(given):g}"
             raise UserError(f"data.language_sampling.{key}: {line}")
         return [power / sum(powers) for power in powers]
 

@@ -110,5 +110,5 @@ class Align:
     def floor(
         self, batch: Any, language_set: LanguageSet, oracles: Sequence[Oracle], weights: Sequence[float] | None
     ) -> None:
-        """Not known beside a main objective."""
+        """Unknown: it is added to another objective, whose floor counts."""
         return

@@ -139,7 +139,7 @@ class CausalLM:
         oracles: Sequence[Oracle],
         weights: Sequence[float] | None = None,
     ) -> Floor:
-        """The entropy of what the oracle still cannot know; unknown where the text so far does not fix the board."""
+        """The entropy of what follows, given the text so far; unknown where that does not fix the board."""
         if not language_set.prefix_fixes_board:
             return unknown(f"the text so far does not fix the board ({language_set.board_hidden_by})")
         return floor(batch, language_set, oracles, weights)

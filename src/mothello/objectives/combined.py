@@ -93,7 +93,7 @@ class Combined:
 
 @contextmanager
 def _as_auxiliary(key: str, objective: Any) -> Iterator[None]:
-    """Within: a mistake is named where the auxiliary objective stands, whatever its class calls the place."""
+    """Within: a mistake names the key of the auxiliary objective, not the one that its class knows."""
     name = objective.Config().name
     with renamed("objective", f"auxiliary.{key}"), renamed(f"auxiliary.{name}", f"auxiliary.{key}"):
         yield

@@ -15,7 +15,7 @@ from mothello.errors import UserError, keyed
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game
 from mothello.reading import COUNT, misfit, parse_json, walk
-from mothello.rows import COLUMNS, FILE, WORDS, read_tidy, training_rows
+from mothello.rows import COLUMNS, FILE, WORDS, main_objective, read_tidy, training_rows
 from mothello.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Run:
         """The numbers that a report shows, one per row: of the training and of one measurement per measure. Column
         "folder": the measurement's, or "."; "games": seen in training up to the row's step."""
         shown = [self.measure(name) for name in dict.fromkeys(measure.name for measure in self.measures)]
-        trained = [*training_rows(self.metrics), *self._ply_rows()]
+        trained = [*training_rows(self.metrics, main_objective(self.config)), *self._ply_rows()]
         tables = [pd.DataFrame(trained, columns=list(COLUMNS)).assign(folder=".")]
         tables += [measure.rows.assign(folder=measure.folder) for measure in shown if measure is not None]
         table = pd.concat([part for part in tables if len(part)] or tables, ignore_index=True)

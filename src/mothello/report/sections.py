@@ -86,10 +86,11 @@ def _last(data: pd.DataFrame, column: str) -> Estimate | None:
 
 
 def _contexts(rows: pd.DataFrame) -> Iterator[tuple[str, str, bool]]:
-    """Label and measure of states that are not a causal model's, and whether they have read the whole game."""
+    """Measure and labels of states that are not a causal model's, and whether they have read the whole game."""
     data = rows[(rows.measure == "context") & (rows.control == "trained")]
-    for (label, folder), group in data.groupby(["label", "folder"], sort=False):
-        yield str(label), str(folder).rpartition("/")[2].rpartition("-")[0], bool((group.value == 1).any())
+    measure = data.folder.str.rpartition("/")[2].str.rpartition("-")[0] if len(data) else data.folder
+    for (name, whole), group in data.groupby([measure, data.value == 1], sort=False):
+        yield str(name), ", ".join(group.label.drop_duplicates()), bool(whole)
 
 
 NUMBERS = ("own", "across", "across_best_map", "orbit", "constant", "random_weights")

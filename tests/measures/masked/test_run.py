@@ -105,7 +105,7 @@ def test_measures_and_the_page(
     assert sorted(seen.values()) == [0, 1]
     assert run(monkeypatch, "report", "runs=[run]", "out=page") == 0
     page = Path("page/index.html").read_text()
-    for words in ("Hidden moves", "of at most", "a model of full attention, whose states"):
+    for words in ("Hidden moves", "of at most", "models of full attention: the states"):
         assert words in page
     assert "Time to skill" not in page
 

@@ -49,7 +49,7 @@ class AlignmentConfig:
     """Control: states also through the four maps that do not fix the opening; twice the work."""
     context: Context = Context.game
     """What a model of full attention is shown where its states are read: the whole game, or the prefix up to there and
-    mask tokens behind it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
+    mask tokens after it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
 
     def __post_init__(self) -> None:
         check(self, "alignment")

@@ -93,7 +93,7 @@ def ladder(folders: Sequence[str], content: Mapping[str, Any]) -> list[Rung]:
     return [_rung(RunDir(folder), content) for folder in folders]
 
 
-def found(patterns: Sequence[str]) -> list[str]:
+def folders_of(patterns: Sequence[str]) -> list[str]:
     """The folders that patterns fit, each once; a pattern that fits none stays."""
     paths = [path for pattern in patterns for path in sorted(glob.glob(pattern)) or [pattern]]
     return list({Path(path).resolve(): path for path in reversed(paths)}.values())[::-1]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mothello.errors import UserError
-from mothello.measures.efficiency.ladder import KEY, Law, Rung, excess_nats, found, games_seen, ladder
+from mothello.measures.efficiency.ladder import KEY, Law, Rung, excess_nats, folders_of, games_seen, ladder
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.rows import Table, format_table
 from mothello.rundir import RunDir
@@ -22,7 +22,7 @@ class EfficiencyConfig:
     softmax over the language's tokens) there is no ladder."""
 
     def __post_init__(self) -> None:
-        self.ladder = found(self.ladder)  # as folders: with one more of them, it is another result
+        self.ladder = folders_of(self.ladder)  # as folders: with one more of them, it is another result
 
     def shrunk(self, share: float) -> "EfficiencyConfig":
         """It reads what is there."""

@@ -49,7 +49,7 @@ class TasksConfig:
     """Draws of the bootstrap over games."""
     context: Context = Context.game
     """What a model of full attention is shown where its states are read: the whole game, or the prefix up to there and
-    mask tokens behind it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
+    mask tokens after it, as much as a causal model sees. The prefix takes a pass of the model per ply."""
     random_weights: bool = True
     """Control: the same heads on a model with random weights."""
 
