@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from stages.test_realign import realign_stage
+from stages.test_realign_stage import realign_stage
 from stages.test_stage import settings
 from stages.test_task import task_stage
 
