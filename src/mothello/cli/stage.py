@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import mothello.stages.align_words
 import mothello.stages.finetune
 import mothello.stages.realign
 import mothello.stages.task  # noqa: F401
@@ -36,7 +37,7 @@ def stage(config: StageCommand) -> dict[str, Any]:
     """Run the stage, or resume it, or do nothing when it is finished; returns results.json."""
     require_single_process()
     device = resolve(config.device)
-    run = load_run(config.run, device)
+    run = load_run(config.run, device, config.at)
     with keyed("stage."):
         asked = STAGES.get(config.stage.name)(config.stage, config, run)
     if config.dry_run:

@@ -159,12 +159,12 @@ def finished(part: Part) -> dict[str, bool]:
 
 def _tuned(part: Part, command: TransferCommand) -> bool:
     source = command.transfer.source or part.train.languages.language_names()[0]
-    child = finetune_folder(RunDir(command.run), command.transfer, command.seed, source)
+    child = finetune_folder(RunDir(command.run), command.transfer, command.seed, source, at=command.at)
     return child.finished and measured(measure_folder(child, TransferConfig()))
 
 
 def _staged(command: StageCommand) -> bool:
     """Whether a stage and its measure are there; of a stage that takes none this is not known, and it is asked."""
-    made = fingerprint(stage_identity(command.stage, command.seed))
+    made = fingerprint(stage_identity(command.stage, command.seed, command.at))
     children = Path(command.run, command.stage.name).glob(f"*{made}")
     return any(RunDir(x).finished and any(measured(RunDir(y)) for y in x.glob("measures/*")) for x in children)

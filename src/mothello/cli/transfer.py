@@ -19,7 +19,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     """Fine-tune a run on one language; returns results.json of the fine-tuning."""
     require_single_process()
     device = resolve(config.device)
-    run = load_run(config.run, device)
+    run = load_run(config.run, device, config.at)
     with keyed("transfer."):
         stage = Finetune(config.transfer, config, run)
     stage.check()
@@ -32,7 +32,8 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     probes = [config.probes] * config.transfer.probe_before_and_after
     control = [Finetune(config.transfer, config, run, scratch=True)] * config.transfer.scratch
     trained = [stage.folder, *(part.folder for part in control)]
-    measures = [folder, *(measure_folder(where, x) for x in probes for where in (run.folder, stage.folder))]
+    places = (run.folder, run.earlier), (stage.folder, None)
+    measures = [folder, *(measure_folder(where, x, step) for x in probes for where, step in places)]
     if not stage.config.force and all(part.finished for part in trained) and all(map(measured, measures)):
         print(f"finished already: {stage.folder.path} (force=true to redo)", flush=True)
         return stage.folder.read_results()

@@ -58,7 +58,7 @@ def coverage_of(content: Mapping[str, Any]) -> float:
     """Share of moves in the dictionary that a training reads, the largest of several; 1 without one. content: of its
     config.yaml."""
     switching = content["data"].get("code_switching", {})
-    others = [content.get("objective", {}), *content.get("auxiliary", {}).values()]
+    others = [*(content.get(key, {}) for key in ("objective", "settings")), *content.get("auxiliary", {}).values()]
     others += [one["aligner"] for one in others if "aligner" in one]
     shares = [one["coverage"] for one in others if "coverage" in one]
     if switching.get("probability"):

@@ -58,6 +58,8 @@ class Continuation:
 
     run: str = field(default=MISSING, metadata=NOT_IDENTITY)
     """The run's folder."""
+    at: int | None = field(default=None, metadata=NOT_IDENTITY | {"low": 0})
+    """A step of the run that is kept, or 0 for its random weights; by default the newest."""
     plugins: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
     """Modules to import first, which may register stages."""
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
@@ -90,6 +92,7 @@ class Continued:
     Config: Any = ContinuedConfig
     floor_weights: list[float] | None = None
     origin: Origin | None = None
+    reads_games = True
     mixed = True
     """Whether batches mix languages."""
 
@@ -111,8 +114,8 @@ class Continued:
             line = f"{objective.name} needs the token {min(missing)!r}, which the run's model does not read"
             raise UserError(f"objective: {line}")
         self.frozen = frozen_names(run.model, own.frozen)
-        self.identity = stage_identity(settings, command.seed)
-        self.folder = stage_folder(run.folder, settings, command.seed)
+        self.identity = stage_identity(settings, command.seed, run.earlier)
+        self.folder = stage_folder(run.folder, settings, command.seed, at=run.earlier)
         self.title = f"{run.config.name}, {settings.name}"
 
     def content(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Finetune(OneLanguage):
     def __init__(self, settings: FinetuneConfig, command: Continuation, run: Run, scratch: bool = False) -> None:
         super().__init__(settings, command, run, scratch)
         self.openings = self._openings()
-        self.folder = finetune_folder(run.folder, settings, command.seed, self.source, scratch)
+        self.folder = finetune_folder(run.folder, settings, command.seed, self.source, scratch, run.earlier)
         if not self.folder.finished or command.force:  # else its games may be gone
             self._games()
         self.title = f"{run.config.name}, fine-tuned on {self.source}{' from random weights' if scratch else ''}"

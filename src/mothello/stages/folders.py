@@ -10,22 +10,21 @@ from mothello.data.config import DataConfig
 from mothello.errors import UserError
 from mothello.files import fingerprint
 from mothello.othello.random_play import GENERATOR_VERSION
-from mothello.rundir import RunDir, step_of
+from mothello.rundir import RunDir
+from mothello.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from mothello.stages.pretrain import TrainConfig
 
 
 class Origin(NamedTuple):
-    """A step of a run, with all that training needs to go on from it."""
+    """What the training of a fork begins from."""
 
     run: RunDir
-    path: Path
-    """The checkpoint."""
-
-    @property
-    def step(self) -> int:
-        return step_of(self.path)
+    """The pretraining whose numbers come before."""
+    step: int
+    checkpoint: Checkpoint
+    """Without a state, where a stage has changed the weights."""
 
 
 _OF_THE_STAGE = ("stage", "parent", "from", "settings", "generator_version")
@@ -62,18 +61,21 @@ def run_folder(config: "TrainConfig") -> str:
     return config.run or f"{config.runs}/{config.name}/{fingerprint(identity(config))}/seed{config.seed}"
 
 
-def stage_identity(settings: Any, seed: int) -> dict[str, Any]:
-    """What determines a stage's result, besides the run that it goes on from and lies in."""
-    return identity(settings) | {"seed": seed}
+def stage_identity(settings: Any, seed: int, at: int | None = None) -> dict[str, Any]:
+    """What determines a stage's result, besides the run that it goes on from and lies in. at: the step of the run where
+    it is not the newest."""
+    return identity(settings) | {"seed": seed} | ({} if at is None else {"at": at})
 
 
-def stage_folder(run: RunDir, settings: Any, seed: int, name: str = "") -> RunDir:
+def stage_folder(run: RunDir, settings: Any, seed: int, name: str = "", at: int | None = None) -> RunDir:
     """RUN/STAGE/HASH; name: put before the hash."""
-    made = fingerprint(stage_identity(settings, seed))
+    made = fingerprint(stage_identity(settings, seed, at))
     return RunDir(run.path / settings.name / (f"{name}-{made}" if name else made))
 
 
-def finetune_folder(run: RunDir, settings: Any, seed: int, source: str, scratch: bool = False) -> RunDir:
+def finetune_folder(
+    run: RunDir, settings: Any, seed: int, source: str, scratch: bool = False, at: int | None = None
+) -> RunDir:
     """RUN/finetune/SOURCE-HASH; with scratch its control's, which starts from random weights."""
-    folder = stage_folder(run, settings, seed, source)
+    folder = stage_folder(run, settings, seed, source, at)
     return RunDir(folder.path.with_name(f"{folder.path.name}-scratch")) if scratch else folder

@@ -2,8 +2,12 @@
 
 A step can be forked whose whole checkpoint is there: one of checkpoints.keep.full, or of the last two. What the
 checkpoint holds must fit: the shapes of the model, and the groups of parameters that the optimizer updates.
+
+A stage can be forked, too, whatever it is: the pretraining goes on where the stage took its model from (for a stage of
+random weights that is its beginning), on the same games, with the model that the stage made and a new optimizer.
 """
 
+import os
 from typing import Any
 
 from mothello import config as settings
@@ -12,7 +16,7 @@ from mothello.files import fingerprint
 from mothello.model.build import outline
 from mothello.rundir import RunDir, step_of
 from mothello.stages.folders import Origin, own_settings
-from mothello.stages.load import check_fits, find_run
+from mothello.stages.load import check_fits, find_run, own_weights
 from mothello.stages.pretrain import Pretrain, TrainConfig, stored_config
 from mothello.training import checkpoint
 from mothello.training.optimizer import parameter_groups
@@ -22,16 +26,30 @@ _OWN = ("run", "force", "dry_run", "fork", "at")
 
 
 def forked(fork: str, at: int) -> dict[str, Any]:
-    """The settings of a fork before any is changed: those of the run, and its identity. UserError where it is no
-    pretraining."""
-    run = RunDir(find_run(fork))
-    content = run.read_config()
-    if (stage := content.get("stage", "pretrain")) != "pretrain":
-        raise UserError(f"fork: {run.path} is a stage {stage}; forks go on from what scripts/train.py trained")
-    stored = stored_config(run, content)
-    made = fingerprint(settings.identity(stored) | {"generator_version": content.get("generator_version")})
+    """The settings of a fork before any is changed: those of the pretraining, and its identity. at: its step; of a
+    stage that which it went on from, whatever is asked for. UserError names a folder that cannot be forked."""
+    made = RunDir(find_run(fork))
+    run, begun = _pretraining(made)
+    step = at if begun is None else begun
+    stored = stored_config(run, content := run.read_config())
+    version = content.get("generator_version")
+    made_of = fingerprint(settings.identity(stored) | {"generator_version": version})
+    origin = {"identity": made_of, "seed": stored.seed, "step": step}
+    origin |= {} if begun is None else {"stage": os.path.relpath(made.path, run.path)}
     kept = {key: value for key, value in own_settings(content).items() if key not in _OWN}
-    return kept | {"fork": str(run.path), "at": at, "origin": {"identity": made, "seed": stored.seed, "step": at}}
+    return kept | {"fork": str(made.path), "at": step, "origin": origin}
+
+
+def _pretraining(folder: RunDir) -> tuple[RunDir, int | None]:
+    """The pretraining that a folder's model comes from, and the step of it that its first stage went on from; None of a
+    pretraining itself. UserError where a stage is not finished."""
+    begun = None
+    while "parent" in (content := folder.read_config()):
+        if not folder.finished:
+            raise UserError(f"fork: {folder.path} is not finished; run its stage again first")
+        begun = content["from"]["step"]
+        folder = RunDir(os.path.normpath(folder.path / content["parent"]))
+    return folder, begun
 
 
 def pretraining(config: TrainConfig) -> Pretrain:
@@ -40,19 +58,30 @@ def pretraining(config: TrainConfig) -> Pretrain:
 
 
 class Fork(Pretrain):
-    """A pretraining that begins from a step of another one."""
+    """A pretraining that begins from a step of another one, or from what a stage made of it."""
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.title = f"{config.name}, fork of {config.fork} at step {config.at}"
+        if config.at != config.origin["step"]:
+            line = f"{config.fork} went on from step {config.origin['step']} of its pretraining"
+            raise UserError(f"at: {line}; leave at out")
+        if config.at >= config.data.steps:
+            line = f"nothing is left after step {config.at} of {config.data.steps}"
+            raise UserError(f"at: {line}; add games: data.games=...")
         if config.force or not (self.folder.finished or checkpoint.saved(self.folder.checkpoints)):
-            self.origin = self._origin(RunDir(config.fork))
+            run, begun = _pretraining(RunDir(config.fork))
+            self.origin = self._step_of(run) if begun is None else self._stage(run, RunDir(config.fork), begun)
 
-    def _origin(self, run: RunDir) -> Origin:
+    def _stage(self, run: RunDir, made: RunDir, step: int) -> Origin:
+        """What a stage made of a step. CheckpointError where it does not fit."""
+        newest, _ = checkpoint.latest(made.checkpoints)
+        check_fits(outline(self.config.model, self.language_set), newest, made.checkpoints)
+        return Origin(run, step, checkpoint.Checkpoint(step, own_weights(newest), {}))
+
+    def _step_of(self, run: RunDir) -> Origin:
         """UserError, or CheckpointError, where training cannot go on from the step."""
-        config, steps = self.config, self.config.data.steps
-        if config.at >= steps:
-            raise UserError(f"at: nothing is left after step {config.at} of {steps}; add games: data.games=...")
+        config = self.config
         saved = [path for place in (run.kept, run.checkpoints) for path in checkpoint.saved(place)]
         whole = {step_of(path): path for path in saved if (path / "state.pt").exists()}
         if config.at not in whole:
@@ -65,4 +94,4 @@ class Fork(Pretrain):
         own = [[len(groups.decayed), len(groups.rest)], *([[len(groups.muon)]] if groups.muon else [])]
         if own != [[len(group["params"]) for group in part["param_groups"]] for part in found.state["optimizer"]]:
             raise UserError("optimizer: its state is that of the run; a fork keeps its name and decay_embedding")
-        return Origin(run, whole[config.at])
+        return Origin(run, config.at, found)

@@ -27,7 +27,8 @@ TOPS = ("runs", "results")
 
 
 def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | None = None) -> Run:
-    """The model of a stage's folder after its newest good checkpoint, or of a kept step; eval mode.
+    """The model of a stage's folder after its newest good checkpoint, or of a kept step, or, step 0, the random weights
+    that a pretraining began with; eval mode.
 
     path: the folder, or parts of it that no other run below runs/ or results/ has, such as "naive/seed3". A warning
     names a damaged checkpoint; UserError names what is missing, damaged, ambiguous or does not fit.
@@ -37,10 +38,13 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     with lenient():
         config = stored_config(folder, content)
     language_set = language_set_of(config)
-    weights, problems = _checkpoint(folder, step)
     model = build_model(config.model, language_set)
+    if step == 0 and content.get("stage", "pretrain") == "pretrain" and not config.fork:
+        weights, problems = checkpoint.Checkpoint(0, model.initialize(config.seed).state_dict(), {}), list[str]()
+    else:
+        weights, problems = _checkpoint(folder, step)
     check_fits(model, weights, folder.checkpoints)
-    model.load_state_dict(_own(weights))
+    model.load_state_dict(own_weights(weights))
     for line in problems:
         log.warning("%s; using the one before, step %d of %d", line, weights.step, config.data.steps)
     parent = folder.path / content["parent"] if "parent" in content else None
@@ -108,14 +112,16 @@ def _listed(folders: list[Path]) -> str:
     return ", ".join(map(str, folders[:8])) + (", ..." if len(folders) > 8 else "")
 
 
-def _own(saved: checkpoint.Checkpoint) -> dict[str, Tensor]:
-    """The weights of the model, without those of heads."""
+def own_weights(saved: checkpoint.Checkpoint) -> dict[str, Tensor]:
+    """The weights of a model, without those of heads that only a training needs."""
     return {name: x for name, x in saved.weights.items() if not name.startswith(HEADS)}
 
 
 def check_fits(model: GPT, saved: checkpoint.Checkpoint, where: Path) -> None:
     """CheckpointError names the first tensor that does not fit the board and model."""
-    own, stored = ({name: tuple(x.shape) for name, x in each.items()} for each in (model.state_dict(), _own(saved)))
+    own, stored = (
+        {name: tuple(x.shape) for name, x in each.items()} for each in (model.state_dict(), own_weights(saved))
+    )
     for name in (*own, *stored):
         if own.get(name) != stored.get(name):
             shapes = f"{stored.get(name, 'missing')} there, {own.get(name, 'missing')} here"

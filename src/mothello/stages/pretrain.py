@@ -109,6 +109,7 @@ class Pretrain:
 
     Config: Any = TrainConfig
     origin: Origin | None = None
+    reads_games = True
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.language_set = config, language_set_of(config)

@@ -31,7 +31,7 @@ class Control(StrEnum):
     shuffled = "shuffled"
 
 
-def _adam() -> OptimizerConfig:
+def adam() -> OptimizerConfig:
     """Adam at a constant rate."""
     return OptimizerConfig(name=OptimizerName.adamw, lr=1e-3, weight_decay=0.0, warmup_fraction=0.0, decay="constant")
 
@@ -43,7 +43,7 @@ class RealignStageConfig(RealignConfig, ContinuedConfig):
     data: DataConfig = field(default_factory=lambda: DataConfig(games=1_600, batch_size=16))
     games: int = ranged(0, low=0)
     """All of a step: data.batch_size."""
-    optimizer: OptimizerConfig = field(default_factory=_adam)
+    optimizer: OptimizerConfig = field(default_factory=adam)
     plain: bool = False
     """Control: the run's own objective is trained instead, on the same games in the same languages."""
     controls: list[Control] = field(default_factory=lambda: list(Control), metadata=NOT_IDENTITY)
@@ -104,7 +104,7 @@ class RealignStage(Continued):
         super().__init__(settings, command, run)
         self.command, kind = command, "plain" if settings.plain else settings.aligner.name
         name = f"{kind}{'-shuffled' * settings.shuffled}"
-        self.folder = stage_folder(run.folder, settings, command.seed, name)
+        self.folder = stage_folder(run.folder, settings, command.seed, name, run.earlier)
         if not self.folder.finished or command.force:  # else its games may be gone
             self._games()
         self.title = f"{run.config.name}, {'trained on' if settings.plain else 'realigned,'} {name}"

@@ -42,6 +42,8 @@ class Stage(Protocol):
     language_set: LanguageSet
     folder: RunDir
     title: str
+    reads_games: bool
+    """False where no game is trained on."""
     floor_weights: list[float] | None
     """How often each language occurs in training, for the floors of the evaluation."""
     origin: Origin | None
@@ -93,10 +95,10 @@ def _prepare(stage: Stage) -> bool:
     """Make the folder ready to begin or resume; False when its stage is finished."""
     folder, data, languages = stage.folder, stage.config.data, stage.language_set
     outlined = outline(stage.config.model, languages)
+    read = f" of {data.batch_size} games ({data.steps * data.batch_size:,} games)" if stage.reads_games else ""
     print(
         f"{stage.title}: {languages.board.name}, {', '.join(languages.names)}; {outlined.n_parameters / 1e6:.2f} M "
-        f"parameters, {data.steps} steps of {data.batch_size} games ({data.steps * data.batch_size:,} games); "
-        f"folder {folder.path}",
+        f"parameters, {data.steps} steps{read}; folder {folder.path}",
         flush=True,
     )
     if stage.config.force and (own := list(folder.own())):
@@ -120,7 +122,7 @@ def _prepare(stage: Stage) -> bool:
         folder.cut_metrics(-1)
         if origin := stage.origin:
             for line in origin.run.read_metrics():
-                if line["step"] <= origin.step:
+                if 0 < origin.step >= line["step"]:  # the beginning is evaluated again
                     folder.append_metrics(line["step"], line)
     for place in (folder.checkpoints, folder.kept):
         if place.is_dir():
@@ -164,7 +166,7 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
         optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
         folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluator or (lambda _: {}),
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
-        checkpoint_every=config.checkpoint_every, keep=config.checkpoints.keep, origin=origin and origin.path,
+        checkpoint_every=config.checkpoint_every, keep=config.checkpoints.keep, origin=origin and origin.checkpoint,
         compiled=compiled, cuda_graphs=config.device.cuda_graphs,
         must_compile=config.device.compile is Compile.always, turned_eager=turned_eager, world=world, title=stage.title,
     )  # fmt: skip
@@ -187,7 +189,7 @@ def _results(stage: Stage, evaluator: Evaluator, model: GPT, progress: Progress)
         "board": languages.board.name,
         "parameters": model.n_parameters,
         "steps": progress.step,
-        "games": progress.step * stage.config.data.batch_size,
+        "games": progress.step * stage.config.data.batch_size * stage.reads_games,
         "tokens": progress.tokens,
         "seconds": progress.seconds,
     }

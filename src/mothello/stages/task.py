@@ -93,7 +93,7 @@ class TaskStage(OneLanguage):
         if self.layer > last:
             raise UserError(f"layer: {self.layer} is none of the model's layers 0..{last}")
         name, self.task = settings.task.name, TASKS.build(settings.task)
-        folder = stage_folder(run.folder, settings, command.seed, f"{name}-{self.source}").path
+        folder = stage_folder(run.folder, settings, command.seed, f"{name}-{self.source}", run.earlier).path
         self.folder = RunDir(folder.with_name(folder.name + CONTROLS.get(control, "")))
         self.title = f"{run.config.name}, {name} learned from {self.source}{f', {control}' if control else ''}"
         if not self.folder.finished or command.force:  # else its games may be gone

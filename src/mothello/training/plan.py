@@ -11,6 +11,7 @@ from tqdm import tqdm
 from mothello.compiling import Compiled
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import Loss, Objective
+from mothello.training.checkpoint import Checkpoint
 from mothello.training.device import Precision
 from mothello.training.distributed import World
 from mothello.training.keeping import KeepConfig
@@ -39,8 +40,8 @@ class Plan:
     """Seconds between checkpoints; 0 for the last only."""
     keep: KeepConfig = field(default_factory=KeepConfig)
     """Steps that are kept besides."""
-    origin: Path | None = None
-    """The checkpoint of another run that training begins from, where the folder has none."""
+    origin: Checkpoint | None = None
+    """What training begins from, where the folder has none; without a state its optimizer is new."""
     compiled: bool = False
     must_compile: bool = False
     """A compiler that does not work is a UserError, and no warning."""

@@ -27,7 +27,7 @@ class Checkpoints:
         if plan.folder and checkpoint.saved(plan.folder):
             newest, problems = checkpoint.latest(plan.folder)
         elif plan.origin:
-            newest = checkpoint.read(plan.origin)
+            newest = plan.origin
         step = newest.step if newest else 0
         if step != (first := plan.world.broadcast(step)):
             line = f"step {step} here, {first} in the first process"
@@ -38,6 +38,9 @@ class Checkpoints:
             for problem in problems:
                 log.warning("%s; using the one before, step %d", problem, step)
             log.info("going on after step %d of %d", step, plan.steps)
+        if not newest.state:
+            self.model.load_state_dict(self.model.state_dict() | newest.weights)  # heads of this training stay
+            return Progress(step, 0, 0.0)
         self.model.load_state_dict(newest.weights)
         try:
             self.optimizer.load_state_dict(newest.state["optimizer"])
