@@ -90,10 +90,13 @@ def measured(run: Run, name: str) -> int:
         stage(typed(QUICK | {"run": path, "stage": SHORT | {"name": "task", "task": "flips"}}, StageCommand))
         child = next(x for x in run.folder.path.glob("task/*") if not x.name.endswith(("-random", "-scratch")))
         return len(mothello.load_run(child).table)
-    if name == "realign":
-        asked = SHORT | {"name": "realign", "controls": ["plain"]}
-        stage(typed(QUICK | {"run": path, "stage": asked}, StageCommand))
-        return sum(len(mothello.load_run(child).table) for child in run.folder.path.glob("realign/*"))
+    if name in ("realign", "align_words"):
+        own = {
+            "realign": SHORT | {"controls": ["plain"]},
+            "align_words": {"steps": 2, "evaluation": SHORT["evaluation"]},
+        }
+        stage(typed(QUICK | {"run": path, "stage": {"name": name} | own[name]}, StageCommand))
+        return sum(len(mothello.load_run(child).table) for child in run.folder.path.glob(f"{name}/*"))
     measure = MEASURES.get(name)
     subject = run.subject()
     subject = replace(subject, other=subject.random_weights()) if takes_other(name) else subject

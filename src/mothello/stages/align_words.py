@@ -8,11 +8,14 @@ from typing import ClassVar
 import torch
 
 from mothello.config import ranged, without_effect
+from mothello.data.sources import Sources
+from mothello.data.split import Split
 from mothello.model.separate import own_parts
 from mothello.model.transformer import GPT
 from mothello.objectives.align_words import AlignWords, AlignWordsConfig
 from mothello.objectives.objective import check_model
 from mothello.seeding import derive
+from mothello.stages.build import games_of
 from mothello.stages.continued import STAGES, Continuation, Continued, ContinuedConfig
 from mothello.stages.folders import stage_folder
 from mothello.stages.realign import adam
@@ -47,9 +50,15 @@ class AlignWordsStage(Continued):
         name = "shuffled" if settings.shuffled else ""
         self.folder = stage_folder(run.folder, settings, command.seed, name, at=run.earlier)
         self.title = f"{run.config.name}, words aligned{', shuffled' * settings.shuffled}"
-        objective = self.objective()
-        objective.check(self._games(), self.config.data, self.language_set)
+        self._games()
+
+    def _games(self) -> Sources:
+        """Some, none of which is read. UserError for settings that do not fit the languages or the model."""
+        data, objective = self.config.data, self.objective()
+        games = games_of(data, self.language_set, Split.transfer, data.games)
+        objective.check(games, data, self.language_set)
         check_model(objective, self.config.model)
+        return games
 
     def initial(self) -> GPT:
         """A copy of the run's model. The rows of a head that begins at zero point nowhere, and no gradient turns them:
