@@ -10,7 +10,7 @@ import mothello.stages.task  # noqa: F401
 from mothello.cli.dry_run import company_estimate, place_of
 from mothello.cli.main import command
 from mothello.cli.measure import summary_of
-from mothello.errors import keyed
+from mothello.errors import keyed, renamed
 from mothello.registry import load_plugins
 from mothello.rows import FILE
 from mothello.stages.continued import STAGES, Continuation
@@ -37,7 +37,8 @@ def stage(config: StageCommand) -> dict[str, Any]:
     """Run the stage, or resume it, or do nothing when it is finished; returns results.json."""
     require_single_process()
     device = resolve(config.device)
-    run = load_run(config.run, device, config.at)
+    with renamed("step", "at"):
+        run = load_run(config.run, device, config.at)
     with keyed("stage."):
         asked = STAGES.get(config.stage.name)(config.stage, config, run)
     if config.dry_run:

@@ -4,7 +4,7 @@ from typing import Any
 
 from mothello.cli.dry_run import finetune_estimate, place_of
 from mothello.cli.main import command
-from mothello.errors import keyed
+from mothello.errors import keyed, renamed
 from mothello.measures.transfer.measure import TransferConfig, overview
 from mothello.rows import FILE, format_table, measured, read_tidy
 from mothello.stages.finetune import Finetune, TransferCommand
@@ -19,7 +19,8 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     """Fine-tune a run on one language; returns results.json of the fine-tuning."""
     require_single_process()
     device = resolve(config.device)
-    run = load_run(config.run, device, config.at)
+    with renamed("step", "at"):
+        run = load_run(config.run, device, config.at)
     with keyed("transfer."):
         stage = Finetune(config.transfer, config, run)
     stage.check()
