@@ -151,7 +151,7 @@ def test_mistakes(run: Run, tmp_path: Path) -> None:
         mothello.load_run(run.folder.path, step=5)
     for more, line in (
         (
-            {"data": {"games": 3}},
+            {"data": {"games": 300}},
             r"stage\.data\.games: has no effect on words alone|stage\.data: has no effect on words",
         ),
         ({"objective": {"softmax": "language"}}, r"stage\.objective.* no effect on words alone"),
