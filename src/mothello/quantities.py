@@ -2,7 +2,7 @@
 
 COLUMNS = {
     "measure": "training, probe, alignment, embedding, legality, masked, causal, patching, transfer, tasks, "
-    "task_transfer, context, distance, efficiency, links, posthoc, stitch, gradients",
+    "task_transfer, context, distance, efficiency, links, posthoc, stitch, gradients, facts",
     "quantity": "name of the value; units are listed below",
     "control": "trained: the model itself. edited: the model with an edit of its activations. random_weights: the same "
     "model with random weights. scratch: fine-tuned from random weights. shuffled: probes of another game's board; of "
@@ -19,7 +19,8 @@ COLUMNS = {
     "probe": "linear or mlp",
     "target": "absolute or relative colors; the task; the aligner; what is shown around a hidden move: the game, or a "
     "prefix of it; of embeddings: moves of the dictionary that was trained with, or held_out ones; what is mapped "
-    "after the fact: embedding, move (mean state), state (in its game) or game (mean state); empty: all",
+    "after the fact: embedding, move (mean state), state (in its game) or game (mean state); of facts: taught, or "
+    "untaught (openings left alone); empty: all",
     "layer": "0 (embeddings) .. L; of stitched models that after which they are stitched",
     "source": "the probe's language; of pairs of states the first, of two runs that of the other; empty: a "
     "mean over languages or pairs",
@@ -30,9 +31,11 @@ COLUMNS = {
     "step": "of numbers along a training or a fine-tuning: its step",
     "opening": "of legality on games that begin so; empty: all games",
     "value": "the number",
-    "low": "95% interval over games, percentile bootstrap; of the control permuted over permutations",
+    "low": "95% interval over games, of facts over openings, percentile bootstrap; of the control "
+    "permuted over permutations",
     "high": "its upper end",
-    "n": "number of games, positions, moves or cases that the value is a mean over; of retrieval the size of the pool",
+    "n": "number of games, positions, moves, openings or cases that the value is a mean over; of retrieval the size of "
+    "the pool",
 }
 """Column -> its content; empty where it does not apply."""
 
@@ -127,6 +130,9 @@ QUANTITIES = {
     "aer": "alignment error rate, 1 - 2 * right / (links found + true links), 0..1",
     "gradient_cosine": "cosine of two gradients for the parameters of a layer, mean over batches, -1..1: of the "
     "model's own loss in the first language, and of realignment of both (low, high: over batches, n of them)",
+    "fact_probability": "probability of the fixed move after the opening of a fact, by the chain rule over its tokens, "
+    "mean over openings, 0..1; map: of the images of both; control chance: 1 / legal moves",
+    "fact_top1": "share of openings after which it is the likeliest move of the language, 0..1",
     "token_information": "mutual information between a token of a text and the move that it writes, bits; of a pair, "
     "in texts of both languages, half and half",
 }

@@ -111,7 +111,7 @@ def test_help_says_what_a_script_is_for_and_imports_nothing_heavy(
     for script, out in texts.items():
         assert f"python scripts/{script}.py " in out.splitlines()[0]
         assert "dry_run: false" in out
-        assert "experiment: align_mlm, anchor, code_switch, dict_mlm, masked" in out
+        assert "experiment: align_mlm, anchor, code_switch, dict_mlm, facts, masked" in out
         assert "powered by" not in out
     assert run(monkeypatch, "train", "--help") == 0
     assert capsys.readouterr().out == texts["train"], "the help of a command whose libraries are imported"

@@ -48,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "links": {"games": 4, "draws": 20, "options": {"ibm": {"pairs": 8}}},
     "posthoc": {"games": 8, "draws": 20},
     "stitch": {"games": 8, "draws": 20, "probes": PROBES},
+    "facts": {"count": 4, "plies": 4, "draws": 20},
 }  # fmt: skip
 
 

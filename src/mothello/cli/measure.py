@@ -39,7 +39,7 @@ class MeasureCommand:
     run: str = field(default=MISSING, metadata=NOT_IDENTITY)
     """The run's folder."""
     other: str = field(default="", metadata=NOT_IDENTITY)
-    """The folder of another run on the same board, with which measures compare it: posthoc, stitch."""
+    """The folder of another run on the same board, with which measures compare it: posthoc, stitch, facts."""
     measures: list[str] = field(default_factory=lambda: list(USUAL))
     """Which, in this order; of a masked model by default hidden moves instead of legality, where they are defined."""
     steps: Any = field(default_factory=list, metadata=NOT_IDENTITY)

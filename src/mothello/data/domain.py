@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mothello.config import NOT_IDENTITY, check, ranged
+from mothello.config import NOT_IDENTITY, check, ranged, without_effect
 from mothello.data.corpus import Corpus, Mixture, Window
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.oracle import Oracle, play_oracle
@@ -19,6 +19,7 @@ from mothello.data.stored import StoredError, StoredGames, read_index
 from mothello.errors import UserError, keyed
 from mothello.files import fingerprint
 from mothello.othello.board import Board
+from mothello.othello.facts import Facts, FactsConfig, facts
 from mothello.othello.notation import parse_move
 from mothello.othello.policy import PolicyConfig
 from mothello.seeding import derive
@@ -35,6 +36,8 @@ class DomainConfig:
     """Opening of every game, such as [c2, b2, a2]."""
     plies: list[int] = field(default_factory=list)
     """[first, last]: games end before ply last, plies before first carry no loss; by default all plies."""
+    facts: FactsConfig = field(default_factory=FactsConfig)
+    """Openings that one fixed legal move always follows; all other games stay as they are."""
     folder: str = field(default="", metadata={"identity": lambda domain: domain.content or domain.folder})
     """Stored games (scripts/generate.py, scripts/import_games.py) instead of random play."""
     content: str = field(default="", metadata=NOT_IDENTITY)
@@ -48,15 +51,33 @@ class DomainConfig:
             raise UserError(f"domain.plies: {self.plies} is not [first, last]")
         if self.folder and (self.prefix or not self.policy.uniform):
             raise UserError(f"domain.folder: {self.folder} holds finished games; leave policy and prefix out")
+        self._check_facts()
+
+    def _check_facts(self) -> None:
+        count, plies = self.facts.count, self.facts.plies
+        if not count:
+            without_effect(self.facts, "domain.facts", "without count", "plies")
+        elif self.folder or self.prefix:
+            other = "folder" if self.folder else "prefix"
+            raise UserError(f"domain.facts: are openings of games played from the start; leave {other} out")
+        elif self.plies and not self.plies[0] <= plies < self.plies[1]:
+            raise UserError(
+                f"domain.facts: the move after {plies} plies is not in plies={self.plies}; nothing is taught"
+            )
+
+    def taught(self, board: Board) -> Facts | None:
+        """What always follows some openings. UserError names the key where there are not so many."""
+        return facts(board, self.facts)[0] if self.facts.count else None
 
     @property
     def plain(self) -> bool:
-        """Uniform random play of whole games from the start."""
+        """Uniform random play of whole games from the start, but for facts."""
         return not (self.folder or self.prefix or self.plies) and self.policy.uniform
 
 
 def _seed(domain: DomainConfig, prefix: list[int], seed: int) -> int:
-    """Seed of a domain: different domains share no random number; the default domain has the corpus' seed."""
+    """Seed of a domain: different domains share no random number; the default domain has the corpus' seed, and
+    facts change none: they leave all other games as they are."""
     if domain.plain:
         return seed
     return derive(seed, "domain", *domain.policy.units, "prefix", *prefix, "plies", *domain.plies)
@@ -94,7 +115,7 @@ def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: Doma
             raise StoredError(f"folder: {file} is damaged (source: {error})") from None
     else:
         prefix = _opening(domain, board)
-        games = corpus(board, _seed(domain, prefix, seed), split, size, prefix, domain.policy)
+        games = corpus(board, _seed(domain, prefix, seed), split, size, prefix, domain.policy, domain.taught(board))
     return Window(games, *domain.plies) if domain.plies else games
 
 

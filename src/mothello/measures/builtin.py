@@ -4,6 +4,7 @@ from mothello.measures.alignment.measure import Alignment
 from mothello.measures.causal.measure import Causal
 from mothello.measures.distance.measure import Distance
 from mothello.measures.efficiency.measure import Efficiency
+from mothello.measures.facts.measure import KnownFacts
 from mothello.measures.gradients.measure import GradientCosines
 from mothello.measures.legality.measure import Legality
 from mothello.measures.links.measure import LinkQuality
@@ -17,5 +18,5 @@ from mothello.measures.transfer.measure import Transfer
 
 BUILTIN = (
     Legality, Masked, Alignment, Probes, Causal, Transfer, Tasks, TaskTransfer, Distance, Efficiency, LinkQuality,
-    Posthoc, Stitch, GradientCosines,
+    Posthoc, Stitch, GradientCosines, KnownFacts,
 )  # fmt: skip

@@ -21,6 +21,7 @@ from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import Edit
 from mothello.objectives.masked_lm import MASK
 from mothello.othello.board import Board
+from mothello.othello.facts import FactsConfig
 from mothello.othello.random_play import GENERATOR_VERSION
 from mothello.registry import Registry
 from mothello.seeding import derive
@@ -66,6 +67,8 @@ class Subject:
     """Another run's model on the same board, where a measure compares the two."""
     objective: Any = None
     """Settings of its objective; None where it is not known."""
+    facts: FactsConfig | None = None
+    """The facts that it was taught, in whatever language; None: none."""
 
     @property
     def device(self) -> torch.device:

@@ -12,6 +12,7 @@ from mothello.languages.language_set import LanguageSet, build_languages
 from mothello.objectives.combined import build_objective
 from mothello.objectives.objective import check_objective
 from mothello.othello.board import Board
+from mothello.othello.facts import FactsConfig
 from mothello.othello.notation import parse_move
 
 
@@ -64,6 +65,12 @@ def coverage_of(content: Mapping[str, Any]) -> float:
     if switching.get("probability"):
         shares.append(switching["coverage"])
     return max(shares, default=1.0)
+
+
+def facts_of(content: Mapping[str, Any]) -> FactsConfig | None:
+    """The facts that a training teaches; None: none. content: of its config.yaml."""
+    each = [FactsConfig(**domain.get("facts", {})) for domain in content["data"].get("domains", {}).values()]
+    return next((facts for facts in each if facts.count), None)
 
 
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:

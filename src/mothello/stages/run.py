@@ -1,10 +1,11 @@
 """A trained model with its languages and its folder: what load_run gives to a script or a notebook."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int8, Int64
@@ -30,7 +31,7 @@ from mothello.othello.notation import game_text, move_name, parse_game, svg_boar
 from mothello.othello.replay import replay
 from mothello.rows import Table, all_tables
 from mothello.rundir import RunDir
-from mothello.stages.build import coverage_of
+from mothello.stages.build import coverage_of, facts_of
 from mothello.training.device import Compile, DeviceConfig, Precision
 
 if TYPE_CHECKING:
@@ -111,22 +112,22 @@ class Run:
     def subject(self, device: DeviceConfig | None = None) -> Subject:
         """The model as measures take it, with the precision of ``device``, and compiled where it says always."""
         seed, corpus_seed, device = self.config.seed, self.config.data.corpus_seed, device or DeviceConfig()
-        compiled = device.compile is Compile.always
+        compiled, trainings = device.compile is Compile.always, list(self._trainings())
+        coverage = next((share for share in map(coverage_of, trainings) if share != 1), 1.0)
+        facts = next(filter(None, map(facts_of, trainings)), None)
         return Subject(
             self.model, self.language_set, corpus_seed, seed, device.precision, step=self.step, compiled=compiled,
-            coverage=self._coverage(), objective=self.config.objective,
+            coverage=coverage, objective=self.config.objective, facts=facts,
         )  # fmt: skip
 
-    def _coverage(self) -> float:
-        """Of the dictionary of this training, or of one that it goes on from."""
-        content, path = plain(self.config), self.folder.path
-        while coverage_of(content) == 1:
-            try:
+    def _trainings(self) -> Iterator[Mapping[str, Any]]:
+        """config.yaml of this training, then of the one that it goes on from, and so on."""
+        path = self.folder.path
+        yield plain(self.config)
+        with suppress(UserError, KeyError):  # it goes on from none, or from one that is gone
+            while True:
                 path = path / RunDir(path).read_config()["parent"]
-                content = RunDir(path).read_config()
-            except (UserError, KeyError):  # it goes on from none, or from one that is gone
-                break
-        return coverage_of(content)
+                yield RunDir(path).read_config()
 
     def games(self, n: int = 64) -> Int8[Tensor, "game ply"]:
         """The first held-out random games, those that measures use."""

@@ -1,0 +1,1 @@
+"""Facts taught in one language, asked in all."""
