@@ -121,13 +121,13 @@ class Run:
         )  # fmt: skip
 
     def _trainings(self) -> Iterator[Mapping[str, Any]]:
-        """config.yaml of this training, then of the one that it goes on from, and so on."""
+        """Settings of this training, then of the one that it goes on from or is a fork of, and so on."""
         path = self.folder.path
         yield plain(self.config)
-        with suppress(UserError, KeyError):  # it goes on from none, or from one that is gone
-            while True:
-                path = path / RunDir(path).read_config()["parent"]
-                yield RunDir(path).read_config()
+        with suppress(UserError):  # one that is gone
+            while path.parts:
+                yield (content := RunDir(path).read_config())
+                path = path / content["parent"] if "parent" in content else Path(content.get("fork", ""))
 
     def games(self, n: int = 64) -> Int8[Tensor, "game ply"]:
         """The first held-out random games, those that measures use."""
