@@ -17,9 +17,10 @@ from mothello.data.domain import DomainConfig, domain_corpus, mixture
 from mothello.data.split import Split, corpus
 from mothello.errors import UserError
 from mothello.othello.board import Board
-from mothello.othello.facts import FactsConfig, facts
+from mothello.othello.facts import Facts, FactsConfig, facts
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.replay import replay
+from mothello.othello.symmetry import OPENING_MAPS, move_map
 
 SIX, N = Board.of(6), 6000
 INDEX = torch.arange(N)
@@ -93,7 +94,7 @@ def test_the_law_is_what_moves_are_drawn_from(name: str) -> None:
 
 def test_what_follows_a_fact_and_what_follows_other_openings_are_drawn_as_ever() -> None:
     config = FactsConfig(count=6, plies=3)
-    games = corpus(SIX, 5, Split.train, 40_000, facts=facts(SIX, config)[0])
+    games = corpus(SIX, 5, Split.train, 40_000, rule=facts(SIX, config)[0].taught)
     moves = games.moves(torch.arange(40_000))
     assert games.oracle is not None
     for sort, state in ((0, 4), (1, 3)):
@@ -104,6 +105,50 @@ def test_what_follows_a_fact_and_what_follows_other_openings_are_drawn_as_ever()
             counts = torch.bincount(rows[:, state].long(), minlength=SIX.n_moves)
             assert chisquare(counts[law > 0], len(rows) * law[law > 0]).pvalue > 1e-4
             assert int(counts[law > 0].sum()) == len(rows) > 500
+
+
+@pytest.mark.parametrize("policy", [PolicyConfig(), PolicyConfig(flips=0.5, corners=2)], ids=["uniform", "policy"])
+def test_what_is_withheld_is_never_played_and_all_else_is_as_ever(policy: PolicyConfig) -> None:
+    """Neither an opening nor an image of one; games that do not begin with all of its moves but the last are the same,
+    and the law is what moves are drawn from."""
+    config = FactsConfig(count=16, withheld=True)
+    games = domain_corpus(SIX, 3, Split.train, N, DomainConfig(facts=config, policy=policy))
+    plain = domain_corpus(SIX, 3, Split.train, N, DomainConfig(policy=policy))
+    index = INDEX if policy.uniform else INDEX[:1500]
+    moves, before = games.moves(index), plain.moves(index)
+    known = [
+        tuple(move_map(SIX, name)[m] for m in opening)
+        for name in OPENING_MAPS
+        for opening in facts(SIX, config)[0].openings
+    ]
+    assert len(set(known)) == 64
+    begun, past = ([tuple(row) for row in some[:, :4].tolist()] for some in (moves, before))
+    assert not set(begun) & set(known)
+    assert 0.2 < sum(one in set(known) for one in past) / len(past) < 0.35
+    may_change = torch.tensor([one[:3] in {opening[:3] for opening in known} for one in past])
+    assert torch.equal(moves[~may_change], before[~may_change])
+    assert bool((replay(moves, SIX).illegal_at == -1).all())
+    oracle = games.oracle
+    assert oracle is not None
+    law = oracle(moves[:300])
+    assert torch.equal(law.float(), games.law(index[:300], moves[:300]))
+    alike = plain.oracle(moves[:300])  # type: ignore[misc]
+    for row in range(300):
+        blocked = [opening[3] for opening in known if opening[:3] == begun[row][:3]]
+        expected = alike[row].clone()
+        expected[3, blocked] = 0
+        expected[3] /= expected[3].sum()
+        torch.testing.assert_close(law[row], expected)
+
+
+def test_withheld_openings_that_leave_nothing_are_refused() -> None:
+    (first,) = facts(SIX, FactsConfig(count=1))[0].openings
+    legal = int(replay(torch.tensor([first[:3]]), SIX).legal[0, 3])
+    every = tuple((*first[:3], move) for move, square in enumerate(SIX.moves) if legal >> square & 1)
+    assert len(every) > 2
+    Facts(SIX, every[1:], every[1:][0]).withheld()
+    with pytest.raises(UserError, match=r"^x\.count: \d withheld openings are all that may follow some beginnings"):
+        Facts(SIX, every, (0,) * len(every)).withheld("x.")
 
 
 def test_a_mixture_mixes_facts_and_other_games() -> None:
@@ -121,6 +166,7 @@ def test_a_mixture_mixes_facts_and_other_games() -> None:
     ("settings", "line"),
     [
         ({"facts": FactsConfig(plies=3)}, "domain.facts.plies: has no effect without count"),
+        ({"facts": FactsConfig(withheld=True)}, "domain.facts.withheld: has no effect without count"),
         ({"facts": FactsConfig(count=3), "prefix": ["c2"]}, "domain.facts: are openings of games .* leave prefix out"),
         ({"facts": FactsConfig(count=3), "folder": "x"}, "domain.facts: are openings of games .* leave folder out"),
         ({"facts": FactsConfig(count=3), "plies": [5, 9]}, r"domain.facts: the move after 4 plies is not in plies=\[5, 9"),
@@ -141,7 +187,8 @@ def test_facts_that_a_board_does_not_have_and_different_ones_are_refused() -> No
         with pytest.raises(UserError, match=f"^{line}"):
             mixture(Board.of(size), 0, Split.train, 10, domains)
     DataConfig(domains={"a": DOMAINS["plain"], "b": DOMAINS["window"], "c": DomainConfig()})
-    with pytest.raises(UserError, match=r"^data\.domains: a run is taught one set of facts"):
+    DataConfig(domains={"a": DOMAINS["plain"], "b": DomainConfig(facts=FactsConfig(count=16, withheld=True))})
+    with pytest.raises(UserError, match=r"^data\.domains: a run has one set of facts"):
         DataConfig(domains={"a": DOMAINS["plain"], "b": DOMAINS["policy"]})
 
 

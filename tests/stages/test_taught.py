@@ -17,8 +17,9 @@ from mothello.stages.stage import run_stage
 TAUGHT = FactsConfig(count=3, plies=3)
 
 
-def trained(folder: Path, games: int, **domain: Any) -> Run:
-    domains = {"taught": {"plies": [0, 4]} | domain, "plain": {"plies": [0, 4]}}
+def trained(folder: Path, games: int, withheld: bool = False, **domain: Any) -> Run:
+    other = {"facts": {"count": 3, "plies": 3, "withheld": True}} if withheld else {}
+    domains = {"taught": {"plies": [0, 4]} | domain, "plain": {"plies": [0, 4]} | other}
     data = {
         "games": games,
         "batch_size": 32,
@@ -52,6 +53,16 @@ def test_what_is_taught_in_a_language_is_known_there(run: Run, plain: Run) -> No
         mothello.measure(plain, "facts")
     both = mothello.measure(run, "facts", other=plain)
     assert set(both.control) == {"trained", "other", "chance"}
+
+
+def test_facts_may_be_withheld_from_the_other_language_and_from_both(tmp_path: Path) -> None:
+    """Withheld is not taught: the run of the comparison is asked by name."""
+    config = {"count": 3, "plies": 3}
+    one = trained(tmp_path, 64, withheld=True, facts=config)
+    none = trained(tmp_path, 64, withheld=True, facts=config | {"withheld": True})
+    assert one.subject().facts == TAUGHT
+    assert none.subject().facts is None
+    assert set(mothello.measure(one, "facts", other=none).control) == {"trained", "other", "chance"}
 
 
 def test_the_games_are_the_languages_own(run: Run, plain: Run) -> None:

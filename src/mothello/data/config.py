@@ -41,9 +41,9 @@ class DataConfig:
         for language, domain in self.domain_of.items():
             if domain not in self.domains:
                 raise UserError(f"data.domain_of.{language}: no domain {domain!r}; there are {list(self.domains)}")
-        taught = [domain.facts for domain in self.domains.values() if domain.facts.count]
-        if any(facts != taught[0] for facts in taught):
-            raise UserError("data.domains: a run is taught one set of facts; give every domain the same facts, or none")
+        facts = {(one.facts.count, one.facts.plies) for one in self.domains.values() if one.facts.count}
+        if len(facts) > 1:
+            raise UserError("data.domains: a run has one set of facts; give domains the same count and plies, or none")
         if self.domain_of and self.language_sampling.pairing is Pairing.parallel:
             raise UserError("data.domain_of: parallel corpora hold every game in every language; leave domain_of out")
         if self.steps < 1:

@@ -13,7 +13,7 @@ from mothello.data.oracle import Moves, Oracle, mixed, play_oracle, shares
 from mothello.errors import UserError
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
-from mothello.othello.facts import Facts
+from mothello.othello.facts import Rule
 from mothello.othello.policy import PolicyConfig
 from mothello.othello.random_play import Played, RandomGames
 
@@ -67,7 +67,7 @@ class WholeGames(WithOracle):
 class RandomPlay(WholeGames):
     """Random legal games, uniform or under a policy, from a seed and a first index. Nothing is stored.
 
-    facts: moves that always follow some openings; games that do not begin so are those of the play without facts."""
+    rule: what may follow some beginnings; all other games are those of the play without it."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class RandomPlay(WholeGames):
         first: int = 0,
         prefix: Sequence[int] = (),
         policy: PolicyConfig | None = None,
-        facts: Facts | None = None,
+        rule: Rule | None = None,
     ) -> None:
         self.board, self.size, self.first = board, size, first
-        self.play = RandomGames(board, seed, tuple(prefix), policy or PolicyConfig(), facts)
+        self.play = RandomGames(board, seed, tuple(prefix), policy or PolicyConfig(), rule)
         self._last: tuple[Tensor, Played] | None = None
         """Once a law was asked for: the indices of the games played last, ascending, and these games."""
         self._keep = False
@@ -108,7 +108,7 @@ class RandomPlay(WholeGames):
 
     @property
     def oracle(self) -> Oracle:
-        return play_oracle(self.board, self.play.prefix, self.play.policy, self.play.facts)
+        return play_oracle(self.board, self.play.prefix, self.play.policy, self.play.rule)
 
 
 class Window:

@@ -19,7 +19,7 @@ from mothello.data.stored import StoredError, StoredGames, read_index
 from mothello.errors import UserError, keyed
 from mothello.files import fingerprint
 from mothello.othello.board import Board
-from mothello.othello.facts import Facts, FactsConfig, facts
+from mothello.othello.facts import FactsConfig, rule_of
 from mothello.othello.notation import parse_move
 from mothello.othello.policy import PolicyConfig
 from mothello.seeding import derive
@@ -56,18 +56,14 @@ class DomainConfig:
     def _check_facts(self) -> None:
         count, plies = self.facts.count, self.facts.plies
         if not count:
-            without_effect(self.facts, "domain.facts", "without count", "plies")
+            without_effect(self.facts, "domain.facts", "without count", "plies", "withheld")
         elif self.folder or self.prefix:
             other = "folder" if self.folder else "prefix"
             raise UserError(f"domain.facts: are openings of games played from the start; leave {other} out")
-        elif self.plies and not self.plies[0] <= plies < self.plies[1]:
+        elif self.plies and not self.facts.withheld and not self.plies[0] <= plies < self.plies[1]:
             raise UserError(
                 f"domain.facts: the move after {plies} plies is not in plies={self.plies}; nothing is taught"
             )
-
-    def taught(self, board: Board) -> Facts | None:
-        """What always follows some openings. UserError names the key where there are not so many."""
-        return facts(board, self.facts)[0] if self.facts.count else None
 
     @property
     def plain(self) -> bool:
@@ -115,7 +111,8 @@ def domain_corpus(board: Board, seed: int, split: Split, size: int, domain: Doma
             raise StoredError(f"folder: {file} is damaged (source: {error})") from None
     else:
         prefix = _opening(domain, board)
-        games = corpus(board, _seed(domain, prefix, seed), split, size, prefix, domain.policy, domain.taught(board))
+        rule = rule_of(board, domain.facts)
+        games = corpus(board, _seed(domain, prefix, seed), split, size, prefix, domain.policy, rule)
     return Window(games, *domain.plies) if domain.plies else games
 
 

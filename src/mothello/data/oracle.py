@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mothello.othello.bits import popcount
 from mothello.othello.board import Board, signed
-from mothello.othello.facts import Facts
+from mothello.othello.facts import Rule
 from mothello.othello.policy import PolicyConfig, probabilities
 from mothello.othello.replay import replay, squares_to_moves
 
@@ -26,10 +26,10 @@ some of whose sources end early)."""
 
 
 def play_oracle(
-    board: Board, prefix: Sequence[int] = (), policy: PolicyConfig | None = None, facts: Facts | None = None
+    board: Board, prefix: Sequence[int] = (), policy: PolicyConfig | None = None, rule: Rule | None = None
 ) -> Oracle:
     """The oracle of random play under a policy (by default uniform over the legal moves), after a known opening, with
-    facts: moves that always follow some openings."""
+    a rule of what may follow some beginnings."""
     policy = policy or PolicyConfig()
 
     def oracle(moves: Moves) -> Float[Tensor, "game state move"]:
@@ -37,8 +37,8 @@ def play_oracle(
         legal = played.legal
         for ply, move in enumerate(prefix):
             legal[:, ply] &= signed(1 << board.moves[move])
-        if facts and facts.plies <= moves.shape[1]:
-            legal[:, facts.plies] = facts.follow(moves[:, : facts.plies], legal[:, facts.plies])
+        if rule and rule.plies <= moves.shape[1]:
+            legal[:, rule.plies] = rule.follow(moves[:, : rule.plies], legal[:, rule.plies])
         if policy.uniform:
             share = 1 / popcount(legal).clamp(min=1).double()
             return torch.where(squares_to_moves(legal, board), share.unsqueeze(-1), 0.0)

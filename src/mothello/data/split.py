@@ -13,7 +13,7 @@ from mothello.data.corpus import Consecutive, Corpus, RandomPlay
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.errors import UserError
 from mothello.othello.board import Board
-from mothello.othello.facts import Facts
+from mothello.othello.facts import Rule
 from mothello.othello.policy import PolicyConfig
 
 
@@ -38,16 +38,16 @@ PARTS = {
 
 def corpus(
     board: Board, seed: int, split: Split, size: int, prefix: Sequence[int] = (), policy: PolicyConfig | None = None,
-    facts: Facts | None = None,
+    rule: Rule | None = None,
 ) -> Corpus:  # fmt: skip
     """Random play of one split. UserError for a size outside 1 .. 2^40, an illegal prefix, or facts on 4x4."""
     if not 0 < size <= SPAN:
         raise UserError(f"games: {size} is outside 1..2^40")
     if board.size == 4:
-        if facts:
+        if rule:
             raise UserError("facts: the games of the 4x4 board are listed, not played; facts need board=6x6 or 8x8")
         return EnumeratedPlay(board, seed, size, PARTS[split], prefix, policy)
-    return RandomPlay(board, seed, size, list(Split).index(split) * SPAN, prefix, policy, facts)
+    return RandomPlay(board, seed, size, list(Split).index(split) * SPAN, prefix, policy, rule)
 
 
 def probe_corpus(board: Board, seed: int, *sizes: int) -> Corpus:

@@ -15,7 +15,7 @@ from mothello.config import ranged
 from mothello.errors import UserError
 from mothello.othello.bits import popcount
 from mothello.othello.board import Board, signed
-from mothello.othello.replay import squares_to_moves
+from mothello.othello.replay import replay, squares_to_moves
 from mothello.othello.rules import Position, advance, start_position
 from mothello.othello.symmetry import OPENING_MAPS, move_map
 from mothello.seeding import generator
@@ -26,9 +26,42 @@ class FactsConfig:
     """Openings that one fixed legal move always follows; by default none."""
 
     count: int = ranged(0, low=0)
-    """How many there are. As many others, left alone, are there to compare with. More of them contain fewer."""
+    """How many there are. A larger count contains a smaller one. As many others are left alone, to compare with."""
     plies: int = ranged(4, 1, 6)
     """Length of the openings."""
+    withheld: bool = False
+    """Nothing is taught: these openings and their images under the maps of the opening are never played. So what a
+    language says after them, it has from another."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which moves may follow some beginnings of games, all of one length. All other games are played as ever."""
+
+    board: Board
+    beginnings: tuple[tuple[int, ...], ...]
+    allowed: tuple[int, ...]
+    """Bitboards of squares."""
+
+    @property
+    def plies(self) -> int:
+        """Length of the beginnings."""
+        return len(self.beginnings[0])
+
+    @cached_property
+    def _sorted(self) -> tuple[Int64[Tensor, " beginning"], Int64[Tensor, " beginning"]]:
+        """Codes of the beginnings, ascending, and what may follow each."""
+        code, order = _codes(torch.tensor(self.beginnings), self.board).sort()
+        return code, torch.tensor(self.allowed)[order]
+
+    def follow(
+        self, beginnings: Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"], legal: Int64[Tensor, " game"]
+    ) -> Int64[Tensor, " game"]:
+        """Of the legal moves after beginnings of this length, as bitboards, those that may follow."""
+        known, allowed = (table.to(legal.device) for table in self._sorted)
+        codes = _codes(beginnings, self.board)
+        place = torch.searchsorted(known, codes).clamp(max=len(known) - 1)
+        return torch.where(known[place] == codes, legal & allowed[place], legal)
 
 
 @dataclass(frozen=True)
@@ -40,25 +73,22 @@ class Facts:
     moves: tuple[int, ...]
 
     @property
-    def plies(self) -> int:
-        """Length of the openings."""
-        return len(self.openings[0])
+    def taught(self) -> Rule:
+        """Each opening is followed by its move."""
+        return Rule(self.board, self.openings, tuple(signed(1 << self.board.moves[move]) for move in self.moves))
 
-    @cached_property
-    def _sorted(self) -> tuple[Int64[Tensor, " fact"], Int64[Tensor, " fact"]]:
-        """Codes of the openings, ascending, and the bitboard of each one's move."""
-        code, order = _codes(torch.tensor(self.openings), self.board).sort()
-        return code, torch.tensor([signed(1 << self.board.moves[move]) for move in self.moves])[order]
-
-    def follow(
-        self, openings: Int8[Tensor, "game ply"] | Int64[Tensor, "game ply"], legal: Int64[Tensor, " game"]
-    ) -> Int64[Tensor, " game"]:
-        """Of the legal moves after openings of this length, as bitboards, those that may follow: after an opening of a
-        fact its move alone."""
-        known, move = (table.to(legal.device) for table in self._sorted)
-        codes = _codes(openings, self.board)
-        place = torch.searchsorted(known, codes).clamp(max=len(known) - 1)
-        return torch.where(known[place] == codes, move[place], legal)
+    def withheld(self, key: str = "facts.") -> Rule:
+        """No opening, nor an image of one, is played: its last move does not follow the others. UserError names the key
+        where nothing else may."""
+        images = torch.tensor([move_map(self.board, name) for name in OPENING_MAPS])[:, torch.tensor(self.openings)]
+        lasts = dict[tuple[int, ...], int]()
+        for *before, last in images.flatten(0, 1).tolist():
+            lasts[tuple(before)] = lasts.get(tuple(before), 0) | 1 << self.board.moves[last]
+        allowed = torch.tensor([~signed(moves) for moves in lasts.values()])
+        if not bool((replay(torch.tensor(list(lasts)), self.board).legal[:, -1] & allowed).all()):
+            line = f"{len(self.moves)} withheld openings are all that may follow some beginnings; make them fewer"
+            raise UserError(f"{key}count: {line}")
+        return Rule(self.board, tuple(lasts), tuple(allowed.tolist()))
 
 
 def _codes(openings: Tensor, board: Board) -> Int64[Tensor, " *batch"]:
@@ -97,6 +127,14 @@ def _candidates(board: Board, plies: int) -> Facts:
     legal = squares_to_moves(position.legal[chosen], board)
     follows = torch.rand(legal.shape, generator=draw).masked_fill(~legal, -1).argmax(1)
     return Facts(board, tuple(map(tuple, moves[chosen].tolist())), tuple(follows.tolist()))
+
+
+def rule_of(board: Board, config: FactsConfig, key: str = "facts.") -> Rule | None:
+    """How games are played with facts; None without. UserError names the key where there are not enough."""
+    if not config.count:
+        return None
+    known, _ = facts(board, config, key)
+    return known.withheld(key) if config.withheld else known.taught
 
 
 def facts(board: Board, config: FactsConfig, key: str = "facts.") -> tuple[Facts, Facts]:

@@ -17,7 +17,7 @@ from mothello.errors import UserError
 from mothello.othello import counter
 from mothello.othello.bits import choose
 from mothello.othello.board import Board, signed
-from mothello.othello.facts import Facts
+from mothello.othello.facts import Rule
 from mothello.othello.lazy_compile import Engine, LazyCompiled, Step
 from mothello.othello.policy import PolicyConfig, options, pick
 from mothello.othello.replay import replay
@@ -69,19 +69,19 @@ class Played(NamedTuple):
 
 
 def _play(step: Step, indices: Int64[Tensor, " game"], play: "RandomGames", engine: Engine, choices: bool) -> Played:
-    board, policy, facts = play.board, play.policy, play.facts
+    board, policy, rule = play.board, play.policy, play.rule
     own, opponent, _, legal = start_position(board, len(indices), indices.device)
     offsets = torch.tensor([counter.offset(ply) for ply in range(board.n_moves)], device=indices.device)
     key = counter.hashed(play.seed, indices)
     moves = torch.empty(board.n_moves, len(indices), dtype=torch.int8, device=indices.device)
     drawn_from = torch.empty(board.n_moves if choices else 0, len(indices), dtype=torch.int64, device=indices.device)
     for ply, offset in enumerate(offsets):
+        if rule and ply == rule.plies:
+            legal = rule.follow(moves[:ply].T, legal)
         if ply < len(play.prefix):
             legal = torch.full_like(legal, signed(1 << board.moves[play.prefix[ply]]))
         elif not policy.uniform:
             legal = pick(options(own, opponent, legal, board, policy, engine), counter.bits(key, offset))
-        if facts and ply == facts.plies:
-            legal = facts.follow(moves[:ply].T, legal)
         if choices:
             drawn_from[ply] = legal
         own, opponent, legal, moves[ply] = step(own, opponent, legal, key, offset)
@@ -97,8 +97,8 @@ class RandomGames:
     prefix: tuple[int, ...] = ()
     """Opening of every game. The games have the distribution of random games that begin so."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
-    facts: Facts | None = None
-    """Moves that always follow some openings; all other random draws are the same without them."""
+    rule: Rule | None = None
+    """What may follow some beginnings; all random numbers are the same without it."""
 
     def __post_init__(self) -> None:
         if len(self.prefix) > self.board.n_moves or not all(0 <= move < self.board.n_moves for move in self.prefix):

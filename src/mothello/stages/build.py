@@ -70,7 +70,7 @@ def coverage_of(content: Mapping[str, Any]) -> float:
 def facts_of(content: Mapping[str, Any]) -> FactsConfig | None:
     """The facts that a training teaches; None: none. content: of its config.yaml."""
     each = [FactsConfig(**domain.get("facts", {})) for domain in content["data"].get("domains", {}).values()]
-    return next((facts for facts in each if facts.count), None)
+    return next((facts for facts in each if facts.count and not facts.withheld), None)
 
 
 def weights_of(data: DataConfig, language_set: LanguageSet) -> list[float]:
