@@ -28,7 +28,8 @@ from mothello.model.transformer import GPT, ModelConfig
 from mothello.objectives.combined import build_objective
 from mothello.objectives.contrastive import Negatives, Projection, contrastive_loss
 from mothello.objectives.objective import with_head
-from mothello.objectives.realign import Realign, RealignConfig, layers_of, pairs_of, shuffled, states_of
+from mothello.objectives.pairs import PairsConfig
+from mothello.objectives.realign import Realign, RealignConfig, layers_of, shuffled, states_of
 from mothello.othello.board import Board
 from mothello.seeding import generator
 from mothello.stages.build import coverage_of
@@ -184,9 +185,11 @@ def test_batches_are_the_first_games_of_a_step_in_two_languages() -> None:
 
 def test_pairs_and_layers_are_what_they_are_called() -> None:
     language_set = languages("atomic*4")
-    assert len(pairs_of(language_set, [], "")) == 6
-    assert pairs_of(language_set, [], "atomic_2") == [(0, 2), (1, 2), (2, 3)]
-    assert pairs_of(language_set, ["atomic_3", "atomic_0", "atomic_1"], "atomic_0") == [(3, 0), (0, 1)]
+    assert len(PairsConfig().pairs(language_set)) == 6
+    assert PairsConfig(pivot="atomic_2").pairs(language_set) == [(0, 2), (1, 2), (2, 3)]
+    assert PairsConfig(languages=["atomic_3", "atomic_0", "atomic_1"], pivot="atomic_0").pairs(language_set) == [
+        (3, 0), (0, 1),
+    ]  # fmt: skip
     assert layers_of(["last", "penultimate", "middle", "0"], 4) == [4, 3, 2, 0]
     assert layers_of(["middle"], 3) == [2]
 

@@ -34,7 +34,7 @@ from mothello.objectives.align import word_vectors
 from mothello.objectives.causal_lm import next_token_targets
 from mothello.objectives.contrastive import Negatives, contrastive_loss
 from mothello.objectives.objective import OBJECTIVES, Loss, Part
-from mothello.objectives.realign import pairs_of
+from mothello.objectives.pairs import PairsConfig
 from mothello.seeding import generator
 
 
@@ -47,7 +47,7 @@ class Level(StrEnum):
 
 
 @dataclass(kw_only=True)
-class AlignWordsConfig:
+class AlignWordsConfig(PairsConfig):
     """Which words are aligned, where, and how."""
 
     name: str = "align_words"
@@ -61,10 +61,6 @@ class AlignWordsConfig:
     spelling: float = ranged(10.0, low=0)
     """Weight of predicting the further tokens of a word from those before, which keeps words of shared tokens apart;
     of words of one token, and in masked models, there are none. Published: alignment has weight .1 beside it."""
-    languages: list[str] = field(default_factory=list)
-    """Languages that are aligned, two in a step, all pairs in turn; by default all."""
-    pivot: str = ""
-    """A language that is in every pair; by default none."""
     shuffled: bool = False
     """Control: every word's partner is the word of another move of the dictionary, the same in all steps."""
 
@@ -101,6 +97,7 @@ class AlignWords:
     def __init__(self, config: AlignWordsConfig | None = None, key: str = AlignWordsConfig.key) -> None:
         """key: put before the keys of the settings in messages."""
         self.config, self.key = config or AlignWordsConfig(), key
+        self._words: dict[tuple[LanguageSet, tuple[int, int], str], Words] = {}
 
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """UserError with one language, several spellings, no entry, or an output that has no words."""
@@ -112,7 +109,7 @@ class AlignWords:
         if Level.output in config.levels and language_set.output is OutputVocabulary.unified:
             raise UserError(f"{key}levels: output: a unified output vocabulary has no words of languages; leave it out")
         with keyed(key):
-            pairs = pairs_of(language_set, config.languages, config.pivot)
+            pairs = config.pairs(language_set)
         entries = dictionary(language_set, config.coverage, f"{key}coverage")
         for one, other in pairs:
             if int(entries[one, other].sum()) < 2:
@@ -131,12 +128,17 @@ class AlignWords:
 
     def batch(self, stream: Stream, step: int) -> Words:
         """The words of the two languages whose turn it is, the same in every process; no game is drawn."""
-        languages, device = stream.language_set, stream.device
-        pairs = pairs_of(languages, self.config.languages, self.config.pivot)
-        return self.words(languages, sorted(pairs[step % len(pairs)]), device)
+        pair = self.config.pair_at(step, stream.language_set)
+        return self.words(stream.language_set, (min(pair), max(pair)), stream.device)
 
-    def words(self, languages: LanguageSet, pair: Sequence[int], device: torch.device) -> Words:
-        """Of two languages, by their indices in ascending order."""
+    def words(self, languages: LanguageSet, pair: tuple[int, int], device: torch.device) -> Words:
+        """Of two languages, by their indices in ascending order; made once."""
+        key = languages, pair, str(device)
+        if key not in self._words:
+            self._words[key] = self._words_of(languages, pair, device)
+        return self._words[key]
+
+    def _words_of(self, languages: LanguageSet, pair: tuple[int, int], device: torch.device) -> Words:
         n = languages.board.n_moves
         entries = dictionary(languages, self.config.coverage, f"{self.key}coverage")[pair[0], pair[1]]
         partner = torch.arange(n)
@@ -194,8 +196,8 @@ class AlignWords:
         """Share of words whose nearest one, by cosine, among all words of the other language is their partner: by
         level, of the dictionary and of words held out; mean over pairs of languages and both directions."""
         hits: dict[str, list[Tensor]] = {}
-        for pair in pairs_of(languages, self.config.languages, self.config.pivot):
-            batch = self.words(languages, sorted(pair), model.device)
+        for pair in self.config.pairs(languages):
+            batch = self.words(languages, (min(pair), max(pair)), model.device)
             hidden = model(Inputs(batch.tokens, language=batch.language, groups=batch.groups), hidden=True).hidden
             assert hidden is not None
             every = dictionary(languages, 1.0, f"{self.key}coverage").to(model.device)[pair[0], pair[1]]

@@ -7,7 +7,6 @@ copies: the least loss is above zero, and is the lower the smaller the batch.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -31,6 +30,7 @@ from mothello.model.separate import up_to
 from mothello.model.transformer import GPT
 from mothello.objectives.contrastive import Negatives, Projection, contrastive_loss
 from mothello.objectives.objective import OBJECTIVES, Loss
+from mothello.objectives.pairs import PairsConfig
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
 
@@ -44,7 +44,7 @@ class ParallelBatch(NamedTuple):
 
 
 @dataclass(kw_only=True)
-class RealignConfig:
+class RealignConfig(PairsConfig):
     """Which words are linked, and what of them is compared."""
 
     name: str = "realign"
@@ -60,10 +60,6 @@ class RealignConfig:
     """Cosines are divided by it."""
     games: int = ranged(16, low=0)
     """Games of a step whose words are compared, its first ones; 0 for all. The number of scores is its square."""
-    languages: list[str] = field(default_factory=list)
-    """Languages that are realigned, two in a step, all pairs in turn; by default all."""
-    pivot: str = ""
-    """A language that is in every pair; by default none."""
     shuffled: bool = False
     """Control: links are shuffled within each game. The same words have links, to other words."""
 
@@ -85,23 +81,6 @@ def layers_of(names: Sequence[str], n_layer: int) -> list[int]:
     if not found or len(set(found)) < len(found):
         raise UserError(f"layers: [{', '.join(names)}] names {'a layer twice' if found else 'no layer'}")
     return found
-
-
-def pairs_of(language_set: LanguageSet, names: Sequence[str], pivot: str) -> list[tuple[int, int]]:
-    """Pairs of languages, by default all; with a pivot those that it is in. UserError names what is no language, or
-    leaves no pair."""
-    with keyed("languages: "):
-        chosen = [language_set.index(name) for name in names] or list(range(len(language_set.languages)))
-    pairs = [(one, other) for one, other in combinations(chosen, 2) if one != other]
-    if pivot:
-        with keyed("pivot: "):
-            center = language_set.index(pivot)
-        pairs = [pair for pair in pairs if center in pair]
-        if len(chosen) == 2 and pairs:
-            raise UserError("pivot: has no effect with two languages; leave it out")
-    if not pairs or len(set(chosen)) < len(chosen):
-        raise UserError(f"{'pivot' if pivot else 'languages'}: two different languages are needed")
-    return pairs
 
 
 def shuffled(links: Links, numbers: Float[Tensor, "game ply"]) -> Links:
@@ -150,7 +129,7 @@ class Realign:
             why = "languages with domains of their own share none; leave data.domain_of out"
             raise UserError(f"{key}aligner: {text}; {why}")
         with keyed(key):
-            pairs = pairs_of(language_set, config.languages, config.pivot)
+            pairs = config.pairs(language_set)
         if config.games > data.batch_size:
             raise UserError(f"{key}games: {config.games} of data.batch_size={data.batch_size} games; 0 for all")
         for pair in pairs:
@@ -178,8 +157,7 @@ class Realign:
         """The first games of the stream's step in the two languages whose turn it is, whatever language the stream
         speaks."""
         config, languages = self.config, stream.language_set
-        pairs = pairs_of(languages, config.languages, config.pivot)
-        pair = pairs[step % len(pairs)]
+        pair = config.pair_at(step, languages)
         n = -(-max(0, (config.games or stream.batch_size) - stream.rank) // stream.processes)
         texts = [_first(text, n) for text in stream.pairs(step, *pair)]
         links = self._aligner(stream, pair).links(*(side(text, languages) for text in texts))

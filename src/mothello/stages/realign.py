@@ -16,7 +16,7 @@ from mothello.languages.language_set import LanguageSet
 from mothello.model.config import ModelConfig
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import OBJECTIVES, Loss, Objective, Part, check_model
-from mothello.objectives.realign import Realign, RealignConfig, pairs_of
+from mothello.objectives.realign import Realign, RealignConfig
 from mothello.stages.build import games_of
 from mothello.stages.continued import STAGES, Continuation, Continued, ContinuedConfig
 from mothello.stages.folders import stage_folder
@@ -70,7 +70,7 @@ class Plain:
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """Of the objective, and of the pairs."""
         self.main.check(games, data, language_set)
-        pairs_of(language_set, self.config.languages, self.config.pivot)
+        self.config.pairs(language_set)
 
     def check_model(self, model: ModelConfig) -> None:
         """Of the objective."""
@@ -78,8 +78,8 @@ class Plain:
 
     def batch(self, stream: Stream, step: int) -> list[Any]:
         """The games of a step in each language of the pair whose turn it is."""
-        pairs = pairs_of(stream.language_set, self.config.languages, self.config.pivot)
-        return [self.main.batch(stream.speaking(language), step) for language in pairs[step % len(pairs)]]
+        pair = self.config.pair_at(step, stream.language_set)
+        return [self.main.batch(stream.speaking(language), step) for language in pair]
 
     def loss(self, model: GPT, batch: Sequence[Any]) -> Loss:
         """Of both halves."""

@@ -2,6 +2,7 @@
 the games as a symmetry shows them, under that map alone; states of random weights, and upper blocks of random weights,
 leave no more than a guess; between widths a map is needed; what cannot be stitched is refused in one line."""
 
+import copy
 from dataclasses import replace
 
 import pandas as pd
@@ -152,6 +153,25 @@ def test_two_copies_lose_nothing_and_random_weights_are_worth_a_guess(rows: pd.D
     assert "stitched, identity" in Stitch(FEW).summary(rows)
 
 
+def test_the_languages_of_one_model_are_stitched_where_there_is_no_other(trained: Subject) -> None:
+    """The second language is a copy of the first, so that nothing is lost between the two."""
+    found, words = copy.deepcopy(trained.model), [torch.tensor(x.words).squeeze(1) for x in TWO.languages]
+    with torch.no_grad():
+        found.token_embedding.weight[words[1]] = found.token_embedding.weight[words[0]]
+    config = replace(FEW, languages=2, random_weights=False, tasks=[])
+    rows = as_table(Stitch(config)(replace(trained, model=found)))
+    assert set(rows.control) == {"trained", "chance", "stitched"}
+    stitched = rows[rows.control == "stitched"]
+    assert set(zip(stitched.source, stitched.language, strict=True)) == {
+        ("atomic_0", "atomic_1"),
+        ("atomic_1", "atomic_0"),
+    }
+    legal = rows[(rows.quantity == "top1") & (rows.language == "atomic_0")]
+    same = legal[(legal.control == "stitched") & (legal["map"] == "identity")]
+    own = legal[legal.control == "trained"].value.item()
+    assert same.value.tolist() == pytest.approx([own] * 3, abs=0.01)
+
+
 def test_upper_blocks_of_random_weights_are_worth_a_guess(trained: Subject) -> None:
     config = replace(FEW, random_weights=False, tasks=[])
     found = as_table(Stitch(config)(replace(trained.random_weights(), other=trained)))
@@ -167,7 +187,7 @@ def test_what_cannot_be_stitched_is_refused_in_one_line() -> None:
     assert [one_token_a_move(one) for one in (*languages, *SPLIT.languages)] == [False, True, False]
     one = subject()
     for upper, other, config, line in (
-        (one, None, FEW, "other: measures=.stitch. compares"),
+        (one, None, FEW, "other: measures=.stitch. of one language compares"),
         (subject(SPLIT), one, FEW, "measures: stitch needs a language of the run"),
         (one, subject(d_model=16), replace(FEW, map=Map.none), "stitch.map: none needs one width.* 16, the run 32"),
         (one, subject(seed=1), replace(FEW, games=129), "stitch.games: 129 is above"),

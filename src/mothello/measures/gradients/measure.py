@@ -24,7 +24,7 @@ from mothello.model.edited import Edited
 from mothello.model.separate import up_to
 from mothello.model.transformer import GPT, PROJECTION_HEAD
 from mothello.objectives.objective import OBJECTIVES, Loss, Objective
-from mothello.objectives.realign import Realign, RealignConfig, layers_of, pairs_of
+from mothello.objectives.realign import Realign, RealignConfig, layers_of
 from mothello.rows import Table, format_table
 from mothello.rundir import RunDir
 from mothello.seeding import generator
@@ -87,7 +87,7 @@ class GradientCosines:
         layers = range(max(layers_of(config.layers, model.config.n_layer)) + 1)
         parts = [_parameters(model, layer) for layer in layers]
         bootstrap = Bootstrap(config.batches, config.draws, generator(0, "bootstrap"))
-        for pair in pairs_of(languages, config.languages, config.pivot):
+        for pair in config.pairs(languages):
             names = [subject.names[index] for index in pair]
             found = self._cosines(model, main, stream, names, parts)
             for (control, source), cosines in found.items():

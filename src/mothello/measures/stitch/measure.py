@@ -10,7 +10,6 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 from tqdm import tqdm
 
-from mothello.bootstrap import Bootstrap
 from mothello.config import check, ranged
 from mothello.data.split import probe_corpus
 from mothello.errors import UserError
@@ -24,7 +23,6 @@ from mothello.measures.stitch.readers import HeldOut, Readers, tasks_of
 from mothello.measures.stitch.stitched import Bridge, Stitched, one_token_a_move
 from mothello.othello.symmetry import OPENING_MAPS
 from mothello.rows import Table, format_table
-from mothello.seeding import generator
 from mothello.training.device import autocast
 
 LEGALITY = ("top1", "mass")
@@ -80,37 +78,39 @@ class Pair(NamedTuple):
 class Stitch:
     """Legality, board probes and heads of tasks of models whose first blocks, 0 to all, are the other run's (source)
     and whose upper ones the run's (language), under every map of the opening; beside the run itself (trained), the
-    other one (other) and lower blocks of random weights. The column layer says after which layer they are stitched; a
-    probe or head reads at the layer where it reads the run itself best, or there if that is later."""
+    other one (other) and lower blocks of random weights. Without another run the run's own languages are stitched,
+    each to the others: the bilingual model to compare with. The column layer says after which layer they are stitched.
+    A probe or head reads at the layer where it reads the run itself best, in games that are neither fitted nor scored
+    on, but not below the stitch."""
 
     Config = StitchConfig
-    takes_other = needs_other = True
+    takes_other = True
 
     def __init__(self, config: StitchConfig) -> None:
         self.config = config
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
-        config, other = self.config, subject.other
-        if other is None:
-            raise UserError("other: measures=[stitch] compares the run with another; give its folder")
+        config, other = self.config, subject.other or subject
         languages = self._check(subject, other)
         yield from subject.context_rows()
         tasks, sizes = tasks_of(config.tasks), config.probes.sizes
         games = probe_corpus(subject.board, subject.corpus_seed, *sizes)
         fit = games.moves(torch.arange(config.games, device=subject.device))
         moves = scored_moves(subject, config.probes)
-        test = HeldOut.of(moves, subject.board, tasks, Bootstrap(len(moves), config.draws, generator(0, "bootstrap")))
-        asked = (subject, other)
+        test = HeldOut.of(moves, subject.board, tasks, config.draws)
+        between = torch.arange(sizes[0], sizes[0] + sizes[1], device=subject.device)
+        tried = HeldOut.of(games.moves(between), subject.board, tasks)
+        asked = (subject, other) if subject.other else (subject,)
         known = all(one.causal and one.language_set.prefix_fixes_board for one in asked)
         truth = rules(moves, subject.language_set) if known else None
         readers: dict[int, Readers] = {}
-        for one, names, control in ((subject, languages, "trained"), (other, other.names[: config.languages], "other")):
-            probes = probes_of(one, config.probes)
-            for name in names:
+        for one in asked:
+            probes, control = probes_of(one, config.probes), "trained" if one is subject else "other"
+            for name in languages if one is subject else other.names[: config.languages]:
                 index = one.names.index(name)
-                found = Readers(one, index, probes, tasks, fit, test)
+                found = Readers(one, index, probes, tasks, fit, tried)
                 readers |= {index: found} if one is subject else {}
-                head = {"source" if one is other else "language": name}
+                head = {"language" if one is subject else "source": name}
                 yield from (row | head for row in _numbers(one, index, control, found, test, truth))
         for lower in [other, other.random_weights()] if config.random_weights else [other]:
             control = "stitched" if lower is other else lower.control
@@ -118,6 +118,8 @@ class Stitch:
 
     def _check(self, subject: Subject, other: Subject) -> list[str]:
         """The run's languages that can be stitched. UserError where none can, or states have no way across."""
+        if other is subject and len(subject.names[: self.config.languages]) < 2:
+            raise UserError("other: measures=[stitch] of one language compares the run with another; give its folder")
         languages = [one.name for one in subject.language_set.languages if one_token_a_move(one)]
         if not languages:
             raise UserError("measures: stitch needs a language of the run that writes a move as one token, in order")
@@ -136,13 +138,14 @@ class Stitch:
         scored, sources = fit >= 0, lower.names[: self.config.languages]
         y = {index: image_states(subject, fit, index, OPENING_MAPS[0])[:, scored] for index in readers}
         title = "stitched" if control == "stitched" else "stitched, random weights"
-        bar = tqdm(total=len(sources) * len(OPENING_MAPS) * len(y), desc=title, unit="pair", mininterval=1)
+        pairs = [(i, j) for i in range(len(sources)) for j in y if subject.other or i != j]
+        bar = tqdm(total=len(pairs) * len(OPENING_MAPS), desc=title, unit="pair", mininterval=1)
         for source, spoken in enumerate(sources):
             for name in OPENING_MAPS:
                 x = image_states(lower, fit, source, name)[:, scored]
-                for language, own in y.items():
+                for language in [j for i, j in pairs if i == source]:
                     for layer in range(subject.n_layers):
-                        bridge = self._bridge(x[layer], own[layer])
+                        bridge = self._bridge(x[layer], y[language][layer])
                         model = Stitched(subject, language, lower, source, layer, bridge, name)
                         made = replace(subject, model=model)
                         head = {"source": spoken, "language": subject.names[language], "map": name, "layer": layer}

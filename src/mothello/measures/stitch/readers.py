@@ -15,6 +15,7 @@ from mothello.measures.probes.targets import TARGETS, board_targets
 from mothello.measures.tasks.heads import Heads, fit_heads
 from mothello.measures.tasks.task import TASKS, Labels, Task, typed_task
 from mothello.othello.board import Board
+from mothello.seeding import generator
 
 L2 = 1e-3
 """Weight of half the squared norm of a head, as in the measure tasks."""
@@ -29,7 +30,7 @@ class Key(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """Games that nothing was fitted on, and the truth about them."""
+    """Games that nothing is fitted on, and the truth about them."""
 
     games: Games
     labels: dict[str, Labels]
@@ -40,9 +41,10 @@ class HeldOut(NamedTuple):
         return self.games.moves
 
     @staticmethod
-    def of(moves: Int8[Tensor, "game ply"], board: Board, tasks: dict[str, Task], bootstrap: Bootstrap) -> "HeldOut":
+    def of(moves: Int8[Tensor, "game ply"], board: Board, tasks: dict[str, Task], draws: int = 1) -> "HeldOut":
         """The truth by the rules."""
         labels = {name: task.labels(moves, board) for name, task in tasks.items()}
+        bootstrap = Bootstrap(len(moves), draws, generator(0, "bootstrap"))
         return HeldOut(Games(moves, board_targets(moves, board)), labels, bootstrap)
 
 
@@ -55,9 +57,9 @@ class Readers:
     """Probes and heads of one language of a model, each with the layer at which it reads the model itself best."""
 
     def __init__(
-        self, subject: Subject, language: int, probes: FittedProbes, tasks: dict[str, Task], fit: Tensor, test: HeldOut
+        self, subject: Subject, language: int, probes: FittedProbes, tasks: dict[str, Task], fit: Tensor, tried: HeldOut
     ) -> None:
-        """fit: games to fit heads on."""
+        """fit: games to fit heads on. tried: others, by which the layers are chosen."""
         self.language, self.probes, self.precision = language, probes, subject.precision
         states = image_states(subject, fit, language, "identity").flatten(1, 2)
         known = {name: task.labels(fit, subject.board).flatten() for name, task in tasks.items()}
@@ -65,10 +67,10 @@ class Readers:
             name: fit_heads(states[:, labels >= 0], labels[labels >= 0].long(), tasks[name].n_classes, L2)
             for name, labels in known.items()
         }
-        own = image_states(subject, test.moves, language, "identity")
+        own = image_states(subject, tried.moves, language, "identity")
         below = range(subject.n_layers - 1)
         self.best = {
-            key: max(below, key=lambda layer: float(self.right(key, own, layer, test).sum())) for key in self.keys
+            key: max(below, key=lambda layer: float(self.right(key, own, layer, tried).sum())) for key in self.keys
         }
 
     @property
