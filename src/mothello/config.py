@@ -33,6 +33,8 @@ def ranged(default: Any, low: float | None = None, high: float | None = None, ab
 def check(config: Any, key: str, limits: Mapping[str, Any] | None = None) -> None:
     """UserError when a number of a dataclass, at any depth, is not finite, takes more than 64 bits or is outside its
     range. key: the config's own, such as "probe". limits: the metadata of the field that holds it."""
+    if config is None or isinstance(config, str | bool):
+        return
     schema = OmegaConf.get_type(config) if isinstance(config, DictConfig) else type(config)
     if schema is not None and is_dataclass(schema):
         for spec in fields(schema):
@@ -44,7 +46,7 @@ def check(config: Any, key: str, limits: Mapping[str, Any] | None = None) -> Non
     elif isinstance(config, list | tuple | ListConfig):
         for inner in config:
             check(inner, key, limits)
-    elif isinstance(config, int | float) and not isinstance(config, bool):
+    elif isinstance(config, int | float):
         _check_number(config, key, *((limits or {}).get(name) for name in ("low", "high", "above")))
 
 

@@ -93,7 +93,10 @@ def cases() -> dict[str, tuple[Corpus, Tensor, Tensor]]:
     }
 
 
-@pytest.mark.parametrize("name", ["uniform", "greedy", "one split", "early", "mixture", "one source ends early"])
+LONG = [pytest.param(name, marks=pytest.mark.slow) for name in ("early", "mixture", "uniform")]
+
+
+@pytest.mark.parametrize("name", ["greedy", "one split", "one source ends early", *LONG])
 def test_the_floor_is_exact_on_4x4(name: str):
     games, listed, weight = cases()[name]
     found = ply_floor(games, 10)

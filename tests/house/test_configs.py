@@ -70,8 +70,11 @@ def test_every_experiment_composes_with_the_users_overrides(experiment: str, mor
 
 @pytest.mark.parametrize(
     ("study", "scale"),
-    [("demo", "demo"), *((study, scale) for study in names("study") for scale in ("mini", "paper"))],
-)
+    [
+        ("demo", "demo"), ("table1", "paper"), *((study, "mini") for study in names("study")),
+        *(pytest.param(study, "paper", marks=pytest.mark.slow) for study in names("study") if study != "table1"),
+    ],
+)  # fmt: skip
 def test_every_study_composes_at_every_scale_and_so_do_its_parts(study: str, scale: str) -> None:
     config = composed("study", StudyCommand, [f"+study={study}", f"scale={scale}", "seeds=[3]"])
     assert config.scale == scale

@@ -122,7 +122,9 @@ def test_nothing_is_written_but_what_would_be_is_said(
         assert tree(here) == made
 
 
-@pytest.mark.parametrize("more", [[], ["probes.random_weights=false", "probes.probes=[linear]"]])
+@pytest.mark.parametrize(
+    "more", [pytest.param([], marks=pytest.mark.slow), ["probes.random_weights=false", "probes.probes=[linear]"]]
+)
 def test_a_dry_run_counts_the_probes_that_the_real_run_fits(
     more: list[str], here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

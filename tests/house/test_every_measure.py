@@ -104,7 +104,14 @@ def measured(run: Run, name: str) -> int:
     return len(list(measure(typed(SETTINGS[name], measure.Config))(subject)))
 
 
-@pytest.mark.parametrize(("name", "model"), TABLE, ids=str)
+LONG = {"causal_lm, code-switched", "masked_lm with align", "masked_lm, plies in another order", "dictionary"}
+"""Models whose cells are tried with -m slow."""
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [pytest.param(*cell, marks=[pytest.mark.slow] * (cell[1] in LONG), id=", ".join(cell)) for cell in TABLE],
+)
 def test_a_cell(name: str, model: str, model_of: Any) -> None:
     run, expected = model_of(model), TABLE[name, model]
     if expected == "yes":

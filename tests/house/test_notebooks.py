@@ -13,7 +13,7 @@ def test_there_are_notebooks() -> None:
     assert NOTEBOOKS
 
 
-LONG = {"alignment", "transfer"}
+LONG = {"alignment", "training", "transfer"}
 """Notebooks that take longest: run with -m slow."""
 
 

@@ -18,7 +18,7 @@ RUNS = [
     ("anchor", "mix"),
     pytest.param("unified", "split_pair", marks=pytest.mark.slow),
     pytest.param("unified", "mix", marks=pytest.mark.slow),
-    ("prefix", "atomic_pair"),
+    pytest.param("prefix", "atomic_pair", marks=pytest.mark.slow),
 ]
 
 

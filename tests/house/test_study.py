@@ -177,6 +177,7 @@ def test_a_mistake_in_the_last_part_is_told_before_the_first_runs(
         assert line == "error: train.seed: -1 is negative"
 
 
+@pytest.mark.slow
 def test_a_study_through_a_launcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -180,6 +180,7 @@ def descend(folder: Path) -> None:
     sys.stdout.flush()
 
 
+@pytest.mark.slow
 def test_real_compilers_that_are_there_and_broken(tmp_path: Path) -> None:
     child = Child(descend, tmp_path)
     assert child.wait() == 0, child.text

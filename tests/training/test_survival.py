@@ -168,6 +168,7 @@ def test_a_signal_saves_first(number: signal.Signals, tmp_path: Path, whole: Pat
         assert_same(tmp_path, whole)
 
 
+@pytest.mark.slow
 def test_a_fine_tuning_that_is_killed_leaves_the_same(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,8 @@ class MeasureCommand:
         if self.other and not any(map(takes_other, self.measures)):
             raise UserError(f"other: has no effect on measures=[{','.join(self.measures)}]; leave it out")
         for name, config in settings.items():  # a measure that builds on another one, by default with its settings
-            inner = {key: own for key, own in settings.items() if getattr(config, key, None) == type(own)()}
+            asked = [key for key in settings if hasattr(config, key)]
+            inner = {key: settings[key] for key in asked if getattr(config, key) == type(settings[key])()}
             setattr(self, name, replace(config, **inner))
 
     @classmethod

@@ -183,7 +183,7 @@ def test_a_game_patched_with_itself_is_itself_and_with_a_whole_other_game_is_tha
 
 
 def test_rows_and_their_summary() -> None:
-    config = CausalConfig(cases=20, draws=50)
+    config = CausalConfig(cases=8, draws=50)
     rows = list(causal_rows(subject(Player()), exact_probes(), games(30), config))
     assert {row["control"] for row in rows} == {"trained", "random", "null", "floor"}
     assert all(row["low"] <= row["value"] + 1e-6 and row["value"] <= row["high"] + 1e-6 for row in rows)

@@ -118,7 +118,7 @@ def slowly(moves: Tensor, hidden: Hidden, board: Board) -> Tensor:
 
 
 @pytest.mark.parametrize("context", Context)
-@pytest.mark.parametrize("size", [6, 8])
+@pytest.mark.parametrize("size", [6, pytest.param(8, marks=pytest.mark.slow)])
 def test_on_larger_boards_it_is_what_a_slow_engine_says(size: int, context: Context) -> None:
     board = Board.of(size)
     moves = some_games(3 if size == 8 else 8, board)
