@@ -142,7 +142,7 @@ def _best_read(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _retrieved(rows: pd.DataFrame, quantity: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The model itself at the layer below the last that ends highest through the best map of each pair; all rows there."""
+    """The model itself at the layer below the last that ends highest through the pairs' best maps; all rows there."""
     trained = rows[(rows.control == "trained") & (rows.quantity == RETRIEVAL)]
     last = trained[(trained.games == trained.games.max()) & (trained.layer < trained.layer.max())]
     pairs = last[last["map"].isin(OPENING_MAPS)].groupby(["layer", "source", "language"]).value.max()
@@ -169,12 +169,11 @@ def onset(points: pd.DataFrame) -> float | None:
 
     A point with less than APART times the games of the one before does not count: a step that was kept beside a
     log-spaced one (checkpoints.keep.full) is nearly the same model."""
-    points, kept = points.sort_values("games"), list[bool]()
-    before = 0.0
+    points, counted = points.sort_values("games"), [0.0]
     for games in points.games:
-        kept.append(games >= APART * before)
-        before = games if kept[-1] else before
-    points = points[kept]
+        if games >= APART * counted[-1]:
+            counted.append(games)
+    points = points[points.games.isin(counted)]
     both = points.above & points.above.shift(-1, fill_value=False)
     return float(points.games[both].iloc[0]) if both.any() else None
 

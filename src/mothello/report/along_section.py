@@ -26,7 +26,7 @@ def trajectories(along: pd.DataFrame, runs: Sequence[Run] = ()) -> dict[str, Any
     """A figure per label whose runs were measured at several steps, and the onsets of every run. along: along_of; runs:
     those that it is of, whose forks are named."""
     curves, lines, panels = curves_of(along), list[list[Any]](), list[Panel]()
-    forks = {str(run.path): int(run.config["at"]) for run in runs if run.config.get("fork")}
+    forks = {str(run.path): int(run.config.get("at") or 0) for run in runs if run.config.get("fork")}
     for label, color in colors(along).items():
         shown = curves.of("label", label)
         each = pd.concat([shown.legal, shown.aligned])[["run", "seed"]].drop_duplicates()
