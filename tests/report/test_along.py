@@ -30,7 +30,7 @@ PAIRS = [("atomic_0", "atomic_1"), ("atomic_1", "atomic_0")]
 )
 def test_the_onset_by_hand(above: str, games: int | None) -> None:
     games_ = [2**i for i in range(len(above))]
-    points = pd.DataFrame({"games": games_, "above": [x == "1" for x in above]}, dtype=object)
+    points = pd.DataFrame({"games": games_, "map": "", "above": [x == "1" for x in above]}, dtype=object)
     assert onset(points.astype({"above": bool})[::-1]) == games  # whatever the order of the rows
 
 
@@ -55,7 +55,14 @@ def at_step(folder: RunDir, step: int) -> RunDir:
 def test_a_step_kept_beside_another_one_is_no_second_checkpoint(
     games: list[int], above: str, expected: int | None
 ) -> None:
-    assert onset(pd.DataFrame({"games": games, "above": [x == "1" for x in above]})) == expected
+    assert onset(pd.DataFrame({"games": games, "map": "", "above": [x == "1" for x in above]})) == expected
+
+
+def test_maps_that_take_turns_as_the_best_are_no_onset() -> None:
+    maps = ["main", "anti", "main", "main"]
+    points = pd.DataFrame({"games": [1, 2, 4, 8], "map": maps, "above": True, "source": "a", "language": "b"})
+    assert pair_onsets(points) == {("a", "b"): (4.0, "main")}
+    assert pair_onsets(points[:3]) == {}
 
 
 def retrieval(values: Sequence[float], random: float, permuted: float = 0.06) -> Rows:

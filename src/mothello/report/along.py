@@ -165,7 +165,8 @@ def _points(rows: pd.DataFrame, null: Any) -> pd.DataFrame:
 
 
 def onset(points: pd.DataFrame) -> float | None:
-    """Games at the first of two consecutive points that are above the null; None where there is none.
+    """Games at the first of two consecutive points that are above the null through the same map; None where there is
+    none. While states tell the orbit of a square alone, the four maps lie together and take turns as the best one.
 
     A point with less than APART times the games of the one before does not count: a step that was kept beside a
     log-spaced one (checkpoints.keep.full) is nearly the same model."""
@@ -174,12 +175,12 @@ def onset(points: pd.DataFrame) -> float | None:
         if games >= APART * counted[-1]:
             counted.append(games)
     points = points[points.games.isin(counted)]
-    both = points.above & points.above.shift(-1, fill_value=False)
+    both = points.above & points.above.shift(-1, fill_value=False) & (points["map"] == points["map"].shift(-1))
     return float(points.games[both].iloc[0]) if both.any() else None
 
 
 def pair_onsets(best: pd.DataFrame) -> dict[tuple[str, str], tuple[float, str]]:
-    """Ordered pair -> games at its onset, and the map that is best there. best: best_map's points of one run."""
+    """Ordered pair -> games at its onset, and its map. best: best_map's points of one run."""
     found: dict[tuple[str, str], tuple[float, str]] = {}
     for (source, language), one in best.groupby(["source", "language"], sort=False):
         if (games := onset(one)) is not None:
