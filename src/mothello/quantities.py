@@ -68,6 +68,8 @@ QUANTITIES = {
     "alignment of Gaschi et al. 2023), 0..1; forward, and backward in the row of the pair the other way round",
     "retrieval_raw_strong": "the same among the states of both languages without the query (their strong alignment)",
     "retrieval_raw_mutual": "share of parallel states that are each other's nearest, by the same cosine",
+    "retrieval_best_map": "retrieval through the best of the opening's maps (column map), chosen by pair and layer; "
+    "control permuted: the same maximum under each permutation",
     "procrustes": "P@1 after an orthogonal map fitted on other games, 0..1",
     "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
     "mapped": "P@1 after iterative normalisation and an orthogonal map, fitted on other games (of embeddings and mean "
@@ -139,5 +141,8 @@ QUANTITIES = {
 QUANTITIES |= {
     f"{name}_{tokens}": f"{name} of top1_{tokens}" for tokens in ("restricted", "translated")
     for name in ("peak", "gain", "forgetting", "relative_gap", "gain_ratio", "over_scratch")
+} | {
+    f"retrieval_{name}_best_map": f"retrieval_best_map of retrieval_{name}"
+    for name in ("same_ply", "strong", "raw", "raw_strong", "raw_mutual")
 }  # fmt: skip
 """Quantity -> its unit and meaning."""

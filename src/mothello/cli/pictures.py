@@ -116,7 +116,8 @@ def _numbers(rows: pd.DataFrame) -> dict[str, float]:
         for key in HEADLINE
         if (value := getattr(head, key)) is not None
     }
-    others = rows[(rows.measure != "probe") & (rows.control == "trained") & rows["map"].isin(["", "identity"])]
+    one_map = rows["map"].isin(["", "identity"]) | rows.quantity.str.endswith("_best_map")
+    others = rows[(rows.measure != "probe") & (rows.control == "trained") & one_map]
     others = others[others.step.isna() & others.ply.isna() & (others.square == "")]
     places = others.layer.map("/layer {:.0f}".format).where(others.layer.notna(), "")
     names = others.measure + "/" + others.quantity + places

@@ -1,7 +1,7 @@
 """Skill and alignment along a training, from the measures of kept steps: the rows drawn, the curves, and the onsets."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -15,6 +15,11 @@ from mothello.rows import COLUMNS
 MEASURES = ("legality", "probes", "alignment")
 RETRIEVAL = "retrieval_same_ply"
 """What is drawn of a run without probes, at the layer below the last where it ends highest."""
+BEST = f"{RETRIEVAL}_best_map"
+ENTRIES = ("dictionary", "held_out")
+"""Moves that a model learned from in a dictionary, and the others."""
+APART = 1.05
+"""How many times the games of one point the next one has at least, where they count as two."""
 
 
 def along_of(runs: Sequence[Run]) -> pd.DataFrame:
@@ -41,10 +46,13 @@ def _measured(run: Run) -> Iterator[pd.DataFrame]:
 
 
 def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of one measure at one step: legality, retrieval, or what one kind of probes reads at the headline's layer."""
+    """Of one measure at one step: legality, retrieval, the embeddings of a dictionary's moves, or what one kind of
+    probes reads at the headline's layer."""
     rows = rows[(rows.square == "") & rows.ply.isna()]
     if not kinds(rows):
-        return rows[((rows.measure == "legality") & (rows.quantity == "top1")) | (rows.quantity == RETRIEVAL)]
+        legal = (rows.measure == "legality") & (rows.quantity == "top1")
+        words = (rows.quantity == "neighbours") & (rows["map"] == "identity") & rows.target.isin(ENTRIES)
+        return rows[legal | rows.quantity.isin([RETRIEVAL, BEST]) | (words & (rows.control == "trained"))]
     probe, target = preferred(rows)
     rows = rows[(rows.target == target) & rows.probe.isin([probe, ""])]
     at = (rows.control == "trained") & (rows.layer == headline(rows, probe, target).layer)
@@ -53,6 +61,8 @@ def _drawn(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 POINT = ["run", "label", "sharing", "seed", "games", "source", "language"]
+PLACE = ["games", "source", "language"]
+Reader = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def skill(along: pd.DataFrame) -> pd.DataFrame:
@@ -64,19 +74,57 @@ def skill(along: pd.DataFrame) -> pd.DataFrame:
 
 
 def alignment(along: pd.DataFrame) -> pd.DataFrame:
-    """What the states of one language say of the other, by run, games, ordered pair and map: columns POINT, map, value,
-    null and above. Of runs with probes the share of cells that these read, beside the orbit reader (without one, the
-    best constant); else retrieval, beside chance or random weights, whichever is more."""
-    probed = set(along.run[along.measure == "probe"])
-    parts = [_read(rows) if run in probed else _retrieved(rows) for run, rows in along.groupby("run", sort=False)]
-    parts = [part for part in parts if len(part)]
-    columns = [*POINT, "map", "value", "low", "null", "above"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    """What the states of one language say of the other through every map that was measured, by run, games and ordered
+    pair: columns POINT, map and value. Of runs with probes the share of cells that these read, else retrieval."""
+    return _by_run(along, _read, lambda rows: _retrieved(rows, RETRIEVAL)[0])
+
+
+def best_map(along: pd.DataFrame) -> pd.DataFrame:
+    """The same through the best of the opening's maps, beside what the best of four comes to without alignment: columns
+    POINT, map, value, low, null and above.
+
+    Probes are compared with the orbit reader, which reads the same through all four maps (without one, with the best
+    constant). Retrieval is compared with the upper end of the permutations, where each takes its best map, too, or with
+    the best map of random weights, whichever is more; a measure made without those rows has no points here."""
+    return _by_run(along, _best_read, _best_retrieved)
 
 
 def own(along: pd.DataFrame) -> pd.DataFrame:
     """What probes read in their own language, mean over languages."""
     return along[(along.measure == "probe") & (along.quantity == "own")]
+
+
+def entries(along: pd.DataFrame) -> pd.DataFrame:
+    """Share of moves whose nearest embedding of the other language is the same move, of those in a dictionary that was
+    learned from and of those held out of it (column target)."""
+    return along[(along.quantity == "neighbours") & along.target.isin(ENTRIES)]
+
+
+class Curves(NamedTuple):
+    """All that is drawn; each may be empty."""
+
+    legal: pd.DataFrame
+    aligned: pd.DataFrame
+    best: pd.DataFrame
+    own: pd.DataFrame
+    entries: pd.DataFrame
+
+    def of(self, column: str, value: str) -> "Curves":
+        """Those of one label, or of one run."""
+        return Curves(*(part[part[column] == value] for part in self))
+
+
+def curves_of(along: pd.DataFrame) -> Curves:
+    """The curves of the rows that along_of gives."""
+    return Curves(skill(along), alignment(along), best_map(along), own(along), entries(along))
+
+
+def _by_run(along: pd.DataFrame, probed: Reader, retrieved: Reader) -> pd.DataFrame:
+    runs = [rows for _, rows in along.groupby("run", sort=False)]
+    parts = [(probed if (rows.measure == "probe").any() else retrieved)(rows) for rows in runs]
+    parts = [part for part in parts if len(part)]
+    columns = [*POINT, "map", "value", "low", "null", "above"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
 def _read(rows: pd.DataFrame) -> pd.DataFrame:
@@ -87,18 +135,27 @@ def _read(rows: pd.DataFrame) -> pd.DataFrame:
     return _points(rows, rows.games.map(null))
 
 
-def _retrieved(rows: pd.DataFrame) -> pd.DataFrame:
-    rows = rows[rows.quantity == RETRIEVAL]
-    trained = rows[rows.control == "trained"]
+def _best_read(rows: pd.DataFrame) -> pd.DataFrame:
+    points = _read(rows)
+    points = points[points["map"].isin(OPENING_MAPS)].reset_index(drop=True)
+    return points.loc[points.groupby(PLACE, sort=False).value.idxmax()]
+
+
+def _retrieved(rows: pd.DataFrame, quantity: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The model itself at the layer below the last that ends highest through the pairs' best maps; all rows there."""
+    trained = rows[(rows.control == "trained") & (rows.quantity == RETRIEVAL)]
     last = trained[(trained.games == trained.games.max()) & (trained.layer < trained.layer.max())]
-    if last.empty:
-        return _points(trained[:0], trained.value[:0])
-    layer = last.groupby(["layer", "map"]).value.mean().idxmax()[0]
-    trained, keys = trained[trained.layer == layer], ["games", "source", "language", "map"]
-    random = rows[(rows.control == "random_weights") & (rows.layer == layer)].set_index(keys).value.to_dict()
-    chance = float(rows[rows.control == "chance"].value.max())
-    places = trained[keys].itertuples(index=False, name=None)
-    return _points(trained, [max(chance, random.get(place, chance)) for place in places])
+    pairs = last[last["map"].isin(OPENING_MAPS)].groupby(["layer", "source", "language"]).value.max()
+    layer = pairs.groupby("layer").mean().idxmax() if len(pairs) else -1
+    rows = rows[(rows.quantity == quantity) & (rows.layer == layer)]
+    return _points(rows[rows.control == "trained"], float("nan")), rows
+
+
+def _best_retrieved(rows: pd.DataFrame) -> pd.DataFrame:
+    points, rows = _retrieved(rows, BEST)
+    permuted = rows[rows.control == "permuted"].assign(value=rows.high)
+    controls = pd.concat([permuted, rows[rows.control == "random_weights"]]).groupby(PLACE).value.max()
+    return _points(points, points.set_index(PLACE).index.map(controls.to_dict()).astype(float))
 
 
 def _points(rows: pd.DataFrame, null: Any) -> pd.DataFrame:
@@ -108,18 +165,24 @@ def _points(rows: pd.DataFrame, null: Any) -> pd.DataFrame:
 
 
 def onset(points: pd.DataFrame) -> float | None:
-    """Games at the first of two consecutive points that are above the null; None where there is none."""
-    points = points.sort_values("games")
-    both = points.above & points.above.shift(-1, fill_value=False)
+    """Games at the first of two consecutive points that are above the null through the same map; None where there is
+    none. While states tell the orbit of a square alone, the four maps lie together and take turns as the best one.
+
+    A point with less than APART times the games of the one before does not count: a step that was kept beside a
+    log-spaced one (checkpoints.keep.full) is nearly the same model."""
+    points, counted = points.sort_values("games"), [0.0]
+    for games in points.games:
+        if games >= APART * counted[-1]:
+            counted.append(games)
+    points = points[points.games.isin(counted)]
+    both = points.above & points.above.shift(-1, fill_value=False) & (points["map"] == points["map"].shift(-1))
     return float(points.games[both].iloc[0]) if both.any() else None
 
 
-def pair_onsets(points: pd.DataFrame) -> dict[tuple[str, str], tuple[float, str]]:
-    """Ordered pair -> games at its onset, the first through any map of the opening, and the map."""
+def pair_onsets(best: pd.DataFrame) -> dict[tuple[str, str], tuple[float, str]]:
+    """Ordered pair -> games at its onset, and its map. best: best_map's points of one run."""
     found: dict[tuple[str, str], tuple[float, str]] = {}
-    inside = points[points["map"].isin(OPENING_MAPS)]
-    for (source, language, name), one in inside.groupby(["source", "language", "map"], sort=False):
+    for (source, language), one in best.groupby(["source", "language"], sort=False):
         if (games := onset(one)) is not None:
-            pair = (str(source), str(language))
-            found[pair] = min(found.get(pair, (games, str(name))), (games, str(name)))
+            found[str(source), str(language)] = games, str(one["map"][one.games == games].iloc[0])
     return found

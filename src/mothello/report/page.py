@@ -42,7 +42,7 @@ def render(
     parts: list[Callable[[], dict[str, Any]]] = [
         lambda: sections.happened(groups, summaries) | sections.headline(rows, groups, summaries),
         lambda: sections.trained(rows) | sections.legality(rows, groups) | sections.exact(rows),
-        lambda: sections.hidden_moves(rows) | trajectories(along_of(runs) if along is None else along),
+        lambda: sections.hidden_moves(rows) | trajectories(along_of(runs) if along is None else along, runs),
         lambda: probe_sections.probes(rows, probed, probe, target) if summaries else {},
         lambda: probe_sections.maps(rows, groups, summaries, probe, target) if summaries else {},
         lambda: told(groups, summaries, colors(shown)) if summaries else {},

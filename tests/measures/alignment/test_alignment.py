@@ -21,6 +21,7 @@ from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_
 from mothello.measures.alignment.cka import cka_of_games, cka_within_ply, linear_cka
 from mothello.measures.alignment.cosine import parallel_cosines
 from mothello.measures.alignment.embeddings import embedding_rows, neighbours, word_embeddings
+from mothello.measures.alignment.measure import Alignment, AlignmentConfig
 from mothello.measures.alignment.pair import CALIBRATED, Positions, Value, chances, pair_values
 from mothello.measures.alignment.procrustes import explained, fit_rotation
 from mothello.measures.alignment.retrieval import (
@@ -40,7 +41,7 @@ from mothello.model.build import build_model
 from mothello.model.transformer import ModelConfig
 from mothello.othello.board import Board
 from mothello.othello.notation import square_name
-from mothello.othello.symmetry import OPENING_MAPS, cell_map, move_map
+from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS, cell_map, move_map
 from mothello.rows import as_table
 from mothello.stages.build import coverage_of
 from mothello.stages.finetune import TransferCommand
@@ -277,6 +278,10 @@ def test_a_mirrored_language_is_found_under_its_map_alone_and_a_rotation_undoes_
     for other in OPENING_MAPS:
         reached = found["retrieval_same_ply", "trained", other].value
         assert (reached == 1.0) == (other == name)
+    for quantity in CALIBRATED:
+        best, null = found[f"{quantity}_best_map", "trained", name], found[f"{quantity}_best_map", "permuted", ""]
+        assert best[3:] == found[quantity, "trained", name][3:]  # value, n and interval
+        assert best.low > null.high
     assert found["procrustes_explained", "trained", "identity"].value > 0.8
 
 
@@ -289,6 +294,57 @@ def _after(first: str, second: str) -> str:
     return next(name for name in OPENING_MAPS[1:] if name not in (first, second))
 
 
+def best_maps(found: dict[tuple[str, str, str], Value], quantity: str) -> tuple[Value, Value]:
+    """Of the model itself, and permuted."""
+    (best,) = (value for (name, control, _), value in found.items() if (name, control) == (quantity, "trained"))
+    return best, found[quantity, "permuted", ""]
+
+
+def test_the_best_map_is_one_of_the_openings() -> None:
+    """A language that is found through rot90 alone is not found through the best of the four maps."""
+    where = positions()
+    x, none = coded(where.moves), noise(60, where.moves.shape[1], 108, seed=3)
+    images = torch.stack([x if name == "rot90" else none for name in ALL_MAPS])
+    found = read(x, images, where)
+    assert found["retrieval", "trained", "rot90"].value > 0.95
+    best, null = best_maps(found, "retrieval_best_map")
+    assert best.map in OPENING_MAPS
+    assert best.value <= null.high + 1 / null.n
+
+
+def test_the_best_map_by_chance_agrees_with_a_slow_reference() -> None:
+    """Every permutation, one by one, with the map that is best under it; and the best of four comes to more than one."""
+    where = positions()._replace(permutations=positions().permutations[:20])
+    x, pool = coded(where.moves), where.pool
+    images = torch.stack([x + 5 * noise(*x.shape, seed=seed) for seed in range(4)])
+    found = read(x, images, where)
+    nearest_ = [nearest(cosines(x[pool.game, pool.ply], y[pool.game, pool.ply])).tolist() for y in images]
+    drawn = []
+    for draw in where.permutations.tolist():
+        drawn.append(max(sum(a == b for a, b in zip(near, draw, strict=True)) / len(draw) for near in nearest_))
+    best, null = best_maps(found, "retrieval_best_map")
+    assert null.value == pytest.approx(sum(drawn) / len(drawn))
+    assert null.high == pytest.approx(float(torch.tensor(drawn).quantile(0.975)))
+    by_map = [found["retrieval", "permuted", name].value for name in OPENING_MAPS]
+    assert null.value > max(by_map)
+    assert best.value == max(found["retrieval", "trained", name].value for name in OPENING_MAPS)
+
+
+def test_the_summary_shows_the_best_map_beside_its_null() -> None:
+    where = positions()
+    x = coded(where.moves)
+    images = torch.stack([coded(where.moves, _after("anti", other)) for other in OPENING_MAPS])
+    head = {"layer": 1, "source": "a", "language": "b", "target": "", "square": ""}
+    values = [value._asdict() | head for value in pair_values(x, images, where)]
+    text = Alignment(AlignmentConfig()).summary(as_table(values))
+    lines = {words[0]: words[1:] for line in text.splitlines() if (words := line.split())}
+    null = next(v["high"] for v in values if v["quantity"] == "retrieval_raw_best_map" and v["control"] == "permuted")
+    assert "permuted, high" in text
+    assert lines["retrieval_raw_best_map"][:2] == ["1", "1.000"]
+    assert lines["retrieval_raw_best_map"][-1] == f"{null:.3f}"
+    assert float(lines["retrieval_raw"][1]) < 0.5
+
+
 def test_unrelated_states_are_not_aligned() -> None:
     where = positions()
     x = coded(where.moves)
@@ -299,6 +355,8 @@ def test_unrelated_states_are_not_aligned() -> None:
     for quantity in CALIBRATED:
         value, null = (found[quantity, control, "identity"] for control in ("trained", "permuted"))
         assert value.value <= null.high + 1 / null.n  # one hit more at the most
+        value, null = best_maps(found, f"{quantity}_best_map")
+        assert value.value <= null.high + 1 / null.n
     assert abs(found["cosine", "trained", "identity"].value) < 0.05
     assert found["procrustes_explained", "trained", "identity"].value < 0.2
 

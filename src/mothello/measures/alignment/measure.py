@@ -108,17 +108,21 @@ class Alignment:
         bar.close()
 
     def summary(self, rows: Table) -> str:
-        """Means over pairs at the best layer, with the controls there."""
-        rows = rows[(rows["map"] == "identity") & (rows.square == "")]
+        """Means over pairs at the best layer, with the controls there, of what is permuted also its upper end."""
+        best = rows.quantity.str.endswith("_best_map")
+        rows = rows[((rows["map"] == "identity") | best) & (rows.square == "")]
         parts = (" of " + rows.target.str.replace("_", " ")).where(rows.target != "", "")
         rows = rows.assign(quantity=rows.quantity + parts)
         means = rows.groupby(["quantity", "control", "layer"], sort=False).value.mean()
+        high = rows[rows.control == "permuted"].groupby(["quantity", "layer"]).high.mean()
         table: dict[str, dict[str, Any]] = {}
         for quantity in rows.quantity.drop_duplicates():
             by_control = means[quantity]
             layer = by_control["trained"].idxmax()
             others = [c for c in by_control.index.get_level_values(0).unique() if c != "trained"]
             values = {c: by_control[c].get(layer) for c in ["trained", *others]}
+            if (quantity, layer) in high:
+                values["permuted, high"] = high[quantity, layer]
             table[str(quantity)] = {"best layer": int(layer)} | values
         return (
             f"two languages compared, means over pairs\n{format_table(table)}" if table else "alignment: one language"

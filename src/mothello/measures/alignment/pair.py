@@ -1,5 +1,6 @@
 """All quantities of one pair of languages at one layer: the positions that each uses, and its controls."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,14 +22,15 @@ from mothello.measures.alignment.retrieval import (
     published_nearest,
 )
 from mothello.measures.positions import Pool, same_ply, same_square
-from mothello.othello.symmetry import ALL_MAPS
+from mothello.othello.symmetry import ALL_MAPS, OPENING_MAPS
 
 States = Float[Tensor, "game ply d_model"]
 CALIBRATED = (
     "retrieval", "retrieval_same_ply", "retrieval_strong", "retrieval_raw", "retrieval_raw_strong",
     "retrieval_raw_mutual",
 )  # fmt: skip
-"""Quantities with the control "permuted"."""
+"""Quantities with the control "permuted", and with another, NAME_best_map, through the best of the opening's maps:
+languages may be aligned through any of them. Its control "permuted" takes the same maximum under each permutation."""
 
 
 class Positions(NamedTuple):
@@ -95,7 +97,7 @@ def pair_values(x: States, images: Float[Tensor, "map game ply d_model"], positi
     for name, image in zip(ALL_MAPS, images, strict=False):
         near = parallel_cosines(x[scored], image[scored])
         yield mean_over_games("cosine", "trained", name, near, scored.nonzero()[:, 0], positions)
-        yield from _retrieved(x, image, positions, name)
+    yield from _retrieved(x, images, positions)
 
 
 def cka_values(x: States, images: Float[Tensor, "map game ply e"], positions: Positions) -> Iterator[Value]:
@@ -110,8 +112,30 @@ def cka_values(x: States, images: Float[Tensor, "map game ply e"], positions: Po
         yield Value("cka", "trained", name, float(linear_cka(x[scored], image[scored])), int(scored.sum()))
 
 
-def _retrieved(x: States, y: States, positions: Positions, name: str) -> Iterator[Value]:
-    """Retrieval as the states are, and after a rotation fitted on other games."""
+def _retrieved(x: States, images: Float[Tensor, "map game ply d_model"], positions: Positions) -> Iterator[Value]:
+    """Retrieval under every map, and under the best of the opening's with the interval that it has as one map."""
+    reached, by_chance = defaultdict[str, list[Value]](list), defaultdict[str, list[Tensor]](list)
+    for name, image in zip(ALL_MAPS, images, strict=False):
+        found, share = _nearest(x, image, positions)
+        for quantity, indices in found.items():
+            value = mean_over_games(quantity, "trained", name, own_row(indices), positions.pool.game, positions)
+            yield value
+            if quantity in CALIBRATED:
+                permuted = (positions.permutations == indices).double().mean(1)
+                yield _permuted(quantity, name, permuted, len(indices))
+                if name in OPENING_MAPS:
+                    reached[quantity].append(value)
+                    by_chance[quantity].append(permuted)
+        yield Value("procrustes_explained", "trained", name, share, len(positions.pool.game))
+    for quantity, values in reached.items():
+        best = max(values, key=lambda value: value.value)
+        yield best._replace(quantity=f"{quantity}_best_map")
+        yield _permuted(f"{quantity}_best_map", "", torch.stack(by_chance[quantity]).amax(0), best.n)
+
+
+def _nearest(x: States, y: States, positions: Positions) -> tuple[dict[str, Int64[Tensor, " row"]], float]:
+    """What every state of the pool finds, by quantity: as the states are, and after a rotation fitted on other games,
+    whose explained share comes second."""
     pool, half = positions.pool, positions.half
     queries, candidates = x[pool.game, pool.ply], y[pool.game, pool.ply]
     similarity = cosines(queries, candidates)
@@ -123,18 +147,13 @@ def _retrieved(x: States, y: States, positions: Positions, name: str) -> Iterato
     found["retrieval_strong"] = among_both(similarity, cosines(queries, queries))
     found["retrieval_raw"], found["retrieval_raw_strong"], found["retrieval_raw_mutual"] = published
     found["procrustes"] = nearest(cosines(rotated, candidates))
-    for quantity, indices in found.items():
-        yield mean_over_games(quantity, "trained", name, own_row(indices), pool.game, positions)
-        if quantity in CALIBRATED:
-            yield _permuted(quantity, name, indices, positions.permutations)
-    yield Value("procrustes_explained", "trained", name, explained(candidates, rotated), len(queries))
+    return found, explained(candidates, rotated)
 
 
-def _permuted(quantity: str, name: str, found: Int64[Tensor, " row"], permutations: Int64[Tensor, "draw row"]) -> Value:
+def _permuted(quantity: str, name: str, shares: Float[Tensor, " draw"], n: int) -> Value:
     """P@1 had the pairs been others of the same ply: the mean over permutations, and where 95% of them lie."""
-    by_chance = (permutations == found).double().mean(1)
-    low, high = by_chance.quantile(by_chance.new_tensor([0.025, 0.975])).tolist()
-    return Value(quantity, "permuted", name, float(by_chance.mean()), len(found), low, high)
+    low, high = shares.quantile(shares.new_tensor([0.025, 0.975])).tolist()
+    return Value(quantity, "permuted", name, float(shares.mean()), n, low, high)
 
 
 def mean_over_games(
