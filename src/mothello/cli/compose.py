@@ -19,7 +19,7 @@ from hydra.initialize import initialize_config_dir
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mothello.config import quoted, typed
+from mothello.config import quoted, structured, typed
 from mothello.errors import UserError
 from mothello.messages import one_line
 from mothello.registry import load_plugins
@@ -35,7 +35,7 @@ CHOOSE = "choose"
 def schema_node(schema: type) -> DictConfig:
     """A schema as Hydra merges it. Settings of plug-ins (fields of any type) take keys that it does not know."""
     schema = getattr(schema, "extended", lambda _: schema)({})
-    node = OmegaConf.structured(schema)
+    node = structured(schema)
     _open(node, schema)
     return node
 

@@ -1,6 +1,7 @@
 """Proves: cosines are those of gradients that are taken one parameter at a time; a model whose own loss is realignment
 has cosine 1 with it at every layer, and less with shuffled links; rows are those of every ordered pair and layer that
-is realigned, of a run, a realigned run with its projection, and a run that was tuned on a task; a mistake is named."""
+is realigned, of a run, a realigned run with its projection, and a run that was tuned on a task; a mistake is named; an
+aligner is chosen on the command line in every form that a stage's takes, and alone in the measure's folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from stages.test_stage import settings
 from stages.test_task import task_stage
 
 import mothello
+from mothello.cli.compose import composed
+from mothello.cli.measure import MeasureCommand
+from mothello.cli.stage import StageCommand
 from mothello.config import typed
 from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
@@ -20,6 +24,7 @@ from mothello.data.split import Split, corpus
 from mothello.data.stream import Stream
 from mothello.errors import UserError
 from mothello.measures.gradients.measure import GradientCosines, GradientsConfig
+from mothello.measures.measure import folder_name
 from mothello.objectives.causal_lm import CausalLM
 from mothello.objectives.objective import OBJECTIVES, with_head
 from mothello.objectives.realign import Realign
@@ -105,3 +110,27 @@ def test_a_mistake_is_named(run: Run, tmp_path: Path) -> None:
     alone = mothello.train(settings(tmp_path, languages={"kinds": ["atomic"]}))
     with pytest.raises(UserError, match=r"^gradients\.aligner translates, and there is one language"):
         rows_of(alone)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        [".name=dictionary"], ["=ibm"], ["={name:dictionary}"], ["={name:dictionary,coverage:.5}"],
+        [".name=dictionary", ".coverage=.5"], [".name=ibm", ".pairs=8"], [".name=gold"],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_aligner_is_chosen_as_that_of_a_stage(form: list[str]) -> None:
+    def found(schema: Any, name: str, key: str, *more: str) -> Any:
+        return getattr(composed(name, schema, ["run=x", *more, *(f"{key}.aligner{text}" for text in form)]), key)
+
+    measure = found(MeasureCommand, "measure", "gradients", "measures=[gradients]")
+    assert measure.aligner == found(StageCommand, "stage", "stage", "stage=realign").aligner
+    assert folder_name(measure) == folder_name(GradientsConfig(aligner=measure.aligner))
+
+
+def test_an_aligner_without_the_setting_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"^gradients\.aligner\.coverage: unknown key; choices: name$"):
+        composed("measure", MeasureCommand, ["run=x", "measures=[gradients]", "gradients.aligner.coverage=.5"])
+    with pytest.raises(UserError, match=r"^gradients\.aligner: has no effect without gradients"):
+        composed("measure", MeasureCommand, ["run=x", "gradients.aligner=ibm"])
