@@ -155,9 +155,8 @@ def _cosine(x: Float[Tensor, " parameter"], y: Float[Tensor, " parameter"]) -> F
 def _trained(subject: Subject, realign: Realign) -> tuple[GPT, Objective]:
     """A copy of the model with the heads that it was trained with, or a new projection, and what it was trained on."""
     model: Any = copy.deepcopy(subject.model).requires_grad_(True)
-    folder = RunDir(subject.folder.parents[1]) if subject.folder else None
-    content = folder.read_config() if folder else {}
-    weights = _weights(folder, subject.step) if folder else {}
+    content = subject.run.read_config() if subject.run else {}
+    weights = _weights(subject.run, subject.step) if subject.run and subject.step else {}
     realign.add_head(model, subject.seed)
     if saved := {k.removeprefix(PROJECTION_HEAD): x for k, x in weights.items() if k.startswith(PROJECTION_HEAD)}:
         model.projection_head.load_state_dict(saved)
@@ -171,5 +170,5 @@ def _trained(subject: Subject, realign: Realign) -> tuple[GPT, Objective]:
 
 
 def _weights(folder: RunDir, step: int) -> dict[str, Tensor]:
-    """All weights of a step's checkpoint."""
-    return checkpoint.read(folder.checkpoints / f"step-{step:09d}").weights
+    """All weights of a step's checkpoint, those of heads included. Of a kept step they are half-precision numbers."""
+    return checkpoint.read(checkpoint.of_step(folder, step), weights_alone=True).weights
