@@ -275,5 +275,7 @@ def test_mistakes_of_other_stages(run: Run, tmp_path: Path) -> None:
         task_stage(run, auxiliary={"realign": {"layers": ["3"]}})
     with pytest.raises(UserError, match=r"^stage\.auxiliary: has no effect with stage\.tune=head"):
         task_stage(run, auxiliary={"realign": {}}, tune="head", controls=[])
-    with pytest.raises(UserError, match=r"^transfer\.auxiliary\.realign\.layers: all that layer 1 is made from is frozen"):
+    with pytest.raises(
+        UserError, match=r"^transfer\.auxiliary\.realign\.layers: all that layer 1 is made from is frozen"
+    ):
         finetuning(run, auxiliary={"realign": {"layers": ["1"]}}, frozen=["lower"]).check()

@@ -145,9 +145,10 @@ class Measure(Protocol):
     """Numbers of a subject. ``Config`` is a dataclass whose field ``name`` is the measure's name in MEASURES.
 
     A Config may have a method ``shrunk(share)``: the config of the same measure on that share of the games, for a dry
-    run. A measure may have a method ``summary(rows)``: the text that a command prints of its rows, a data frame. One
-    that compares the subject with that of another run has an attribute ``takes_other``, and ``needs_other`` where it is
-    nothing without.
+    run. A measure may have a method ``summary(rows)``: the text that a command prints of its rows, a data frame, and a
+    method ``check(subject)``: UserError for settings that do not fit the subject, before anything is computed. One that
+    compares the subject with that of another run has an attribute ``takes_other``, ``needs_other`` where it is
+    nothing without, and ``by_layer`` (by default where it needs the other) where both must have the same depth.
     """
 
     Config: type

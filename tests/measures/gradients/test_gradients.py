@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import torch
+from house.commands import QUIET
+from house.commands import run as command
 from stages.test_realign_stage import realign_stage
 from stages.test_stage import settings
 from stages.test_task import task_stage
@@ -154,6 +156,18 @@ def test_an_aligner_is_chosen_as_that_of_a_stage(form: list[str]) -> None:
     measure = found(MeasureCommand, "measure", "gradients", "measures=[gradients]")
     assert measure.aligner == found(StageCommand, "stage", "stage", "stage=realign").aligner
     assert folder_name(measure) == folder_name(GradientsConfig(aligner=measure.aligner))
+
+
+def test_a_mistake_is_found_before_anything_is_computed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before another measure, too, and with dry_run."""
+    measure = [f"run={run.folder.path}", "measures=[alignment,gradients]", "gradients.layers=[7]", *QUIET]
+    for more in ("dry_run=true", "dry_run=false"):
+        assert command(monkeypatch, "measure", *measure, more) == 2
+        out, err = capsys.readouterr()
+        assert err.startswith("error: gradients.layers: '7' is none of")
+        assert out == ""
 
 
 def test_an_aligner_without_the_setting_is_one_line() -> None:

@@ -17,6 +17,7 @@ from mothello.errors import UserError
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.alignment.cka import linear_cka
 from mothello.measures.alignment.retrieval import own_row
+from mothello.measures.facts.measure import FactsMeasureConfig
 from mothello.measures.measure import Subject, folder_name
 from mothello.measures.posthoc.maps import (
     folds_of,
@@ -27,6 +28,7 @@ from mothello.measures.posthoc.maps import (
     normalized,
 )
 from mothello.measures.posthoc.measure import Posthoc, PosthocConfig
+from mothello.measures.stitch.measure import StitchConfig
 from mothello.model.build import build_model
 from mothello.model.transformer import ModelConfig
 from mothello.othello.board import Board
@@ -221,6 +223,10 @@ def test_another_run_is_known_by_its_content_and_must_fit(tmp_path: Path) -> Non
     ):
         with pytest.raises(UserError, match=f"^other: .*{line}"):
             measured_subject(run, config, device, wrong)
+    deep = run_of(tmp_path / "deep", n_layer=2)
+    assert measured_subject(run, FactsMeasureConfig(count=4, plies=4), device, deep).other is not None  # not by layer
+    with pytest.raises(UserError, match="layers are compared one by one"):
+        measured_subject(run, StitchConfig(), device, deep)
 
 
 def test_cka_is_that_of_the_slow_definition_between_widths() -> None:

@@ -61,7 +61,7 @@ class Posthoc:
     language by itself."""
 
     Config = PosthocConfig
-    takes_other = True
+    takes_other = by_layer = True
 
     def __init__(self, config: PosthocConfig) -> None:
         self.config = config
