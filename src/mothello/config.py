@@ -119,7 +119,7 @@ def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "
         cause = error.__cause__
         if isinstance(cause, ValueError) and not isinstance(cause, OmegaConfBaseException):
             raise UserError(str(cause)) from None
-        line = misplaced(OmegaConf.to_container(merged_into), content, key) or one_line(error, schema)
+        line = misplaced(OmegaConf.to_container(merged_into), content, key, schema) or one_line(error, schema)
         raise UserError(f"{key}.{line}" if key and not line.startswith(key) else line) from None
     except (ValueError, OverflowError) as error:
         check(content, key)  # names an integer that is too large for a float
