@@ -26,7 +26,8 @@ class FactsConfig:
     """Openings that one fixed legal move always follows; by default none."""
 
     count: int = ranged(0, low=0)
-    """How many there are. As many others, left alone, are there to compare with. More of them contain fewer."""
+    """How many there are. As many others, left alone, are there to compare with. A larger count contains a
+    smaller one."""
     plies: int = ranged(4, 1, 6)
     """Length of the openings."""
 

@@ -55,7 +55,7 @@ class PosthocConfig:
 
 @MEASURES.register("posthoc")
 class Posthoc:
-    """Retrieval after iterative normalisation and an orthogonal map: of token embeddings, mean states of moves, states
+    """Retrieval after iterative normalization and an orthogonal map: of token embeddings, mean states of moves, states
     in their games and mean states of games, by layer and map of the opening. Between the languages of the run; with
     other=RUN from the other run's languages to the run's, and linear CKA of the two models. Nothing for a single
     language by itself."""
