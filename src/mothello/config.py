@@ -79,10 +79,28 @@ def default_of(spec: Any) -> Any:
     return spec.default if spec.default_factory is MISSING else spec.default_factory()
 
 
+def structured(schema: type) -> DictConfig:
+    """A schema as OmegaConf merges into it. Settings of an entry of a registry (fields of any type) stand in it as
+    they are written, even where a default is typed already: so another entry can take their place."""
+    node = OmegaConf.structured(schema)
+    _write_out(node, schema)
+    return node
+
+
+def _write_out(node: DictConfig, schema: type) -> None:
+    for spec in fields(schema):
+        inner = None if OmegaConf.is_missing(node, spec.name) else node[spec.name]
+        if is_dataclass(spec.type):
+            _write_out(inner, spec.type)  # type: ignore[arg-type]
+        elif spec.type is Any and is_dataclass(OmegaConf.get_type(inner)):
+            node[spec.name] = None  # else the mapping would be merged into the entry's own schema
+            node[spec.name] = OmegaConf.to_container(inner, enum_to_str=True)
+
+
 @cache
 def _node(schema: type) -> DictConfig:
-    """A schema as OmegaConf merges into it, which copies it."""
-    return OmegaConf.structured(schema)
+    """A schema once, for merges, which copy it."""
+    return structured(schema)
 
 
 def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "") -> T:
@@ -103,7 +121,7 @@ def typed(content: DictConfig | Mapping[str, Any], schema: type[T], key: str = "
         cause = error.__cause__
         if isinstance(cause, ValueError) and not isinstance(cause, OmegaConfBaseException):
             raise UserError(str(cause)) from None
-        line = misplaced(OmegaConf.to_container(merged_into), content, key) or one_line(error, schema)
+        line = misplaced(OmegaConf.to_container(merged_into), content, key, schema) or one_line(error, schema)
         raise UserError(f"{key}.{line}" if key and not line.startswith(key) else line) from None
     except (ValueError, OverflowError) as error:
         check(content, key)  # names an integer that is too large for a float

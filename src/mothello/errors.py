@@ -27,3 +27,13 @@ def keyed(key: str) -> Iterator[None]:
         yield
     except UserError as error:
         raise type(error)(f"{key}{error}") from None
+
+
+@contextmanager
+def below(key: str) -> Iterator[None]:
+    """Within: every message is about ``key`` or a setting below it, and names it, whether or not it did."""
+    try:
+        yield
+    except UserError as error:
+        line = str(error)
+        raise type(error)(line if line.startswith(key) else f"{key}.{line}") from None

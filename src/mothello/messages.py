@@ -29,6 +29,8 @@ def one_line(error: BaseException, schema: type | None = None) -> str:
     if unknown:
         known = _keys(schema).get(unknown[2], []) if schema else []
         return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known)}" if known else "")
+    if key and (mapping := re.search(r"\w+ is not a subclass of (\w+)\.", text)):
+        return _is_mapping(key, _keys(schema).get(mapping[1], []) if schema else [])
     if isinstance(error, KeyValidationError):
         return f"{key or 'null'}: is no name; a name is {NAME}"
     if "is not a ListConfig, list or tuple" in text:
@@ -44,11 +46,19 @@ def one_line(error: BaseException, schema: type | None = None) -> str:
     return f"{key}: {first}" if key and not first.startswith(key) else first
 
 
-def misplaced(base: Any, content: Any, key: str) -> str:
-    """Where a list stands for a mapping or a mapping for a list; empty where none does."""
+def _is_mapping(key: str, choices: list[str]) -> str:
+    return f"{key}: is a mapping; write {key}.KEY=VALUE" + (f"; choices: {', '.join(choices)}" if choices else "")
+
+
+def misplaced(base: Any, content: Any, key: str, schema: Any = None) -> str:
+    """Where a list stands for a mapping or a mapping for a list, or a number or text for the settings of a schema;
+    empty where none does."""
     if isinstance(base, Mapping) and isinstance(content, Mapping):
-        inner = (misplaced(base[x], content[x], f"{key}.{x}" if key else x) for x in content if x in base)
+        of = get_type_hints(schema) if is_dataclass(schema) else {}
+        inner = (misplaced(base[x], content[x], f"{key}.{x}" if key else x, of.get(x)) for x in content if x in base)
         return next(filter(None, inner), "")
+    if is_dataclass(schema) and isinstance(content, str | int | float):
+        return _is_mapping(key, [spec.name for spec in fields(schema)])
     if isinstance(base, list) and isinstance(content, Mapping):
         return f"{key}: is a list; write {key}=[...]"
     if isinstance(base, Mapping) and isinstance(content, list):

@@ -72,7 +72,7 @@ QUANTITIES = {
     "control permuted: the same maximum under each permutation",
     "procrustes": "P@1 after an orthogonal map fitted on other games, 0..1",
     "procrustes_explained": "share of the second language's variance that the mapped states explain, at most 1",
-    "mapped": "P@1 after iterative normalisation and an orthogonal map, fitted on other games (of embeddings and mean "
+    "mapped": "P@1 after iterative normalization and an orthogonal map, fitted on other games (of embeddings and mean "
     "states of moves: without the move), 0..1; control random_weights: on the first side",
     "neighbours": "share of moves whose nearest token embedding of the other language is the same move, 0..1",
     "neighbours_orbit": "share of moves whose nearest token embedding among the other language's moves is of a move in "

@@ -66,21 +66,24 @@ def write(folder: Path, board: Board, n: int, source: dict[str, Any] | None = No
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"weight": 0.0}, r"^domain\.weight: 0\.0 is not positive$"),
-        ({"weight": -1.0}, r"^domain\.weight: -1\.0 is not positive$"),
-        ({"weight": float("nan")}, r"^domain\.weight: nan is not a finite number$"),
-        ({"plies": [3]}, r"^domain\.plies: \[3\] is not \[first, last\]$"),
-        ({"plies": [0, 1, 2]}, r"^domain\.plies: \[0, 1, 2\] is not"),
+        ({"weight": 0.0}, r"^data\.domains\.x\.weight: 0\.0 is not positive$"),
+        ({"weight": -1.0}, r"^data\.domains\.x\.weight: -1\.0 is not positive$"),
+        ({"weight": float("nan")}, r"^data\.domains\.x\.weight: nan is not a finite number$"),
+        ({"plies": [3]}, r"^data\.domains\.x\.plies: \[3\] is not \[first, last\]$"),
+        ({"plies": [0, 1, 2]}, r"^data\.domains\.x\.plies: \[0, 1, 2\] is not"),
         (
             {"folder": "games", "prefix": ["c2"]},
-            r"^domain\.folder: games holds finished games; leave policy and prefix",
+            r"^data\.domains\.x\.folder: games holds finished games; leave policy and prefix",
         ),
-        ({"folder": "games", "policy": PolicyConfig(flips=1)}, r"^domain\.folder: games holds finished games"),
+        (
+            {"folder": "games", "policy": PolicyConfig(flips=1)},
+            r"^data\.domains\.x\.folder: games holds finished games",
+        ),
     ],
 )
 def test_a_bad_domain_names_its_key(settings: dict[str, Any], message: str):
     with pytest.raises(ValueError, match=message):
-        DomainConfig(**settings)
+        DataConfig(domains={"x": DomainConfig(**settings)})
 
 
 @pytest.mark.parametrize(

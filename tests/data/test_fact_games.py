@@ -165,17 +165,17 @@ def test_a_mixture_mixes_facts_and_other_games() -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"facts": FactsConfig(plies=3)}, "domain.facts.plies: has no effect without count"),
-        ({"facts": FactsConfig(withheld=True)}, "domain.facts.withheld: has no effect without count"),
-        ({"facts": FactsConfig(count=3), "prefix": ["c2"]}, "domain.facts: are openings of games .* leave prefix out"),
-        ({"facts": FactsConfig(count=3), "folder": "x"}, "domain.facts: are openings of games .* leave folder out"),
-        ({"facts": FactsConfig(count=3), "plies": [5, 9]}, r"domain.facts: the move after 4 plies is not in plies=\[5, 9"),
-        ({"facts": FactsConfig(count=3), "plies": [0, 4]}, r"domain.facts: the move after 4 plies is not in plies=\[0, 4"),
+        ({"facts": FactsConfig(plies=3)}, "data.domains.x.facts.plies: has no effect without count"),
+        ({"facts": FactsConfig(withheld=True)}, "data.domains.x.facts.withheld: has no effect without count"),
+        ({"facts": FactsConfig(count=3), "prefix": ["c2"]}, "data.domains.x.facts: are openings of games .* leave prefix out"),
+        ({"facts": FactsConfig(count=3), "folder": "x"}, "data.domains.x.facts: are openings of games .* leave folder out"),
+        ({"facts": FactsConfig(count=3), "plies": [5, 9]}, r"data.domains.x.facts: the move after 4 plies is not in plies=\[5, 9"),
+        ({"facts": FactsConfig(count=3), "plies": [0, 4]}, r"data.domains.x.facts: the move after 4 plies is not in plies=\[0, 4"),
     ],
 )  # fmt: skip
 def test_what_facts_do_not_go_with_names_its_key(settings: dict[str, Any], line: str) -> None:
     with pytest.raises(UserError, match=f"^{line}"):
-        DomainConfig(**settings)
+        DataConfig(domains={"x": DomainConfig(**settings)})
 
 
 def test_facts_that_a_board_does_not_have_and_different_ones_are_refused() -> None:

@@ -1,15 +1,18 @@
 """Proves: steps=all measures every kept step and the newest one, each in a folder of its own, with the step in its rows; a list
-measures those; a second call measures nothing; what is not kept is one line before anything is measured."""
+measures those; a second call measures nothing; what is not kept is one line before anything is measured. Every measure of
+a causal model takes a kept step."""
 
 import json
 from pathlib import Path
 
 import pytest
-from house.commands import TINY, TINY_MEASURE, run
+from house.commands import QUIET, TINY, TINY_MEASURE, run
+from house.test_every_measure import SETTINGS
 
 import mothello
 from mothello.cli.measure import MeasureCommand, folders_of, schema
-from mothello.config import typed
+from mothello.config import quoted, typed
+from mothello.rows import read_tidy
 from mothello.rundir import RunDir
 
 KEEP = "checkpoints.keep={log_spaced: 3, full: [4]}"
@@ -23,7 +26,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert run(patch, "train", "+experiment=naive", *TINY, "run=run", KEEP) == 0
-        assert run(patch, "train", "+experiment=naive", *TINY, "run=none") == 0
+        assert run(patch, "train", "+experiment=naive", *TINY, "run=none", "seed=1") == 0
     return folder
 
 
@@ -37,7 +40,7 @@ def test_a_list_of_steps_then_all(
 ) -> None:
     monkeypatch.chdir(base)
     assert run(monkeypatch, "measure", *LEGAL, "steps=[1,5]") == 2
-    assert "step: run keeps no checkpoint of step 5; kept: 1, 3, 4, 8" in capsys.readouterr().err
+    assert "error: steps: run keeps no checkpoint of step 5; kept: 1, 3, 4, 8" in capsys.readouterr().err
     assert steps(base) == []
     assert run(monkeypatch, "measure", *LEGAL, "steps=all", "dry_run=true") == 0
     assert capsys.readouterr().out.count("folder  ") == 4
@@ -88,6 +91,17 @@ def test_a_run_that_keeps_none_says_how_to(
     monkeypatch.chdir(base)
     assert run(monkeypatch, "measure", *LEGAL, "run=none", "steps=all") == 2
     assert "steps: none keeps none; train with checkpoints.keep.log_spaced=40" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in SETTINGS if name != "masked"])
+def test_every_measure_takes_a_kept_step(name: str, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step 3, of which there are half-precision weights alone."""
+    monkeypatch.chdir(base)
+    few = SETTINGS[name] | ({"random_weights": False} if name == "tasks" else {})
+    settings = [f"{name}={quoted(few)}", f"measures=[{name}]"]
+    assert run(monkeypatch, "measure", "run=run", *QUIET, *settings, "steps=[3]") == 0
+    (path,) = base.glob(f"run/measures/{name}-*-step3")
+    assert read_tidy(path).step.eq(3).all()
 
 
 def test_without_steps_nothing_is_new() -> None:

@@ -150,10 +150,10 @@ def test_mistakes(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"step: .* keeps no checkpoint of step 5; kept: 1, 3, 8"):
         mothello.load_run(run.folder.path, step=5)
     for more, line in (
-        (
-            {"data": {"games": 300}},
-            r"stage\.data\.games: has no effect on words alone|stage\.data: has no effect on words",
-        ),
+        ({"data": {"games": 300}}, r"^stage\.data\.games: has no effect on words alone"),
+        ({"data": {"games": 10}}, r"^stage\.data\.games: has no effect on words alone"),
+        ({"data": {"games": 10, "epochs": 0.01}}, r"^stage\.data\.games: games x epochs is less than one batch"),
+        ({"data": {"code_switching": {"probability": 0.5}}}, r"^stage\.data\.code_switching: has no effect on words"),
         ({"objective": {"softmax": "language"}}, r"stage\.objective.* no effect on words alone"),
         ({"steps": 0}, r"stage\.steps: 0 is "),
         ({"coverage": 0.01}, r"coverage: 0\.01 of 12 moves is none"),

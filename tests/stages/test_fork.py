@@ -13,6 +13,7 @@ from training.test_checkpoint import flip
 
 import mothello
 from mothello.errors import UserError
+from mothello.objectives.objective import OBJECTIVES
 from mothello.rundir import RunDir
 from mothello.stages.folders import own_settings
 from mothello.stages.run import Run
@@ -121,6 +122,25 @@ def test_groups_are_chosen_over_the_settings_of_the_run(parent: Run, monkeypatch
     assert torch.equal(weights(mothello.load_run(child)), weights(fork(parent, objective={"softmax": "language"})))
 
 
+@pytest.mark.parametrize("form", ["objective=dictionary", "objective.name=dictionary", "objective={name:dictionary}"])
+def test_of_another_objective_no_setting_stays(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which the other one may not know."""
+    run = mothello.train(made(tmp_path, objective={"name": "masked_lm", "rate": 0.3}))
+    assert command(monkeypatch, "train", f"fork={run.folder.path}", "at=3", form, f"run={tmp_path}/child") == 0
+    found = [mothello.load_run(tmp_path / "child").config.objective]
+    again = mothello.train({"fork": str(run.folder.path), "at": 3, "objective": "dictionary"})
+    assert [*found, again.config.objective] == [OBJECTIVES.get("dictionary").Config()] * 2
+
+
+def test_a_dry_run_of_a_fork_at_a_late_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of which the rehearsal's twenty steps fall short."""
+    late = mothello.train(made(tmp_path, data={"games": 192, "batch_size": 8}, checkpoints={"keep": {"full": [22]}}))
+    assert command(monkeypatch, "train", f"fork={late.folder.path}", "at=22", "seed=3", "dry_run=true") == 0
+    assert "in 24 steps of 8" in capsys.readouterr().out
+
+
 def test_a_fine_tuning_of_a_fork_is_no_fork(parent: Run) -> None:
     stage = finetuning(fork(parent))
     run_stage(stage, torch.device("cpu"))
@@ -130,12 +150,13 @@ def test_a_fine_tuning_of_a_fork_is_no_fork(parent: Run) -> None:
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"at": 4}, r"at: .* has no whole checkpoint of step 4; whole ones: 3, 8 \(checkpoints\.keep\.full=\[4\] keeps one\)"),
     ({"at": 1}, r"at: .* has no whole checkpoint of step 1"),
-    ({}, r"at: .* has no whole checkpoint of step 0"),
+    ({}, r"^at: give a step of .*; whole ones: 3, 8$"),
     ({"at": 8}, r"at: nothing is left after step 8 of 8; add games"),
-    ({"at": 3, "data": {"games": 64}}, r"at: nothing is left after step 3 of 2|checkpoints.keep.full: 3 is not before"),
+    ({"at": 3, "data": {"games": 64}}, r"^at: nothing is left after step 3 of 2; add games"),
     ({"at": 3, "model": {"d_model": 32}}, r"checkpoint: .* does not fit this board, languages and model: token_embedding"),
     ({"at": 3, "model": {"n_layer": 2}}, r"checkpoint: .* does not fit this board, languages and model: blocks\.1"),
     ({"at": 3, "board": {"size": 6}}, r"checkpoint: .* does not fit this board"),
+    ({"at": 3, "objective": "masked_lm"}, r"checkpoint: .* does not fit this board, languages and model: token_embedding"),
     ({"at": 3, "optimizer": {"name": "adamw"}}, r"optimizer: its state is that of the run"),
     ({"at": 3, "optimizer": {"decay_embedding": False}}, r"optimizer: its state is that of the run"),
     ({"at": 3, "optimizer": {"rate": 1}}, r"optimizer.rate: unknown key"),

@@ -211,7 +211,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"layers": ["3"]}, r"layers: '3' is none of last, penultimate, middle, 0\.\.2$"),
     ({"aligner": "guess"}, r"stage\.aligner\.name: 'guess' is not one of"),
     ({"aligner": {"name": "dictionary", "coverage": 2.0}}, r"stage\.aligner\.coverage: 2.0 is above 1"),
-    ({"frozen": ["lower"], "layers": ["middle"]}, r"layers: all that layer 1 is made from is frozen"),
+    ({"frozen": ["lower"], "layers": ["middle"]}, r"stage\.layers: all that layer 1 is made from is frozen"),
     ({"frozen": ["lower", "upper"]}, r"frozen: nothing is left to train"),
     ({"games": 8}, r"stage\.games: has no effect on realignment alone"),
     ({"objective": {"softmax": "language"}}, r"stage\.objective: has no effect on realignment alone"),
@@ -233,6 +233,30 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+def test_on_the_command_line_every_line_has_the_whole_key(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether the settings, the stage or its check finds the mistake; with dry_run, too."""
+    for stage, more, line in (
+        ("realign", ["stage.layers=[3]"], "stage.layers: '3' is none of"),
+        ("realign", ["stage.frozen=[lower]", "stage.layers=[middle]"], "stage.layers: all that layer 1 is made from"),
+        ("realign", ["stage.data.games=8"], "stage.data.games: games x epochs is less than one batch"),
+        ("align_words", ["stage.levels=[output,output]"], "stage.levels: [output, output] names a level twice"),
+        (
+            "finetune",
+            ["+stage.auxiliary.realign={layers:[1]}", "stage.frozen=[lower]"],
+            "stage.auxiliary.realign.layers:",
+        ),
+    ):
+        for dry in ("true", "false"):
+            arguments = [f"run={run.folder.path}", f"stage={stage}", *more, f"dry_run={dry}", *QUIET]
+            assert command(monkeypatch, "stage", *arguments) == 2
+            assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {line}")
+    assert command(monkeypatch, "transfer", f"run={run.folder.path}", *QUIET, "transfer.frozen=[lower]",
+                   "+transfer.auxiliary.realign={layers:[1]}") == 2  # fmt: skip
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: transfer.auxiliary.realign.layers: all that")
+
+
 @pytest.mark.parametrize(("wrong", "line"), WRONG)
 def test_a_mistake_is_named_before_anything_is_trained(run: Run, wrong: dict[str, Any], line: str) -> None:
     with pytest.raises(UserError, match=f"^{line}"):
@@ -251,5 +275,7 @@ def test_mistakes_of_other_stages(run: Run, tmp_path: Path) -> None:
         task_stage(run, auxiliary={"realign": {"layers": ["3"]}})
     with pytest.raises(UserError, match=r"^stage\.auxiliary: has no effect with stage\.tune=head"):
         task_stage(run, auxiliary={"realign": {}}, tune="head", controls=[])
-    with pytest.raises(UserError, match=r"^auxiliary\.realign\.layers: all that layer 1 is made from is frozen"):
+    with pytest.raises(
+        UserError, match=r"^transfer\.auxiliary\.realign\.layers: all that layer 1 is made from is frozen"
+    ):
         finetuning(run, auxiliary={"realign": {"layers": ["1"]}}, frozen=["lower"]).check()

@@ -33,7 +33,7 @@ def kept(folder: Path) -> list[int]:
 
 @given(st.integers(0, 60), st.integers(1, 10**6))
 def test_steps_are_log_spaced(count: int, total: int) -> None:
-    """As many as asked for, the last one included, and the ratio of neighbours is constant up to rounding."""
+    """As many as asked for, the last one included, and the ratio of neighbors is constant up to rounding."""
     steps = sorted(log_spaced(count, total) | ({total} if count > 1 else set()))
     if count > 1:
         assert len(steps) == min(count, total)

@@ -1,7 +1,5 @@
 """The door of the aligners: two parallel texts go in, links between their words come out."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -9,7 +7,7 @@ from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
 
 from mothello.data.batch import Batch
-from mothello.errors import UserError
+from mothello.errors import below
 from mothello.languages.language_set import LanguageSet
 from mothello.registry import Registry
 
@@ -65,24 +63,15 @@ ALIGNERS: Registry[Aligner] = Registry("aligner")
 
 def typed_aligner(settings: Any, key: str) -> Any:
     """An aligner's name, or its name with settings -> its Config. UserError names the key, below ``key``."""
-    with _below(key):
+    with below(key):
         return ALIGNERS.typed(settings, key)
 
 
 def build_aligner(config: Any, language_set: LanguageSet, pair: tuple[int, int], key: str) -> Aligner:
     """The aligner of a Config for two languages, not yet fitted. UserError names the key of what does not fit them,
     below ``key``."""
-    with _below(key):
+    with below(key):
         return ALIGNERS.get(config.name)(config, language_set, pair)
-
-
-@contextmanager
-def _below(key: str) -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        line = str(error)
-        raise UserError(line if line.startswith(key) else f"{key}.{line}") from None
 
 
 def side(batch: Batch, language_set: LanguageSet, states: Float[Tensor, "game ply d_model"] | None = None) -> Side:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from itertools import product
 from pathlib import Path
@@ -19,7 +19,7 @@ from hydra.initialize import initialize_config_dir
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mothello.config import quoted, typed
+from mothello.config import quoted, structured, typed
 from mothello.errors import UserError
 from mothello.messages import one_line
 from mothello.registry import load_plugins
@@ -35,7 +35,7 @@ CHOOSE = "choose"
 def schema_node(schema: type) -> DictConfig:
     """A schema as Hydra merges it. Settings of plug-ins (fields of any type) take keys that it does not know."""
     schema = getattr(schema, "extended", lambda _: schema)({})
-    node = OmegaConf.structured(schema)
+    node = structured(schema)
     _open(node, schema)
     return node
 
@@ -83,7 +83,10 @@ def content(name: str, schema: type, overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
-            found = compose(_primary(name, schema, overrides), list(entered(schema, overrides)))
+            words, primary = list(entered(schema, overrides)), _primary(name, schema, overrides)
+            found = compose(primary, words)
+            if primary != name and (others := _replaced(schema, found, primary)):
+                found = compose(_primary(name, schema, overrides, others), words)
             if "searchpath" in found:
                 found.searchpath = [text for text in overrides if text.startswith("hydra.searchpath=")]
             return found
@@ -91,9 +94,20 @@ def content(name: str, schema: type, overrides: list[str]) -> DictConfig:
         GlobalHydra.instance().hydra = outer
 
 
-def _primary(name: str, schema: type, overrides: list[str]) -> str:
+def _replaced(schema: type, found: DictConfig, primary: str) -> list[str]:
+    """The keys of a fork under which another entry of a registry stands than in its run: of its settings none stay."""
+    run = ConfigStore.instance().load(f"{primary}.yaml").node
+    keys = [spec.name for spec in fields(schema) if spec.type is Any and spec.name in run]
+    return [key for key in keys if _name(found[key]) != _name(run[key])]
+
+
+def _name(settings: Any) -> Any:
+    return settings.get("name") if isinstance(settings, Mapping) else settings
+
+
+def _primary(name: str, schema: type, overrides: list[str], but: Collection[str] = ()) -> str:
     """The config that the overrides are applied to: configs/NAME.yaml, or of a fork the settings of its run, with the
-    same groups, none of them chosen."""
+    same groups, none of them chosen. but: keys of the run that are left out."""
     asked = {override.key_or_group: override.value() for override in map(parsed, overrides)}
     if not asked.get("fork") or "fork" not in [spec.name for spec in fields(schema)]:
         return name
@@ -102,7 +116,8 @@ def _primary(name: str, schema: type, overrides: list[str]) -> str:
     at: Any = asked.get("at", 0)
     groups = [one for one in OmegaConf.load(CONFIGS / f"{name}.yaml").defaults if not isinstance(one, str)]
     none: list[Any] = [{key: [] if isinstance(x, ListConfig) else None} for one in groups for key, x in one.items()]
-    node = {"defaults": [f"{name}_schema", "_self_", *none]} | forked(str(asked["fork"]), at)
+    run = {key: value for key, value in forked(str(asked["fork"]), at).items() if key not in but}
+    node = {"defaults": [f"{name}_schema", "_self_", *none]} | run
     ConfigStore.instance().store(f"{name}_fork", node)
     return f"{name}_fork"
 

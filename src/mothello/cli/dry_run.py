@@ -106,6 +106,7 @@ def shrunk(stage: Stage, games: int, folder: Path) -> Stage:
     small.config = replace(
         config, data=data, evaluation=replace(config.evaluation, times=1, log_every=1), device=device,
         tracking=TrackingConfig(), checkpoint_every=0, checkpoints=CheckpointsConfig(), force=False,
+        fork="", at=0, origin={},
     )  # fmt: skip
     small.folder, small.origin = RunDir(folder), None
     return small

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from mothello.cli.dry_run import measure_estimate
 from mothello.cli.main import command
 from mothello.config import NOT_IDENTITY, identity
-from mothello.errors import UserError, keyed
+from mothello.errors import UserError, keyed, renamed
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.builtin import BUILTIN
 from mothello.measures.measure import MEASURES, takes_other
@@ -22,11 +22,12 @@ from mothello.objectives.objective import Evaluation, evaluation
 from mothello.registry import load_plugins
 from mothello.rows import FILE, read_tidy
 from mothello.rundir import RunDir, checkpoints_in, step_of
-from mothello.stages.load import checkpoint_of, earlier, load_run
+from mothello.stages.load import earlier, load_run
 from mothello.stages.measuring import measure_folder, measure_run, measured_subject
 from mothello.stages.run import Run
 from mothello.stages.running import require_single_process
 from mothello.tracking import TrackingConfig
+from mothello.training.checkpoint import of_step
 from mothello.training.device import DeviceConfig, resolve
 
 USUAL = ("legality", "alignment")
@@ -127,7 +128,8 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     if config.steps == "all" and steps == [None]:
         raise UserError(f"steps: {run.folder.path} keeps none; train with checkpoints.keep.log_spaced=40")
     for step in steps:
-        _ = step and checkpoint_of(run.folder, step)  # one that is missing ends it here
+        with renamed("step", "steps"):
+            _ = step and of_step(run.folder, step)  # one that is missing ends it here
     subjects = [measured_subject(run, settings, config.device, other) for settings in config.configs]
     if config.dry_run:
         folders = folders_of(config, run.folder, other)

@@ -10,7 +10,7 @@ import mothello.stages.task  # noqa: F401
 from mothello.cli.dry_run import company_estimate, place_of
 from mothello.cli.main import command
 from mothello.cli.measure import summary_of
-from mothello.errors import keyed, renamed
+from mothello.errors import below, keyed, renamed
 from mothello.registry import load_plugins
 from mothello.rows import FILE
 from mothello.stages.continued import STAGES, Continuation
@@ -30,7 +30,8 @@ class StageCommand(Continuation):
 
     def __post_init__(self) -> None:
         load_plugins(self.plugins)
-        self.stage = STAGES.typed(self.stage, "stage")
+        with below("stage"):
+            self.stage = STAGES.typed(self.stage, "stage")
 
 
 def stage(config: StageCommand) -> dict[str, Any]:
@@ -39,15 +40,15 @@ def stage(config: StageCommand) -> dict[str, Any]:
     device = resolve(config.device)
     with renamed("step", "at"):
         run = load_run(config.run, device, config.at)
-    with keyed("stage."):
+    with keyed(config.key):
         asked = STAGES.get(config.stage.name)(config.stage, config, run)
+        trained = [asked, *(part for parts in asked.company().values() for part in parts)]
     if config.dry_run:
         asked.check()
         print(f"{asked.title}: {run.folder.path}", flush=True)
         place = place_of(asked.folder, asked.config.data.steps)
         print(company_estimate(asked, device).text(folder=place), flush=True)
         return {}
-    trained = [asked, *(part for parts in asked.company().values() for part in parts)]
     results = [run_stage(part, device) for part in trained]
     measured = [
         (measure, measure_run(load_run(part.folder.path, device), measure, config.device, True, config.tracking))

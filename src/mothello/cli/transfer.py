@@ -21,7 +21,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     device = resolve(config.device)
     with renamed("step", "at"):
         run = load_run(config.run, device, config.at)
-    with keyed("transfer."):
+    with keyed(config.key):
         stage = Finetune(config.transfer, config, run)
     stage.check()
     if config.dry_run:

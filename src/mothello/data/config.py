@@ -34,13 +34,14 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check(self, "data")
-        for name in self.domains:
+        for name, domain in self.domains.items():
             check_name(name, f"data.domains.{name}")
+            domain.check(f"data.domains.{name}")
         if self.prefix and self.domains:
             raise UserError("data.prefix: with domains, give the opening to each of them (data.domains.NAME.prefix)")
-        for language, domain in self.domain_of.items():
-            if domain not in self.domains:
-                raise UserError(f"data.domain_of.{language}: no domain {domain!r}; there are {list(self.domains)}")
+        for language, name in self.domain_of.items():
+            if name not in self.domains:
+                raise UserError(f"data.domain_of.{language}: no domain {name!r}; there are {list(self.domains)}")
         facts = {(one.facts.count, one.facts.plies) for one in self.domains.values() if one.facts.count}
         if len(facts) > 1:
             raise UserError("data.domains: a run has one set of facts; give domains the same count and plies, or none")

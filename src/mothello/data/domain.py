@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mothello.config import NOT_IDENTITY, check, ranged, without_effect
+from mothello.config import NOT_IDENTITY, ranged, without_effect
 from mothello.data.corpus import Corpus, Mixture, Window
 from mothello.data.enumerated import EnumeratedPlay
 from mothello.data.oracle import Oracle, play_oracle
@@ -44,26 +44,26 @@ class DomainConfig:
     """Which games the folder holds: the hash of their index, by which a run knows them wherever they lie. Found out."""
 
     def __post_init__(self) -> None:
-        check(self, "domain")
         with suppress(StoredError):  # which is reported when the games are opened
             self.content = self.content or fingerprint(read_index(Path(self.folder))) if self.folder else ""
-        if len(self.plies) not in (0, 2):
-            raise UserError(f"domain.plies: {self.plies} is not [first, last]")
-        if self.folder and (self.prefix or not self.policy.uniform):
-            raise UserError(f"domain.folder: {self.folder} holds finished games; leave policy and prefix out")
-        self._check_facts()
 
-    def _check_facts(self) -> None:
+    def check(self, key: str) -> None:
+        """UserError for settings that do not go together. key: where the domain stands, "data.domains.NAME"."""
+        if len(self.plies) not in (0, 2):
+            raise UserError(f"{key}.plies: {self.plies} is not [first, last]")
+        if self.folder and (self.prefix or not self.policy.uniform):
+            raise UserError(f"{key}.folder: {self.folder} holds finished games; leave policy and prefix out")
+        self._check_facts(f"{key}.facts")
+
+    def _check_facts(self, key: str) -> None:
         count, plies = self.facts.count, self.facts.plies
         if not count:
-            without_effect(self.facts, "domain.facts", "without count", "plies", "withheld")
+            without_effect(self.facts, key, "without count", "plies", "withheld")
         elif self.folder or self.prefix:
             other = "folder" if self.folder else "prefix"
-            raise UserError(f"domain.facts: are openings of games played from the start; leave {other} out")
+            raise UserError(f"{key}: are openings of games played from the start; leave {other} out")
         elif self.plies and not self.facts.withheld and not self.plies[0] <= plies < self.plies[1]:
-            raise UserError(
-                f"domain.facts: the move after {plies} plies is not in plies={self.plies}; nothing is taught"
-            )
+            raise UserError(f"{key}: the move after {plies} plies is not in plies={self.plies}; nothing is taught")
 
     @property
     def plain(self) -> bool:

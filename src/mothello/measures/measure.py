@@ -24,6 +24,7 @@ from mothello.othello.board import Board
 from mothello.othello.facts import FactsConfig
 from mothello.othello.random_play import GENERATOR_VERSION
 from mothello.registry import Registry
+from mothello.rundir import RunDir
 from mothello.seeding import derive
 from mothello.training.device import Precision
 
@@ -59,6 +60,8 @@ class Subject:
     """Whether legality runs a compiled model."""
     folder: Path | None = None
     """The measure's own folder, where it may keep files; None: it keeps none."""
+    run: RunDir | None = None
+    """The folder of the run whose model this is; None of any other model."""
     context: Context = Context.game
     """What a model of full attention is shown where its states are read."""
     coverage: float = 1.0
@@ -131,20 +134,21 @@ class Subject:
     def random_weights(self) -> "Subject":
         """The control: the same model with random weights."""
         model = _reinitialized(self.model, derive(self.seed, "random weights"))
-        return replace(self, model=model.eval(), control="random_weights", folder=None)
+        return replace(self, model=model.eval(), control="random_weights", folder=None, run=None)
 
     def edited(self, edit: Edit) -> "Subject":
         """The same model with an edit of its activations."""
-        return replace(self, model=Edited(self.model, edit), control="edited", folder=None)
+        return replace(self, model=Edited(self.model, edit), control="edited", folder=None, run=None)
 
 
 class Measure(Protocol):
     """Numbers of a subject. ``Config`` is a dataclass whose field ``name`` is the measure's name in MEASURES.
 
     A Config may have a method ``shrunk(share)``: the config of the same measure on that share of the games, for a dry
-    run. A measure may have a method ``summary(rows)``: the text that a command prints of its rows, a data frame. One
-    that compares the subject with that of another run has an attribute ``takes_other``, and ``needs_other`` where it is
-    nothing without.
+    run. A measure may have a method ``summary(rows)``: the text that a command prints of its rows, a data frame, and a
+    method ``check(subject)``: UserError for settings that do not fit the subject, before anything is computed. One that
+    compares the subject with that of another run has an attribute ``takes_other``, and ``by_layer`` where both must
+    have the same depth.
     """
 
     Config: type

@@ -3,11 +3,13 @@ the first stage of PreAlign (Li et al. 2024); a pretraining goes on from it as a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
 
 from mothello.config import ranged, without_effect
+from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split
 from mothello.model.separate import own_parts
@@ -29,12 +31,14 @@ class AlignWordsStageConfig(AlignWordsConfig, ContinuedConfig):
 
     steps: int = ranged(100, low=1)
     """Updates; each reads all words of the dictionary in two languages."""
+    data: DataConfig = field(default_factory=partial(DataConfig, batch_size=1))
     optimizer: OptimizerConfig = field(default_factory=adam)
 
     key: ClassVar[str] = "stage."
 
     def __post_init__(self) -> None:
-        without_effect(self, "stage", "on words alone", "data", "objective", "auxiliary")
+        without_effect(self.data, "stage.data", "on words alone", default=DataConfig(batch_size=1))
+        without_effect(self, "stage", "on words alone", "objective", "auxiliary")
 
 
 @STAGES.register("align_words")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from omegaconf import MISSING
@@ -14,7 +14,7 @@ from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split
 from mothello.data.stream import Stream
-from mothello.errors import UserError
+from mothello.errors import UserError, keyed
 from mothello.model.separate import frozen_names
 from mothello.model.transformer import GPT
 from mothello.objectives.combined import build_objective, typed_auxiliary
@@ -71,6 +71,9 @@ class Continuation:
     force: bool = field(default=False, metadata=NOT_IDENTITY)
     dry_run: bool = field(default=False, metadata=NOT_IDENTITY)
 
+    key: ClassVar[str] = "stage."
+    """Where the settings of the stage stand: put before the messages about them."""
+
 
 def changed(asked: Mapping[str, Any], of_the_run: Any) -> tuple[dict[str, Any], Any]:
     """What is asked for that differs from the run's objective, and the whole objective."""
@@ -83,7 +86,8 @@ def changed(asked: Mapping[str, Any], of_the_run: Any) -> tuple[dict[str, Any], 
 
 
 class Continued:
-    """Training that goes on from a run's model, on the run's languages.
+    """Training that goes on from a run's model, on the run's languages. Messages of the constructor about its settings
+    name them as they stand in the stage, and a command puts its key before them; those of ``check`` have it.
 
     A stage of one's own derives from it: with a ``Config`` that derives from ContinuedConfig, and what it does
     differently: the model it begins with, its games, what is watched.
@@ -98,6 +102,7 @@ class Continued:
 
     def __init__(self, settings: Any, command: Continuation, run: Run) -> None:
         own, self.settings, self.run, self.language_set = settings, settings, run, run.language_set
+        self.key = command.key
         recall_games(own.data, run.folder.path.glob(f"{own.name}/*"))
         plugins = list(dict.fromkeys([*run.config.plugins, *command.plugins]))
         load_plugins(plugins)
@@ -138,8 +143,9 @@ class Continued:
         self.folder.check_own(self.config.force)
         begun = self._begun
         if not self.folder.finished:
-            self._games()
-            check_frozen(self.objective(), self.run.model, self.frozen)
+            with keyed(self.key):
+                self._games()
+                check_frozen(self.objective(), self.run.model, self.frozen)
         if self.folder.finished and begun.get("step", self.run.step) < self.run.step:
             self.config.force = True
         if begun and begun != self.run.reached and not self.folder.finished and not self.config.force:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Int8
@@ -53,6 +54,8 @@ class TransferCommand(Continuation):
     transfer: FinetuneConfig = field(default_factory=FinetuneConfig)
     probes: ProbesConfig = field(default_factory=_probes)
     """The probes before and after."""
+
+    key: ClassVar[str] = "transfer."
 
     def __post_init__(self) -> None:
         if not self.transfer.probe_before_and_after:

@@ -66,9 +66,6 @@ class Fork(Pretrain):
         if config.at != config.origin["step"]:
             line = f"{config.fork} went on from step {config.origin['step']} of its pretraining"
             raise UserError(f"at: {line}; leave at out")
-        if config.at >= config.data.steps:
-            line = f"nothing is left after step {config.at} of {config.data.steps}"
-            raise UserError(f"at: {line}; add games: data.games=...")
         if config.force or not (self.folder.finished or checkpoint.saved(self.folder.checkpoints)):
             run, begun = _pretraining(RunDir(config.fork))
             self.origin = self._step_of(run) if begun is None else self._stage(run, RunDir(config.fork), begun)
@@ -86,6 +83,8 @@ class Fork(Pretrain):
         whole = {step_of(path): path for path in saved if (path / "state.pt").exists()}
         if config.at not in whole:
             there = ", ".join(map(str, sorted(whole))) or "none"
+            if not config.at:
+                raise UserError(f"at: give a step of {run.path}; whole ones: {there}")
             line = f"{run.path} has no whole checkpoint of step {config.at}; whole ones: {there}"
             raise UserError(f"at: {line} (checkpoints.keep.full=[{config.at}] keeps one)")
         found, model = checkpoint.read(whole[config.at]), outline(config.model, self.language_set)

@@ -26,6 +26,10 @@ def train(settings: Mapping[str, Any]) -> Run:
     there. A finished run is loaded at once, an interrupted one is resumed."""
     fork = settings.get("fork")
     base = forked(fork, settings.get("at", 0)) if fork else {}
+    asked = settings.get("objective", {})
+    name = asked.get("name") if isinstance(asked, Mapping) else asked
+    if base and name not in (None, base["objective"]["name"]):
+        del base["objective"]  # of another objective's settings none stay
     config = typed(OmegaConf.merge(base, settings), TrainConfig)  # type: ignore[arg-type]
     device, stage = resolve(config.device), pretraining(config)
     run_stage(stage, device)

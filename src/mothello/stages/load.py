@@ -58,16 +58,7 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
 def _checkpoint(folder: RunDir, step: int | None) -> tuple[checkpoint.Checkpoint, list[str]]:
     if step is None:
         return checkpoint.latest(folder.checkpoints)
-    return checkpoint.read(checkpoint_of(folder, step), weights_alone=True), []
-
-
-def checkpoint_of(folder: RunDir, step: int) -> Path:
-    """Where the weights of a step are. UserError where it is not kept."""
-    there = {step_of(path): path for place in (folder.kept, folder.checkpoints) for path in checkpoint.saved(place)}
-    if step not in there:
-        kept = ", ".join(map(str, sorted(there)))
-        raise UserError(f"step: {folder.path} keeps no checkpoint of step {step}; kept: {kept}")
-    return there[step]
+    return checkpoint.read(checkpoint.of_step(folder, step), weights_alone=True), []
 
 
 def earlier(folder: RunDir, step: int | None) -> int | None:

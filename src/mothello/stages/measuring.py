@@ -29,23 +29,29 @@ def measure_folder(run: RunDir, config: Any, step: int | None = None, other: Run
 
 def measured_subject(run: Run, config: Any, device: DeviceConfig, other: Run | None = None) -> Subject:
     """The subject of a measure, with that of the other run where it compares the two. UserError where that makes no
-    sense."""
+    sense, or the measure's own check finds a mistake."""
     subject = run.subject(device)
-    if not takes_other(config.name):
-        return subject
+    if takes_other(config.name):
+        subject = replace(subject, other=_other(run, config, device, other))
+    measure = MEASURES.build(config)
+    getattr(measure, "check", lambda _: None)(subject)
+    return subject
+
+
+def _other(run: Run, config: Any, device: DeviceConfig, other: Run | None) -> Subject | None:
+    """The subject that a measure compares the run with."""
+    entry = MEASURES.get(config.name)
     if other is None:
-        if getattr(MEASURES.get(config.name), "needs_other", False):
-            raise UserError(f"other: measures=[{config.name}] compares the run with another; give its folder")
-        return subject
+        return None
     if other.board.size != run.board.size:
         raise UserError(f"other: {other.folder.path} plays on {other.board.name}, the run on {run.board.name}")
-    if other.model.config.n_layer != run.model.config.n_layer:
+    if getattr(entry, "by_layer", False) and other.model.config.n_layer != run.model.config.n_layer:
         blocks = f"{other.model.config.n_layer} blocks, the run {run.model.config.n_layer}"
         raise UserError(f"other: {other.folder.path} has {blocks}; layers are compared one by one")
     if other.content == run.content:
         raise UserError(f"other: {other.folder.path} is the run itself")
     folder = measure_folder(other.folder, config, other.earlier).path
-    return replace(subject, other=other.subject(device).kept_in(folder))
+    return other.subject(device).kept_in(folder)
 
 
 def measure_run(

@@ -81,6 +81,8 @@ class TrainConfig:
             self.model.take_mask(objective.attention)
             self.languages = self.languages.with_special(special_tokens(objective))
         check(self, "")
+        if self.fork and self.origin.get("step", self.at) >= self.data.steps:
+            raise UserError(f"at: nothing is left after step {self.at} of {self.data.steps}; add games: data.games=...")
         self.checkpoints.keep.steps(self.data.steps)
         if bool(self.fork) != bool(self.origin):
             raise UserError("fork: goes with at=STEP, in scripts/train.py and mothello.train alone")

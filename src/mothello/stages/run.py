@@ -118,6 +118,7 @@ class Run:
         return Subject(
             self.model, self.language_set, corpus_seed, seed, device.precision, step=self.step, compiled=compiled,
             coverage=coverage, objective=self.config.objective, facts=facts,
+            run=None if isinstance(self.model, Edited) else self.folder,
         )  # fmt: skip
 
     def _trainings(self) -> Iterator[Mapping[str, Any]]:

@@ -20,7 +20,7 @@ from mothello.errors import UserError
 from mothello.files import MovedError, remove_folder, whole_folder
 from mothello.own import refilled, remove
 from mothello.reading import COUNT, misfit, parse_json
-from mothello.rundir import CHECKPOINT_FILES, KEPT, checkpoints_in, step_of
+from mothello.rundir import CHECKPOINT_FILES, KEPT, RunDir, checkpoints_in, step_of
 
 KEEP = 2
 """Checkpoints kept: the last good one and the one before."""
@@ -101,6 +101,16 @@ def keep(folder: Path, checkpoint: Checkpoint, whole: bool) -> None:
         halves = {name: x.half() if x.is_floating_point() else x for name, x in checkpoint.weights.items()}
         checkpoint = checkpoint._replace(weights=halves)
     _store(folder / KEPT / _name(checkpoint.step), checkpoint, folder, whole)
+
+
+def of_step(folder: RunDir, step: int) -> Path:
+    """Where the weights of a step of a run are: among the last checkpoints, or those kept for good. UserError where
+    they are in neither."""
+    there = {step_of(path): path for place in (folder.kept, folder.checkpoints) for path in saved(place)}
+    if step not in there:
+        kept = ", ".join(map(str, sorted(there)))
+        raise UserError(f"step: {folder.path} keeps no checkpoint of step {step}; kept: {kept}")
+    return there[step]
 
 
 def _is_pure(path: Path) -> bool:

@@ -31,8 +31,9 @@ class CheckpointsConfig:
 
 
 def log_spaced(count: int, total: int) -> frozenset[int]:
-    """``count`` steps from 1 to ``total`` in a constant ratio, rounded (the first, closer than a step, one by one),
-    without the last; all where there are fewer."""
+    """``count`` steps from 1 to ``total``, evenly spaced on a log scale and rounded; where several would fall on one
+    step, one after the other. ``total`` itself is left out, since it has a checkpoint anyway. All steps before it
+    where ``count`` is larger."""
     steps = [1][:count]
     for left in range(count - 1, 0, -1):
         step = steps[-1]

@@ -60,7 +60,7 @@ def rungs(root: Path, kind: str = "atomic", worth: float = 1.0) -> list[str]:
 def rows(run: Path, kinds: list[str], ladder: list[str]) -> Table:
     made = build_languages(LanguagesConfig(kinds=kinds), FOUR)
     model = build_model(ModelConfig(n_layer=1, n_head=2, d_model=8), made).initialize(0)
-    subject = Subject(model, made).kept_in(run / "measures" / "efficiency-00000000")
+    subject = Subject(model, made, run=RunDir(run))
     found = list(Efficiency(EfficiencyConfig(ladder=ladder))(subject))
     assert {row["quantity"] for row in found} <= QUANTITIES.keys()
     return as_table(found)

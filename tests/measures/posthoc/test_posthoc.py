@@ -1,4 +1,4 @@
-"""Proves: normalisation and maps agree with a slow reference; a planted rotation is found on rows that the map never saw,
+"""Proves: normalization and maps agree with a slow reference; a planted rotation is found on rows that the map never saw,
 also between widths, and unrelated sides score chance; a few words without a fold left out fit anything; between two
 models that are one up to a rotation of their states every granularity is found, and random weights on one side lose the
 board; what makes no sense is refused in one line before any compute."""
@@ -17,6 +17,7 @@ from mothello.errors import UserError
 from mothello.languages.language_set import LanguagesConfig, LanguageSet, build_languages
 from mothello.measures.alignment.cka import linear_cka
 from mothello.measures.alignment.retrieval import own_row
+from mothello.measures.facts.measure import FactsMeasureConfig
 from mothello.measures.measure import Subject, folder_name
 from mothello.measures.posthoc.maps import (
     folds_of,
@@ -27,6 +28,7 @@ from mothello.measures.posthoc.maps import (
     normalized,
 )
 from mothello.measures.posthoc.measure import Posthoc, PosthocConfig
+from mothello.measures.stitch.measure import StitchConfig
 from mothello.model.build import build_model
 from mothello.model.transformer import ModelConfig
 from mothello.othello.board import Board
@@ -52,7 +54,7 @@ def first(n: int, rows: int) -> Tensor:
     return torch.arange(rows) < n
 
 
-def test_normalized_rows_are_of_unit_length_and_centred_where_the_means_come_from() -> None:
+def test_normalized_rows_are_of_unit_length_and_centered_where_the_means_come_from() -> None:
     x = noise(200, 8) * 3 + 2
     fitted = first(150, 200)
     made = normalized(x, fitted, rounds=50)
@@ -141,7 +143,7 @@ def subject(seed: int = 0, d_model: int = 32, languages: LanguageSet = SIX, **mo
 
 def turned(one: Subject) -> Subject:
     """The same function of tokens with every state rotated: what two trainings may differ by. Norms without weights see
-    no rotation of centred states."""
+    no rotation of centered states."""
     d = one.model.config.d_model
     ones = torch.ones(d, 1) / d**0.5
     basis = torch.linalg.qr(torch.cat([ones, noise(d, d - 1)], 1)).Q
@@ -221,11 +223,15 @@ def test_another_run_is_known_by_its_content_and_must_fit(tmp_path: Path) -> Non
     ):
         with pytest.raises(UserError, match=f"^other: .*{line}"):
             measured_subject(run, config, device, wrong)
+    deep = run_of(tmp_path / "deep", n_layer=2)
+    assert measured_subject(run, FactsMeasureConfig(count=4, plies=4), device, deep).other is not None  # not by layer
+    with pytest.raises(UserError, match="layers are compared one by one"):
+        measured_subject(run, StitchConfig(), device, deep)
 
 
 def test_cka_is_that_of_the_slow_definition_between_widths() -> None:
     x, y = noise(50, 6), noise(50, 9, seed=1)
-    centre = torch.eye(50) - 1 / 50
-    k, m = (centre @ s @ s.T @ centre for s in (x, y))
+    center = torch.eye(50) - 1 / 50
+    k, m = (center @ s @ s.T @ center for s in (x, y))
     expected = (k * m).sum() / ((k * k).sum() * (m * m).sum()).sqrt()
     assert float(linear_cka(x, y)) == pytest.approx(float(expected), rel=1e-4)

@@ -8,7 +8,6 @@ from mothello.errors import UserError
 from mothello.measures.efficiency.ladder import KEY, Law, Rung, excess_nats, folders_of, games_seen, ladder
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.rows import Table, format_table
-from mothello.rundir import RunDir
 
 
 @dataclass(kw_only=True)
@@ -41,9 +40,9 @@ class Efficiency:
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
         """Rows. UserError where no run can be compared."""
-        if subject.folder is None:
+        if subject.run is None:
             raise UserError("measures: efficiency reads the folder of a run")
-        folder = RunDir(subject.folder.parents[1])
+        folder = subject.run
         content = folder.read_config()
         if content.get("stage", "pretrain") != "pretrain":
             raise UserError(f"measures: efficiency is measured on a run of scripts/train.py; {folder.path} is none")

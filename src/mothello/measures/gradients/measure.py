@@ -70,19 +70,25 @@ class GradientCosines:
     def __init__(self, config: GradientsConfig) -> None:
         self.config = config
 
-    def __call__(self, subject: Subject) -> Iterator[Row]:
-        """Rows. UserError where nothing can be realigned, or the run's objective is not known."""
-        config, languages = self.config, subject.language_set
+    def check(self, subject: Subject) -> None:
+        """UserError where nothing can be realigned, or the run's objective is not known."""
         if isinstance(subject.model, Edited) or subject.objective is None:
             raise UserError("measures: gradients are those of a run's own model")
-        n = config.games * config.batches
+        realign = Realign(self.config, key=self.config.key)
+        realign.check(*self._games(subject), subject.language_set)
+        realign.check_model(subject.model.config)
+
+    def _games(self, subject: Subject) -> tuple[Sources, DataConfig]:
+        config, n = self.config, self.config.games * self.config.batches
         data = DataConfig(games=n, batch_size=config.games, corpus_seed=subject.corpus_seed)
         games = corpus(subject.board, subject.corpus_seed, Split.probe, n)
-        sources = Sources.shared(games, len(languages.languages))
-        realign = Realign(config, key=config.key)
-        realign.check(sources, data, languages)
-        realign.check_model(subject.model.config)
-        model, main = _trained(subject, realign)
+        return Sources.shared(games, len(subject.names)), data
+
+    def __call__(self, subject: Subject) -> Iterator[Row]:
+        """Rows. UserError as of :meth:`check`."""
+        self.check(subject)
+        config, languages, (sources, data) = self.config, subject.language_set, self._games(subject)
+        model, main = _trained(subject, Realign(config, key=config.key))
         stream = Stream(sources, languages, data, 0, subject.device)
         layers = range(max(layers_of(config.layers, model.config.n_layer)) + 1)
         parts = [_parameters(model, layer) for layer in layers]
@@ -155,9 +161,8 @@ def _cosine(x: Float[Tensor, " parameter"], y: Float[Tensor, " parameter"]) -> F
 def _trained(subject: Subject, realign: Realign) -> tuple[GPT, Objective]:
     """A copy of the model with the heads that it was trained with, or a new projection, and what it was trained on."""
     model: Any = copy.deepcopy(subject.model).requires_grad_(True)
-    folder = RunDir(subject.folder.parents[1]) if subject.folder else None
-    content = folder.read_config() if folder else {}
-    weights = _weights(folder, subject.step) if folder else {}
+    content = subject.run.read_config() if subject.run else {}
+    weights = _weights(subject.run, subject.step) if subject.run and subject.step else {}
     realign.add_head(model, subject.seed)
     if saved := {k.removeprefix(PROJECTION_HEAD): x for k, x in weights.items() if k.startswith(PROJECTION_HEAD)}:
         model.projection_head.load_state_dict(saved)
@@ -171,5 +176,5 @@ def _trained(subject: Subject, realign: Realign) -> tuple[GPT, Objective]:
 
 
 def _weights(folder: RunDir, step: int) -> dict[str, Tensor]:
-    """All weights of a step's checkpoint."""
-    return checkpoint.read(folder.checkpoints / f"step-{step:09d}").weights
+    """All weights of a step's checkpoint, those of heads included. Of a kept step they are half-precision numbers."""
+    return checkpoint.read(checkpoint.of_step(folder, step), weights_alone=True).weights

@@ -1,4 +1,4 @@
-"""Iterative normalisation (Zhang et al. 2019), then the orthogonal map from one side to the other.
+"""Iterative normalization (Zhang et al. 2019), then the orthogonal map from one side to the other.
 
 Rows of x and y are the same words, positions or games on two sides; ``fitted`` says which rows the means and the map
 are learned from. All other rows are only mapped. Sides may differ in width: the narrower one has zeros added.
@@ -12,7 +12,7 @@ from torch import Tensor
 from mothello.measures.alignment.retrieval import nearest
 
 ROUNDS = 5
-"""Rounds of normalisation."""
+"""Rounds of normalization."""
 
 
 def normalized(

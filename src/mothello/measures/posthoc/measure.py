@@ -55,13 +55,13 @@ class PosthocConfig:
 
 @MEASURES.register("posthoc")
 class Posthoc:
-    """Retrieval after iterative normalisation and an orthogonal map: of token embeddings, mean states of moves, states
+    """Retrieval after iterative normalization and an orthogonal map: of token embeddings, mean states of moves, states
     in their games and mean states of games, by layer and map of the opening. Between the languages of the run; with
     other=RUN from the other run's languages to the run's, and linear CKA of the two models. Nothing for a single
     language by itself."""
 
     Config = PosthocConfig
-    takes_other = True
+    takes_other = by_layer = True
 
     def __init__(self, config: PosthocConfig) -> None:
         self.config = config

@@ -84,14 +84,18 @@ class Stitch:
     on, but not below the stitch."""
 
     Config = StitchConfig
-    takes_other = True
+    takes_other = by_layer = True
 
     def __init__(self, config: StitchConfig) -> None:
         self.config = config
 
+    def check(self, subject: Subject) -> None:
+        """UserError where nothing can be stitched."""
+        self._languages(subject, subject.other or subject)
+
     def __call__(self, subject: Subject) -> Iterator[Row]:
         config, other = self.config, subject.other or subject
-        languages = self._check(subject, other)
+        languages = self._languages(subject, other)
         yield from subject.context_rows()
         tasks, sizes = tasks_of(config.tasks), config.probes.sizes
         games = probe_corpus(subject.board, subject.corpus_seed, *sizes)
@@ -116,7 +120,7 @@ class Stitch:
             control = "stitched" if lower is other else lower.control
             yield from self._stitched(subject, lower, control, readers, fit, test, truth)
 
-    def _check(self, subject: Subject, other: Subject) -> list[str]:
+    def _languages(self, subject: Subject, other: Subject) -> list[str]:
         """The run's languages that can be stitched. UserError where none can, or states have no way across."""
         if other is subject and len(subject.names[: self.config.languages]) < 2:
             raise UserError("other: measures=[stitch] of one language compares the run with another; give its folder")

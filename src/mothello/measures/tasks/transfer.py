@@ -43,9 +43,9 @@ class TaskTransfer:
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
         """Rows. UserError when the subject was not fine-tuned on a task, in its folder."""
-        if subject.folder is None:
+        if subject.run is None:
             raise UserError("measures: task_transfer reads the folder of a fine-tuning on a task")
-        folder, names = RunDir(subject.folder.parents[1]), subject.names
+        folder, names = subject.run, subject.names
         content = folder.read_config()
         if content.get("stage") != "task":
             raise UserError(f"measures: task_transfer is measured on a model tuned on a task; {folder.path} is none")

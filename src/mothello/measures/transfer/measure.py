@@ -40,10 +40,10 @@ class Transfer:
 
     def __call__(self, subject: Subject) -> Iterator[Row]:
         """Rows. UserError when the subject is not a fine-tuned model in its folder."""
-        if subject.folder is None:
+        if subject.run is None:
             raise UserError("measures: transfer reads the folder of a fine-tuning")
-        path, names = subject.folder.parents[1], subject.names
-        folder, control = RunDir(path), RunDir(path.with_name(path.name + SCRATCH))
+        folder, names, path = subject.run, subject.names, subject.run.path
+        control = RunDir(path.with_name(path.name + SCRATCH))
         content = folder.read_config()
         if content.get("stage") != "finetune":
             raise UserError(f"measures: transfer is measured on a fine-tuned model; {path} is none")
