@@ -99,8 +99,10 @@ def test_every_measure_takes_a_kept_step(name: str, base: Path, monkeypatch: pyt
     monkeypatch.chdir(base)
     few = SETTINGS[name] | ({"random_weights": False} if name == "tasks" else {})
     settings = [f"{name}={quoted(few)}", f"measures=[{name}]"]
+    pattern = f"run/measures/{name}-*-step3"
+    before = set(base.glob(pattern))
     assert run(monkeypatch, "measure", "run=run", *QUIET, *settings, "steps=[3]") == 0
-    (path,) = base.glob(f"run/measures/{name}-*-step3")
+    (path,) = {*base.glob(pattern)} - before
     assert read_tidy(path).step.eq(3).all()
 
 

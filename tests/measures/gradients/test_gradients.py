@@ -102,7 +102,7 @@ def test_rows_of_a_realigned_run_and_of_a_task(run: Run) -> None:
     new = [row["value"] for row in strange(replace(child.subject(), run=None))]  # without its run: a new projection
     assert len(new) == len(with_its_own)
     assert new != pytest.approx(with_its_own.value.tolist(), abs=1e-3)
-    task = task_stage(run, task="mover", layer=1, controls=[])
+    task = task_stage(run, task="winner", layer=1, controls=[])
     run_stage(task, CPU)
     tuned = mothello.measure(mothello.load_run(task.folder.path), "gradients", SHORT | {"shuffled": False})
     assert set(tuned.layer) == {0, 1}  # the task reads nothing of the second block
@@ -112,7 +112,7 @@ def test_rows_of_a_realigned_run_and_of_a_task(run: Run) -> None:
 def test_a_kept_step_has_the_projection_and_the_head_of_that_step(run: Run) -> None:
     """In half precision: kept steps hold all weights, those of heads too."""
     keep = CheckpointsConfig(keep=KeepConfig(log_spaced=3))
-    realigned, tuned = realign_stage(run), task_stage(run, task="mover", layer=1, controls=[])
+    realigned, tuned = realign_stage(run, {"seed": 7}), task_stage(run, task="winner", layer=1, controls=[])
     for stage, head in ((realigned, "projection_head"), (tuned, "task_head")):
         stage.config.checkpoints = keep
         run_stage(stage, CPU)

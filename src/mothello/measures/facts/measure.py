@@ -54,12 +54,17 @@ class KnownFacts:
     def __init__(self, config: FactsMeasureConfig) -> None:
         self.config = config
 
-    def __call__(self, subject: Subject) -> Iterator[Row]:
-        config = self._asked(subject.facts)
-        sides = [subject, *([replace(subject.other, control="other")] if subject.other else [])]
-        for side in sides:
+    def check(self, subject: Subject) -> None:
+        """UserError where it is not known which facts, or a model cannot be asked."""
+        Questions.of(subject.board, self._asked(subject.facts))
+        for side in filter(None, (subject, subject.other)):
             side.check_causal("measures: facts")
             side.language_set.require_board("measures: facts")
+
+    def __call__(self, subject: Subject) -> Iterator[Row]:
+        self.check(subject)
+        config = self._asked(subject.facts)
+        sides = [subject, *([replace(subject.other, control="other")] if subject.other else [])]
         questions = Questions.of(subject.board, config)
         bootstrap = Bootstrap(config.count, self.config.draws, generator(0, "bootstrap"))
         for quantity in QUANTITIES:
