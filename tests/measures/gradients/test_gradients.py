@@ -102,7 +102,7 @@ def test_rows_of_a_realigned_run_and_of_a_task(run: Run) -> None:
     new = [row["value"] for row in strange(replace(child.subject(), run=None))]  # without its run: a new projection
     assert len(new) == len(with_its_own)
     assert new != pytest.approx(with_its_own.value.tolist(), abs=1e-3)
-    task = task_stage(run, task="winner", layer=1, controls=[])
+    task = task_stage(run, task="mover", layer=1, controls=[])
     run_stage(task, CPU)
     tuned = mothello.measure(mothello.load_run(task.folder.path), "gradients", SHORT | {"shuffled": False})
     assert set(tuned.layer) == {0, 1}  # the task reads nothing of the second block
