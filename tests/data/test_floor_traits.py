@@ -115,7 +115,9 @@ def floored(language_set: LanguageSet, batches: list[tuple[Batch, Tensor]], orac
 
 
 @pytest.mark.parametrize("output", OutputVocabulary)
-@pytest.mark.parametrize("name", MIXES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (place % 2)) for place, name in enumerate(MIXES)]
+)
 def test_the_floor_is_the_counted_entropy(name: str, output: OutputVocabulary):
     languages = made(MIXES[name], output)
     plies = 4 if output is OutputVocabulary.own else 3

@@ -61,6 +61,7 @@ def test_the_engine_without_a_compiler(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert numbers["engine.8x8.ratio_pgx"] is None
 
 
+@pytest.mark.slow
 def test_every_objective_is_timed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     for name, value in (("WARM", 1), ("ROUNDS", 1)):
         monkeypatch.setattr(objectives, name, value)
@@ -154,6 +155,7 @@ def test_the_shapes_are_what_a_user_trains() -> None:
     assert (small.board.size, small.model.n_layer, small.model.d_model, small.optimizer.name) == (6, 4, 128, "muon")
 
 
+@pytest.mark.slow
 def test_a_worker_next_to_a_busy_process_tells_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     worker = company.Worker("short", False, 1)

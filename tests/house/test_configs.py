@@ -27,6 +27,7 @@ from mothello.stand_ins import stand_in
 from mothello.training.device import DeviceConfig
 from mothello.training.optimizer import OptimizerConfig
 from mothello.training.schedule import lr_scale
+from studies.gather import STUDIES
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -71,7 +72,8 @@ def test_every_experiment_composes_with_the_users_overrides(experiment: str, mor
 @pytest.mark.parametrize(
     ("study", "scale"),
     [
-        ("demo", "demo"), ("table1", "paper"), *((study, "mini") for study in names("study")),
+        ("demo", "demo"), ("table1", "paper"), *((study, "mini") for study in sorted({*names("study")} - {*STUDIES})),
+        *(pytest.param(study, "mini", marks=pytest.mark.slow) for study in STUDIES),  # composed in tests/page
         *(pytest.param(study, "paper", marks=pytest.mark.slow) for study in names("study") if study != "table1"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ def test_there_are_notebooks() -> None:
     assert NOTEBOOKS
 
 
-LONG = {"alignment", "training", "transfer"}
+LONG = {"alignment", "probes", "training", "transfer"}
 """Notebooks that take longest: run with -m slow."""
 
 

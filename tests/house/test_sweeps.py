@@ -240,7 +240,12 @@ def test_a_killed_worker_of_joblib_leaves_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("launcher", "number"), [("basic", signal.SIGINT), ("joblib", signal.SIGTERM), ("joblib", signal.SIGKILL)]
+    ("launcher", "number"),
+    [
+        ("joblib", signal.SIGKILL),
+        pytest.param("basic", signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param("joblib", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_stops_a_sweep_and_its_children(launcher: str, number: signal.Signals, tmp_path: Path) -> None:
     more = ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else []

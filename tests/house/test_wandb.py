@@ -293,6 +293,7 @@ def test_every_combination_of_the_sweep_file_is_a_config(agent: Any, monkeypatch
     assert len(set(values)) == 12
 
 
+@pytest.mark.slow
 def test_the_command_of_the_sweep_file_runs(agent: Any, tmp_path: Path) -> None:
     agent._sweep_command += [x for x in TINY_WANDB if not x.startswith("model=")]
     arguments = combinations()[-1]

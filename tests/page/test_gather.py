@@ -157,8 +157,12 @@ def test_the_committed_page_is_what_the_committed_runs_say(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "cells", [["naive"], ["prefix_naive"], ["mirror_columns", "single"], ["naive_8", "anchor_1_main"]]
-)
+    "cells",
+    [
+        ["prefix_naive"], ["mirror_columns", "single"],
+        *(pytest.param(more, marks=pytest.mark.slow) for more in (["naive"], ["naive_8", "anchor_1_main"])),
+    ],
+)  # fmt: skip
 def test_a_page_of_few_runs(cells: list[str], tmp_path: Path) -> None:
     """What is missing is said to be missing."""
     for cell in cells:

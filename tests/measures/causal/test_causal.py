@@ -63,8 +63,9 @@ class Player(nn.Module):
     def forward(self, inputs: Inputs, hidden: bool = False, edit: Edit | None = None) -> Answer:
         tokens = inputs.tokens
         language = int(tokens[0, 0] >= min(FAMILY.languages[1].ids))
-        trie = {word[0]: move for move, word in enumerate(FAMILY.languages[language].words)}
-        moves = torch.tensor([[trie.get(token, -1) for token in row] for row in tokens.tolist()])
+        words = torch.tensor([word[0] for word in FAMILY.languages[language].words])
+        move_of = torch.full((FAMILY.vocabulary_size,), -1).scatter_(0, words, torch.arange(len(words)))
+        moves = move_of[tokens]
         classes = board_targets(moves.to(torch.int8), SIX).classes[1]
         x = nn.functional.one_hot(classes, 3).float().flatten(-2) @ CODE
         states = []
@@ -76,8 +77,7 @@ class Player(nn.Module):
         own, opponent = ((read == color).long() @ bits for color in (MINE, THEIRS))
         legal = squares_to_moves(legal_moves(own, opponent, SIX), SIX)
         logits = torch.full((*tokens.shape, FAMILY.vocabulary_size), -50.0)
-        first = torch.tensor([word[0] for word in FAMILY.languages[language].words])
-        logits[..., first] = torch.where(legal, 5.0, -5.0)
+        logits[..., words] = torch.where(legal, 5.0, -5.0)
         return Answer(logits, torch.stack(states) if hidden else None)
 
 
@@ -228,6 +228,7 @@ def test_random_shifts_are_as_long_as_the_probes_own_and_the_same_in_every_pass(
     assert not torch.allclose(random(1, x)[rows, written.ends], steering.shifts[1])
 
 
+@pytest.mark.slow
 def test_few_cases_and_no_linear_probe() -> None:
     """One case is a flip alone; patching needs no probe; a game too few leaves nothing."""
     probes, model = exact_probes(), Player()
