@@ -63,16 +63,12 @@ def tree_entropy(games: Tensor, weight: Tensor) -> list[float | None]:
         game = [m for m in row if m >= 0]
         for ply, move in enumerate(game):
             follows[tuple(game[:ply])][move] += p
-    result: list[float | None] = []
-    for ply in range(games.shape[1]):
-        nats = mass = 0.0
-        for opening, moves in follows.items():
-            if len(opening) == ply:
-                total = sum(moves.values())
-                nats -= sum(p * log(p / total) for p in moves.values() if p)
-                mass += total
-        result.append(nats / mass if mass else None)
-    return result
+    nats, mass = [0.0] * games.shape[1], [0.0] * games.shape[1]
+    for opening, moves in follows.items():
+        total = sum(moves.values())
+        nats[len(opening)] -= sum(p * log(p / total) for p in moves.values() if p)
+        mass[len(opening)] += total
+    return [own / whole if whole else None for own, whole in zip(nats, mass, strict=True)]
 
 
 def cases() -> dict[str, tuple[Corpus, Tensor, Tensor]]:

@@ -3,6 +3,7 @@ it) that interventions reach no errors, random ones and none at all do; that cas
 engine; and on a real model that doing nothing changes nothing and that a game's own states are the game."""
 
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import pytest
@@ -49,6 +50,17 @@ class Answer(NamedTuple):
     hidden: Tensor | None
 
 
+@cache
+def _boards(shape: torch.Size, moves: bytes) -> Tensor:
+    games = torch.frombuffer(bytearray(moves), dtype=torch.int8).view(shape)
+    return nn.functional.one_hot(board_targets(games, SIX).classes[1], 3).float().flatten(-2) @ CODE
+
+
+def boards_of(moves: Tensor) -> Tensor:
+    """The relative boards in the code. The same games are asked about again and again."""
+    return _boards(moves.shape, moves.numpy().tobytes()).clone()
+
+
 class Player(nn.Module):
     """Its stream holds the relative board at every layer, in the code; whatever stands there is what it plays by."""
 
@@ -66,8 +78,7 @@ class Player(nn.Module):
         words = torch.tensor([word[0] for word in FAMILY.languages[language].words])
         move_of = torch.full((FAMILY.vocabulary_size,), -1).scatter_(0, words, torch.arange(len(words)))
         moves = move_of[tokens]
-        classes = board_targets(moves.to(torch.int8), SIX).classes[1]
-        x = nn.functional.one_hot(classes, 3).float().flatten(-2) @ CODE
+        x = boards_of(moves.to(torch.int8))
         states = []
         for layer in range(3):
             x = x if edit is None else edit(residual_site(layer), x)
@@ -228,7 +239,6 @@ def test_random_shifts_are_as_long_as_the_probes_own_and_the_same_in_every_pass(
     assert not torch.allclose(random(1, x)[rows, written.ends], steering.shifts[1])
 
 
-@pytest.mark.slow
 def test_few_cases_and_no_linear_probe() -> None:
     """One case is a flip alone; patching needs no probe; a game too few leaves nothing."""
     probes, model = exact_probes(), Player()
