@@ -76,6 +76,16 @@ def test_words_are_aligned_at_any_step(run: Run, at: int | None) -> None:
     assert run_stage(aligned(run, at, coverage=0.5), CPU) == results  # finished already
 
 
+@pytest.mark.parametrize("more", [{}, {"levels": ["input", "blocks"]}, {"output": "unified"}], ids=str)
+def test_a_head_at_zero_is_drawn_where_it_is_aligned_and_only_there(more: dict[str, Any], tmp_path: Path) -> None:
+    levels = {key: x for key, x in more.items() if key == "levels"}
+    model = {"n_layer": 1, "n_head": 2, "d_model": 16, "zero_init": True}
+    languages = {key: x for key, x in more.items() if key == "output"}
+    whole = mothello.train(settings(tmp_path, model=model, languages=languages))
+    assert not mothello.load_run(whole.folder.path, step=0).model.head.weight.any()
+    assert bool(aligned(whole, 0, **levels).initial().head.weight.any()) == (not more)
+
+
 def test_steps_have_folders_of_their_own(run: Run) -> None:
     folders = {aligned(run, at).folder.path for at in (None, 0, 1, 3)}
     folders |= {aligned(run, 0, shuffled=True).folder.path, aligned(run, 8).folder.path}

@@ -173,14 +173,17 @@ class AlignWords:
         part = Part(spelled, (targets != IGNORE).sum(), self.config.spelling)
         return Loss(torch.stack([x.sum for x in losses]).mean(), losses[0].count, {"spelling": part})
 
+    def levels(self, model: GPT, head: bool) -> list[Level]:
+        """Those asked for, or all that there are. head: whether its rows are words."""
+        return self.config.levels or [Level.input, Level.blocks, *[Level.output] * (head and not model.config.tied)]
+
     def vectors(
         self, model: GPT, batch: Words, hidden: Float[Tensor, "layer word part d_model"]
     ) -> dict[str, Float[Tensor, "2 move d_model"]]:
         """Of every word, in both languages, at each level: input, block_1, ..., output."""
         pair = [index for index, size in enumerate(batch.groups.sizes) if size]
         words, there = batch.tokens.unflatten(0, (2, -1)), (batch.tokens != PAD).unsqueeze(-1)
-        own_head = batch.head and not model.config.tied
-        levels = self.config.levels or [Level.input, Level.blocks, *[Level.output] * own_head]
+        levels = self.levels(model, batch.head)
 
         def rows(module: nn.Module) -> Float[Tensor, "2 move d_model"]:
             tables = own_parts(module)

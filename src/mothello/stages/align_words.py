@@ -11,13 +11,11 @@ import torch
 from mothello.config import ranged, without_effect
 from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
-from mothello.data.split import Split
+from mothello.languages.language_set import OutputVocabulary
 from mothello.model.separate import own_parts
 from mothello.model.transformer import GPT
-from mothello.objectives.align_words import AlignWords, AlignWordsConfig
-from mothello.objectives.objective import check_model
+from mothello.objectives.align_words import AlignWords, AlignWordsConfig, Level
 from mothello.seeding import derive
-from mothello.stages.build import games_of
 from mothello.stages.continued import STAGES, Continuation, Continued, ContinuedConfig
 from mothello.stages.folders import stage_folder
 from mothello.stages.realign import adam
@@ -57,18 +55,15 @@ class AlignWordsStage(Continued):
         self._games()
 
     def _games(self) -> Sources:
-        """Some, none of which is read. UserError for settings that do not fit the languages or the model."""
-        data, objective = self.config.data, self.objective()
-        games = games_of(data, self.language_set, Split.transfer, data.games)
-        objective.check(games, data, self.language_set)
-        check_model(objective, self.config.model)
-        return games
+        """Some, none of which is read."""
+        return self._games_alone()
 
     def initial(self) -> GPT:
-        """A copy of the run's model. The rows of a head that begins at zero point nowhere, and no gradient turns them:
-        they are drawn from normal(0, .02), as other weights are."""
+        """A copy of the run's model. Where a head is aligned that begins at zero, its rows point nowhere and no gradient
+        turns them: they are drawn from normal(0, .02), as other weights are."""
         model = super().initial()
-        for index, head in enumerate(own_parts(model.head)):
+        aligned = Level.output in self.objective().levels(model, self.language_set.output is OutputVocabulary.own)
+        for index, head in enumerate(own_parts(model.head) if aligned else ()):
             if not bool(head.weight.any()):
                 draw = torch.Generator().manual_seed(derive(self.config.seed, "words", "head", index))
                 rows = torch.empty(head.weight.shape).normal_(0, 0.02, generator=draw)

@@ -18,9 +18,9 @@ from mothello.errors import UserError, keyed
 from mothello.model.separate import frozen_names
 from mothello.model.transformer import GPT
 from mothello.objectives.combined import build_objective, typed_auxiliary
-from mothello.objectives.objective import OBJECTIVES, Objective, check_frozen
+from mothello.objectives.objective import OBJECTIVES, Objective, check_frozen, check_model
 from mothello.registry import Registry, load_plugins
-from mothello.stages.build import training_games
+from mothello.stages.build import games_of, training_games
 from mothello.stages.evaluate import EvaluationConfig
 from mothello.stages.folders import Origin, recall_games, stage_folder, stage_identity
 from mothello.stages.run import Run
@@ -174,6 +174,14 @@ class Continued:
     def measures(self) -> Sequence[Any]:
         """Configs of the measures that scripts/stage.py takes of the trained model."""
         return []
+
+    def _games_alone(self) -> Sources:
+        """Of a stage that trains its objective alone, not the run's. UserError for what does not fit it."""
+        data, objective = self.config.data, self.objective()
+        games = games_of(data, self.language_set, Split.transfer, data.games)
+        objective.check(games, data, self.language_set)
+        check_model(objective, self.config.model)
+        return games
 
     def _games(self) -> Sources:
         return training_games(self.config, self.language_set, Split.transfer, self.mixed)

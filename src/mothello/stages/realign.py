@@ -10,14 +10,12 @@ from typing import Any, ClassVar
 from mothello.config import NOT_IDENTITY, ranged, without_effect
 from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
-from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.languages.language_set import LanguageSet
 from mothello.model.config import ModelConfig
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import OBJECTIVES, Loss, Objective, Part, check_model
 from mothello.objectives.realign import Realign, RealignConfig
-from mothello.stages.build import games_of
 from mothello.stages.continued import STAGES, Continuation, Continued, ContinuedConfig
 from mothello.stages.folders import stage_folder
 from mothello.stages.run import Run
@@ -111,12 +109,9 @@ class RealignStage(Continued):
 
     def _games(self) -> Sources:
         """UserError for settings that do not fit the games, and for those without effect."""
-        data, objective = self.config.data, self.objective()
-        games = games_of(data, self.language_set, Split.transfer, data.games)
-        objective.check(games, data, self.language_set)
-        check_model(objective, self.config.model)
+        games = self._games_alone()
         for name in ("language_sampling", "code_switching"):
-            without_effect(getattr(data, name), f"data.{name}", "on games that are read in two languages")
+            without_effect(getattr(self.config.data, name), f"data.{name}", "on games that are read in two languages")
         return games
 
     def objective(self) -> Objective:

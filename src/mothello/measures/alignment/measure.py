@@ -108,7 +108,7 @@ class Alignment:
         bar.close()
 
     def summary(self, rows: Table) -> str:
-        """Means over pairs at the best layer, with the controls there, of what is permuted also its upper end."""
+        """Means over pairs at the best layer, with the controls there; of permuted pairs also the upper end."""
         best = rows.quantity.str.endswith("_best_map")
         rows = rows[((rows["map"] == "identity") | best) & (rows.square == "")]
         parts = (" of " + rows.target.str.replace("_", " ")).where(rows.target != "", "")
