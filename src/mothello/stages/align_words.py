@@ -59,7 +59,7 @@ class AlignWordsStage(Continued):
         return self._games_alone()
 
     def initial(self) -> GPT:
-        """A copy of the run's model. Where a head is aligned that begins at zero, its rows point nowhere and no gradient
+        """A copy of the run's model. Where a head is aligned that begins at zero, its rows point nowhere, no gradient
         turns them: they are drawn from normal(0, .02), as other weights are."""
         model = super().initial()
         aligned = Level.output in self.objective().levels(model, self.language_set.output is OutputVocabulary.own)
