@@ -168,5 +168,17 @@ def predictions(found: pd.DataFrame) -> Iterator[tuple[str, str, bool | None, li
     )  # fmt: skip
 
 
+def same_signs(found: pd.DataFrame, smaller: pd.DataFrame) -> tuple[str, str, bool | None, list[str]]:
+    """17.2: the mean gains of 9.1 and 9.3 have the signs that they have at the smaller scale."""
+    kinds = {f"{short}, {softmax}": (softmax, AMONG[among]) for among, short in (("_restricted", "own tokens"),
+             ("_translated", "the source's")) for softmax in ("language", "all")}  # fmt: skip
+    means = [{name: _ratios(x, "anchors", *kind).mean() for name, kind in kinds.items()} for x in (found, smaller)]
+    shown = ", ".join(f"{name} {signed(means[0][name])} ({signed(means[1][name])})" for name in kinds)
+    known = not any(pd.isna(x) for mean in means for x in mean.values())
+    alike = all(means[0][name] * means[1][name] > 0 for name in kinds)
+    claim = "17.2 eight anchors: the signs of 9.1 and 9.3 are those of the smaller board (in brackets)"
+    return claim, shown if known else "-", alike if known else None, ["prefix_anchor_8"]
+
+
 def _listed(values: pd.Series) -> str:
     return ", ".join(signed(value) for value in values) or "-"

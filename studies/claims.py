@@ -1,4 +1,4 @@
-"""Predictions 10 to 14: claims about cells of the studies of one factor."""
+"""Predictions 10 to 14 and 17.1: claims about cells of a study, most of them of one factor."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -26,11 +26,15 @@ class Claim(NamedTuple):
     judge: Judge
     least: int = 3
     """The runs that every cell must have; until then it is open."""
+    scale: str = ""
+    """The only scale that it is about; empty: any."""
 
 
-def predictions(cells: Mapping[str, pd.DataFrame]) -> Iterator[tuple[Claim, pd.DataFrame, str, bool | None]]:
+def predictions(
+    cells: Mapping[str, pd.DataFrame], scale: str = ""
+) -> Iterator[tuple[Claim, pd.DataFrame, str, bool | None]]:
     """Every claim with the runs that could test it, what was found, and the outcome. cells: by study."""
-    for claim in CLAIMS:
+    for claim in (claim for claim in CLAIMS if claim.scale in ("", scale)):
         known = cells.get(claim.study)
         rows = known[known.probed & known.cell.isin(list(claim.cells))] if known is not None else pd.DataFrame()
         enough = len(rows) and all((rows.cell == name).sum() >= claim.least for name in claim.cells)
@@ -131,6 +135,13 @@ def _no_higher(rows: pd.DataFrame, cells: Sequence[str]) -> tuple[str, bool]:
     return found, raw[0] <= raw[1] + LIMITS["slack"]
 
 
+def _published_board(rows: pd.DataFrame, cells: Sequence[str]) -> tuple[str, bool]:
+    """All cells but the last are aligned as they are; of the last, a naive pair, at most one run."""
+    straight = {name: rows[rows.cell == name].winner == "identity" for name in cells}
+    *tied, naive = straight.values()
+    return _listed({name: int(x.sum()) for name, x in straight.items()}), all(map(all, tied)) and bool(naive.sum() <= 1)
+
+
 OPENINGS = ["naive", "opening_40", "opening_55", "opening_85", "opening_100"]
 CLAIMS = [
     Claim(
@@ -207,5 +218,13 @@ CLAIMS = [
         "parallel",
         ["naive_parallel", "naive_twice"],
         _no_higher,
+    ),
+    Claim(
+        "17.1 four anchors and unified output are aligned under the identity on both seeds, naive pairs on at most one",
+        "table1",
+        ["anchor_4", "unified", "naive"],
+        _published_board,
+        2,
+        "board8",
     ),
 ]

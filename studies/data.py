@@ -1,5 +1,6 @@
 """What the page knows of its runs, as tables: cells (a row per run), probe errors and fine-tunings."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -56,8 +57,10 @@ def cell_table(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def count_classes(classes: Classes) -> int:
-    """How many classes: languages that share a space, each through one map."""
-    return len(set(zip(classes.component, classes.map, strict=True)))
+    """How many classes: languages that share a space with others, each through one map. One that is aligned with none
+    is in no class."""
+    sizes = Counter(classes.component)
+    return len({place for place in zip(classes.component, classes.map, strict=True) if sizes[place[0]] > 1})
 
 
 def consistency(rows: pd.DataFrame) -> float:

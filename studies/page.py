@@ -34,11 +34,12 @@ CAPTIONS = {
 
 def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
     """Write OUT/README.md and the figures from the run folders under OUT/SCALE; returns the page. studies: by scale."""
-    scales = []
+    scales: list[Scale] = []
     for name in SCALES:
         found = find_runs([str(out / name)]) if (out / name).is_dir() else []
         if found or name == "paper":  # whose absence is explained
-            scales.append(Scale(name, found, studies.get(name, ()) if found else ()))
+            smaller = next((scale for scale in scales if (name, scale.name) == ("board8", "mini")), None)
+            scales.append(Scale(name, found, studies.get(name, ()) if found else (), smaller))
         if found and len(scales[-1].every):
             draw(scales[-1], out / name / "figures")
     words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS, "captions": CAPTIONS}

@@ -42,9 +42,11 @@ def prediction_table(
     courses: pd.DataFrame,
     steered: pd.DataFrame,
     planned: Mapping[str, Sequence[int]],
+    scale: str = "mini",
+    smaller: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
     """A row per prediction. cells: by study, with outcomes; tuned: data.finetuned; courses: answers.courses; steered:
-    steering.table_of; planned: the seeds of every cell."""
+    steering.table_of; planned: the seeds of every cell; smaller: the courses of the scale that this one repeats."""
     learned = {name: rows[rows.learned & rows.probed] for name, rows in cells.items()}
     table_1, many = learned["table1"], learned["many_languages"]
     rows = []
@@ -52,8 +54,8 @@ def prediction_table(
         mirrors(learned["mirror_anchors"]), control(learned["mirror_anchors"], table_1),
         account(learned["mirror_anchors"]), placement(learned["anchor_placement"]), naive(table_1),
         eight(many) if planned.get("naive_8") else (), twenty(many, bool(planned.get("naive_20"))), anchors(table_1),
-        kinds(table_1), finetuning(tuned[tuned.learned]), answered(courses[courses.learned]),
-        one_factor(cells), steering_of(steered),
+        kinds(table_1), finetuning(tuned[tuned.learned]), answered(courses[courses.learned], smaller),
+        one_factor(cells, scale), steering_of(steered),
     ):  # fmt: skip
         names, tested = prediction.cells, prediction.rows
         count = len(tested[tested.cell.isin(list(names))][["cell", "seed"]].drop_duplicates())
@@ -223,15 +225,17 @@ def finetuning(tuned: pd.DataFrame) -> Iterator[Prediction]:
     yield Prediction(claim, found, outcome, rows, [names["naive"], names["anchors"]])
 
 
-def answered(courses: pd.DataFrame) -> Iterator[Prediction]:
+def answered(courses: pd.DataFrame, smaller: pd.DataFrame | None) -> Iterator[Prediction]:
+    """9, and 17.2 where there is a smaller scale to compare with."""
     tested = courses[(courses.softmax == "language") | (courses.sharing == "unified")]
-    for claim, found, outcome, cells in answers.predictions(courses):
+    both = [answers.same_signs(courses, smaller[smaller.learned])] if smaller is not None else []
+    for claim, found, outcome, cells in (*answers.predictions(courses), *both):
         yield Prediction(claim, found, outcome, tested, cells)
 
 
-def one_factor(cells: Mapping[str, pd.DataFrame]) -> Iterator[Prediction]:
-    """10 to 14, of all probed runs: what these studies hold fixed is the budget."""
-    for claim, rows, found, outcome in claims.predictions(cells):
+def one_factor(cells: Mapping[str, pd.DataFrame], scale: str) -> Iterator[Prediction]:
+    """10 to 14 and 17.1, of all probed runs: what these studies hold fixed is the budget."""
+    for claim, rows, found, outcome in claims.predictions(cells, scale):
         yield Prediction(claim.text, found, outcome, rows, claim.cells)
 
 

@@ -1,6 +1,6 @@
 """The tables of one scale, and the facts that the sentences of the page need."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +15,11 @@ from studies.numbers import text
 from studies.outcomes import true_anchors, with_outcomes
 from studies.predictions import COULD_NOT_FAIL, prediction_table
 
+TABLE = "table1"
 SCALES = {
     "published": "the published board, model and budget on a GPU",
-    "mini": "a small board and model, two CPU cores; published numbers are compared in direction and order only",
-    "board8": "the published board, a small model with expected targets, two CPU cores",
+    "mini": "a small board and model; published numbers are compared in direction and order only",
+    "board8": "the published board, a small model with expected targets",
     "expected": "as mini, with expected targets",
     "paper": "the published board and model on a GPU, 1/9 of the published pretraining",
 }
@@ -28,10 +29,15 @@ SCALES = {
 class Scale:
     """Everything that scale.md.j2 shows."""
 
-    def __init__(self, name: str, found: Sequence[Run], studies: Sequence[runs.Study]) -> None:
-        self.name, self.description, self.found = name, SCALES[name], found
+    def __init__(
+        self, name: str, found: Sequence[Run], studies: Sequence[runs.Study], smaller: "Scale | None" = None
+    ) -> None:
+        """smaller: the scale that predictions about this one are compared with."""
+        self.name, self.description, self.found, self.smaller = name, SCALES[name], found, smaller
         self.studies = {study.name: study for study in studies}
-        self.runs = {study.name: runs.runs_of(study, found) for study in studies}
+        chosen = {study.name: runs.runs_of(study, found) for study in studies}
+        studies = [study for study in studies if self._begun(study, chosen)]
+        self.runs = dict.fromkeys(chosen, ()) | {study.name: chosen[study.name] for study in studies}
         self.images = runs.image_agreement(self.runs.get("mirror_anchors", ()))
         self.cells = {name: with_outcomes(data.cell_table(chosen), self.images) for name, chosen in self.runs.items()}
         self.every = pd.concat(list(self.cells.values())).drop_duplicates("run") if studies else pd.DataFrame()
@@ -46,6 +52,14 @@ class Scale:
         self.costs = pd.DataFrame(costs)
         self.figures: dict[str, str] = {}
         """Name -> whose numbers it shows, where the caption says so."""
+
+    def _begun(self, study: runs.Study, chosen: Mapping[str, Sequence[Run]]) -> bool:
+        """Whether a study has a run of its own, not only some that it shares with Table 1. Where the board is, shared
+        runs tell as well."""
+        if study.name in (TABLE, "probes") or TABLE not in self.studies:
+            return True
+        own = set(study.planned) - set(self.studies[TABLE].planned)
+        return any(run.name in own for run in chosen[study.name])
 
     def setting(self) -> str:
         return runs.setting(list(chain(*self.runs.values())))
@@ -63,16 +77,21 @@ class Scale:
         return [f"{x} ({len(seeds)} seed{'s' * (len(seeds) > 1)})" for x, seeds in sorted(left.items()) if seeds]
 
     def outcomes(self) -> str:
-        """How many predictions held, failed, are open, or could not fail."""
-        words = [text(row["outcome"]) for row in self.predictions()]
+        """How many of the predictions that were tested held, failed, are open, or could not fail."""
+        words = [text(row["outcome"]) for row in self.predictions()[0]]
         counts = {word: words.count(word) for word in ("held", "failed", "open", COULD_NOT_FAIL)}
         return ", ".join(f"{count} {word}" for word, count in counts.items())
 
     def shares(self) -> list[dict[str, str]]:
         return answers.shares(self.answers[self.answers.learned])
 
-    def predictions(self) -> list[dict[str, Any]]:
-        return prediction_table(self.cells, self.tuned, self.answers, self.steered, self.planned)
+    def predictions(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """A row per prediction that a run tests, and the numbers of the others."""
+        smaller = self.smaller.answers if self.smaller else None
+        rows = prediction_table(self.cells, self.tuned, self.answers, self.steered, self.planned, self.name, smaller)
+        tested = [row for row in rows if not row["runs"].startswith(("0 ", "-"))]
+        left = {row["prediction"].split()[0] for row in rows} - {row["prediction"].split()[0] for row in tested}
+        return tested, sorted(left, key=lambda number: [int(part) for part in number.split(".")])
 
     def mirrors(self) -> SimpleNamespace:
         """Mirror anchors inside and outside the group, of the runs that learned; what true anchors read."""
@@ -116,6 +135,16 @@ class Scale:
     def families_left(self) -> list[int]:
         asked = [name for name, seeds in self.studies["many_languages"].planned.items() if seeds]
         return [count for count in PUBLISHED.families if f"naive_{count}" not in asked]
+
+    def pairs_left(self) -> list[str]:
+        """Published pairs of Table 1 that were neither asked for nor run."""
+        known = {pair for pair, group in self.cells[TABLE].groupby("pair") if len(group)}
+        asked = [
+            pair
+            for pair, row in PUBLISHED.table_1.items()
+            if any(self.planned.get(tables.cell_of(pair, n)) for n in row)
+        ]
+        return [pair for pair in PUBLISHED.table_1 if pair not in known and pair not in asked]
 
     def curves_left(self) -> list[str]:
         """Published curves of fine-tuning that were neither asked for nor run."""

@@ -9,7 +9,7 @@ import pytest
 from report.made import add_finetuning, add_run
 
 from mothello.report.runs import find_runs
-from studies.answers import AMONG, COURSES, courses, predictions, ratios, shares, table, usual
+from studies.answers import AMONG, COURSES, courses, predictions, ratios, same_signs, shares, table, usual
 
 OWN, SOURCE = AMONG["_restricted"], AMONG["_translated"]
 
@@ -57,6 +57,12 @@ def test_what_was_predicted_holds_where_it_was_found() -> None:
 def test_each_prediction_can_fail(failed: str, ratios: dict[str, float]) -> None:
     found = outcomes(planted(**ratios))
     assert [name for name, outcome in found.items() if not outcome] == [failed]
+
+
+def test_signs_on_another_board() -> None:
+    assert same_signs(planted(), planted(anchors_language_own=0.1))[2] is True
+    assert same_signs(planted(anchors_all_own=-0.5), planted())[2] is False
+    assert same_signs(planted()[:0], planted())[2] is None
 
 
 def test_courses_are_read_from_the_folders(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 from page.planted import row, table
 
+from mothello.measures.probes.symmetry_classes import Classes
 from studies import steering
 from studies.claims import CLAIMS, predictions
+from studies.data import count_classes
 from studies.factors import baselines, begun
 from studies.factors import table as factor_table
 
@@ -91,8 +93,23 @@ def test_families_beyond_the_known_seed() -> None:
     assert outcome("12.3", "many_languages", family[0] | {"aligned": 40}, *family[1:]) is True
 
 
+def test_a_language_that_is_aligned_with_none_is_no_class() -> None:
+    assert count_classes(Classes([0, 1, 0, 0], [0, 0, 2, 2], [0, 2, 3, 1], 1.0)) == 2
+
+
 def test_every_claim_is_open_without_runs() -> None:
-    assert [x[3] for x in predictions({claim.study: table() for claim in CLAIMS})] == [None] * len(CLAIMS)
+    found = predictions({claim.study: table() for claim in CLAIMS}, "board8")
+    assert [x[3] for x in found] == [None] * len(CLAIMS)
+
+
+def test_claims_about_another_board_are_judged_there_alone() -> None:
+    cells = {"table1": table(*cell("anchor_4", 0, 2, winner="identity"), *cell("unified", 0, 2, winner="identity"),
+                             *cell("naive", 1, 2))}  # fmt: skip
+    asked = {claim.text.split()[0]: outcome for claim, _, _, outcome in predictions(cells, "board8")}
+    assert asked["17.1"] is True
+    assert "17.1" not in {claim.text.split()[0] for claim, *_ in predictions(cells, "mini")}
+    worse = {"table1": cells["table1"].assign(winner="identity")}
+    assert next(x[3] for x in predictions(worse, "board8") if x[0].text.startswith("17.1")) is False
 
 
 def test_the_table_of_a_study_names_what_was_not_run() -> None:
