@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -138,7 +139,8 @@ def _set_deterministic(mode: int, compiled: bool) -> None:
 def deterministic(device: torch.device, compiled: bool) -> Iterator[None]:
     """The same step twice gives the same bits: compiled embedding gradients are summed in order, not as threads come.
 
-    On a GPU as far as its kernels allow (some have no such variant and are used as they are).
+    On a GPU as far as its kernels allow: some have no such variant and are used as they are, without torch's warning.
+    Fused attention is one, so that a training that was resumed there is equal up to rounding.
     """
     settings: Any = torch.utils.deterministic
     before, filled = torch.get_deterministic_debug_mode(), settings.fill_uninitialized_memory
@@ -146,7 +148,9 @@ def deterministic(device: torch.device, compiled: bool) -> Iterator[None]:
     _set_deterministic(1 if device.type == "cuda" else 2, compiled)
     settings.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*non-deterministic algorithm.*|.*does not have a deterministic.*")
+            yield
     finally:
         _set_deterministic(before, compiled)
         settings.fill_uninitialized_memory = filled
