@@ -95,11 +95,11 @@ def told(stop: KeyboardInterrupt) -> int:
     return 128 + int(getattr(stop, "number", signal.SIGINT))
 
 
-def run(module: str) -> None:
+def run(module: str, computes: bool = True) -> None:
     """A script: import a command's module and call its ``main``. What stops it anywhere on the way is one line; it
-    ends without a word where its output was closed (| head)."""
+    ends without a word where its output was closed (| head). computes: whether the command does more than show."""
     with handled_by(lambda number, _: os._exit(told(Stopped(number))), _own()):  # an import may swallow an exception
-        stand_in(sys.argv[1:])
+        stand_in(sys.argv[1:] if computes else ["--help"])
         gc.disable()  # what a library makes when it is imported stays: looking through it takes a third of a second
         try:
             main = import_module(module).main

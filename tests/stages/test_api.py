@@ -14,7 +14,7 @@ from mothello.errors import UserError
 from mothello.model.transformer import SITES
 from mothello.othello.rules import legal_moves
 from mothello.rundir import RunDir
-from mothello.stages.load import find_run
+from mothello.stages.find import find_run
 from mothello.stages.run import Run
 from mothello.training import checkpoint
 

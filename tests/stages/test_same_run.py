@@ -24,9 +24,9 @@ from mothello.report.runs import find_runs
 from mothello.report.sharing import by_label
 from mothello.report.wandb_mirror import once
 from mothello.rundir import RunDir
+from mothello.stages.find import find_run
 from mothello.stages.finetune import FinetuneConfig
 from mothello.stages.folders import finetune_folder, run_folder
-from mothello.stages.load import find_run
 from mothello.stages.pretrain import Pretrain, TrainConfig
 from studies.gather import gather
 

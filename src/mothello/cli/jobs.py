@@ -18,10 +18,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from mothello.cli.compose import built, content, grid
+from mothello.cli.units import aligned
 from mothello.errors import UserError
 from mothello.files import MovedError
 from mothello.rundir import RunDir
 from mothello.signals import speaks
+from mothello.stages.find import find_run
 from mothello.stages.folders import run_folder
 from mothello.stages.pretrain import TrainConfig
 
@@ -135,7 +137,11 @@ def isolated() -> Iterator[None]:
 def folder_of(config: Any) -> str:
     """The run's folder that a config trains or measures; empty when it has none."""
     train = getattr(config, "train", config)  # of a part of a study
-    return run_folder(train) if isinstance(train, TrainConfig) else getattr(config, "run", "")
+    if isinstance(train, TrainConfig):
+        return run_folder(train)
+    with suppress(UserError):
+        return str(find_run(config.run)) if getattr(config, "run", "") else ""
+    return str(config.run)
 
 
 def _statuses(folder: str) -> dict[Path, int]:
@@ -189,8 +195,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("minutes", "folder or error")))
     lines = [[*columns, "minutes", "folder or error"]]
     lines += [[row.get(key, "") for key in lines[0]] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return aligned(lines)
 
 
 def summary(outcomes: Sequence[Outcome], minutes: float) -> str:

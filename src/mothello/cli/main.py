@@ -14,8 +14,6 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from mothello.cli.compose import CONFIGS, command_line, composed, entered, options_of, schema_node
-from mothello.cli.jobs import run_all, sweep_jobs
-from mothello.cli.launchers import launcher_of
 from mothello.errors import UserError
 from mothello.messages import one_line
 from mothello.signals import speaks
@@ -91,6 +89,9 @@ def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[
                 return
             log_to_console()
             if line.sweep:
+                from mothello.cli.jobs import run_all, sweep_jobs
+                from mothello.cli.launchers import launcher_of
+
                 jobs = sweep_jobs(name, schema, action, line.overrides)
                 raise SystemExit(run_all(jobs, launcher_of(line.launcher)))
             if line.launcher:

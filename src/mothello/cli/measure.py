@@ -139,10 +139,10 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
         print("\n".join([estimate.text(), *(f"folder  {folder}" for folder in shown)]), flush=True)
         return {}
     for step in tqdm(steps[:-1], desc="steps", unit="step", disable=len(steps) == 1):
-        model = load_run(config.run, device, step)
+        model = load_run(run.folder.path, device, step)
         for settings in config.configs:
             measure_run(model, settings, config.device, config.force, plugins=config.plugins, other=other)
-    run = run if steps[-1] is None else load_run(config.run, device, steps[-1])
+    run = run if steps[-1] is None else load_run(run.folder.path, device, steps[-1])
     results: dict[str, Any] = {}
     for settings in config.configs:
         folder = measure_run(run, settings, config.device, config.force, config.tracking, config.plugins, other)

@@ -1,12 +1,18 @@
 """Numbers as a reader wants them, and a table of one fact per line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def table(rows: Mapping[str, str]) -> str:
     """One fact per line, aligned."""
     width = max(map(len, rows)) + 2
     return "\n".join(f"{name:<{width}}{value}" for name, value in rows.items())
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of as many words each, in columns."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 def counted(number: int, noun: str) -> str:

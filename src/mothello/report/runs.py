@@ -3,7 +3,6 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from tqdm import tqdm
 from mothello.errors import UserError, keyed
 from mothello.othello.board import Board
 from mothello.othello.notation import parse_game
-from mothello.reading import COUNT, misfit, parse_json, walk
+from mothello.reading import COUNT, misfit, parse_json
 from mothello.rows import COLUMNS, FILE, WORDS, main_objective, read_tidy, training_rows
 from mothello.rundir import RunDir
+from mothello.stages.find import candidates
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def find_runs(paths: Sequence[str]) -> list[Run]:
     for text in paths:
         path = Path(text)
         if path.is_dir():
-            folders.update(_candidates(path))
+            folders.update(folder.resolve() for folder in candidates(path))
         else:
             log.warning("%s is no folder; skipped", path)
     found = [_read_run(folder) for folder in tqdm(sorted(folders), desc="read runs", unit="run", delay=1, leave=False)]
@@ -143,16 +143,6 @@ def _once(runs: Sequence[Run]) -> list[Run]:
         if first is not run:
             log.warning("%s is a copy of %s; left out", run.path, first.path)
     return [run for run in runs if run in kept.values()]
-
-
-def _candidates(top: Path) -> Iterator[Path]:
-    """What may be a run folder at or below ``top``; what lies inside a run is not a run of its own."""
-    for folder, inside, files in walk(top):
-        if "config.yaml" in files or "status.json" in files:
-            with suppress(UserError):
-                if RunDir(folder).known or RunDir(folder).read_config():
-                    inside.clear()
-            yield folder.resolve()
 
 
 def _results(folder: RunDir) -> dict[str, Any]:

@@ -8,6 +8,7 @@ random weights that is its beginning), on the same games, with the model that th
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 from mothello import config as settings
@@ -15,8 +16,9 @@ from mothello.errors import UserError
 from mothello.files import fingerprint
 from mothello.model.build import outline
 from mothello.rundir import RunDir, step_of
+from mothello.stages.find import LAST, find_run
 from mothello.stages.folders import Origin, own_settings
-from mothello.stages.load import check_fits, find_run, own_weights
+from mothello.stages.load import check_fits, own_weights
 from mothello.stages.pretrain import Pretrain, TrainConfig, stored_config
 from mothello.training import checkpoint
 from mothello.training.optimizer import parameter_groups
@@ -29,6 +31,8 @@ def forked(fork: str, at: int) -> dict[str, Any]:
     """The settings of a fork before any is changed: those of the pretraining, and its identity. at: its step; of a
     stage that which it went on from, whatever is asked for. UserError names a folder that cannot be forked."""
     made = RunDir(find_run(fork))
+    if fork == LAST and made.path != Path(LAST):
+        raise UserError(f"fork: {LAST} would be the fork itself when the command is run again; write fork={made.path}")
     run, begun = _pretraining(made)
     step = at if begun is None else begun
     stored = stored_config(run, content := run.read_config())
