@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -146,6 +146,22 @@ def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
         inner = flat(value) if isinstance(value, Mapping) else {"": value}
         found |= {f"{key}.{name}" if name else key: x for name, x in inner.items()}
     return found
+
+
+def in_identity(schema: type, key: str) -> Any:
+    """Whether a setting, by its whole key, is part of a config's identity: True, also of a key that the schema does not
+    know; False; or, where another setting stands for it, the function that says which."""
+    place: Any = schema
+    for part in key.split("."):
+        if not is_dataclass(place):  # the entries of a mapping have names of their own
+            place = next(filter(is_dataclass, get_args(place)), None)
+            continue
+        spec = next((spec for spec in fields(place) if spec.name == part), None)
+        told = True if spec is None else spec.metadata.get("identity", True)
+        if spec is None or told is not True:
+            return told
+        place = spec.type
+    return True
 
 
 _SAME = object()

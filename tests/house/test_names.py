@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from report.made import results, write
 from torch import tensor
 
-from mothello.cli.compose import command_line, composed, grid, parsed
+from mothello.cli.compose import command_line, composed, content, grid, parsed
 from mothello.cli.main import SCHEMAS
 from mothello.cli.measure import schema
+from mothello.cli.naming import name_of
 from mothello.cli.stage import StageCommand
 from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_plan import names_of, part_of
@@ -215,6 +216,47 @@ def test_a_study_looks_for_its_cells_where_it_is_told(tmp_path: Path) -> None:
         assert part_of(composed("study", StudyCommand, line.overrides), "mine", 0).train.data.corpus_seed == 7
     with pytest.raises(UserError, match="--config-dir: nowhere is no folder"):
         command_line(["--config-dir=nowhere"])
+
+
+# Names that nobody gave
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["model.d_model=256", "optimizer.lr=0.001"], "d_model-256_lr-0.001"),
+        (["optimizer.lr=1e-3", "++model.d_model=256", "seed=3", "device=cpu", "run=x", "data.games=9"], "games-9_d_model-256_lr-0.001"),
+        (["board=8x8", "languages.anchors.count=2", "languages.output=unified"], "board-8x8_anchors.count-2_output-unified"),
+        (["languages.kinds=[atomic*2,split]", "optimizer.name=adamw", "data.prefix=[]"], "prefix-none_kinds-atomic-2-split_optimizer-adamw"),
+        (["domain=[human]", "data.domains.human.folder='my games/1'"], "domain-human"),  # games are known by their content
+        (["+data.domains={60k:{policy:{flips:1e-05}}}"], "domains.60k.policy.flips-1e-05"),
+        (["seed=3", "tracking=jsonl", "evaluation.games=3"], "custom"),
+        (["+experiment=naive", "board=8x8"], "naive"),
+        (["name=custom", "board=8x8"], "custom"),
+        ([f"languages.names=[{','.join('abcdefghijklmnopqrstuvwxyz')},{'z' * 99}]"], f"names-{'-'.join('abcdefghijklmnopqrstuvwxyz')}-{'z' * 22}"),
+    ],
+)  # fmt: skip
+def test_a_name_is_made_of_what_the_command_line_changes(words: list[str], name: str) -> None:
+    for typed in (words, words[::-1]):
+        assert content("train", TrainConfig, typed).name == name
+    check_name(name, "name")
+
+
+@given(st.dictionaries(st.sampled_from(["model.d_model", "data.prefix", "+auxiliary.x.y", "languages.output"]), VALUES))
+def test_whatever_is_set_makes_a_name(settings: dict[str, Any]) -> None:
+    check_name(name_of([parsed(f"{key}={quoted(value)}") for key, value in settings.items()], TrainConfig), "name")
+
+
+def test_a_run_that_is_there_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["optimizer.lr=0.001"]
+    older = made(composed("train", TrainConfig, [*words, "name=custom"]))
+    assert run_folder(composed("train", TrainConfig, words)) == str(older.path)
+    assert composed("train", TrainConfig, [*words, "seed=1"]).name == "custom"  # a seed of the same configuration
+    assert composed("train", TrainConfig, ["optimizer.lr=0.002"]).name == "lr-0.002"
+    made(composed("train", TrainConfig, [*words, "run=mine", "name=custom"]))
+    assert composed("train", TrainConfig, ["optimizer.lr=0.001", "run=mine"]).name == "custom"
+    assert composed("train", TrainConfig, ["optimizer.lr=0.001", "run=yours"]).name == "lr-0.001"
 
 
 # Commands that are shown

@@ -3,6 +3,7 @@ every kind of language, and the folder it leaves can be loaded again."""
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,48 @@ def test_train_probe_transfer(
     assert set(watched[watched.quantity == "peak"].language) == set(loaded.languages)
     assert run(monkeypatch, "measure", f"run={child}", *TINY_MEASURE) == 0
     assert run(monkeypatch, "report", f"runs=[{child}]") == 0
+
+
+def test_a_finished_command_says_how_good_what_chance_is_and_what_to_type_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "train", *TINY) == 0
+    (folder,) = Path("runs").glob("board-4x4_batch_size-32_games-256_model-tiny/*/seed0")
+    trained = capsys.readouterr().out.splitlines()
+    assert re.match(r"done: strict top-1 legality 0\.\d{3} \(chance 0\.\d{3}(, not above it)?\), loss ", trained[-2])
+    few = ["data.games=64", "data.batch_size=16", "evaluation.games=8"]
+    quick = [
+        "tracking=jsonl",
+        *(f"transfer.{x}" for x in few),
+        "transfer.probe_before_and_after=false",
+        "transfer.scratch=false",
+    ]
+    commands = {
+        "measure": ["run=last", *TINY_MEASURE], "probe": ["run=runs/board", *TINY_PROBE, "measures=[probes]"],
+        "transfer": ["run=runs", *quick], "stage": ["run=last", "stage=realign", "stage.controls=[]", *(f"stage.{x}" for x in few)],
+    }  # fmt: skip
+    said = {"train": trained[-1]}
+    for script, words in commands.items():
+        assert run(monkeypatch, script, *words) == 0
+        said[script] = (out := capsys.readouterr().out.splitlines())[-1]
+        assert (script == "transfer") == any(" chance" in line and "before  after" in line for line in out)
+    (stage,) = folder.glob("realign/*")
+    page = f"next: python scripts/report.py 'runs=[{folder}]'"
+    assert said == {
+        "train": f"next: python scripts/measure.py run={folder}", "measure": f"next: python scripts/probe.py run={folder}",
+        "probe": page, "transfer": page, "stage": f"next: python scripts/measure.py run={stage}",
+    }  # fmt: skip
+    assert run(monkeypatch, "train", *TINY) == 0  # the same command finds its folder
+    assert "finished already" in (out := capsys.readouterr().out)
+    assert out.splitlines()[-1] == said["train"]
+    assert run(monkeypatch, "train", "fork=last", "at=8", "data.games=512") == 2
+    assert (
+        f"fork: last would be the fork itself when the command is run again; write fork={folder}"
+        in capsys.readouterr().err
+    )
+    assert run(monkeypatch, "train", *TINY, "dry_run=true") == 0
+    assert "next: " not in capsys.readouterr().out
 
 
 def test_a_study_with_its_report(

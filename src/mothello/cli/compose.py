@@ -19,6 +19,7 @@ from hydra.initialize import initialize_config_dir
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mothello.cli.naming import named
 from mothello.config import quoted, structured, typed
 from mothello.errors import UserError
 from mothello.messages import one_line
@@ -89,7 +90,7 @@ def content(name: str, schema: type, overrides: list[str]) -> DictConfig:
                 found = compose(_primary(name, schema, overrides, others), words)
             if "searchpath" in found:
                 found.searchpath = [text for text in overrides if text.startswith("hydra.searchpath=")]
-            return found
+            return named(found, schema, map(parsed, overrides)) if name == "train" else found
     finally:
         GlobalHydra.instance().hydra = outer
 

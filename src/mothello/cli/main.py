@@ -69,9 +69,11 @@ def log_to_console() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format=form, force=True)
 
 
-def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[[], None]:
+def command(
+    name: str, schema: type[T], action: Callable[[T], Any], then: Callable[[T, Any], str] | None = None
+) -> Callable[[], None]:
     """The ``main`` of a script: compose configs/NAME.yaml with the command line, check it, call ``action``; with -m a
-    job for every combination of values."""
+    job for every combination of values. then: of the config and what the action returned, the command to type next."""
 
     SCHEMAS[name] = schema
     ConfigStore.instance().store(name=f"{name}_schema", node=schema_node(schema))
@@ -96,6 +98,9 @@ def command(name: str, schema: type[T], action: Callable[[T], Any]) -> Callable[
                 raise SystemExit(run_all(jobs, launcher_of(line.launcher)))
             if line.launcher:
                 raise UserError("hydra/launcher: runs the jobs of a sweep or a study; add -m")
-            action(composed(name, schema, line.overrides))
+            config = composed(name, schema, line.overrides)
+            result = action(config)
+            if then is not None and not getattr(config, "dry_run", False) and speaks():
+                print(f"next: {then(config, result)}", flush=True)
 
     return main

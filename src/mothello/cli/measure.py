@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from mothello.cli.dry_run import measure_estimate
 from mothello.cli.main import command
-from mothello.config import NOT_IDENTITY, identity
+from mothello.config import NOT_IDENTITY, identity, shown
 from mothello.errors import UserError, keyed, renamed
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.builtin import BUILTIN
@@ -22,6 +22,7 @@ from mothello.objectives.objective import Evaluation, evaluation
 from mothello.registry import load_plugins
 from mothello.rows import FILE, read_tidy
 from mothello.rundir import RunDir, checkpoints_in, step_of
+from mothello.stages.find import find_run
 from mothello.stages.load import earlier, load_run
 from mothello.stages.measuring import measure_folder, measure_run, measured_subject
 from mothello.stages.run import Run
@@ -152,6 +153,12 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     return results
 
 
+def following(config: MeasureCommand, _: Any) -> str:
+    """The command after a measure: probes, and after probes the page."""
+    folder = str(find_run(config.run))
+    return shown("report", runs=[folder]) if "probes" in config.measures else shown("probe", run=folder)
+
+
 def summary_of(settings: Any, folder: RunDir) -> str:
     """The text that a measure makes of its rows."""
     made = MEASURES.build(settings)
@@ -168,4 +175,4 @@ def shown_numbers(folder: RunDir) -> dict[str, float | None]:
 
 
 assert all(MEASURES.get(measure.Config.name) is measure for measure in BUILTIN)
-main = command("measure", MeasureCommand, measure)
+main = command("measure", MeasureCommand, measure, following)

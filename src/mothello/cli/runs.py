@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from mothello.cli.main import command
 from mothello.cli.units import aligned, counted
-from mothello.config import flat, quoted, shown, structured
+from mothello.config import flat, in_identity, quoted, shown, structured
 from mothello.data.domain import DomainConfig
 from mothello.errors import UserError, renamed
 from mothello.objectives.objective import OBJECTIVES
@@ -25,6 +25,7 @@ WIDTH = 120
 FIRST = f"{shown('train')} +experiment=naive trains a first run"
 SAID = {"name", "seed", "stage", "origin"}
 """Settings with columns of their own, and what a fork found out."""
+FORK = {"fork", "at"}
 
 
 @dataclass(kw_only=True)
@@ -95,19 +96,14 @@ def _settings(values: Mapping[str, Any]) -> str:
 
 def differences(found: Sequence[Listed]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Of the settings that determine a result and differ: what most runs have, and what each has instead."""
-    hidden = {*_without_result(TrainConfig), *SAID} - {"fork", "at"}
     settings = [_set(run.config) for run in found]
-    keys = [key for key in differing(settings) if not hidden & {".".join(key.split(".")[:n]) for n in range(1, 9)}]
-    return exceptions(settings, keys)
+    return exceptions(settings, [key for key in differing(settings) if _told(key)])
 
 
-def _without_result(schema: type, prefix: str = "") -> Iterator[str]:
-    """The keys of a schema that determine no result."""
-    for spec in fields(schema):
-        if spec.metadata.get("identity", True) is False:
-            yield f"{prefix}{spec.name}"
-        elif is_dataclass(spec.type):
-            yield from _without_result(spec.type, f"{prefix}{spec.name}.")  # type: ignore[arg-type]
+def _told(key: str) -> bool:
+    """Whether a list says it: what determines a result, and where a fork began."""
+    part = key.partition(".")[0]
+    return part in FORK or (part not in SAID and in_identity(TrainConfig, key) is not False)
 
 
 @cache

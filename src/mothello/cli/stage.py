@@ -1,5 +1,6 @@
 """scripts/stage.py: go on from a run with a stage of any kind, a user's own included."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,10 +11,12 @@ import mothello.stages.task  # noqa: F401
 from mothello.cli.dry_run import company_estimate, place_of
 from mothello.cli.main import command
 from mothello.cli.measure import summary_of
+from mothello.config import shown
 from mothello.errors import below, keyed, renamed
 from mothello.registry import load_plugins
 from mothello.rows import FILE
 from mothello.stages.continued import STAGES, Continuation
+from mothello.stages.find import TUNED, find_run
 from mothello.stages.load import load_run
 from mothello.stages.measuring import measure_run
 from mothello.stages.running import require_single_process
@@ -35,7 +38,7 @@ class StageCommand(Continuation):
 
 
 def stage(config: StageCommand) -> dict[str, Any]:
-    """Run the stage, or resume it, or do nothing when it is finished; returns results.json."""
+    """Run the stage, or resume it, or do nothing when it is finished; returns results.json and the folder."""
     require_single_process()
     device = resolve(config.device)
     with renamed("step", "at"):
@@ -56,7 +59,14 @@ def stage(config: StageCommand) -> dict[str, Any]:
     ]  # fmt: skip
     for measure, folder in measured[: len(asked.measures())]:
         print(f"{summary_of(measure, folder)}\nevery number: {folder.path / FILE}", flush=True)
-    return results[0]
+    return results[0] | {"folder": str(asked.folder.path)}
 
 
-main = command("stage", StageCommand, stage)
+def following(config: StageCommand, results: Mapping[str, Any]) -> str:
+    """The command after a stage: the page where it shows the stage with its run, else measures of what it made."""
+    if config.stage.name in TUNED:
+        return shown("report", runs=[str(find_run(config.run))])
+    return shown("measure", run=results["folder"])
+
+
+main = command("stage", StageCommand, stage, following)

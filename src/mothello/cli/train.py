@@ -7,7 +7,9 @@ import torch
 
 from mothello.cli.dry_run import place_of, stage_estimate
 from mothello.cli.main import command
+from mothello.config import shown
 from mothello.errors import UserError
+from mothello.stages.folders import run_folder
 from mothello.stages.fork import pretraining
 from mothello.stages.pretrain import TrainConfig
 from mothello.stages.stage import run_stage
@@ -36,7 +38,7 @@ def joined(device: torch.device, batch_size: int) -> World:
     return join(device)
 
 
-_main = command("train", TrainConfig, train)
+_main = command("train", TrainConfig, train, lambda config, _: shown("measure", run=run_folder(config)))
 
 
 def main() -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 from mothello.cli.dry_run import finetune_estimate, place_of
 from mothello.cli.main import command
+from mothello.config import shown
 from mothello.errors import keyed, renamed
 from mothello.measures.transfer.measure import TransferConfig, overview
 from mothello.rows import FILE, format_table, measured, read_tidy
+from mothello.stages.find import find_run
 from mothello.stages.finetune import Finetune, TransferCommand
 from mothello.stages.load import load_run
 from mothello.stages.measuring import measure_folder, measure_run
@@ -52,4 +54,9 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
     return results
 
 
-main = command("transfer", TransferCommand, transfer)
+def following(config: TransferCommand, _: Any) -> str:
+    """The command after a fine-tuning: the page of the run, which shows it."""
+    return shown("report", runs=[str(find_run(config.run))])
+
+
+main = command("transfer", TransferCommand, transfer, following)

@@ -16,13 +16,11 @@ from mothello.othello.notation import parse_game
 from mothello.reading import COUNT, misfit, parse_json
 from mothello.rows import COLUMNS, FILE, WORDS, main_objective, read_tidy, training_rows
 from mothello.rundir import RunDir
-from mothello.stages.find import candidates
+from mothello.stages.find import TUNED, candidates
 
 log = logging.getLogger(__name__)
 
 EXAMPLES = "examples.json"
-TUNED = ("finetune", "task")
-"""Stages whose models a report shows with the run that they go on from."""
 EXAMPLE = {
     "game": re.compile("([a-h][1-8] ?)+"), "ply": COUNT, "layer": COUNT, "probe": str, "source": str,
     "truth": [range(3)], "readings": {str: [range(3)]},

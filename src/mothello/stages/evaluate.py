@@ -162,8 +162,10 @@ def headline(final: Mapping[str, float]) -> str:
     """What the model can do at last, in words. final: means over languages."""
     if "val/top1" not in final:
         return "trained"
+    top1, chance = final["val/top1"], final.get("val/chance", float("nan"))
+    beside = "" if chance != chance else f" (chance {chance:.3f}{', not above it' * (top1 <= chance)})"
     if "val/masked_accuracy" not in final:
-        return f"strict top-1 legality {final['val/top1']:.3f}"
+        return f"strict top-1 legality {top1:.3f}{beside}"
     accuracy, best = final["val/masked_accuracy"], final["val/best_accuracy"]
     most = "" if best != best else f" of at most {best:.3f}"
-    return f"hidden moves guessed {accuracy:.3f}{most}, possible {final['val/top1']:.3f}"
+    return f"hidden moves guessed {accuracy:.3f}{most}, possible {top1:.3f}{beside}"

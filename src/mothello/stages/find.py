@@ -13,6 +13,8 @@ TOPS = ("runs", "results")
 """Where a run is looked for by parts of its folder's name."""
 LAST = "last"
 """Stands for the run below runs/ that was written last."""
+TUNED = ("finetune", "task")
+"""Stages whose models a report shows with the run that they go on from."""
 LISTED = 8
 """Runs that a message names at most."""
 _WITHIN = ("measures", "checkpoints", "wandb")

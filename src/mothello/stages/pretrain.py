@@ -35,7 +35,7 @@ class TrainConfig:
     """scripts/train.py: one pretraining run."""
 
     name: str = field(default="custom", metadata=NOT_IDENTITY)
-    """Folder and wandb group; experiments set it."""
+    """Folder and wandb group; experiments set it, else scripts/train.py makes it of what its command line changes."""
     board: BoardConfig = field(default_factory=BoardConfig)
     languages: LanguagesConfig = field(default_factory=LanguagesConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

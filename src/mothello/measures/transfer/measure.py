@@ -89,12 +89,15 @@ def transfer_rows(
 
 
 def overview(rows: Table) -> dict[str, dict[str, float]]:
-    """Per language: strict legality before and after, and the numbers of the summary."""
+    """Per language: strict legality before and after beside that of chance, and the numbers of the summary."""
     table: dict[str, dict[str, float]] = {}
+    along = rows[(rows.opening == "") & (rows.quantity == "top1") & rows.step.notna()]
     rows = rows[(rows.control == "trained") & (rows.opening == "")]
     for language, group in rows.groupby("language", sort=False):
-        legality = group[(group.quantity == "top1") & group.step.notna()].value
+        own = along[along.language == language]
+        legality, chance = (own[own.control == control].value for control in ("trained", "chance"))
         ends = {"before": float(legality.iloc[0]), "after": float(legality.iloc[-1])} if len(legality) else {}
+        ends |= {"chance": float(chance.iloc[-1])} if len(chance) else {}
         summary = group[group.step.isna() & ~group.quantity.str.contains("_restricted|_translated")]
         table[str(language)] = ends | dict(zip(summary.quantity, summary.value, strict=True))
     return table
