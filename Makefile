@@ -14,7 +14,7 @@ help:
 	@echo "make results  results/README.md and its figures from the committed runs"
 	@echo "make paper  every study at the published scale, for a GPU; rerun it to resume (docs/paper.md)"
 	@echo "make notebooks  runs/notebooks/*.ipynb, opened in Jupyter Lab where it is installed (docs/notebooks.md)"
-	@echo "make docs   docs/architecture.md, docs/measurements.md and the picture of the README"
+	@echo "make docs   docs/architecture.md, docs/measurements.md, the picture of the README, and API pages in docs/api"
 	@echo "make wheel  dist/mothello-VERSION.whl: the package with its configs and commands"
 	@echo "make test   ruff, mypy, pytest"
 	@echo "make slow   the long proofs"
@@ -63,6 +63,7 @@ notebooks: setup
 
 docs: setup
 	@$(BIN)/python docs/architecture.py && $(BIN)/python docs/idea.py && $(BIN)/python docs/measurements.py
+	@$(BIN)/python docs/api.py && echo "docs/api/index.html"
 
 wheel: setup
 	@rm -rf dist && $(BIN)/python -m hatchling build -t wheel
