@@ -67,6 +67,7 @@ def test_the_hosted_tests() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
+@pytest.mark.slow
 def test_the_api_pages(tmp_path: Path) -> None:
     """Of every module, without a warning, and nothing is fetched when they are opened."""
     words = [sys.executable, "-W", "error::UserWarning", str(ROOT / "docs" / "api.py"), str(tmp_path)]
