@@ -7,14 +7,15 @@ TORCH ?= torch>=2.11,<2.14
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo results paper notebooks docs test slow lint clean
+.PHONY: help setup demo results paper notebooks docs wheel test slow lint clean
 
 help:
 	@echo "make demo   the main job: three models, their measures, one page (about 7 minutes on two cores)"
 	@echo "make results  results/README.md and its figures from the committed runs"
 	@echo "make paper  every study at the published scale, for a GPU; rerun it to resume (docs/paper.md)"
 	@echo "make notebooks  runs/notebooks/*.ipynb, opened in Jupyter Lab where it is installed (docs/notebooks.md)"
-	@echo "make docs   docs/architecture.md, docs/measurements.md and the picture of the README"
+	@echo "make docs   docs/architecture.md, docs/measurements.md, the picture of the README, and API pages in docs/api"
+	@echo "make wheel  dist/mothello-VERSION.whl: the package with its configs and commands"
 	@echo "make test   ruff, mypy, pytest"
 	@echo "make slow   the long proofs"
 	@echo "make clean  remove the virtual environment and caches; runs/ stays"
@@ -62,6 +63,10 @@ notebooks: setup
 
 docs: setup
 	@$(BIN)/python docs/architecture.py && $(BIN)/python docs/idea.py && $(BIN)/python docs/measurements.py
+	@$(BIN)/python docs/api.py && echo "docs/api/index.html"
+
+wheel: setup
+	@rm -rf dist && $(BIN)/python -m hatchling build -t wheel
 
 lint: setup
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

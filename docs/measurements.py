@@ -1,15 +1,12 @@
 # ruff: noqa: E501
 """Writes docs/measurements.md from the registry of measures and the rows' columns: python docs/measurements.py."""
 
-import ast
-import inspect
-import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from mothello.cli.help import documented
 from mothello.config import default_of, plain
 from mothello.measures.builtin import BUILTIN
 from mothello.rows import COLUMNS, QUANTITIES
@@ -59,23 +56,6 @@ python scripts/train.py -m +experiment=prefix seed=0,1,2 "board.prefix=[c2,b2,a2
 python scripts/transfer.py -m run=runs/prefix/HASH1/seed0,runs/prefix/HASH2/seed0 transfer.source=atomic_0 "transfer.openings=[[c2],[c2,b2,a2]]"
 ```
 """
-
-
-def _statements(config: type) -> Iterator[tuple[ast.stmt, ast.stmt]]:
-    """The statements of a class, each with the one after it."""
-    (node,) = ast.parse(textwrap.dedent(inspect.getsource(config))).body
-    assert isinstance(node, ast.ClassDef)
-    return zip(node.body, node.body[1:], strict=False)
-
-
-def documented(config: type) -> dict[str, str]:
-    """Field -> the docstring after it, there or in a class that it derives from."""
-    texts = {}
-    for before, after in chain.from_iterable(map(_statements, reversed(config.__mro__[:-1]))):
-        named = isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name)
-        if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            texts[before.target.id] = " ".join(str(after.value.value).split())
-    return texts
 
 
 def _written(value: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mothello.commands import words
 from mothello.errors import UserError
 from mothello.messages import NAME, misplaced, one_line
 
@@ -240,4 +241,4 @@ def quoted(value: Any) -> str:
 def shown(script: str, *overrides: str, **settings: Any) -> str:
     """A command line that a reader can copy into a shell: overrides as they are, settings quoted."""
     given = [f"{key}={quoted(value)}" for key, value in settings.items()]
-    return shlex.join(["python", f"scripts/{script}.py", *given, *overrides])
+    return shlex.join([*words(script), *given, *overrides])

@@ -25,6 +25,7 @@ from typing import Any
 
 import yaml
 
+import mothello
 from mothello.errors import UserError
 from mothello.files import append, is_trace, json_text, write_whole
 from mothello.own import folder_for
@@ -77,7 +78,7 @@ def _version(name: str) -> str:
 def environment() -> dict[str, Any]:
     """Commit, versions and machine: what a reader needs to repeat a number."""
     machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
-    versions = {name: _version(name) for name in ("mothello", "torch", "numpy", "hydra-core")}
+    versions = {"mothello": mothello.__version__} | {name: _version(name) for name in ("torch", "numpy", "hydra-core")}
     return {"commit": commit(), **machine, "versions": versions}
 
 

@@ -20,12 +20,15 @@ class TrackingConfig:
     """Where numbers go besides the run's folder."""
 
     wandb: bool = False
+    """Copy the folder to wandb while it is written."""
     mode: str = "offline"
     """wandb's mode: offline (no account needed; ``wandb sync`` later), online or disabled."""
     project: str = "mothello"
+    """wandb's project."""
     group: str = ""
     """wandb's group; by default the run's name. A study sets its own name."""
     tags: list[str] = field(default_factory=list)
+    """wandb's tags."""
 
     def __post_init__(self) -> None:
         if self.mode not in ("offline", "online", "disabled"):

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mothello.cli.naming import named
+from mothello.commands import configs
 from mothello.config import quoted, structured, typed
 from mothello.errors import UserError
 from mothello.messages import one_line
@@ -28,7 +29,7 @@ from mothello.registry import load_plugins
 T = TypeVar("T")
 
 setattr(ConfigStore, "__deepcopy__", lambda store, _: store)  # noqa: B010 - Hydra copies all schemas whenever it lists options
-CONFIGS = Path(__file__).parents[3] / "configs"
+CONFIGS = configs()
 CHOOSE = "choose"
 """The key of a fragment that names options of config groups, such as {choose: {languages: atomic_split}}."""
 
@@ -162,8 +163,8 @@ class CommandLine(NamedTuple):
     """hydra/launcher=NAME and hydra.launcher.KEY=VALUE."""
     sweep: bool
     """-m: every combination of the values is a job."""
-    for_hydra: bool
-    """--help, --cfg and the like, which Hydra answers by itself."""
+    for_hydra: str
+    """Empty, "help", or "hydra" for --cfg and the like, which Hydra answers by itself."""
 
 
 def command_line(arguments: list[str]) -> CommandLine:
@@ -175,7 +176,7 @@ def command_line(arguments: list[str]) -> CommandLine:
     if sum(map(bool, (flags.run, flags.multirun, flags.cfg, flags.info, flags.shell_completion))) > 1:
         _refuse("only one of --run, --multirun, --cfg, --info and --shell-completion is done")
     if asks:
-        return CommandLine(flags.overrides, [], sweep=False, for_hydra=True)
+        return CommandLine(flags.overrides, [], sweep=False, for_hydra="help" if flags.help else "hydra")
     overrides, launcher, sweep = [], [], bool(flags.multirun)
     for name in ("config_name", "config_path", "package", "resolve", "experimental_rerun"):
         if getattr(flags, name):
@@ -203,7 +204,7 @@ def command_line(arguments: list[str]) -> CommandLine:
             raise UserError(
                 f"{text}: several values; add -m to run each; a list is {key}=[{value}], a text {hint(text)}"
             )
-    return CommandLine(overrides, launcher, sweep, for_hydra=False)
+    return CommandLine(overrides, launcher, sweep, for_hydra="")
 
 
 def _refuse(message: str) -> NoReturn:

@@ -24,6 +24,7 @@ class ExportCommand:
     """scripts/export_games.py: a folder of shards as text, one game per line."""
 
     folder: str = MISSING
+    """Folder of shards."""
     out: str = MISSING
     """Text file."""
     dry_run: bool = False

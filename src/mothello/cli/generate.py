@@ -37,13 +37,16 @@ class GenerateCommand:
     """Folder of the shards."""
     board: BoardConfig = field(default_factory=lambda: BoardConfig(size=8))
     games: int = ranged(1_000_000, low=1)
+    """How many."""
     seed: int = 0
+    """Decides the games."""
     first: int = ranged(0, low=0)
     """Index of the first game."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     prefix: list[str] = field(default_factory=list)
     """Opening moves every game starts with."""
     shard_games: int = ranged(1_000_000, low=1)
+    """Games of a file."""
     workers: int = ranged(1, low=1)
     """Processes; the files are the same for any number."""
     engine: Engine = Engine.auto

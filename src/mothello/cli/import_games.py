@@ -36,8 +36,10 @@ class ImportCommand:
     mirror: bool = False
     """Games that are legal only with the colors of the start position exchanged are kept, mirrored; else set aside."""
     out: str = MISSING
+    """Folder of the shards."""
     board: BoardConfig = field(default_factory=lambda: BoardConfig(size=8))
     shard_games: int = ranged(1_000_000, low=1)
+    """Games of a file."""
     force: bool = False
     """Replace what an earlier import wrote to the same folder; all else there is kept."""
     dry_run: bool = False

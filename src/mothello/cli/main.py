@@ -81,9 +81,16 @@ def command(
     def main() -> None:
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions come here instead of being printed by Hydra
         if not CONFIGS.is_dir():
-            fail(f"configs: {CONFIGS} does not exist; run from a checkout (pip install -e .)")
+            fail(
+                f"configs: {CONFIGS} does not exist; the installation is broken: pip install --force-reinstall mothello"
+            )
         with one_line_errors(schema):
             line = command_line(sys.argv[1:])
+            if line.for_hydra == "help":
+                from mothello.cli.help import help_text
+
+                print(help_text(name, schema, line.overrides))
+                return
             if line.for_hydra:
                 sys.argv[1:] = [text for text in sys.argv[1:] if text not in line.overrides]
                 sys.argv += entered(schema, line.overrides)

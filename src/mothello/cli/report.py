@@ -21,6 +21,7 @@ class ReportCommand:
     out: str = "report"
     """Folder of index.html and table.csv."""
     title: str = "mothello"
+    """The page's title."""
     dry_run: bool = False
     """Make the page without writing it."""
 

@@ -66,7 +66,9 @@ class StudyCommand(Fragments):
     """
 
     name: str = "custom"
+    """What it is called, as its report."""
     question: str = ""
+    """What it asks, for the page."""
     scale: str = ""
     """Name of the scale, set by scale=NAME (configs/scale)."""
     budget: Fragments = field(default_factory=Fragments)

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Int8, Int64
 from torch import Tensor
 
+from mothello.commands import words
 from mothello.data.corpus import WholeGames
 from mothello.data.oracle import Oracle
 from mothello.data.orbit import orbit_hash
@@ -109,7 +110,7 @@ def read_index(folder: Path, key: str = "folder") -> dict[str, Any]:
     that holds the folder."""
     path = folder / "corpus.json"
     if not path.exists():
-        writers = "scripts/generate.py and scripts/import_games.py"
+        writers = " and ".join(words(name)[-1] for name in ("generate", "import_games"))
         raise StoredError(f"{key}: {path} does not exist; {writers} write it last")
     try:
         content = parse_json(path.read_bytes())

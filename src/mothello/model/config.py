@@ -45,9 +45,13 @@ class ModelConfig:
     """Size and shape; the defaults are GPT-2's. The vocabulary and the number of positions come from the languages."""
 
     n_layer: int = 4
+    """Blocks."""
     n_head: int = 4
+    """Attention heads of a block; they divide d_model."""
     d_model: int = 128
+    """Width of the residual stream."""
     dropout: float = 0.0
+    """Chance that a number is dropped in training."""
     tied: bool = False
     """Share the token embedding with the output head (not with a unified output vocabulary)."""
     norm: Norm = Norm.layer

@@ -103,6 +103,7 @@ class BoardConfig:
     """The board, and an opening of it for the configs to refer to."""
 
     size: int = 6
+    """Squares of a side: 4, 6 or 8."""
     prefix: list[str] = field(default_factory=list, metadata=NOT_IDENTITY)
     """Opening that experiments and domains interpolate (${board.prefix}); it changes nothing by itself."""
 

@@ -8,6 +8,7 @@ import jinja2
 import pandas as pd
 from tqdm import tqdm
 
+from mothello.config import shown as command
 from mothello.files import write_whole
 from mothello.measures.probes.headline import preferred
 from mothello.measures.probes.verdict import KINDS
@@ -56,6 +57,7 @@ def render(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mothello.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["command"] = command
     return environment.get_template("report.html.j2").render(title=title, question=question, **content)
 
 

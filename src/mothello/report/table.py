@@ -72,7 +72,7 @@ def training(table: pd.DataFrame) -> pd.DataFrame:
     return _wide(rows[(rows.language == "") & rows.ply.isna()], "games", "step")
 
 
-def masked(data: pd.DataFrame) -> "pd.Series[bool]":
+def masked(data: pd.DataFrame) -> pd.Series:
     """Of rows of :func:`training`, those of models that are asked for hidden moves instead of the next one."""
     return data.get("masked_accuracy", pd.Series(float("nan"), data.index)).notna()
 

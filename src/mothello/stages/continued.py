@@ -65,6 +65,7 @@ class Continuation:
     device: DeviceConfig = field(default_factory=DeviceConfig, metadata=NOT_IDENTITY)
     tracking: TrackingConfig = field(default_factory=TrackingConfig, metadata=NOT_IDENTITY)
     seed: int = field(default=0, metadata={"low": 0})
+    """Data order, and what is drawn at random."""
     checkpoint_every: float = field(default=120, metadata=NOT_IDENTITY | {"low": 0})
     """Seconds between checkpoints, 0 for the last only."""
     checkpoints: CheckpointsConfig = field(default_factory=CheckpointsConfig, metadata=NOT_IDENTITY)

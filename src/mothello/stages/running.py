@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from mothello.commands import words
 from mothello.config import plain
 from mothello.errors import UserError
 from mothello.files import append
@@ -113,7 +114,7 @@ def _recorded(folder: RunDir) -> dict[str, Any]:
 def require_single_process() -> None:
     """UserError under torchrun, for a command that one process runs."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("torchrun: only scripts/train.py runs in several processes")
+        raise UserError(f"torchrun: only {words('train')[-1]} runs in several processes")
 
 
 def describe_device(device: torch.device, world: World) -> dict[str, Any]:

@@ -26,9 +26,13 @@ class OptimizerConfig:
 
     name: OptimizerName = OptimizerName.muon
     lr: float = ranged(1e-2, above=0)
+    """Peak learning rate of AdamW."""
     muon_lr: float = ranged(0.01, above=0)
+    """Peak learning rate of Muon, on the matrices of the blocks."""
     beta_1: float = ranged(0.9, low=0, high=1)
+    """Of AdamW: decay of the mean gradient."""
     beta_2: float = ranged(0.99, low=0, high=1)
+    """Of AdamW: decay of the mean squared gradient."""
     weight_decay: float = ranged(0.1, low=0)
     """On matrices only; biases, norms and positions are not decayed."""
     decay_embedding: bool = True

@@ -53,7 +53,7 @@ class Plan:
     title: str = ""
     """Of the progress bar; none without a title."""
 
-    def bar(self, start: int) -> "tqdm[int]":
+    def bar(self, start: int) -> tqdm:
         """The steps from ``start`` on, with a progress bar in the first process."""
         return tqdm(
             range(start, self.steps), self.title, self.steps, initial=start, unit="step", mininterval=1,

@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mothello.commands import words
 from mothello.errors import UserError
 from mothello.measures.efficiency.ladder import KEY, Law, Rung, excess_nats, folders_of, games_seen, ladder
 from mothello.measures.measure import MEASURES, Row, Subject
@@ -45,7 +46,7 @@ class Efficiency:
         folder = subject.run
         content = folder.read_config()
         if content.get("stage", "pretrain") != "pretrain":
-            raise UserError(f"measures: efficiency is measured on a run of scripts/train.py; {folder.path} is none")
+            raise UserError(f"measures: efficiency is measured on a run of {words('train')[-1]}; {folder.path} is none")
         if content["objective"]["name"] == "tlm":
             raise UserError("measures: efficiency counts games of one language; a row of tlm holds two")
         rungs, languages = ladder(self.config.ladder, content), subject.language_set.languages

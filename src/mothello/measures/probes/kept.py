@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from mothello.commands import words
 from mothello.config import plain
 from mothello.errors import UserError
 from mothello.files import write_whole
@@ -50,7 +51,7 @@ def _read(folder: Path, device: torch.device | str) -> tuple[FittedProbes, Any]:
     """The probes, and the step of the model that they were fitted on."""
     path = folder / FILE
     if not path.is_file():
-        raise UserError(f"run: {path} does not exist; scripts/probe.py keeps the probes that it fits")
+        raise UserError(f"run: {path} does not exist; {words('probe')[-1]} keeps the probes that it fits")
     try:
         with safe_open(path, "pt", device=str(device)) as file:
             tensors, header = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()["probes"]  # noqa: SIM118

@@ -1,0 +1,5 @@
+"""python -m mothello COMMAND ..."""
+
+from mothello.commands import main
+
+main()
