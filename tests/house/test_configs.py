@@ -112,6 +112,7 @@ assert "torch" in sys.modules and not {"torch._C", "numpy._core", "pandas.core",
 def test_help_says_what_a_script_is_for_and_imports_nothing_heavy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "130")
     helped = subprocess.run([sys.executable, "-c", HELP, *MAINS], capture_output=True, text=True, check=True, cwd=ROOT)
     texts = dict(zip(MAINS, helped.stdout.split("\0")[:-1], strict=True))
     for script, out in texts.items():
