@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from mothello.cli import (
     corpus,
+    export,
     export_games,
     generate,
     import_games,
@@ -33,6 +34,7 @@ MAINS: dict[str, Callable[[], None]] = {
     "study": study.main,
     "generate": generate.main,
     "import_games": import_games.main,
+    "export": export.main,
     "export_games": export_games.main,
     "corpus": corpus.main,
 }
