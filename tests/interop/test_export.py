@@ -33,6 +33,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         assert run(patch, "train", "+experiment=anchor", *TINY, "languages=mix", "model.norm=rms", "run=run") == 0
         assert run(patch, "train", *TINY, "objective=masked_lm", "run=masked") == 0
+        assert run(patch, "train", *TINY, "run=plain") == 0
         assert run(patch, "export", "run=run", "out=before") == 0
         assert run(patch, "probe", "run=run", *TINY_PROBE, "measures=[probes]") == 0
         assert run(patch, "export", "run=run", "out=out") == 0
@@ -84,15 +85,17 @@ def elsewhere(folders: list[Path], home: Path) -> list[str]:
 
 
 def test_they_open_elsewhere_and_give_the_same_numbers(here: Path, tmp_path: Path) -> None:
-    runs = {name: load_run(name) for name in ("run", "masked")}
+    runs = {name: load_run(name) for name in ("run", "masked", "plain")}
     batches = {name: [one.batch(one.games(4), language) for language in one.languages] for name, one in runs.items()}
     for name, loaded in runs.items():
         (out := tmp_path / name).mkdir()
-        write_export(loaded, out, Format.mothello)
+        write_export(loaded, out, Format.gpt2 if name == "plain" else Format.mothello)
         texts = [text_of(row, token_names(loaded.language_set)) for x in batches[name] for row in x.tokens.tolist()]
         (out / "texts.txt").write_text("\n".join(texts))
     modules = elsewhere([tmp_path / name for name in runs], tmp_path)
-    assert all(module.startswith("transformers_modules.") for module in modules)
+    assert all(module.startswith("transformers_modules.") for module in modules[:2])
+    assert modules[2] == "transformers.models.gpt2.modeling_gpt2"
+    assert not (tmp_path / "plain/modeling_mothello.py").exists()
     for name, loaded in runs.items():
         got = load_file(tmp_path / name / "got.safetensors")
         for index, batch in enumerate(batches[name]):
@@ -100,8 +103,11 @@ def test_they_open_elsewhere_and_give_the_same_numbers(here: Path, tmp_path: Pat
             there, width = got["there"][rows].bool(), min(got["ids"].shape[1], batch.tokens.shape[1])
             assert torch.equal(got["ids"][rows, :width], batch.tokens[:, :width])
             assert not there[:, width:].any()
-            there, ours = there[:, :width], loaded.model(Inputs.of(batch), hidden=True)
+            with torch.no_grad():
+                there, ours = there[:, :width], loaded.model(Inputs.of(batch), hidden=True)
             assert ours.hidden is not None
+            if name == "plain":
+                ours.hidden[-1] = loaded.model.norm(ours.hidden[-1])
             both = {"logits": ours.logits, **{f"hidden_{i}": x for i, x in enumerate(ours.hidden)}}
             for key, x in both.items():
                 theirs = got[key][rows, :width][there]
@@ -207,6 +213,17 @@ def test_nothing_of_others_is_replaced(
     assert Path("out/model.safetensors").read_bytes() == before
     assert Path("out/mine.json").read_text() == "mine"
     assert "keeps mine.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "option"), [("run", "model.norm=rms"), ("masked", "the full attention")])
+def test_gpt2_names_what_it_cannot_hold(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, option: str
+) -> None:
+    assert run(monkeypatch, "export", f"run={name}", "out=new", "format=gpt2") == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: format: gpt2 cannot hold {option}")
+    assert error.count("\n") == 1
+    assert not Path("new").exists()
 
 
 def test_importing_mothello_imports_no_transformers() -> None:

@@ -16,6 +16,7 @@ from mothello.model.transformer import GPT
 
 pytest.importorskip("transformers")
 
+from mothello.interop.to_gpt2 import as_gpt2
 from mothello.interop.to_transformers import as_transformers
 
 VOCABULARY, POSITIONS, SPECIAL = 13, 9, 1
@@ -169,3 +170,41 @@ def test_the_language_is_asked_for() -> None:
     for options in ({"language_ids": True}, {"separate": SeparateConfig(blocks=1)}):
         with pytest.raises(ValueError, match=r"^language: "):
             as_transformers(made(0, **options), NAMES)(inputs(0).tokens)
+
+
+GPT2 = [{"activation": a, "bias": b, "tied": t} for a in Activation for b in (True, False) for t in (False, True)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("options", GPT2, ids=str)
+def test_gpt2_gives_the_same(options: dict[str, Any], seed: int) -> None:
+    config = ModelConfig(n_layer=2, n_head=2, d_model=16, **options)
+    model = GPT(config, VOCABULARY, POSITIONS, VOCABULARY).initialize(seed).eval()
+    with torch.no_grad():
+        draw = torch.Generator().manual_seed(seed)
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=draw))
+        tokens = inputs(seed).tokens.clamp(max=VOCABULARY - 1)
+        ours = model(Inputs(tokens), hidden=True)
+        got = as_gpt2(model)(tokens, output_hidden_states=True)
+        assert ours.hidden is not None
+        states = [*ours.hidden[:-1], model.norm(ours.hidden[-1])]
+    torch.testing.assert_close(got.logits, ours.logits, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.stack(got.hidden_states), torch.stack(states), atol=1e-5, rtol=0)
+
+
+REFUSED = {
+    "model.norm=rms": {"norm": Norm.rms},
+    "model.qk_norm=true": {"qk_norm": True},
+    "model.language_ids=true": {"language_ids": True},
+    "model.separate.tokens": {"separate": SeparateConfig(tokens=True)},
+    "model.separate.blocks": {"separate": SeparateConfig(blocks=1)},
+    "the full attention of its objective": {"mask": AttentionMask.full},
+    "languages.output=unified or special tokens": {"unified": True},
+}
+
+
+@pytest.mark.parametrize(("option", "options"), REFUSED.items(), ids=str)
+def test_gpt2_refuses_by_name(option: str, options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=f"^format: gpt2 cannot hold {option}; format=mothello can$"):
+        as_gpt2(made(0, **options))

@@ -76,9 +76,10 @@ def probes_of(run: Run) -> Path | None:
 def build(run: Run, form: Format) -> Any:
     """The run's model as a class of transformers. UserError names the option that a class cannot hold."""
     check_library()
+    from mothello.interop.to_gpt2 import as_gpt2
     from mothello.interop.to_transformers import as_transformers
 
-    return as_transformers(run.model, run.languages)
+    return as_gpt2(run.model) if form is Format.gpt2 else as_transformers(run.model, run.languages)
 
 
 def write_export(run: Run, out: Path, form: Format, name: str = "") -> None:
