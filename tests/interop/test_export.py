@@ -128,6 +128,7 @@ def test_what_lies_in_an_export(here: Path) -> None:
     for name in loaded.languages:
         value = float(legality[legality.language == name].value.iloc[-1])
         assert f"| {name} | {100 * value:.1f}%" in card
+        assert f"| {name} | {100 * value:.1f}%" in before
     assert "chance" in card
     assert "another's probe" in card
     assert "Not measured" in before

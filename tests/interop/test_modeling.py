@@ -103,6 +103,7 @@ def test_options_one_by_one_and_in_pairs() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_valid_combination(seed: int) -> None:
     differences = [check(options, seed) for options in combinations()]

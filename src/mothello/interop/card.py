@@ -6,7 +6,7 @@ import yaml
 
 from mothello.config import shown
 from mothello.measures.probes.headline import headline, kinds
-from mothello.rows import Table
+from mothello.rows import WORDS, Table
 from mothello.stages.folders import identity
 from mothello.stages.run import Run
 
@@ -23,13 +23,14 @@ STATES = {
 
 def card(run: Run, snippet: str, files: Sequence[str]) -> str:
     """The whole card. snippet: Python that opens the export. files: in the folder."""
-    config, size = run.config, run.model.n_parameters
+    config, size, settings = run.config, run.model.n_parameters, identity(run.config)
+    if run.stage == "import":
+        del settings["data"]
     masked = str(config.model.mask) == "full"
     head = {
         "library_name": "transformers", "pipeline_tag": "fill-mask" if masked else "text-generation",
         "tags": ["mothello", "othello"],
     }  # fmt: skip
-    games = "steps of training" if run.stage != "pretrain" else "steps of pretraining"
     lines = [
         "---", yaml.safe_dump(head, sort_keys=False).strip(), "---", "",
         f"# {config.name}: Othello on {run.board.name} in {_languages(run)}", "",
@@ -38,9 +39,8 @@ def card(run: Run, snippet: str, files: Sequence[str]) -> str:
         "It was made with mothello, a testbed for cross-lingual alignment and transfer: the languages are artificial, "
         "and there is a true board behind every text.", "",
         "## Training", "",
-        f"{run.step:,} {games} on {config.data.games:,} random games (objective `{config.objective.name}`, seed "
-        f"{config.seed}{f', stage `{run.stage}`' if run.stage != 'pretrain' else ''}).",
-        "What differs from the defaults:", "", "```yaml", yaml.safe_dump(identity(config), sort_keys=False).strip(),
+        _training(run),
+        "What differs from the defaults:", "", "```yaml", yaml.safe_dump(settings, sort_keys=False).strip(),
         "```", "", "## Legality", "", *_skill(run), "", "## Alignment", "", *_alignment(run), "",
         "## Use", "", "```python", snippet.strip(), "```", "",
         "Texts are token names with blanks between them; `languages.json` holds every move's word in every language, "
@@ -48,6 +48,18 @@ def card(run: Run, snippet: str, files: Sequence[str]) -> str:
         f"Files: {', '.join(f'`{name}`' for name in sorted(files))}.", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _training(run: Run) -> str:
+    """Where the weights come from."""
+    config, content = run.config, run.folder.read_config()
+    if run.stage == "import":
+        read = content["settings"]
+        return f"The weights are those of a checkpoint of {read['kind']}, {read['file']} ({read['content']})."
+    if run.stage != "pretrain":
+        return f"{run.step:,} steps of the stage `{run.stage}`, which went on from another run (seed {config.seed})."
+    objective = f"objective `{config.objective.name}`, seed {config.seed}"
+    return f"{run.step:,} steps of pretraining on {config.data.games:,} games ({objective})."
 
 
 def _languages(run: Run) -> str:
@@ -64,6 +76,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows)]
 
 
+def _rows(run: Run) -> Table:
+    """Every row of the run, of an earlier step those of that step."""
+    rows = run.table
+    rows = rows.assign(**{name: rows[name].fillna("") for name in WORDS})
+    return rows if run.earlier is None else rows[rows.step == run.earlier]
+
+
 def _newest(rows: Table) -> Table:
     """Of several steps the last, of several measurements the last."""
     rows = rows[rows.step.isna() | (rows.step == rows.step.max())]
@@ -73,10 +92,8 @@ def _newest(rows: Table) -> Table:
 def _skill(run: Run) -> Iterator[str]:
     """A table of what the model can do in every language, with its bases: of a measure, else of the evaluation while it
     was trained."""
-    rows = run.table
+    rows = _rows(run)
     rows = rows[rows.quantity.isin(list(SKILL)) & (rows.language != "") & rows.ply.isna() & (rows.source == "")]
-    if run.earlier is not None:
-        rows = rows[rows.step == run.earlier]
     for measure in ("legality", "masked", "training"):
         found = _newest(rows[(rows.measure == measure) & (rows.opening == "") & (rows.target == "")])
         columns = [
@@ -104,7 +121,7 @@ def _alignment(run: Run) -> Iterator[str]:
     if len(run.languages) < 2:
         yield "One language: there is nothing to align."
         return
-    rows = run.table if run.earlier is None else run.table[run.table.step == run.earlier]
+    rows = _rows(run)
     probes = _newest(rows[rows.measure == "probe"])
     heads = [headline(probes, *kind) for kind in kinds(probes)]
     if heads:

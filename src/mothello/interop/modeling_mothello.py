@@ -11,6 +11,12 @@ from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput, MaskedLMOutput
 from transformers.utils import can_return_tuple
 
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu2": lambda x: F.relu(x).square(),
+}
+
 
 class MothelloConfig(PretrainedConfig):
     """Size and shape. Sizes are in ids, tokens and classes.
@@ -31,8 +37,10 @@ class MothelloConfig(PretrainedConfig):
         layer_norm_eps: float = 1e-5, rms_norm_eps: float = 1e-6, qk_norm_eps: float = 1e-6,
         pad_token_id: int | None = 0, tie_word_embeddings: bool = False, **more: Any,
     ) -> None:  # fmt: skip
-        if norm not in ("layer", "rms") or hidden_act not in ("gelu", "relu2"):
-            raise ValueError(f"norm, hidden_act: {norm}, {hidden_act}; choices: layer, rms and gelu, relu2")
+        if norm not in ("layer", "rms") or hidden_act not in ACTIVATIONS:
+            raise ValueError(
+                f"norm, hidden_act: {norm}, {hidden_act}; choices: layer, rms and {', '.join(ACTIVATIONS)}"
+            )
         self.vocab_size, self.output_size = vocab_size, vocab_size if output_size is None else output_size
         self.max_position_embeddings, self.hidden_size = max_position_embeddings, hidden_size
         self.num_hidden_layers, self.num_attention_heads = num_hidden_layers, num_attention_heads
@@ -66,15 +74,13 @@ def _apply(module: nn.Module, language: Tensor | None, x: Tensor, *more: Any) ->
         return module(x, *more)
     if language is None or language.ndim != 1:
         raise ValueError("language: a model with separate parts needs the language of every row, [batch]")
-    result: Any = None
-    for index in language.unique().tolist():
-        rows = (language == index).nonzero().squeeze(1)
-        each = module[index](x[rows], *(y[rows] if isinstance(y, Tensor) and len(y) == len(x) else y for y in more))
-        parts = each if isinstance(each, tuple) else (each,)
-        if result is None:
-            result = tuple(part.new_empty(len(x), *part.shape[1:]) for part in parts)
-        result = tuple(whole.index_copy(0, rows, part) for whole, part in zip(result, parts, strict=True))
-    return result if isinstance(each, tuple) else result[0]
+    spoken = [(index, (language == index).nonzero().squeeze(1)) for index in language.unique().tolist()]
+    chosen = lambda y, rows: y[rows] if isinstance(y, Tensor) and len(y) == len(x) else y  # noqa: E731
+    each = [module[index](x[rows], *(chosen(y, rows) for y in more)) for index, rows in spoken]
+    back = torch.cat([rows for _, rows in spoken]).argsort()
+    if isinstance(each[0], tuple):
+        return tuple(torch.cat(parts)[back] for parts in zip(*each, strict=True))
+    return torch.cat(each)[back]
 
 
 class MothelloAttention(nn.Module):
@@ -83,8 +89,7 @@ class MothelloAttention(nn.Module):
     def __init__(self, config: MothelloConfig) -> None:
         super().__init__()
         d, self.config = config.hidden_size, config
-        self.q, self.k, self.v = (nn.Linear(d, d, config.bias) for _ in range(3))
-        self.o = nn.Linear(d, d, config.bias)
+        self.q, self.k, self.v, self.o = (nn.Linear(d, d, config.bias) for _ in range(4))
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """x [B T D], mask [B 1 T T], True where a query may attend -> what is added [B T D], weights [B head T T]."""
@@ -108,8 +113,7 @@ class MothelloMLP(nn.Module):
         self.up, self.down = nn.Linear(d, inner, config.bias), nn.Linear(inner, d, config.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        up = self.up(x)
-        return self.down(F.gelu(up) if self.act == "gelu" else F.relu(up).square())
+        return self.down(ACTIVATIONS[self.act](self.up(x)))
 
 
 class MothelloBlock(nn.Module):
@@ -160,8 +164,7 @@ class MothelloModel(MothelloPreTrainedModel):
             attention_mask = ids != self.config.pad_token_id
         mask = (every.tril() if self.config.causal else every).expand(b, t, t)
         if attention_mask is not None:
-            own = torch.eye(t, dtype=torch.bool, device=ids.device)
-            mask = mask & (attention_mask.bool().unsqueeze(1) | own)
+            mask = mask & (attention_mask.bool().unsqueeze(1) | torch.eye(t, dtype=torch.bool, device=ids.device))
         return mask.unsqueeze(1)
 
     @can_return_tuple
@@ -211,9 +214,6 @@ class _WithHead(MothelloPreTrainedModel):
 
     def get_input_embeddings(self) -> nn.Module:
         return self.model.token_embedding
-
-    def get_output_embeddings(self) -> nn.Module:
-        return self.head
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)

@@ -15,8 +15,7 @@ NAMES = {
     "down": "mlp.c_proj",
 }  # fmt: skip
 """Layers of a block, ours -> theirs; the linear ones are transposed there."""
-ACTIVATIONS = {Activation.gelu: "gelu", Activation.relu2: "relu2"}
-"""GPT-2's own is an approximation of gelu, gelu_new."""
+ACTIVATIONS = {Activation.gelu: "gelu", Activation.gelu_tanh: "gelu_new", Activation.relu2: "relu2"}
 
 
 def check_gpt2(model: GPT) -> None:
