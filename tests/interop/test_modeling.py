@@ -3,10 +3,12 @@ of options; a model that is not the same gives others."""
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mothello.errors import UserError
 from mothello.model.config import Activation, ModelConfig, Norm
@@ -110,6 +112,27 @@ def test_every_valid_combination(seed: int) -> None:
     assert len(differences) > 1000
     print(f"{len(differences)} combinations, largest difference {max(differences):.1e}")
     assert max(differences) < 1e-5
+
+
+SAVED: list[dict[str, Any]] = [
+    {"norm": Norm.rms, "qk_norm": True, "bias": False, "unified": True},
+    {"tied": True},
+    {"tied": True, "separate": SeparateConfig(tokens=True, positions=True, head=True, blocks=1)},
+    {"tied": True, "language_ids": True, "mask": AttentionMask.full},
+]
+
+
+@pytest.mark.parametrize("options", SAVED, ids=str)
+def test_what_is_saved_is_loaded(tmp_path: Path, options: dict[str, Any]) -> None:
+    row, first = inputs(0), as_transformers(made(0, **options), NAMES)
+    first.save_pretrained(tmp_path)
+    again = type(first).from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        one, other = (model(row.tokens, language=row.language).logits for model in (first, again))
+    assert torch.equal(one, other)
+    tied = options.get("tied", False)
+    heads = [name for name in load_file(tmp_path / "model.safetensors") if name.startswith("head")]
+    assert bool(heads) is not tied
 
 
 def test_another_model_would_be_found() -> None:

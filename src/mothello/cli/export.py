@@ -7,7 +7,6 @@ from omegaconf import MISSING
 
 from mothello.cli.main import command
 from mothello.cli.units import counted, size, table
-from mothello.config import check, ranged
 from mothello.errors import UserError
 from mothello.files import locked
 from mothello.interop.export import FILES, Format, build, probes_of, write_export
@@ -26,15 +25,12 @@ class ExportModelCommand:
     """Folder of the export."""
     format: Format = Format.mothello
     """mothello: a class of the house's own, for every option of the model, which lies in the folder; gpt2: GPT-2's."""
-    step: int = ranged(-1, low=-1)
-    """One of the steps that the run has kept; -1: the last."""
+    step: int | None = None
+    """One of the steps that the run has kept, 0 for its random weights; by default the last."""
     force: bool = False
     """Replace an earlier export in the same folder; all else there is kept."""
     dry_run: bool = False
     """Say what would be written, and write nothing."""
-
-    def __post_init__(self) -> None:
-        check(self, "")
 
 
 def own_files(folder: Path) -> list[Path]:
@@ -48,7 +44,7 @@ def export(config: ExportModelCommand) -> Path:
     own = own_files(folder)
     if own and not config.force:
         raise UserError(f"out: {config.out} holds an export; choose another folder, or force=true to replace it")
-    run = load_run(config.run, step=None if config.step < 0 else config.step)
+    run = load_run(config.run, step=config.step)
     made, probes = build(run, config.format), probes_of(run)
     if config.dry_run:
         rows = {

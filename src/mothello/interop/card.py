@@ -110,7 +110,7 @@ def _skill(run: Run) -> Iterator[str]:
                 for name in run.languages
             ]
             yield from _table(["language", *names], body)
-            when = ", at the end of training" if measure == "training" else ""
+            when = ", in the evaluation along the training" if measure == "training" else ""
             yield from ("", f"On held-out games{when}. chance: a guess that knows no board, by counting.")
             return
     yield f"Not measured: `{shown('measure', run=str(run.folder.path))}`."
