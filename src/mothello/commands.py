@@ -21,6 +21,8 @@ COMMANDS = {
     "generate": "random games on disk",
     "import_games": "recorded games into a folder",
     "export_games": "a folder of games as text",
+    "export": "a run as a folder for transformers",
+    "import_model": "a checkpoint of minGPT, TransformerLens or nanoGPT as a run",
     "wandb": "copy run folders to wandb",
 }
 """Name of the module in mothello.cli, and what it does."""

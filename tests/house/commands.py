@@ -9,9 +9,11 @@ from hydra.core.global_hydra import GlobalHydra
 
 from mothello.cli import (
     corpus,
+    export,
     export_games,
     generate,
     import_games,
+    import_model,
     measure,
     probe,
     report,
@@ -35,6 +37,8 @@ MAINS: dict[str, Callable[[], None]] = {
     "study": study.main,
     "generate": generate.main,
     "import_games": import_games.main,
+    "import_model": import_model.main,
+    "export": export.main,
     "export_games": export_games.main,
     "corpus": corpus.main,
 }

@@ -13,7 +13,7 @@ SRC = ROOT / "src" / "mothello"
 
 ROWS = [
     {"cli"},
-    {"report"},
+    {"report", "interop"},
     {"stages"},
     {"measures"},
     {"training"},

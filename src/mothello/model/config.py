@@ -26,9 +26,11 @@ class Norm(StrEnum):
 
 
 class Activation(StrEnum):
-    """Of the MLP: GPT-2's GELU, or the squared ReLU (So et al. 2021)."""
+    """Of the MLP: GELU, its approximation by tanh that GPT-2 has (for models of others), or the squared ReLU (So et al.
+    2021)."""
 
     gelu = "gelu"
+    gelu_tanh = "gelu_tanh"
     relu2 = "relu2"
 
 

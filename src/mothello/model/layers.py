@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mothello.languages.language import PAD
-from mothello.model.config import ModelConfig, Norm
+from mothello.model.config import Activation, ModelConfig, Norm
 
 HEAD_MULTIPLE = {"cpu": 1, "cuda": 64}
 """The head is multiplied as a matrix of a multiple of this many rows: tensor cores want it, a CPU does not mind."""
@@ -45,6 +45,12 @@ def dropout(x: Float[Tensor, "*shape"], p: float, training: bool) -> Float[Tenso
     bits = torch.ops.aten.random(torch.empty(-(-n // 4), dtype=torch.int64, device=x.device))  # random_ is not traced
     drop = ((bits.view(torch.int16)[:n] & (_LANE - 1)) < dropped).view(x.shape)  # no sign: the topmost bit is always 0
     return x.masked_fill(drop, 0.0) * (_LANE / (_LANE - dropped))
+
+
+def activate(x: Float[Tensor, "*shape"], activation: Activation) -> Float[Tensor, "*shape"]:
+    if activation is Activation.relu2:
+        return F.relu(x).square()
+    return F.gelu(x) if activation is Activation.gelu else F.gelu(x, approximate="tanh")
 
 
 RMS_EPS = 1e-6

@@ -13,10 +13,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mothello.errors import UserError
-from mothello.model.config import Activation, Attention, Init, ModelConfig
+from mothello.model.config import Activation as Activation
+from mothello.model.config import Attention, Init, ModelConfig
 from mothello.model.config import Norm as Norm
 from mothello.model.inputs import AttentionMask, Inputs
-from mothello.model.layers import RMS_EPS, Head, build_norm, dropout, without_padding
+from mothello.model.layers import RMS_EPS, Head, activate, build_norm, dropout, without_padding
 from mothello.model.separate import Part, PerLanguage, apply, own_parts, parts_of
 from mothello.seeding import derive
 
@@ -118,7 +119,7 @@ class Block(nn.Module):
         x = x + dropout(self.attend(self.norm_1(x), mask, edit), self.dropout, self.training)
         x = edit("resid_mid", x)
         up = self.up(self.norm_2(x))
-        units = edit("mlp", F.gelu(up) if self.activation is Activation.gelu else F.relu(up).square())
+        units = edit("mlp", activate(up, self.activation))
         return edit("resid_post", x + dropout(self.down(units), self.dropout, self.training))
 
 

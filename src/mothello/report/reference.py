@@ -70,6 +70,17 @@ def stage_command(run: Run) -> str:
     return shown(script, *own, run=parent, seed=run.seed)
 
 
+def _imported(run: Run) -> bool:
+    return run.config.get("stage") == "import"
+
+
+def import_command(run: Run) -> str:
+    """The line that imports the model again, from its file in the folder where the line is run."""
+    settings = {key: value for key, value in (run.config.get("settings") or {}).items() if key != "content" and value}
+    board = [f"++board.size={run.results['board'][0]}"]
+    return shown("import_model", *board, **settings, name=run.name, run=_folder(run))
+
+
 def measure_command(measure: Measurement, run: Run) -> str:
     """The line that measures the run again."""
     settings = {key: value for key, value in (measure.config.get(measure.name) or {}).items() if key != "name"}
@@ -80,7 +91,8 @@ def measure_command(measure: Measurement, run: Run) -> str:
 
 def commands(run: Run) -> list[str]:
     """How to repeat a run with its measures and fine-tunings."""
-    lines = [stage_command(run) if "parent" in run.config else train_command(run)]
+    made = stage_command if "parent" in run.config else import_command if _imported(run) else train_command
+    lines = [made(run)]
     lines += [measure_command(measure, run) for measure in run.measures if measure.name not in WITH_STAGE]
     return [*lines, *(line for child in run.finetunings for line in commands(child))]
 

@@ -140,7 +140,24 @@ def _cut_metrics(folder: RunDir, step: int, every: int) -> None:
         log.warning("run: %s lacks numbers, %s: they are lost", folder.path / "metrics.jsonl", lost)
 
 
-def _evaluator(stage: Stage, objective: Objective, device: torch.device) -> Evaluator:
+class Judged(Protocol):
+    """What an evaluation and its results ask of a stage, or of a model that is none of the house's."""
+
+    @property
+    def config(self) -> TrainConfig: ...
+    @property
+    def language_set(self) -> LanguageSet: ...
+    @property
+    def reads_games(self) -> bool: ...
+    @property
+    def floor_weights(self) -> list[float] | None: ...
+    @property
+    def identity(self) -> Mapping[str, Any]: ...
+    def watch(self, device: torch.device) -> Callable[[GPT], dict[str, float]]: ...
+
+
+def evaluator_of(stage: Judged, objective: Objective, device: torch.device) -> Evaluator:
+    """What the evaluation along a stage asks its model, on held-out games."""
     config, size, watch = stage.config, stage.config.evaluation.games, stage.watch(device)
     held_out, precision = games_of(config.data, stage.language_set, Split.validation, size), config.device.precision
     return Evaluator(stage.language_set, held_out, size, objective, precision, stage.floor_weights, watch, device)
@@ -153,7 +170,7 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     tokens = config.data.steps * config.data.batch_size * stage.language_set.max_tokens
     origin = stage.origin
     compiled = resolve_execution(folder, config.device, device, model, tokens, world, origin and origin.run)
-    evaluator = _evaluator(stage, main, device) if world.main else None
+    evaluator = evaluator_of(stage, main, device) if world.main else None
 
     def turned_eager() -> None:
         if world.main:
@@ -174,10 +191,10 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     if evaluator is None:
         return {}
     compiled = folder.read_json("execution.json")["compiled"]
-    return _results(stage, evaluator, model, progress) | {"compiled": compiled} | describe_device(device, world)
+    return results_of(stage, evaluator, model, progress) | {"compiled": compiled} | describe_device(device, world)
 
 
-def _results(stage: Stage, evaluator: Evaluator, model: GPT, progress: Progress) -> dict[str, Any]:
+def results_of(stage: Judged, evaluator: Evaluator, model: GPT, progress: Progress) -> dict[str, Any]:
     """results.json of a finished stage."""
     final, languages = evaluator.last or evaluator(model), stage.language_set
     return {
