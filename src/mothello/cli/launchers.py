@@ -11,7 +11,7 @@ from mothello.cli.jobs import Job, Launcher, Outcome, attempt, run_here
 from mothello.cli.processes import DYING, GONE, Send, in_processes
 from mothello.errors import UserError
 from mothello.signals import stoppable
-from mothello.training.device import cores
+from mothello.training.device import cores, visible_gpus
 
 SHARED = (
     "name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout",
@@ -58,9 +58,10 @@ def _child(job: Job, threads: int, send: Send) -> None:
 
 
 def run_in_processes(n_jobs: int, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-    """Each job in a process of its own, ``n_jobs`` at a time, which share the cores. A process that is killed is its
-    own job's end alone."""
-    threads = max(1, cores() // n_jobs)
+    """Each job in a process of its own, ``n_jobs`` at a time, which share the cores; each sees one GPU, in turn. A
+    process that is killed is its own job's end alone."""
+    threads, gpus = max(1, cores() // n_jobs), visible_gpus()
+    places = [{"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} for place in range(n_jobs)] if len(gpus) > 1 else []
 
     def got(index: int, sent: Outcome | None) -> None:
         if sent is not None:
@@ -68,7 +69,7 @@ def run_in_processes(n_jobs: int, jobs: Sequence[Job], outcomes: Sequence[Outcom
         elif outcomes[index].status == "not begun":
             outcomes[index].status, outcomes[index].error = "killed", GONE
 
-    in_processes(n_jobs, [partial(_child, job, threads) for job in jobs], got)
+    in_processes(n_jobs, [partial(_child, job, threads) for job in jobs], got, places)
 
 
 class _Submitted:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -19,12 +19,17 @@ DYING = 30.0
 GONE = "the process is gone; rerun the command to resume"
 
 Send = Callable[[Any], None]
-Running = dict[Connection, tuple[int, mp.process.BaseProcess]]
+Running = dict[Connection, tuple[int, mp.process.BaseProcess, int]]
+"""By its connection: the index of a call, its process, and which of the n places it has."""
 
 
-def in_processes(n: int, calls: Sequence[Callable[[Send], object]], got: Callable[[int, Any], object]) -> None:
+def in_processes(
+    n: int, calls: Sequence[Callable[[Send], object]], got: Callable[[int, Any], object],
+    places: Sequence[Mapping[str, str]] = (),
+) -> None:  # fmt: skip
     """Each call in a process of its own, ``n`` at a time. A call is given a function that sends; ``got(index, sent)``
-    is called with all that one sends, and ``got(index, None)`` when its process has ended.
+    is called with all that one sends, and ``got(index, None)`` when its process has ended. places: of each of the n
+    places, what its processes find in their environment.
 
     An error of a call is raised here. Whatever ends this one asks the others to stop, and kills them after DYING.
     """
@@ -35,10 +40,11 @@ def in_processes(n: int, calls: Sequence[Callable[[Send], object]], got: Callabl
             while waiting and len(running) < n:
                 index, call = waiting.popleft()
                 receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_call, args=(call, sender))
+                place = min(set(range(n)) - {place for *_, place in running.values()})
+                process = context.Process(target=_call, args=(call, sender, places[place] if places else {}))
                 with held():
                     process.start()
-                    running[receiver] = index, process
+                    running[receiver] = index, process, place
                 sender.close()
             _collect(running, got)
     finally:
@@ -49,7 +55,7 @@ def _collect(running: Running, got: Callable[[int, Any], object], seconds: float
     """Wait for what comes first, and pass it on."""
     for receiver in wait(list(running), seconds):
         assert isinstance(receiver, Connection)
-        index, process = running[receiver]
+        index, process, _ = running[receiver]
         sent = None
         with suppress(EOFError):
             sent = receiver.recv()
@@ -62,7 +68,7 @@ def _collect(running: Running, got: Callable[[int, Any], object], seconds: float
 
 
 def _end(running: Running, got: Callable[[int, Any], object]) -> None:
-    for _, process in running.values():
+    for _, process, _ in running.values():
         process.terminate()
     end = time.monotonic() + DYING
     try:
@@ -70,12 +76,13 @@ def _end(running: Running, got: Callable[[int, Any], object]) -> None:
             with suppress(Exception):  # the first error is the one to report
                 _collect(running, got, left)
     finally:
-        for _, process in running.values():
+        for _, process, _ in running.values():
             process.kill()
 
 
-def _call(call: Callable[[Send], object], sender: Connection) -> None:
+def _call(call: Callable[[Send], object], sender: Connection, place: Mapping[str, str]) -> None:
     """In a process of its own, with signals held back until here."""
+    os.environ.update(place)
     Thread(target=_end_with_parent, daemon=True).start()
     with suppress(KeyboardInterrupt, BrokenPipeError), stoppable():  # the other end has gone
         try:

@@ -89,11 +89,21 @@ def resolve(config: DeviceConfig) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise UserError(f"device: {config.name} was asked for, but no CUDA device is present; use auto or cpu")
+    _, _, number = config.name.partition(":")
+    if number and not (number.isdecimal() and int(number) < torch.cuda.device_count()):
+        raise UserError(f"device: {config.name} was asked for; of {torch.cuda.device_count()} GPUs the first is cuda:0")
     torch.set_float32_matmul_precision("high")
     if ":" not in config.name and "LOCAL_RANK" in os.environ:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return torch.device("cuda" if config.name == "auto" else config.name)
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = map(str, range(torch.cuda.device_count())) if told is None else told.split(",")
+    return [name.strip() for name in names if name.strip()]
 
 
 def _threads_wanted() -> int:
