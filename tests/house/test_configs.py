@@ -14,7 +14,8 @@ from house.commands import MAINS, run
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from mothello.cli.compose import composed
+from mothello.cli.compose import composed, content
+from mothello.cli.help import _rows
 from mothello.cli.main import SCHEMAS
 from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_plan import parts_of
@@ -117,7 +118,7 @@ def test_help_says_what_a_script_is_for_and_imports_nothing_heavy(
     texts = dict(zip(MAINS, helped.stdout.split("\0")[:-1], strict=True))
     for script, out in texts.items():
         assert f"python scripts/{script}.py " in out.splitlines()[0]
-        assert re.search(r"^dry_run +false +Print what", out, re.M) or script in ("report", "results", "runs")
+        assert re.search(r"^dry_run +false +\w+", out, re.M) or script in ("report", "results", "runs")
         assert ("+experiment: align_mlm, anchor, code_switch, dict_mlm" in out) == (script == "train")
         assert ("+study: " in out) == (script == "study")
         assert max(map(len, out.split("Keys,")[1].splitlines())) <= 130
@@ -233,3 +234,12 @@ def test_a_quoted_value_is_read_back(value: Any) -> None:
     read = OverridesParser.create().parse_override(f"key={quoted(value)}").value()
     assert bare(read) == value
     assert type(read) is type(value)
+
+
+@pytest.mark.parametrize("script", sorted(set(MAINS) - {"results"}))
+def test_every_key_of_a_command_is_told(script: str) -> None:
+    schema = SCHEMAS[script]
+    found = content(script, schema, [])
+    rows = list(_rows(getattr(schema, "extended", lambda _: schema)(found), found, found))
+    assert rows
+    assert not [key for key, _, told in rows if not told]

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, fragment, make_base, run
+from interop.foreign_models import MinGPT
 
 from mothello.cli import study
 from mothello.cli.main import SCHEMAS
@@ -31,6 +33,8 @@ CALLS = {
     "import_games": ["files=[games.txt]", "board=4x4", "out=human"],
     "export_games": ["folder=games", "out=again.txt"],
     "corpus": ["board=4x4", "sample=100", "data.games=200", "device.threads=1"],
+    "export": ["run=base", "out=export"],
+    "import_model": ["file=gpt.ckpt", "kind=mingpt", "n_head=2", "board=4x4", "run=theirs"],
 }
 WORDS = {
     "train": ["parameters", "tokens", "FLOPs", "memory", "disk", "rate", "minutes"],
@@ -42,6 +46,8 @@ WORDS = {
     "import_games": ["games", "disk", "rate", "minutes"],
     "export_games": ["games", "disk", "rate", "minutes"],
     "corpus": ["games", "folder", "minutes"],
+    "export": ["class", "disk", "probes"],
+    "import_model": ["model", "languages", "board"],
     "report": ["runs", "disk", "minutes"],
     "results": ["runs", "disk", "minutes"],
 }
@@ -49,9 +55,10 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run, stored games and a text file of games."""
+    """A finished run, stored games, a text file of games and a checkpoint of others."""
     folder = make_base(tmp_path_factory.mktemp("base"), "base")
     shutil.copytree(folder / "base", folder / "mini" / "base")
+    torch.save(MinGPT(25, 11, layers=1, heads=2, d=16).state_dict(), folder / "gpt.ckpt")
     return folder
 
 

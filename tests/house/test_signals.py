@@ -224,7 +224,7 @@ def test_a_command_that_is_stopped_while_it_writes(
 @pytest.mark.parametrize(
     ("name", "owner", "function"),
     [
-        ("train", stage, "_evaluator"),  # before its first step
+        ("train", stage, "evaluator_of"),  # before its first step
         ("train", stage, "train"),  # after its last
         ("study", stage, "train"),
         ("sweep", stage, "train"),

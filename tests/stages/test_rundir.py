@@ -4,6 +4,7 @@ from importlib import metadata
 
 import pytest
 
+import mothello
 from mothello.rundir import environment
 
 
@@ -12,4 +13,6 @@ def test_without_installed_metadata_a_version_is_unknown(monkeypatch: pytest.Mon
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", missing)
-    assert set(environment()["versions"].values()) == {"unknown"}
+    versions = environment()["versions"]
+    assert versions.pop("mothello") == mothello.__version__  # which the package knows by itself
+    assert set(versions.values()) == {"unknown"}
