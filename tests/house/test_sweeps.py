@@ -23,6 +23,7 @@ from hydra.core.global_hydra import GlobalHydra
 from mothello.cli import jobs, measure, train, transfer
 from mothello.cli.compose import command_line
 from mothello.cli.jobs import Outcome, isolated
+from mothello.cli.launchers import tell_ranks
 from mothello.cli.main import SCHEMAS, command
 from mothello.cli.report import ReportCommand
 from mothello.rundir import RunDir
@@ -222,6 +223,37 @@ def test_jobs_in_processes_of_their_own(launcher: str, tmp_path: Path) -> None:
     assert "seed: -1 is negative" in out
     assert len(list(tmp_path.rglob("results.json"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_the_tasks_of_a_job_are_told_their_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "EXECUTOR": "local",
+        "LOCAL_JOB_ID": "7",
+        "LOCAL_NTASKS": "2",
+        "LOCAL_GLOBALID": "1",
+        "LOCAL_LOCALID": "1",
+    }
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    for name, value in told.items():
+        monkeypatch.setenv(f"SUBMITIT_{name}", value)
+    tell_ranks()
+    assert [os.environ[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")] == ["1", "2", "1"]
+    assert "MASTER_PORT" in os.environ
+    monkeypatch.delenv("RANK")
+    monkeypatch.setenv("SUBMITIT_LOCAL_NTASKS", "1")
+    tell_ranks()
+    assert "RANK" not in os.environ
+
+
+@pytest.mark.slow
+def test_the_tasks_of_a_job_train_one_model(tmp_path: Path) -> None:
+    call = [*SWEEP, "hydra/launcher=submitit_local", "hydra.launcher.tasks_per_node=2", "seed=0,-1"]
+    out = typed_by_a_user(tmp_path, ROOT / "scripts" / "train.py", *call, code=1)
+    assert ended(out) == {"seed=0": "ok", "seed=-1": "failed"}
+    (run,) = tmp_path.glob("runs/naive/*/seed0")
+    assert RunDir(run).read_results()["processes"] == 2
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import itertools
 import multiprocessing
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -105,6 +106,13 @@ class Command:
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
+    def kill_all(self) -> None:
+        """It, and what it started, at once."""
+        started = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, text=True).stdout.split()
+        for number in (self._process.pid, *map(int, started)):
+            os.kill(number, signal.SIGKILL)
+        self._process.wait()
+
     def wait(self) -> int:
         return self._process.wait()
 
@@ -128,12 +136,15 @@ def until(true: Callable[[], object], child: Child | Command) -> bool:
     return True
 
 
-def group(size: int, target: Callable[..., object], *arguments: Any) -> list[Child]:
-    """The processes that torchrun would start, each calling ``target(*arguments)``."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        return int(free.getsockname()[1])
+
+
+def group(size: int, target: Callable[..., object], *arguments: Any) -> list[Child]:
+    """The processes that torchrun would start, each calling ``target(*arguments)``."""
+    shared = {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     ranks = [{key: str(value) for key, value in (shared | {"RANK": r, "LOCAL_RANK": r}).items()} for r in range(size)]
     return [Child(target, *arguments, env=env) for env in ranks]
 

@@ -21,7 +21,7 @@ from data.streams import stream_of
 from house.commands import TINY, run
 from torch import Tensor
 from training.loops import Changed, batches, before, plan, small_model
-from training.processes import Command, group, script, until
+from training.processes import Command, free_port, group, script, until
 
 from mothello.data.language_sampling import LanguageSampling, Pairing
 from mothello.data.split import Split, corpus
@@ -238,6 +238,37 @@ def test_torchrun_is_stopped_and_goes_on(
     two, one = (losses(run) for run in (folder, RunDir(tmp_path / "run")))
     assert [step for step, _ in two] == [step for step, _ in one] == list(range(1, 101))
     assert max(abs(a - b) / b for (_, a), (_, b) in zip(two, one, strict=True)) < TOLERANCE["muon"]
+
+
+def nodes(folder: Path, port: int) -> list[Command]:
+    """Two machines of two processes each, all on this one."""
+    how = [
+        "--nnodes=2",
+        "--nproc-per-node=2",
+        "--rdzv-backend=c10d",
+        f"--rdzv-endpoint=127.0.0.1:{port}",
+        "--rdzv-id=run",
+    ]
+    launcher = [sys.executable, "-m", "torch.distributed.run", *how]
+    return [Command("train", folder, *CALL, "checkpoint_every=0.1", launcher=launcher) for _ in range(2)]
+
+
+@pytest.mark.slow
+def test_a_machine_is_lost_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    """One of two is killed, processes and all; the other ends by itself, and both together go on from the checkpoint."""
+    folder = RunDir(tmp_path / "run")
+    first, second = nodes(tmp_path, free_port())
+    until(lambda: list(folder.checkpoints.glob("step-*/*.json")), first)
+    second.kill_all()
+    assert first.wait() != 0
+    kept = checkpoint.latest(folder.checkpoints)[0].step
+    assert 0 < kept < 100
+    both = nodes(tmp_path, free_port())
+    assert [node.wait() for node in both] == [0, 0], both[0].text + both[1].text
+    results = folder.read_results()
+    assert (results["processes"], folder.read_status()["status"]) == (4, "ok")
+    assert [step for step, _ in losses(folder)] == list(range(1, 101))
+    assert f"going on after step {kept} of 100" in (folder.path / "log.txt").read_text()
 
 
 def losses(run: RunDir) -> list[tuple[int, float]]:

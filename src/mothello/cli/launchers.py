@@ -9,9 +9,11 @@ from typing import Any
 from mothello.cli.compose import parsed
 from mothello.cli.jobs import Job, Launcher, Outcome, attempt, run_here
 from mothello.cli.processes import DYING, GONE, Send, in_processes
+from mothello.commands import words
 from mothello.errors import UserError
 from mothello.signals import stoppable
 from mothello.training.device import cores, visible_gpus
+from mothello.training.distributed import leave
 
 SHARED = (
     "name", "timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout",
@@ -83,14 +85,34 @@ class _Submitted:
 
         log_to_console()
         outcome = Outcome(self.job.label)
-        with stoppable():
-            attempt(self.job, outcome)
+        tell_ranks()
+        try:
+            with stoppable():
+                attempt(self.job, outcome)
+        finally:
+            leave()
         return outcome
 
     def checkpoint(self, *_: Any) -> Any:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+def tell_ranks() -> None:
+    """Where submitit gives a job several tasks, they are the processes of one training, as torchrun's would be."""
+    from submitit import JobEnvironment
+    from submitit.helpers import TorchDistributedEnvironment
+
+    if JobEnvironment().num_tasks > 1:
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+
+
+def check_one_process(overrides: Sequence[str]) -> None:
+    """UserError where a launcher is asked for several tasks per job by a command that one process runs."""
+    for override in map(parsed, overrides):
+        if override.key_or_group in ("hydra.launcher.tasks_per_node", "hydra.launcher.nodes") and override.value() != 1:
+            raise UserError(f"{override.key_or_group}: only {words('train')[-1]} -m runs a job in several processes")
 
 
 def run_by_submitit(cluster: str, settings: dict[str, Any], jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
@@ -115,7 +137,7 @@ def run_by_submitit(cluster: str, settings: dict[str, Any], jobs: Sequence[Job],
     try:
         for run, outcome in zip(submitted, outcomes, strict=True):
             try:
-                vars(outcome).update(vars(run.result()))
+                vars(outcome).update(vars(run.results()[0]))  # of its first task
             except (submitit.core.utils.UncompletedJobError, submitit.core.utils.FailedJobError) as error:
                 outcome.status, outcome.error = "killed", f"{GONE} ({str(error).splitlines()[0]})"
     except KeyboardInterrupt:

@@ -99,8 +99,10 @@ def command(
             log_to_console()
             if line.sweep:
                 from mothello.cli.jobs import run_all, sweep_jobs
-                from mothello.cli.launchers import launcher_of
+                from mothello.cli.launchers import check_one_process, launcher_of
 
+                if name != "train":
+                    check_one_process(line.launcher)
                 jobs = sweep_jobs(name, schema, action, line.overrides)
                 raise SystemExit(run_all(jobs, launcher_of(line.launcher)))
             if line.launcher:

@@ -14,7 +14,7 @@ import torch
 
 from mothello.cli.compose import command_line, composed
 from mothello.cli.jobs import Job, Launcher, run_all, run_here
-from mothello.cli.launchers import launcher_of
+from mothello.cli.launchers import check_one_process, launcher_of
 from mothello.cli.main import command, log_to_console, one_line_errors
 from mothello.cli.measure import measure
 from mothello.cli.stage import stage
@@ -113,6 +113,7 @@ def main() -> None:
         line = command_line(sys.argv[1:])
         if not line.sweep and not line.for_hydra:
             log_to_console()
+            check_one_process(line.launcher)
             study(composed("study", StudyCommand, line.overrides), launcher_of(line.launcher))
             return
     _main()
