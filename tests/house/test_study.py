@@ -204,11 +204,15 @@ def test_a_study_goes_on_after_a_kill(tmp_path: Path, monkeypatch: pytest.Monkey
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+    def measured() -> bool:
+        """Its last file says so: a kill before it would have the measure taken again."""
+        told = Path("runs").glob("demo/naive/*/seed0/measures/alignment-*/status.json")
+        return any(json.loads(path.read_text())["status"] == "ok" for path in told)
+
     until = time.monotonic() + 120
-    while (
-        not list(Path("runs").glob("demo/naive/*/seed0/measures/alignment-*/results.json")) and time.monotonic() < until
-    ):
-        time.sleep(0.05)
+    while not measured() and time.monotonic() < until:
+        time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     first = {path: path.stat().st_mtime_ns for path in Path("runs/demo/naive").rglob("results.json")}
