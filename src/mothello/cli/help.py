@@ -1,4 +1,4 @@
-"""--help of a command: what it is for, its groups, and a line for each of its keys, from the docstrings beside them."""
+"""Prints what a command is for, its config groups, and one line per key, taken from the docstring of the key."""
 
 import ast
 import inspect
@@ -103,8 +103,8 @@ Row = tuple[str, str, str]
 
 
 def _rows(schema: Any, values: Any, whole: Any, prefix: str = "") -> Iterator[Row]:
-    """Key, value and text of every setting, nested ones under their own names. Settings that stand elsewhere in the
-    whole config are not told again."""
+    """Key, value and text of every setting, nested ones under their own names. A section that repeats one of the whole
+    config is a single line."""
     texts = documented(schema)
     for spec in fields(schema):
         missing = OmegaConf.is_missing(values, spec.name)

@@ -1,4 +1,4 @@
-"""The name of a run that nobody named: made of what its command line changes, so the same line finds its folder."""
+"""Names a run without a name after the settings that its command line changes: the same command finds its folder."""
 
 import re
 from collections.abc import Iterable, Mapping
