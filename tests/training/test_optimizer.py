@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from mothello.training import muon
 from mothello.training.device import keep_memory
 from mothello.training.muon import Muon
 
@@ -29,8 +30,9 @@ def give_gradients(parameters: list[nn.Parameter], seed: int, without: int | Non
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
-def test_muon_is_torchs(weight_decay: float) -> None:
+def test_muon_is_torchs(weight_decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the rounding of bf16 products, times the learning rate."""
+    monkeypatch.setattr(muon, "has_bf16", lambda _: True)
     shapes = (LYING, STANDING, SQUARE, LYING, (5, 7), STANDING)
     ours, theirs = matrices(*shapes), matrices(*shapes)
     one, other = (
@@ -46,6 +48,33 @@ def test_muon_is_torchs(weight_decay: float) -> None:
         for a, b in zip(ours, theirs, strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=5e-4)
     assert not torch.equal(ours[0], matrices(LYING)[0])
+
+
+@pytest.mark.parametrize(("in_hardware", "kind", "error"), [(True, torch.bfloat16, 0.1), (False, torch.float32, 1e-5)])
+def test_matrices_are_orthogonalized_in_what_the_machine_multiplies(
+    in_hardware: bool, kind: torch.dtype, error: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bf16 products take many times as long where they are emulated. The reference is the same series in float64."""
+    seen: list[torch.dtype] = []
+    multiply = torch.baddbmm
+
+    def watched(add: torch.Tensor, a: torch.Tensor, b: torch.Tensor, **factors: float) -> torch.Tensor:
+        seen.append(a.dtype)
+        return multiply(add, a, b, **factors)
+
+    monkeypatch.setattr(muon, "has_bf16", lambda _: in_hardware)
+    g = torch.randn(3, 8, 24, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(torch, "baddbmm", watched)
+    ours = muon.orthogonalize(g)
+    assert {*seen} == {kind}
+    assert ours.dtype == g.dtype
+    left, values, right = torch.linalg.svd(
+        g.double() / g.double().flatten(1).norm(dim=1)[:, None, None], full_matrices=False
+    )
+    a, b, c = muon.COEFFICIENTS
+    for _ in range(muon.STEPS):
+        values = a * values + b * values**3 + c * values**5
+    torch.testing.assert_close(ours.double(), left * values[:, None] @ right, rtol=0, atol=error)
 
 
 def test_muon_goes_on_from_torchs_state() -> None:
@@ -66,6 +95,7 @@ def test_muon_goes_on_from_torchs_state() -> None:
 
 FAULTS = """
 import resource, sys, torch
+from mothello.training import muon
 from mothello.training.device import keep_memory
 kept = keep_memory() if sys.argv[1] == "kept" else None
 torch.set_num_threads(1)

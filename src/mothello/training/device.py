@@ -124,10 +124,14 @@ def cpu_has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
+def has_bf16(device: torch.device) -> bool:
+    """True where the device multiplies bf16 matrices in hardware; elsewhere they take many times as long as fp32."""
+    return torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else cpu_has_bf16()
+
+
 def is_bf16(device: torch.device, precision: Precision) -> bool:
     """Whether matrices are multiplied in bf16."""
-    hardware = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else cpu_has_bf16()
-    return precision is Precision.bf16 or (precision is Precision.auto and hardware)
+    return precision is Precision.bf16 or (precision is Precision.auto and has_bf16(device))
 
 
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:

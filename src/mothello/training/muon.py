@@ -12,16 +12,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mothello.training.device import has_bf16
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 MOMENTUM = 0.95
 STEPS = 5
 
 
 def orthogonalize(g: Float[Tensor, "k row column"]) -> Float[Tensor, "k row column"]:
-    """Each matrix of the stack with its singular values moved to about one (0.7 .. 1.2); computed in bf16."""
+    """Each matrix of the stack with its singular values moved to about one (0.7 .. 1.2); computed in bf16 where the
+    device multiplies it."""
     a, b, c = COEFFICIENTS
     wide = g.shape[1] <= g.shape[2]
-    x = g.to(torch.bfloat16) if wide else g.to(torch.bfloat16).mT.contiguous()
+    x = g.to(torch.bfloat16) if has_bf16(g.device) else g
+    x = x if wide else x.mT.contiguous()
     x = x / x.flatten(1).norm(dim=1)[:, None, None].clamp(min=1e-7)
     for _ in range(STEPS):
         gram = x @ x.mT
