@@ -120,6 +120,8 @@ def test_cells_that_are_alike_are_the_same_runs_in_every_study() -> None:
         (["+tunings.own.cells=[other]"], "tunings.own.cells: no cell 'other'"),
         (["+stages.flips.cells=[other]"], "stages.flips.cells: no cell 'other'"),
         (["+at.mini.cells.other=[0]"], "at.mini.cells: no cell 'other'"),
+        (["+stages.late.after=early"], "stages.late.after: no stage 'early' before it; it is the first"),
+        (["+stages={late:{after:early},early:{}}"], "stages.late.after: no stage 'early' before it"),
     ],
 )
 def test_mistakes_are_named(overrides: list[str], message: str) -> None:
@@ -148,7 +150,7 @@ def test_a_study_goes_on_from_its_runs_with_any_stage(
     small = [*fragment("probe", tiny), *fragment("measure", TINY_MEASURE), "report="]
     config = study(*call, *small)
     naive, unified = (part_of(config, cell, 0) for cell in ("naive", "unified"))
-    assert [command.stage.task.name for command in (*naive.stages, *unified.stages)] == ["flips", "mover"]
+    assert [further.command.stage.task.name for further in (*naive.stages, *unified.stages)] == ["flips", "mover"]
     assert not finished(naive)["stage"]
     part = ["parts=[naive/0]", *small]
     assert run(monkeypatch, "study", *call, *part) == 0
@@ -164,6 +166,38 @@ def test_a_study_goes_on_from_its_runs_with_any_stage(
     assert not finished(naive)["stage"]
     assert run(monkeypatch, "study", *call, *part) == 0
     assert table.exists()
+
+
+def test_a_stage_goes_on_from_a_stage_and_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task is learned by the run, and by the run after it was realigned; the realigned model is measured, too."""
+    monkeypatch.chdir(tmp_path)
+    games = "data:{games:64,batch_size:32},evaluation:{games:4,times:1}"
+    mover = f"stage:{{choose:{{stage:task}},stage:{{task:{{name:mover}},{games}}}}}"
+    gold = f"stage:{{choose:{{stage:realign}},stage:{{controls:[],{games}}}}},measure:{{measures:[legality,alignment]}}"
+    small = [
+        *fragment("probe", [*TINY_PROBE, *TINY_CAUSAL]),
+        *fragment("measure", TINY_MEASURE),
+        *fragment("stage", TASK[:3]),
+    ]
+    call = ["+study=demo", *fragment("train", TINY), *small, "experiments=[naive]", "report="]
+    call += [f"+stages={{realigned:{{{gold}}},mover:{{{mover}}},mover_realigned:{{after:realigned,{mover}}}}}"]
+    part = part_of(study(*call), "naive", 0)
+    assert run(monkeypatch, "study", *call) == 0
+    (realigned,) = Path(part.probe.run).glob("realign/*")
+    (alone,) = (x for x in Path(part.probe.run).glob("task/*") if not x.name.endswith("-random"))
+    (after,) = (x for x in realigned.glob("task/*") if not x.name.endswith("-random"))
+    assert {x.name.split("-")[0] for x in realigned.glob("measures/*")} == {"legality", "alignment"}
+    told = [RunDir(x).read_config()["settings"] for x in (alone, after)]
+    assert told[0] == told[1]
+    tables = [next(x.glob("measures/task_transfer-*/table.csv.gz")).read_bytes() for x in (alone, after)]
+    assert tables[0] != tables[1]
+    assert all(finished(part).values())
+    shutil.rmtree(next(realigned.glob("measures/alignment-*")))
+    assert not finished(part)["stage"]
+    shutil.rmtree(after)
+    assert run(monkeypatch, "study", *call) == 0
+    assert after.exists()
+    assert all(finished(part).values())
 
 
 def test_a_mistake_in_the_last_part_is_told_before_the_first_runs(

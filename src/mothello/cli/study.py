@@ -7,6 +7,7 @@ submitit_slurm). One that fails does not stop the others.
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -90,8 +91,11 @@ def run_part(part: Part, measures: bool = True) -> None:
     measure(part.measure)
     for tuning in part.transfers:
         transfer(tuning)
+    made = {"": part.probe.run}
     for further in part.stages:
-        stage(further)
+        folder = made[further.name] = stage(replace(further.command, run=made[further.after]))["folder"]
+        if further.measure:
+            measure(replace(further.measure, run=folder))
 
 
 def page_of(config: StudyCommand, parts: Sequence[Part]) -> Path | None:

@@ -43,8 +43,12 @@ class FurtherStage:
 
     cells: list[str] = field(default_factory=lambda: ["*"])
     """Patterns of cells."""
+    after: str = ""
+    """The name of an earlier stage here, whose model it goes on from; by default the run's."""
     stage: dict[str, Any] = field(default_factory=dict)
     """A fragment, merged over the others."""
+    measure: dict[str, Any] = field(default_factory=dict)
+    """What is measured of its model, a fragment merged over ``measure``; by default what the stage itself measures."""
 
 
 @dataclass(kw_only=True)

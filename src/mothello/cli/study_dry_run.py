@@ -33,7 +33,7 @@ Estimates = dict[str, Estimate]
 def shape(part: Part) -> str:
     """Parts of one shape take the same time: they differ in their seed, their name and their anchors."""
     languages = {key: getattr(part.train.languages, key) for key in ("kinds", "options", "output")}
-    more = {"tuned": len(part.transfers), "stages": [plain(command.stage) for command in part.stages]}
+    more = {"tuned": len(part.transfers), "stages": [plain(further.command.stage) for further in part.stages]}
     return fingerprint(identity(part.train) | {"languages": languages} | more)
 
 
@@ -52,8 +52,11 @@ def estimates(part: Part, device: torch.device) -> Estimates:
     each = [finetune_estimate(tuning, Finetune(tuning.transfer, tuning, run), device) for tuning in tuned]
     if each:
         result["transfer"] = Estimate({}, {"transfer": sum(estimate.seconds for estimate in each)})
-    further = [replace(command, device=replace(command.device, compile=Compile.never)) for command in part.stages]
-    more = [company_estimate(STAGES.get(x.stage.name)(x.stage, x, run), device) for x in further]
+    commands = [further.command for further in part.stages]
+    commands = [replace(command, device=replace(command.device, compile=Compile.never)) for command in commands]
+    more = [company_estimate(STAGES.get(x.stage.name)(x.stage, x, run), device) for x in commands]
+    asked = [further.measure for further in part.stages if further.measure]
+    more += [measure_estimate(run.subject(command.device), command.configs) for command in asked]
     if more:
         result["stage"] = Estimate({}, {"stage": sum(estimate.seconds for estimate in more)})
     return result

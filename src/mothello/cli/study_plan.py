@@ -20,7 +20,7 @@ from mothello.measures.transfer.measure import TransferConfig
 from mothello.rows import measured
 from mothello.rundir import RunDir
 from mothello.stages.build import language_set_of
-from mothello.stages.continued import changed
+from mothello.stages.continued import STAGES, Continued, changed
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import finetune_folder, run_folder, stage_identity
 from mothello.stages.measuring import measure_folder
@@ -33,6 +33,17 @@ STEPS: dict[str, type] = {
 """The commands that a study calls for every part, with their schemas."""
 
 
+class Further(NamedTuple):
+    """A stage of a part."""
+
+    name: str
+    after: str
+    """The stage whose model it goes on from; empty: the run."""
+    command: StageCommand
+    measure: MeasureCommand | None
+    """Of its model, besides what the stage measures."""
+
+
 class Part(NamedTuple):
     """One run of a study, and its measures."""
 
@@ -41,7 +52,7 @@ class Part(NamedTuple):
     probe: MeasureCommand
     measure: MeasureCommand
     transfers: list[TransferCommand]
-    stages: list[StageCommand]
+    stages: list[Further]
 
     @property
     def name(self) -> str:
@@ -75,6 +86,7 @@ def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
     patterns = {"transfer_from": config.transfer_from, f"at.{config.scale}.cells": list(settings.cells)}
     patterns |= {f"tunings.{name}.cells": tuning.cells for name, tuning in config.tunings.items()}
     patterns |= {f"stages.{name}.cells": further.cells for name, further in config.stages.items()}
+    _check_order(config)
     for key, names in patterns.items():
         for name in names:
             if not any(fnmatch(cell, name) for cell in cells):
@@ -126,13 +138,30 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         for command in tuned:  # as the stage will name its folder
             command.transfer.objective, _ = changed(command.transfer.objective, train.objective)
     probe = replace(composed("probe", run=folder), tracking=train.tracking)
-    measure = fitting(composed("measure", run=folder), train.objective, language_set_of(train), of_a_scale=True)
-    measure = replace(measure, tracking=train.tracking)
-    further = [
-        replace(composed("stage", step.stage, run=folder, seed=seed), tracking=train.tracking)
-        for step in config.stages.values() if _matches(name, step.cells)
-    ]  # fmt: skip
+
+    def measuring(more: Mapping[str, Any]) -> MeasureCommand:
+        asked = composed("measure", more, run=folder)
+        return fitting(asked, train.objective, language_set_of(train), of_a_scale=True)
+
+    measure = replace(measuring({}), tracking=train.tracking)
+    further = list[Further]()
+    for key, step in config.stages.items():
+        if not _matches(name, step.cells):
+            continue
+        if step.after and step.after not in {other.name for other in further}:
+            raise UserError(f"stages.{key}.after: {step.after} is not a stage of the cell {name}")
+        asked = replace(composed("stage", step.stage, run=folder, seed=seed), tracking=train.tracking)
+        also = replace(measuring(step.measure), tracking=train.tracking) if step.measure else None
+        further.append(Further(key, step.after, asked, also))
     return Part(name, train, probe, measure, tuned, further)
+
+
+def _check_order(config: StudyCommand) -> None:
+    names = list(config.stages)
+    for index, (name, step) in enumerate(config.stages.items()):
+        if step.after and step.after not in names[:index]:
+            before = f"before it stand {', '.join(names[:index])}" if index else "it is the first"
+            raise UserError(f"stages.{name}.after: no stage {step.after!r} before it; {before}")
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
@@ -153,7 +182,7 @@ def finished(part: Part) -> dict[str, bool]:
         "probe": all(map(measured, folders_of(part.probe, folder))),
         "measure": all(map(measured, folders_of(part.measure, folder))),
         "transfer": all(_tuned(part, command) for command in part.transfers),
-        "stage": all(_staged(command) for command in part.stages),
+        "stage": _all_staged(part),
     }
 
 
@@ -163,8 +192,22 @@ def _tuned(part: Part, command: TransferCommand) -> bool:
     return child.finished and measured(measure_folder(child, TransferConfig()))
 
 
-def _staged(command: StageCommand) -> bool:
-    """Whether a stage and its measure are there; of a stage that takes none this is not known, and it is asked."""
+def _all_staged(part: Part) -> bool:
+    """Whether every stage of a part and its measures are there."""
+    made = {"": part.probe.run}
+    for further in part.stages:
+        folder = _made(made[further.after], further.command)
+        if folder is None or (further.measure and not all(map(measured, folders_of(further.measure, folder)))):
+            return False
+        made[further.name] = str(folder.path)
+    return True
+
+
+def _made(run: str, command: StageCommand) -> RunDir | None:
+    """The folder that a stage has written below a run, with what the stage measures; None where it is not finished."""
     made = fingerprint(stage_identity(command.stage, command.seed, command.at))
-    children = Path(command.run, command.stage.name).glob(f"*{made}")
-    return any(RunDir(x).finished and any(measured(RunDir(y)) for y in x.glob("measures/*")) for x in children)
+    measures = STAGES.get(command.stage.name).measures is not Continued.measures
+    for folder in map(RunDir, Path(run, command.stage.name).glob(f"*{made}")):
+        if folder.finished and (not measures or any(measured(RunDir(x)) for x in folder.path.glob("measures/*"))):
+            return folder
+    return None
