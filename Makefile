@@ -36,6 +36,7 @@ demo: setup
 results: setup
 	@$(BIN)/python scripts/results.py
 	@$(BIN)/python scripts/results.py page=first
+	@$(BIN)/python scripts/results.py page=question
 
 paper: setup
 	@failed=0; study() { \

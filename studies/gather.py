@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mothello.own import folder_for, refilled
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
 from mothello.stages.measuring import measure_folder
-from studies import RESULTS, factors, first
+from studies import RESULTS, factors, first, question
 from studies.page import write_results
 from studies.runs import Expected, Study, runs_of
 from studies.scale import SCALES
@@ -46,8 +46,11 @@ STUDIES = (
     "finetune", "probes",
 )  # fmt: skip
 """The studies of the page."""
-PAGES = {"first": ((*first.CELLS, *first.BESIDE), first.write_first)}
-"""Studies with a page of their own: names of their runs, and what writes it."""
+PAGES: dict[str, tuple[Sequence[str], Callable[[Path], Path]]] = {
+    "first": ((*first.CELLS, *first.BESIDE), first.write_first),
+    "question": ((), question.write_question),
+}
+"""Pages of their own: names of the runs that are copied for them (none: all), and what writes them."""
 
 
 def gather(folder: Path, out: Path, names: Collection[str] = ()) -> int:

@@ -52,9 +52,14 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
 def draw(scale: Scale, folder: Path) -> None:
     """Write every figure that there are numbers for, and note it in the scale."""
     for name, whose, drawing in (*_curves(scale), *_boards(scale), *_heat_maps(scale)):
-        with whole_file(folder / f"{name}.png") as file:
-            drawing.savefig(file, dpi=110, metadata={"Software": None})
+        saved(drawing, folder / f"{name}.png")
         scale.figures[name] = whose
+
+
+def saved(drawing: Figure, path: Path) -> None:
+    """Write a figure, the same bytes whenever it is drawn."""
+    with whole_file(path) as file:
+        drawing.savefig(file, dpi=110, metadata={"Software": None})
 
 
 Drawn = Iterator[tuple[str, str, Figure]]

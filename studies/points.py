@@ -1,0 +1,171 @@
+"""Does alignment predict transfer? Every run that was taught something in one language is a point: how alike its
+languages are before, and how much of what the first one learns the others follow."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from mothello.measures.probes.headline import Headline
+from mothello.othello.symmetry import OPENING_MAPS
+from mothello.report.runs import Run
+from mothello.report.sharing import sharing_of
+from studies.answers import courses
+from studies.runs import headline_of
+
+LEARNED = 0.02
+"""Something is learned where the source gains at least this; elsewhere there is nothing to follow."""
+NEXT_MOVE = "next move"
+"""What is taught by a fine-tuning on games; of one on a task, the task's name."""
+
+
+class Alignment(NamedTuple):
+    """One way to say how alike the languages of a model are."""
+
+    label: str
+    sees_mirror: bool
+    """Whether it also sees languages that are alike through a symmetry of the opening only."""
+    read: Callable[[Run, Headline | None], float | None]
+
+
+def _far(across: Callable[[Headline], float | None]) -> Callable[[Run, Headline | None], float | None]:
+    """The way from the orbit reader to the language's own probes."""
+
+    def read(_: Run, head: Headline | None) -> float | None:
+        value = None if head is None else across(head)
+        if head is None or value is None or head.orbit is None:
+            return None
+        return (value - head.orbit) / (head.own - head.orbit)
+
+    return read
+
+
+def _of_states(quantity: str, maps: Sequence[str] = OPENING_MAPS[:1]) -> Callable[[Run, Headline | None], float | None]:
+    """Mean over ordered pairs, each through its best one of the maps, at the layer of the probes; without these below
+    the last."""
+
+    def read(run: Run, head: Headline | None) -> float | None:
+        layer = int(run.config["model"]["n_layer"]) - 1 if head is None else head.layer
+        rows = _trained(run, "alignment", quantity)
+        rows = rows[(rows.layer == layer) & rows["map"].isin(maps)]
+        return float(rows.groupby(["source", "language"]).value.max().mean()) if len(rows) else None
+
+    return read
+
+
+def _of_embeddings(quantity: str) -> Callable[[Run, Headline | None], float | None]:
+    """Mean over ordered pairs, of all moves."""
+
+    def read(run: Run, _: Headline | None) -> float | None:
+        rows = _trained(run, "embedding", quantity)
+        return _mean(rows[(rows["map"] == "identity") & (rows.target == "")])
+
+    return read
+
+
+ALIGNMENTS = {
+    "probe": Alignment("probes, as they are", False, _far(lambda head: head.across)),
+    "probe_best_map": Alignment("probes, best map", True, _far(lambda head: head.across_best_map)),
+    "retrieval": Alignment("retrieval, weak", False, _of_states("retrieval")),
+    "retrieval_strong": Alignment("retrieval, strong", False, _of_states("retrieval_strong")),
+    "retrieval_best_map": Alignment("retrieval, best map", True, _of_states("retrieval", OPENING_MAPS)),
+    "retrieval_csls": Alignment("retrieval, CSLS", False, _of_states("retrieval_csls")),
+    "cosine": Alignment("cosine", False, _of_states("cosine")),
+    "cka": Alignment("linear CKA", False, _of_states("cka")),
+    "procrustes": Alignment("retrieval after a fitted rotation", False, _of_states("procrustes")),
+    "neighbours": Alignment("nearest token embedding", False, _of_embeddings("neighbours")),
+}
+"""All before anything is taught."""
+COLUMNS = (
+    "study",
+    "cell",
+    "seed",
+    "objective",
+    "order",
+    "kinds",
+    "sharing",
+    "apart",
+    "skill",
+    "task",
+    "source",
+    "follows",
+)
+"""Of a point, before its alignments. cell: of its study; apart: parts of the model of each language's own; skill: legal
+moves, or hidden ones guessed of the most that can be; source: what the source gains; follows: the other's gain, as a
+share of that, mean over the others."""
+
+
+def _trained(run: Run, measure: str, quantity: str) -> pd.DataFrame:
+    rows = run.rows
+    return rows[(rows.measure == measure) & (rows.quantity == quantity) & (rows.control == "trained")]
+
+
+def _mean(rows: pd.DataFrame) -> float | None:
+    return float(rows.value.mean()) if len(rows) else None
+
+
+def points(runs: Iterable[Run]) -> pd.DataFrame:
+    """A row per run and what it was taught, with COLUMNS and ALIGNMENTS; what was not learned is left out."""
+    rows: list[dict[str, Any]] = []
+    for run in runs:
+        taught = [*_tasks(run), *_games(run)]
+        if taught and len(run.languages) > 1:
+            head = headline_of(run)
+            known = _setting(run) | {name: one.read(run, head) for name, one in ALIGNMENTS.items()}
+            rows += [known | row for row in taught if row["source"] >= LEARNED]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *ALIGNMENTS])
+
+
+def _setting(run: Run) -> dict[str, Any]:
+    objective, traits = run.config["objective"], run.config["languages"].get("traits") or {}
+    separate = run.config["model"].get("separate") or {}
+    orders = {str(one["order"]) for one in traits.values() if one.get("order", "forward") != "forward"}
+    more = [name for name, part in (run.config.get("auxiliary") or {}).items() if part]
+    return {
+        "study": (run.config.get("tracking") or {}).get("group") or run.name, "cell": run.name, "seed": run.seed,
+        "objective": " + ".join([str(objective["name"]), *more]), "order": " ".join(sorted(orders)) or "forward",
+        "kinds": " + ".join(sorted(one["kind"] for one in run.results["languages"])), "sharing": sharing_of(run.config),
+        "apart": " ".join(f"{key}={value}" for key, value in separate.items() if value) or "none", "skill": _skill(run),
+    }  # fmt: skip
+
+
+def _skill(run: Run) -> float | None:
+    legal = _trained(run, "legality", "top1")
+    if len(legal):
+        return _mean(legal[legal.ply.isna()])
+    rows = run.rows[(run.rows.measure == "masked") & (run.rows.quantity == "masked_accuracy") & run.rows.ply.isna()]
+    means = rows.groupby("control").value.mean()
+    return float(means["trained"] / means["best"]) if len(rows) else None
+
+
+def _tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """What every fine-tuning on a task did."""
+    for child in run.finetunings:
+        rows = child.rows
+        along = rows[
+            (rows.measure == "task_transfer") & (rows.quantity == "task_accuracy") & (rows.control == "trained")
+        ]
+        for task, part in along.sort_values("step", kind="stable").groupby("target", sort=False):
+            ends = {str(name): own.value.iloc[[0, -1]].tolist() for name, own in part.groupby("language")}
+            if not str(task).endswith("_pointer"):  # the same fine-tuning, scored by where it points
+                yield _row(str(task), {name: after - before for name, (before, after) in ends.items()}, child.source)
+
+
+def _games(run: Run) -> Iterator[dict[str, Any]]:
+    """What fine-tuning on games of one language did, all answered in their own tokens; by the study's own schedule."""
+    found = courses([run])
+    found = found[(found.among == "its own tokens") & (found.softmax == "all") & (found.schedule == "ours")]
+    if len(found):
+        gains = dict(zip(found.language, found.after - found.before, strict=True))
+        yield _row(NEXT_MOVE, gains, str(found[found.part == "source"].language.iloc[0]))
+
+
+def _row(task: str, gains: dict[str, float], source: str) -> dict[str, Any]:
+    others = [gain for name, gain in gains.items() if name != source]
+    own = gains[source]
+    return {"task": task, "source": own, "follows": sum(others) / len(others) / own if own > 0 else None}
+
+
+def factors(known: pd.DataFrame) -> Sequence[str]:
+    """What differs between the points, among what a correlation can be taken within."""
+    return [name for name in ("study", "objective", "order", "kinds", "sharing", "task") if known[name].nunique() > 1]

@@ -1,0 +1,103 @@
+"""results/question/README.md: does alignment predict transfer? Of every gathered run that was taught something."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mothello.files import write_whole
+from mothello.report.runs import find_runs
+from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
+from studies import RESULTS
+from studies.correlation import LEAST, Correlation, correlation, within, without_each
+from studies.numbers import decimal
+from studies.page import saved
+from studies.points import ALIGNMENTS, factors, points
+from studies.templates import filled
+
+NEEDED = 150
+"""Points from which on the page gives an answer (issue and predictions 22: all studies together)."""
+MARKERS = "osD^vP"
+LOWEST = -1.0
+"""Where a reading far below the orbit reader's is drawn."""
+
+
+def write_question(out: Path, results: Path = RESULTS) -> Path:
+    """Write OUT/README.md, OUT/points.csv and the figures from every run below results; returns the page."""
+    known = points(find_runs([str(results)]))
+    found = correlations(known)
+    for name, figure in (("points", point_figure(known)), ("measures", measure_figure(found))):
+        saved(figure, out / f"{name}.png")
+    write_whole(out / "points.csv", known.to_csv(index=False, float_format="%.6f").encode())
+    write_whole(out / "README.md", text_of(known, found).encode())
+    return out / "README.md"
+
+
+def text_of(known: pd.DataFrame, found: Mapping[str, Correlation]) -> str:
+    """The page."""
+    ends = list(found.values())
+    words: dict[str, Any] = {"overlap": bool(ends) and ends[-1].high > ends[0].low, "factors": factors(known)}
+    words |= {"known": known, "needed": NEEDED, "rows": table(known, found), "names": ALIGNMENTS, "least": LEAST}
+    return filled("question.md.j2", **words)
+
+
+def correlations(known: pd.DataFrame) -> dict[str, Correlation]:
+    """Of every alignment with how much the other languages follow, the highest first."""
+    found = {name: correlation(known, name) for name in ALIGNMENTS}
+    return dict(sorted(((n, one) for n, one in found.items() if one is not None), key=lambda x: -x[1].value))
+
+
+def shown(one: Correlation | None) -> str:
+    """With its interval."""
+    return "-" if one is None else f"{decimal(one.value)} [{decimal(one.low)}, {decimal(one.high)}]"
+
+
+def table(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, Any]]:
+    """A row per alignment, in the order of found."""
+    rows = []
+    for name, one in found.items():
+        left = [decimal(value) for value in sorted(value for _, value in without_each(known, name))]
+        rows.append({
+            "alignment": ALIGNMENTS[name].label, "sees a mirror": "yes" if ALIGNMENTS[name].sees_mirror else "no",
+            "Spearman": shown(one), "given skill": shown(correlation(known, name, given="skill")),
+            **{f"within {factor}": decimal(within(known, name, factor)) for factor in factors(known)},
+            "without one study": f"{left[0]} to {left[-1]}" if left else "-",
+            "points": one.points,
+        })  # fmt: skip
+    return rows
+
+
+def point_figure(known: pd.DataFrame) -> Figure:
+    """How much the others follow by four alignments; color and marker by what was taught."""
+    names = ("probe", "probe_best_map", "retrieval_best_map", "neighbours")
+    figure, axes = canvas(len(names), 3.2, sharey=True)
+    for axis, name in zip(axes, names, strict=True):
+        for number, (task, part) in enumerate(known.groupby("task")):
+            look: Mapping[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "label": str(task)}
+            color = LANGUAGE_COLORS[number % len(LANGUAGE_COLORS)]
+            axis.scatter(part[name].clip(lower=LOWEST), part.follows, s=26, color=color, alpha=0.8, **look)
+        axis.axhline(0, color=MUTED, linewidth=1, linestyle=":")
+        axis.set(xlabel="alignment before")
+        title(axis, ALIGNMENTS[name].label)
+    axes[0].set_ylabel("gain of the others / of the source")
+    legend_below(figure, axes)
+    return figure
+
+
+def measure_figure(found: Mapping[str, Correlation]) -> Figure:
+    """Every alignment's correlation with its interval, the highest on top."""
+    figure, (axis,) = canvas(1, 3.2)
+    names = list(reversed(list(found)))
+    for place, name in enumerate(names):
+        one = found[name]
+        color = LANGUAGE_COLORS[0] if ALIGNMENTS[name].sees_mirror else LANGUAGE_COLORS[1]
+        label = "sees a mirror" if ALIGNMENTS[name].sees_mirror else "does not"
+        axis.plot([one.low, one.high], [place, place], color=color, linewidth=1.5)
+        axis.scatter(one.value, place, color=color, marker="D" if ALIGNMENTS[name].sees_mirror else "o", label=label)
+    axis.axvline(0, color=MUTED, linewidth=1, linestyle=":")
+    axis.set_yticks(range(len(found)), [ALIGNMENTS[name].label for name in names])
+    axis.set(xlabel="Spearman's correlation with how much the others follow, 95% over cells")
+    legend_below(figure, [axis])
+    return figure

@@ -1,0 +1,132 @@
+"""Proves: points are read from the tables as other code reads them; correlations find what is planted, their intervals count
+cells and not seeds; the committed page is what its committed runs make it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from mothello.report.runs import find_runs
+from studies import RESULTS
+from studies.correlation import correlation, partial, spearman, within, without_each
+from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
+from studies.question import correlations, table, text_of, write_question
+
+PAGE = RESULTS / "question"
+
+
+def planted(follows: Callable[[np.ndarray, np.ndarray], np.ndarray], cells: int = 40, seeds: int = 1) -> pd.DataFrame:
+    """Points of which `follows` makes the transfer of an alignment and a skill, both random; seeds of a cell are copies."""
+    random = np.random.default_rng(5)
+    x, skill = random.random(cells), random.random(cells)
+    one = pd.DataFrame({
+        "study": [f"study_{i % 3}" for i in range(cells)], "cell": [f"cell_{i}" for i in range(cells)],
+        "task": ["flips", "bracket"] * (cells // 2), "x": x, "noise": random.random(cells), "skill": skill,
+        "follows": follows(x, skill),
+    })  # fmt: skip
+    return pd.concat([one.assign(seed=seed) for seed in range(seeds)], ignore_index=True)
+
+
+def test_spearman_is_scipys() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 5, 50), random.random(50)  # with ties
+    assert spearman(pd.Series(x), pd.Series(y)) == pytest.approx(spearmanr(x, y).statistic)
+    assert np.isnan(spearman(pd.Series([1.0, 1.0, 1.0]), pd.Series([1.0, 2.0, 3.0])))
+
+
+def test_what_is_planted_is_found_and_noise_is_not() -> None:
+    known = planted(lambda x, skill: x**3)
+    found, noise = correlation(known, "x"), correlation(known, "noise")
+    assert found is not None and noise is not None  # noqa: PT018
+    assert found.value == pytest.approx(1)
+    assert noise.low < 0 < noise.high
+    assert [round(value, 6) for _, value in without_each(known, "x")] == [1, 1, 1]
+    assert correlation(known.head(4), "x") is None
+
+
+def test_seeds_of_a_cell_are_not_new_points() -> None:
+    """Copies leave the value and the interval as they are; a bootstrap over points would shrink it."""
+    alone, copied = (correlation(planted(lambda x, skill: x + 2 * skill, cells=12, seeds=n), "x") for n in (1, 8))
+    assert alone is not None and copied is not None  # noqa: PT018
+    assert copied.value == pytest.approx(alone.value)
+    assert (copied.low, copied.high) == pytest.approx((alone.low, alone.high), abs=0.02)
+    assert (alone.cells, copied.cells, copied.points) == (12, 12, 96)
+
+
+def test_skill_alone_is_told_from_alignment() -> None:
+    """Where skill makes both, what is left given skill is nothing."""
+    random = np.random.default_rng(1)
+    skill = pd.Series(random.random(400))
+    x, y = skill + random.normal(0, 0.2, 400), skill + random.normal(0, 0.2, 400)
+    assert spearman(x, y) > 0.5
+    assert abs(partial(x, y, skill)) < 0.15
+    assert partial(x, x + skill, skill) > 0.9
+
+
+def test_within_a_factor_its_own_effect_is_gone() -> None:
+    """Alignment and transfer both differ by task, and have nothing to do with each other within one."""
+    known = planted(lambda x, skill: skill, cells=80)
+    shift = (known.task == "flips") * 5.0
+    known = known.assign(x=known.x + shift, follows=known.follows + shift)
+    assert spearman(known.x, known.follows) > 0.6
+    inside = within(known, "x", "task")
+    assert inside is not None
+    assert abs(inside) < 0.25
+    assert within(known, "x", "cell") is None
+
+
+@pytest.fixture(scope="module")
+def known() -> pd.DataFrame:
+    return points(find_runs([str(RESULTS / "first")]))
+
+
+def test_points_are_what_the_tables_say(known: pd.DataFrame) -> None:
+    assert list(known.columns) == [*COLUMNS, *ALIGNMENTS]
+    row = known[(known.cell == "align_mlm") & (known.task == "bracket")].iloc[0]
+    (folder,) = (RESULTS / "first/mini/align_mlm").glob("*/seed0")
+    (path,) = folder.glob("task/bracket-*/measures/task_transfer-*/table.csv.gz")
+    rows = pd.read_csv(path)
+    rows = rows[(rows.quantity == "task_accuracy") & (rows.control == "trained") & (rows.target == "bracket")]
+    first, last = (rows[rows.step == step].set_index("language").value for step in (rows.step.min(), rows.step.max()))
+    gain = last - first
+    assert row.source == pytest.approx(gain["atomic_0"])
+    assert row.follows == pytest.approx(gain["atomic_1"] / gain["atomic_0"])
+    (path,) = folder.glob("measures/alignment-*/table.csv.gz")
+    rows = pd.read_csv(path)
+    rows = rows[(rows.quantity == "retrieval") & (rows.control == "trained") & rows.layer.notna()]
+    by_layer = rows[rows["map"] == "identity"].groupby("layer").value.mean()
+    assert row.retrieval in [pytest.approx(value) for value in by_layer.iloc[:-1]]
+    assert row.retrieval_best_map >= row.retrieval
+    assert not known.task.str.contains("pointer").any()
+
+
+def test_more_of_the_game_is_a_point_in_the_targets_own_tokens() -> None:
+    known = points(find_runs([str(RESULTS / "mini" / "prefix_unified")]))
+    assert set(known.task) == {NEXT_MOVE}
+    assert (known.follows > 0.5).all()
+    assert (known.seed.nunique(), len(known)) == (3, 3)
+
+
+def test_a_table_with_few_points_is_empty(known: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.correlation.DRAWS", 20)
+    few = known.head(3)
+    assert table(few, correlations(few)) == []
+    assert "3 points so far" in text_of(few, {})
+    assert len(table(known, correlations(known))) == len(ALIGNMENTS)
+
+
+def test_the_committed_page_says_what_its_points_say() -> None:
+    known = pd.read_csv(PAGE / "points.csv", keep_default_na=False, na_values=[""])
+    assert text_of(known, correlations(known)) == (PAGE / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_committed_page_is_what_its_runs_make(tmp_path: Path) -> None:
+    write_question(tmp_path / "page")
+    for name in ("README.md", "points.csv"):
+        assert (tmp_path / "page" / name).read_text() == (PAGE / name).read_text(), (
+            f"{name}: run results.py page=question"
+        )
