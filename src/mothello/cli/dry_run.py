@@ -22,6 +22,7 @@ from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.model.build import outline
 from mothello.objectives.combined import Combined
+from mothello.objectives.micro_batches import check_micro_batches
 from mothello.othello.lazy_compile import Engine, using
 from mothello.rundir import RunDir, step_of
 from mothello.stages.continued import Continued
@@ -117,6 +118,10 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("dry_run: one process is measured; leave torchrun out")
     config, data, objective = stage.config, stage.config.data, stage.objective()
+    micro_batches = config.device.micro_batches(data.batch_size)
+    if config.device.micro_batch_size:
+        check_micro_batches(objective)
+    at_once = -(-data.batch_size // micro_batches)
     objective = objective.main if isinstance(objective, Combined) else objective
     model, batch = stage.initial().to(device), objective.batch(stage.stream(device, World()), 0)
     games, free = data.steps * data.batch_size, free_bytes(device)
@@ -124,9 +129,11 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     kept = 0
     if sorts := sorts_of(batch):
         read, scored, width = tokens_per_game(sorts)
-        kept = activation_bytes(model, objective, sorts, config.device.precision, data.batch_size)
-    flops, held = width * flops_per_token(model, int(width)), memory(model, config.optimizer, kept)
-    fitting = (int(free / 2) - held.stored - held.gradients) * data.batch_size // max(1, kept)
+        kept = activation_bytes(model, objective, sorts, config.device.precision, at_once)
+    flops, held = width * flops_per_token(model, int(width)), memory(model, config.optimizer, kept, micro_batches)
+    fitting = (int(free / 2) - held.stored - held.gradients) * at_once // max(1, kept)
+    if micro_batches > 1 and fitting >= at_once:
+        fitting = data.batch_size
     tried = max(min(8, data.batch_size), min(data.batch_size, int(FLOPS[device.type] / STEPS / flops), fitting))
     with rehearsal() as folder:
         parts = _timed(shrunk(stage, tried, folder / "run"), device)
@@ -143,7 +150,8 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
         "tokens": f"{short(games * read)} read, {short(games * scored)} scored",
         "FLOPs": f"{games * flops:.3g} in training, padding included",
         "memory": f"{size(held.peak)} at the peak, {'of' if enough else 'MORE THAN the'} {size(free)} free: weights "
-        f"{size(held.weights)}, optimizer {size(held.optimizer)}, activations {size(held.activations)}",
+        f"{size(held.weights)}, optimizer {size(held.optimizer)}, activations {size(held.activations)}"
+        f"{f' of {at_once:,} games at once' * (micro_batches > 1)}",
         "disk": f"{size(checkpoint.KEEP * held.stored)} for {checkpoint.KEEP} checkpoints{kept_disk(config, held)}",
         "rate": f"{short(read * tried / step)} tokens/s, {short(tried / step)} games/s, {short(flops * tried / step)}"
         f"FLOP/s ({min(STEPS, data.steps)} steps of {tried:,} games{fewer}; {how})",

@@ -6,6 +6,8 @@ from dataclasses import make_dataclass
 from functools import cache
 from typing import Any
 
+import torch
+
 from mothello.config import check_name, ranged
 from mothello.data.config import DataConfig
 from mothello.data.floor import Floor
@@ -16,6 +18,7 @@ from mothello.errors import UserError, renamed
 from mothello.languages.language_set import LanguageSet
 from mothello.model.config import ModelConfig
 from mothello.model.transformer import GPT
+from mothello.objectives.micro_batches import Share, shares
 from mothello.objectives.objective import (
     LOGGED,
     OBJECTIVES,
@@ -72,13 +75,30 @@ class Combined:
         return {"": self.main.batch(stream, step)} | batches
 
     def loss(self, model: GPT, batch: Mapping[str, Any]) -> Loss:
-        """The main objective's sum and count; its parts hold every objective's."""
-        main = self.main.loss(model, batch[""])
-        parts = {self.name: Part(main.sum, main.count)} | {f"{self.name}/{key}": x for key, x in main.parts.items()}
+        """The main objective's sum and count; its parts hold every objective's. A batch may lack those of some
+        objectives, which then have no part; without the main one's, sum and count are 0."""
+        nothing = torch.zeros((), device=model.device)
+        main, parts = Loss(nothing, nothing), {}
+        if "" in batch:
+            main = self.main.loss(model, batch[""])
+            parts = {self.name: Part(main.sum, main.count)} | {f"{self.name}/{key}": x for key, x in main.parts.items()}
         for name, (objective, weight) in self.auxiliary.items():
-            for key, (total, count, own) in objective.loss(model, batch[name]).terms.items():
-                parts[f"{name}/{key}" if key else name] = Part(total, count, weight * own)
+            if name in batch:
+                for key, (total, count, own) in objective.loss(model, batch[name]).terms.items():
+                    parts[f"{name}/{key}" if key else name] = Part(total, count, weight * own)
         return Loss(main.sum, main.count, parts)
+
+    def shares(self, batch: Mapping[str, Any], n: int) -> list[Share]:
+        """One objective after another, each with the names that its terms have in :meth:`loss`."""
+        result = []
+        for name, objective in {"": self.main, **{key: one for key, (one, _) in self.auxiliary.items()}}.items():
+            for parts, counts in shares(objective, batch[name], n):
+                if counts is not None:
+                    named = {f"{name or self.name}/{key}".rstrip("/"): count for key, count in counts.items()}
+                    main = counts[""]
+                    counts = {"": torch.zeros_like(main) if name else main} | named
+                result.append(Share([{name: part} for part in parts], counts))
+        return result
 
     def floor(
         self,

@@ -81,7 +81,8 @@ class Objective(Protocol):
     attribute ``evaluation``, by default legality, and ``special_tokens``: names of tokens that no language writes and
     that its inputs contain; their ids are ``language_set.special(name)``. It may have a method ``check_model(config)``,
     which raises UserError where a model cannot be trained on it; ``check_frozen(model, frozen)``, the same where these
-    parameters stay as they are; ``add_head(model, seed)``, which gives a model what only this training needs; and
+    parameters stay as they are; ``add_head(model, seed)``, which gives a model what only this training needs;
+    ``counts(batch)``, if its batches can be computed in parts (mothello.objectives.micro_batches); and
     ``auxiliary_only = True``: it says nothing of games, and is added to another one.
     """
 

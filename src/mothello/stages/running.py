@@ -93,6 +93,7 @@ def resolve_execution(
     if recorded and not config.threads and recorded["processes"] == world.size:
         torch.set_num_threads(int(recorded["threads"]))
     now = {"compiled": compiled, "bf16": is_bf16(device, config.precision), **_place(device, world)}
+    now["micro_batch_size"] = config.micro_batch_size
     if world.main:
         for key, value in recorded.items():
             if now.get(key) != value:

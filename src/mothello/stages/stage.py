@@ -15,6 +15,7 @@ from mothello.files import fingerprint, locked, tidy
 from mothello.languages.language_set import LanguageSet
 from mothello.model.build import outline
 from mothello.model.transformer import GPT
+from mothello.objectives.micro_batches import check_micro_batches
 from mothello.objectives.objective import OBJECTIVES, Objective, with_head
 from mothello.own import remove, replaced
 from mothello.rundir import RunDir
@@ -79,6 +80,8 @@ def run_stage(stage: Stage, device: torch.device, world: World | None = None) ->
     """
     folder, world = stage.folder, world or World()
     stage.check()
+    if stage.config.device.micro_batch_size:
+        check_micro_batches(stage.objective())
     with locked(folder.path) if world.main else nullcontext():
         if world.broadcast(_prepare(stage) if world.main else None):
             with running(folder, world):
@@ -185,6 +188,7 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
         checkpoint_every=config.checkpoint_every, keep=config.checkpoints.keep, origin=origin and origin.checkpoint,
         compiled=compiled, cuda_graphs=config.device.cuda_graphs,
+        micro_batches=config.device.micro_batches(config.data.batch_size // world.size),
         must_compile=config.device.compile is Compile.always, turned_eager=turned_eager, world=world, title=stage.title,
     )  # fmt: skip
     progress = train(model, partial(objective.batch, stream), plan)

@@ -46,11 +46,18 @@ class DeviceConfig:
     compile: Compile = Compile.auto
     cuda_graphs: bool = False
     """Replay a compiled step as CUDA graphs: for models too small to keep a GPU busy."""
+    micro_batch_size: int = ranged(0, low=0)
+    """Games per forward and backward pass: a batch is computed in equal parts of about as many, whose gradients add up
+    to its own, so that it needs less memory. 0 for the whole batch. Under torchrun, of every process's share."""
 
     def __post_init__(self) -> None:
         if self.name not in ("auto", "cpu", "cuda") and not self.name.startswith("cuda:"):
             raise ValueError(f"device.name: {self.name!r} is not one of auto, cpu, cuda, cuda:N")
         check(self, "device")
+
+    def micro_batches(self, games: int) -> int:
+        """The number of parts that a batch, or a process's share of it, is computed in."""
+        return -(-games // self.micro_batch_size) if self.micro_batch_size else 1
 
 
 @cache
