@@ -89,6 +89,11 @@ def rows(batch: B, games: slice | Tensor) -> B:
     return tree_map(chosen, batch)
 
 
+def moved(batch: B, device: torch.device) -> B:
+    """The batch with its tensors on a device."""
+    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+
+
 def divided(batch: B, n: int) -> list[B]:
     """A batch in n parts, each with every n-th row, so that every sort of rows and every group is spread evenly; parts
     without a row are left out, and a batch without one is a part. As for ``rows``, every tensor has a row per game."""

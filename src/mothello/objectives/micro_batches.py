@@ -3,8 +3,8 @@
 The loss is a mean over all that the batch scores, and parts score more or less of it: a mean of their means would weigh
 tokens unequally. So an objective whose loss is a sum over rows says beforehand how much a whole batch scores: by a
 method ``counts(batch) -> {term: count}`` without the model, with the terms of its loss in their order, "" for the main
-one. The sum of every part is divided by them. An objective without it is computed whole: a contrastive loss, where every
-row is compared with all others.
+one. The sum of every part is divided by them. An objective without it is computed whole: a contrastive loss, where
+every row is compared with all others.
 """
 
 from collections.abc import Mapping

@@ -124,7 +124,7 @@ def describe_device(device: torch.device, world: World) -> dict[str, Any]:
 
 
 def _place(device: torch.device, world: World) -> dict[str, Any]:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     threads, version = torch.get_num_threads(), torch.__version__
     return {"device": name, "threads": threads, "processes": world.size, "torch": version}
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mothello.model.transformer import GPT
 from mothello.objectives.micro_batches import shares
-from mothello.objectives.objective import Loss
+from mothello.objectives.objective import Loss, double
 from mothello.training.device import autocast
 from mothello.training.plan import Plan
 
@@ -25,7 +25,7 @@ def backward(
     weights: dict[str, float] = {}
     numbers: dict[str, Tensor] = {}
     for parts, counted in shares(plan.objective, batch, plan.micro_batches):
-        counts = None if counted is None else plan.world.sum(torch.stack([*counted.values()]).double())
+        counts = None if counted is None else plan.world.sum(double(torch.stack([*counted.values()])))
         sums = []
         for part in parts:
             with autocast(model.device, plan.precision):

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from mothello.model.transformer import GPT
+from mothello.objectives.objective import double
 from mothello.seeding import derive
 from mothello.signals import Stopped
 from mothello.training.device import deterministic
@@ -44,7 +45,7 @@ class _Run:
         sums, stop = world.sum(torch.cat([sums, sums.new_full((1,), self.request.number)])).tensor_split([-1])
         world.sum_gradients(self.model.parameters())
         norm = self.optimizer.clip_gradients()
-        return self.scalars.push(step, weights, torch.cat([sums, counts, stop, norm.double().view(1)]))
+        return self.scalars.push(step, weights, torch.cat([sums, counts, stop, double(norm).view(1)]))
 
     def stop_if_not_finite(self, stats: StepStats, step: int) -> None:
         """FloatingPointError, after saving the weights of ``step`` updates if the bad numbers have not moved them."""
