@@ -40,7 +40,8 @@ class Combined:
     def __init__(self, main: Objective, name: str, auxiliary: Mapping[str, tuple[Objective, float]]) -> None:
         self.main, self.name, self.auxiliary = main, name, dict(auxiliary)
         self.attention, self.evaluation = main.attention, evaluation(main)
-        self.every = (main, *(objective for objective, _ in self.auxiliary.values()))
+        self.named = {"": main} | {name: objective for name, (objective, _) in self.auxiliary.items()}
+        self.every = tuple(self.named.values())
         self.special_tokens = tuple(dict.fromkeys(name for one in self.every for name in special_tokens(one)))
 
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
@@ -77,21 +78,21 @@ class Combined:
     def loss(self, model: GPT, batch: Mapping[str, Any]) -> Loss:
         """The main objective's sum and count; its parts hold every objective's. A batch may lack those of some
         objectives, which then have no part; without the main one's, sum and count are 0."""
-        nothing = torch.zeros((), device=model.device)
-        main, parts = Loss(nothing, nothing), {}
-        if "" in batch:
-            main = self.main.loss(model, batch[""])
-            parts = {self.name: Part(main.sum, main.count)} | {f"{self.name}/{key}": x for key, x in main.parts.items()}
-        for name, (objective, weight) in self.auxiliary.items():
-            if name in batch:
-                for key, (total, count, own) in objective.loss(model, batch[name]).terms.items():
-                    parts[f"{name}/{key}" if key else name] = Part(total, count, weight * own)
-        return Loss(main.sum, main.count, parts)
+        losses = {name: one.loss(model, batch[name]) for name, one in self.named.items() if name in batch}
+        total, count, parts = next(iter(losses.values()))
+        if "" in losses:
+            parts = {self.name: Part(total, count)} | {f"{self.name}/{key}": x for key, x in parts.items()}
+        else:
+            total, count, parts = torch.zeros_like(total), torch.zeros_like(count), {}
+        for name, (_, weight) in self.auxiliary.items():
+            for key, term in losses[name].terms.items() if name in losses else ():
+                parts[f"{name}/{key}" if key else name] = term._replace(weight=weight * term.weight)
+        return Loss(total, count, parts)
 
     def shares(self, batch: Mapping[str, Any], n: int) -> list[Share]:
         """One objective after another, each with the names that its terms have in :meth:`loss`."""
         result = []
-        for name, objective in {"": self.main, **{key: one for key, (one, _) in self.auxiliary.items()}}.items():
+        for name, objective in self.named.items():
             for parts, counts in shares(objective, batch[name], n):
                 if counts is not None:
                     named = {f"{name or self.name}/{key}".rstrip("/"): count for key, count in counts.items()}
