@@ -219,9 +219,6 @@ def test_parts_of_a_batch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     numbers = run(monkeypatch, capsys, "micro_batches", micro_batches.micro_batches, "boards=[4]")
     for name in ("mb", "ms", "memory", "time"):
         assert {f"micro_batches.4.{parts}.{name}" for parts in (1, 4, 16)} <= set(numbers)
-    assert (
-        numbers["micro_batches.4.1.memory"]
-        == 1
-        > numbers["micro_batches.4.4.memory"]
-        > numbers["micro_batches.4.16.memory"]
-    )
+    memory = [numbers[f"micro_batches.4.{parts}.memory"] for parts in (1, 4, 16)]
+    assert memory[0] == 1
+    assert max(memory[1:]) < 0.7

@@ -186,7 +186,7 @@ class TranslationLM:
         """Of the loss."""
         if isinstance(batch, LabeledBatch):
             return scored(batch)
-        return {"": sum((part.targets != IGNORE).sum() for part in batch)}
+        return {"": torch.stack([(part.targets != IGNORE).sum() for part in batch]).sum()}
 
     def loss(self, model: GPT, batch: TranslationBatch | LabeledBatch) -> Loss:
         """In nats, over the places that have a target, of both sorts of rows."""
