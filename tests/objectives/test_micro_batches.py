@@ -261,12 +261,13 @@ def test_the_compiled_step_too() -> None:
 def test_what_cannot_be_divided_is_refused_alone_and_whole_beside_others(name: str) -> None:
     objective = OBJECTIVES.build(OBJECTIVES.get(name).Config())  # type: ignore[attr-defined]
     divisible = nullcontext() if hasattr(objective, "counts") else None
+    check_micro_batches(objective, 0)
     with divisible or pytest.raises(
         UserError, match=f"^device.micro_batch_size: the loss of {name} is no sum over the games"
     ):
-        check_micro_batches(objective)
+        check_micro_batches(objective, 4)
     if divisible is None:
-        check_micro_batches(build_objective({"name": "causal_lm"}, {name: {}}))
+        check_micro_batches(build_objective({"name": "causal_lm"}, {name: {}}), 4)
 
 
 @pytest.mark.parametrize(("size", "parts"), [(0, 1), (1, 12), (5, 3), (12, 1), (99, 1)])

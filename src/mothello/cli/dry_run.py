@@ -121,8 +121,7 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     config, data, objective = stage.config, stage.config.data, stage.objective()
     micro_batches = config.device.micro_batches(data.batch_size)
     at_once = -(-data.batch_size // micro_batches)
-    if config.device.micro_batch_size:
-        check_micro_batches(objective)
+    check_micro_batches(objective, config.device.micro_batch_size)
     objective = objective.main if isinstance(objective, Combined) else objective
     model, stream = stage.initial().to(device), stage.stream(exact_device(device), World())
     batch, free = moved(objective.batch(stream, 0), device), free_bytes(device)
@@ -235,9 +234,8 @@ def company_estimate(stage: Continued, device: torch.device) -> Estimate:
 
 def where(device: torch.device) -> str:
     """The device, as a reader wants it named."""
-    n = torch.get_num_threads()
-    gpu = device.type == "cuda"
-    return torch.cuda.get_device_name(device) if gpu else f"{device.type}, {n} thread{'s' * (n != 1)}"
+    n, kind = torch.get_num_threads(), device.type
+    return torch.cuda.get_device_name(device) if kind == "cuda" else f"{kind}, {n} thread{'s' * (n != 1)}"
 
 
 def free_bytes(device: torch.device) -> float:

@@ -37,10 +37,11 @@ def shares(objective: Objective, batch: Any, n: int) -> list[Share]:
     return [Share([batch], None) if counts is None else Share(divided(batch, n), counts(batch))]
 
 
-def check_micro_batches(objective: Objective) -> None:
-    """UserError where the main objective cannot be computed in parts; an auxiliary one is then computed whole."""
+def check_micro_batches(objective: Objective, size: int) -> None:
+    """UserError where the main objective cannot be computed in parts; an auxiliary one is then computed whole. size: 0 for
+    whole batches, which always can."""
     main = getattr(objective, "main", objective)
-    if not hasattr(main, "counts"):
+    if size and not hasattr(main, "counts"):
         name = getattr(getattr(main, "config", None), "name", type(main).__name__)
         line = f"the loss of {name} is no sum over the games of a batch, and cannot be computed in parts; leave it out"
         raise UserError(f"device.micro_batch_size: {line}")

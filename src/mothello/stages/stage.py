@@ -81,8 +81,7 @@ def run_stage(stage: Stage, device: torch.device, world: World | None = None) ->
     """
     folder, world = stage.folder, world or World()
     stage.check()
-    if stage.config.device.micro_batch_size:
-        check_micro_batches(stage.objective())
+    check_micro_batches(stage.objective(), stage.config.device.micro_batch_size)
     with locked(folder.path) if world.main else nullcontext():
         if world.broadcast(_prepare(stage) if world.main else None):
             with running(folder, world):
