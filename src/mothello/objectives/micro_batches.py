@@ -38,8 +38,8 @@ def shares(objective: Objective, batch: Any, n: int) -> list[Share]:
 
 
 def check_micro_batches(objective: Objective, size: int) -> None:
-    """UserError where the main objective cannot be computed in parts; an auxiliary one is then computed whole. size: 0 for
-    whole batches, which always can."""
+    """UserError where the main objective cannot be computed in parts; an auxiliary one is then computed whole. size: of
+    a part, 0 for the whole batch."""
     main = getattr(objective, "main", objective)
     if size and not hasattr(main, "counts"):
         name = getattr(getattr(main, "config", None), "name", type(main).__name__)
