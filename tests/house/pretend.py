@@ -1,5 +1,5 @@
 """A pretended GPU: tensors "on" it lie in the CPU's memory, and an operation that mixes them with others fails as on a
-real one. So that a machine without a GPU sees a tensor that was left behind."""
+real one. So that a machine without a GPU sees a tensor that was left behind. As MPS it makes no float64 tensor either."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +12,24 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 
-GPU = torch.device("cuda", 0)
+KINDS = {"cuda": torch.device("cuda", 0), "mps": torch.device("mps", 0)}
+NO_FLOAT64 = "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. Please use float32 instead."
 _MAY_MIX = {"copy_", "index", "index_put", "index_put_", "_index_put_impl_", "_local_scalar_dense"}
 """Copies, and CPU indices of tensors on a GPU."""
 
 
+class _Pretended:
+    kind = "cuda"
+
+
 def on_gpu(tensor: Tensor) -> bool:
     return getattr(tensor.untyped_storage(), "pretended", False)
+
+
+def _mark(x: Tensor, gpu: bool = True) -> None:
+    if gpu and _Pretended.kind == "mps" and x.dtype in (torch.float64, torch.complex128):
+        raise TypeError(NO_FLOAT64)
+    x.untyped_storage().pretended = gpu
 
 
 def _moved(result: Any, gpu: bool, fresh: bool = False) -> Any:
@@ -26,14 +37,14 @@ def _moved(result: Any, gpu: bool, fresh: bool = False) -> Any:
         if not isinstance(x, Tensor) or on_gpu(x) == gpu:
             return x
         x = x if fresh else x.clone()
-        x.untyped_storage().pretended = gpu
+        _mark(x, gpu)
         return x
 
     return tree_map(move, result)
 
 
 def _is_gpu(device: Any) -> bool:
-    return device is not None and torch.device(device).type == "cuda"
+    return device is not None and torch.device(device).type == _Pretended.kind
 
 
 class _OneDevice(TorchDispatchMode):
@@ -53,7 +64,7 @@ class _OneDevice(TorchDispatchMode):
         if here and name != "copy_":
             for x in tree_iter(result):
                 if isinstance(x, Tensor) and x.device.type != "meta":
-                    x.untyped_storage().pretended = True
+                    _mark(x)
         return result
 
 
@@ -68,7 +79,7 @@ class _Devices(TorchFunctionMode):
         if name in ("numpy", "__array__", "from_numpy"):
             assert not (isinstance(args[0], Tensor) and on_gpu(args[0])), "numpy of a tensor on the GPU"
         if name in ("cuda", "cpu"):
-            return _moved(args[0], name == "cuda")
+            return _moved(args[0], name == _Pretended.kind)
         if name in ("to", "type_as") and isinstance(args[0], Tensor):
             return self._to(func, args, kwargs)
         kwargs.pop("pin_memory", None)
@@ -95,8 +106,9 @@ class _Devices(TorchFunctionMode):
 
 
 _ABOUT = {
-    Tensor.device: lambda x: GPU if on_gpu(x) else torch.device("cpu"),
-    Tensor.is_cuda: on_gpu,
+    Tensor.device: lambda x: KINDS[_Pretended.kind] if on_gpu(x) else torch.device("cpu"),
+    Tensor.is_cuda: lambda x: on_gpu(x) and _Pretended.kind == "cuda",
+    Tensor.is_mps: lambda x: on_gpu(x) and _Pretended.kind == "mps",
     Tensor.is_cpu: lambda x: not on_gpu(x),
 }
 
@@ -104,6 +116,18 @@ _ABOUT = {
 class _Event:
     def record(self) -> None: ...
     def synchronize(self) -> None: ...
+
+
+@contextmanager
+def pretended_mps() -> Iterator[None]:
+    """Within, MPS is there, and CUDA is not."""
+    memory = {"recommended_max_memory": lambda: 1 << 36, "driver_allocated_memory": lambda: 0}
+    with (
+        patch.object(torch.backends.mps, "is_available", lambda: True), patch.multiple(torch.mps, **memory),
+        patch.object(torch.cuda, "is_available", lambda: False), patch.object(_Pretended, "kind", "mps"),
+        _OneDevice(), _Devices(),
+    ):  # fmt: skip
+        yield
 
 
 @contextmanager

@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import common, company, engine, figures, growth, measures, objectives, steps, training
+from benchmarks import (
+    common,
+    company,
+    engine,
+    figures,
+    growth,
+    measures,
+    micro_batches,
+    objectives,
+    steps,
+    training,
+)
 from benchmarks.reference import published_measures
 from mothello.model.transformer import ModelConfig
 from mothello.othello.random_play import CHUNK
@@ -201,3 +212,13 @@ def test_measures_stop_where_the_slow_loops_count_otherwise(monkeypatch: pytest.
     monkeypatch.setattr(published_measures, "legality", other)
     with pytest.raises(AssertionError, match="legality differs in lenient"):
         measures.legality(measures.random_subject(["atomic", "atomic"], torch.device("cpu")))
+
+
+def test_parts_of_a_batch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(micro_batches, "GAMES", 64)
+    numbers = run(monkeypatch, capsys, "micro_batches", micro_batches.micro_batches, "boards=[4]")
+    for name in ("mb", "ms", "memory", "time"):
+        assert {f"micro_batches.4.{parts}.{name}" for parts in (1, 4, 16)} <= set(numbers)
+    memory = [numbers[f"micro_batches.4.{parts}.memory"] for parts in (1, 4, 16)]
+    assert memory[0] == 1
+    assert max(memory[1:]) < 0.7

@@ -2,6 +2,7 @@
 memory tracker, words counted one by one), and what is measured becomes minutes by arithmetic, with a clock made for it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +19,15 @@ from mothello.languages.language_set import LanguagesConfig, OutputVocabulary, b
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT, Activation, ModelConfig, Norm
 from mothello.objectives.causal_lm import CausalLM, label
+from mothello.objectives.objective import Loss
 from mothello.objectives.tlm import TranslationLM
 from mothello.othello.board import Board
 from mothello.training import checkpoint
 from mothello.training.budget import activation_bytes, flops_per_token, memory, parameters, sorts_of, tokens_per_game
 from mothello.training.device import Precision, autocast
+from mothello.training.gradients import backward
 from mothello.training.optimizer import OptimizerConfig, OptimizerName, build_optimizer
+from mothello.training.plan import Plan
 
 SHAPES = {
     "gpt2": ModelConfig(n_layer=2, n_head=2, d_model=32, dropout=0.1),
@@ -139,6 +143,35 @@ def test_the_peak_of_a_step_is_found(name: str, precision: Precision) -> None:
     assert held.peak == pytest.approx(peak, rel=0.06)
     half = memory(model, config, activation_bytes(model, CausalLM(), sorts_of(batch), precision, 32))
     assert half.peak < 0.6 * held.peak
+
+
+def test_the_peak_of_a_step_in_parts_is_found() -> None:
+    """Gradients wait for the parts to come; without them the peak would be found too low."""
+    model, stream = made("gpt2", games=64)
+    batch, how = CausalLM().batch(stream, 0), OptimizerConfig()
+    optimizer = build_optimizer(model.train(), how)
+    plan = Plan(steps=1, objective=CausalLM(), optimizer=how, precision=Precision.fp32, seed=0, micro_batches=4)
+
+    tracker = MemTracker()
+
+    def loss(model: GPT, part: Any) -> Loss:
+        tracker.reset_mod_stats()  # it knows one forward pass
+        return CausalLM().loss(model, part)
+
+    def step() -> None:
+        backward(model, batch, loss, plan)
+        optimizer.step(1.0)
+
+    step()
+    tracker.track_external(model, *optimizer.parts)
+    with tracker:
+        step()
+    peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
+    activations = activation_bytes(model, CausalLM(), sorts_of(batch), Precision.fp32, 16)
+    assert memory(model, how, activations, 4).peak == pytest.approx(peak, rel=0.06)
+    assert memory(model, how, activations, 4).peak - memory(model, how, activations).peak == model.n_parameters * 4
+    whole = activation_bytes(model, CausalLM(), sorts_of(batch), Precision.fp32, 64)
+    assert memory(model, how, whole).peak > 3 * peak
 
 
 @pytest.mark.parametrize("share", [0.25, 1.0])

@@ -96,6 +96,7 @@ def pair(folder: Path) -> None:
     for name in TOLERANCE:
         seen[f"{name}, one two one"] = go(folder / name / "one two one", name, world, 25)
         seen[f"{name}, two one"] = go(folder / name / "two one", name, world, 20)
+    seen["adamw, parts"] = go(folder / "parts", "adamw", world, micro_batches=3)
     (folder / f"{world.rank}.json").write_text(json.dumps(seen))
 
 
@@ -134,6 +135,13 @@ def test_the_loss_curve_is_that_of_one_process(name: str, worlds: str, seen: dic
     print(f"{name}, {worlds}: {found:.1e}")
     assert found < TOLERANCE[name]
     assert curves[f"{name}, {worlds}"]["ended"] == curves[f"{name}, one"]["ended"]  # as many tokens
+
+
+def test_micro_batches_divide_each_share(seen: dict[str, Any]) -> None:
+    """Three parts of eight games, in each of two processes."""
+    whole, parts = (seen["curves"][f"adamw, {key}"] for key in ("one", "parts"))
+    assert distance(parts["losses"], whole["losses"]) < TOLERANCE["adamw"]
+    assert parts["ended"] == whole["ended"]
 
 
 def test_other_data_would_be_seen(tmp_path: Path, seen: dict[str, Any]) -> None:

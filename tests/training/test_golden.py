@@ -61,7 +61,14 @@ BASE: Settings = {
 ADAMW = {"name": "adamw", "lr": 2e-3, "muon_lr": 0.01, "final_lr_fraction": 0.0, "decay": "cosine"}
 HOW = {
     "evaluation": {"games": 2, "times": 1, "log_every": 1},
-    "device": {"name": "cpu", "precision": "fp32", "threads": 1, "compile": "never", "cuda_graphs": False},
+    "device": {
+        "name": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+        "compile": "never",
+        "cuda_graphs": False,
+        "micro_batch_size": 0,
+    },
     "tracking": {"wandb": False},
     "checkpoint_every": 0,
 }

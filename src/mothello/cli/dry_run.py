@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 import torch
 
 from mothello.cli.units import minutes, short, size, table
+from mothello.data.batch import moved
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.model.build import outline
 from mothello.objectives.combined import Combined
+from mothello.objectives.micro_batches import check_micro_batches
 from mothello.othello.lazy_compile import Engine, using
 from mothello.rundir import RunDir, step_of
 from mothello.stages.continued import Continued
@@ -39,13 +41,13 @@ from mothello.training.budget import (
     sorts_of,
     tokens_per_game,
 )
-from mothello.training.device import Compile
+from mothello.training.device import Compile, exact_device
 from mothello.training.distributed import World
 from mothello.training.keeping import CheckpointsConfig
 
 STEPS = 20
 SHARE = 1 / 16
-FLOPS = {"cpu": 4e11, "cuda": 2e15}
+FLOPS = {"cpu": 4e11, "cuda": 2e15, "mps": 2e13}
 """Floating-point operations that a dry run spends on the steps of a stage, by type of device: some ten seconds."""
 _CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
@@ -117,17 +119,21 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("dry_run: one process is measured; leave torchrun out")
     config, data, objective = stage.config, stage.config.data, stage.objective()
+    micro_batches = config.device.micro_batches(data.batch_size)
+    at_once = -(-data.batch_size // micro_batches)
+    check_micro_batches(objective, config.device.micro_batch_size)
     objective = objective.main if isinstance(objective, Combined) else objective
-    model, batch = stage.initial().to(device), objective.batch(stage.stream(device, World()), 0)
-    games, free = data.steps * data.batch_size, free_bytes(device)
+    model, stream = stage.initial().to(device), stage.stream(exact_device(device), World())
+    batch, free = moved(objective.batch(stream, 0), device), free_bytes(device)
+    games, kept = data.steps * data.batch_size, 0
     read = scored = width = float(stage.language_set.max_tokens)
-    kept = 0
     if sorts := sorts_of(batch):
         read, scored, width = tokens_per_game(sorts)
-        kept = activation_bytes(model, objective, sorts, config.device.precision, data.batch_size)
-    flops, held = width * flops_per_token(model, int(width)), memory(model, config.optimizer, kept)
-    fitting = (int(free / 2) - held.stored - held.gradients) * data.batch_size // max(1, kept)
-    tried = max(min(8, data.batch_size), min(data.batch_size, int(FLOPS[device.type] / STEPS / flops), fitting))
+        kept = activation_bytes(model, objective, sorts, config.device.precision, at_once)
+    flops, held = width * flops_per_token(model, int(width)), memory(model, config.optimizer, kept, micro_batches)
+    fitting = (int(free / 2) - held.stored - held.gradients) * at_once // max(1, kept)
+    most = fitting if fitting < at_once else data.batch_size
+    tried = max(min(8, data.batch_size), min(most, int(FLOPS[device.type] / STEPS / flops)))
     with rehearsal() as folder:
         parts = _timed(shrunk(stage, tried, folder / "run"), device)
     step = parts["training"]
@@ -143,7 +149,8 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
         "tokens": f"{short(games * read)} read, {short(games * scored)} scored",
         "FLOPs": f"{games * flops:.3g} in training, padding included",
         "memory": f"{size(held.peak)} at the peak, {'of' if enough else 'MORE THAN the'} {size(free)} free: weights "
-        f"{size(held.weights)}, optimizer {size(held.optimizer)}, activations {size(held.activations)}",
+        f"{size(held.weights)}, optimizer {size(held.optimizer)}, activations {size(held.activations)}"
+        f"{f' of {at_once:,} games at once' * (micro_batches > 1)}",
         "disk": f"{size(checkpoint.KEEP * held.stored)} for {checkpoint.KEEP} checkpoints{kept_disk(config, held)}",
         "rate": f"{short(read * tried / step)} tokens/s, {short(tried / step)} games/s, {short(flops * tried / step)}"
         f"FLOP/s ({min(STEPS, data.steps)} steps of {tried:,} games{fewer}; {how})",
@@ -227,14 +234,16 @@ def company_estimate(stage: Continued, device: torch.device) -> Estimate:
 
 def where(device: torch.device) -> str:
     """The device, as a reader wants it named."""
-    n = torch.get_num_threads()
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {n} thread{'s' * (n != 1)}"
+    n, kind = torch.get_num_threads(), device.type
+    return torch.cuda.get_device_name(device) if kind == "cuda" else f"{kind}, {n} thread{'s' * (n != 1)}"
 
 
 def free_bytes(device: torch.device) -> float:
     """Memory that is free on the device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     meminfo = Path("/proc/meminfo")
     lines = meminfo.read_text().splitlines() if meminfo.exists() else []
     available = [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]

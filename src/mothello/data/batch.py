@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int8, Int64
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from mothello.languages.language_set import LanguageSet
 
@@ -85,6 +87,25 @@ def rows(batch: B, games: slice | Tensor) -> B:
         return leaf[games] if isinstance(leaf, Tensor) else None if isinstance(leaf, Groups) else leaf
 
     return tree_map(chosen, batch)
+
+
+def moved(batch: B, device: torch.device) -> B:
+    """The batch with its tensors on a device."""
+    return tree_map(lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, batch)
+
+
+def divided(batch: B, n: int) -> list[B]:
+    """A batch in n parts, each with every n-th row, so that every sort of rows and every group is spread evenly; parts
+    without a row are left out, and a batch without one is a part. As for ``rows``, every tensor has a row per game."""
+
+    def part(leaf: Any, first: int) -> Any:
+        if isinstance(leaf, Groups):
+            ends = [0, *accumulate(leaf.sizes)]
+            return Groups(tuple(len(range(a + (first - a) % n, b, n)) for a, b in pairwise(ends)))
+        return leaf[first::n] if isinstance(leaf, Tensor) else leaf
+
+    parts = [tree_map(partial(part, first=first), batch) for first in range(n)]
+    return [one for one in parts if any(isinstance(x, Tensor) and len(x) for x in tree_leaves(one))] or [batch]
 
 
 def make_batch(

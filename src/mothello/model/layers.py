@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from mothello.languages.language import PAD
 from mothello.model.config import Activation, ModelConfig, Norm
 
-HEAD_MULTIPLE = {"cpu": 1, "cuda": 64}
-"""The head is multiplied as a matrix of a multiple of this many rows: tensor cores want it, a CPU does not mind."""
+HEAD_MULTIPLE = {"cuda": 64}
+"""The head is multiplied as a matrix of a multiple of this many rows: tensor cores want it, others do not mind."""
 
 
 class Head(nn.Linear):
@@ -21,7 +21,7 @@ class Head(nn.Linear):
 
     def forward(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows V"]:
         """x @ weight.T"""
-        spare = -len(self.weight) % HEAD_MULTIPLE[x.device.type]
+        spare = -len(self.weight) % HEAD_MULTIPLE.get(x.device.type, 1)
         y = F.linear(x, F.pad(self.weight, (0, 0, 0, spare)) if spare else self.weight)
         return y if y.shape[-1] == self.out_features else y[..., : self.out_features]
 

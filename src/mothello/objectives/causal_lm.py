@@ -33,7 +33,7 @@ from mothello.languages.language import PAD
 from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
-from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, halves, predicted_among
+from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, halves, predicted_among, scored
 from mothello.objectives.objective import OBJECTIVES, Loss
 
 
@@ -127,6 +127,10 @@ class CausalLM:
         if self.config.targets is Targets.expected:
             labeled = labeled._replace(expected=expected_targets(labeled, stream.law(step), languages))
         return labeled
+
+    def counts(self, batch: LabeledBatch) -> dict[str, Int64[Tensor, ""]]:
+        """Of the loss."""
+        return scored(batch)
 
     def loss(self, model: GPT, batch: LabeledBatch) -> Loss:
         """In nats, over the places that have a target."""

@@ -6,6 +6,8 @@ from dataclasses import make_dataclass
 from functools import cache
 from typing import Any
 
+import torch
+
 from mothello.config import check_name, ranged
 from mothello.data.config import DataConfig
 from mothello.data.floor import Floor
@@ -16,6 +18,7 @@ from mothello.errors import UserError, renamed
 from mothello.languages.language_set import LanguageSet
 from mothello.model.config import ModelConfig
 from mothello.model.transformer import GPT
+from mothello.objectives.micro_batches import Share, shares
 from mothello.objectives.objective import (
     LOGGED,
     OBJECTIVES,
@@ -37,7 +40,8 @@ class Combined:
     def __init__(self, main: Objective, name: str, auxiliary: Mapping[str, tuple[Objective, float]]) -> None:
         self.main, self.name, self.auxiliary = main, name, dict(auxiliary)
         self.attention, self.evaluation = main.attention, evaluation(main)
-        self.every = (main, *(objective for objective, _ in self.auxiliary.values()))
+        self.named = {"": main} | {name: objective for name, (objective, _) in self.auxiliary.items()}
+        self.every = tuple(self.named.values())
         self.special_tokens = tuple(dict.fromkeys(name for one in self.every for name in special_tokens(one)))
 
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
@@ -72,13 +76,30 @@ class Combined:
         return {"": self.main.batch(stream, step)} | batches
 
     def loss(self, model: GPT, batch: Mapping[str, Any]) -> Loss:
-        """The main objective's sum and count; its parts hold every objective's."""
-        main = self.main.loss(model, batch[""])
-        parts = {self.name: Part(main.sum, main.count)} | {f"{self.name}/{key}": x for key, x in main.parts.items()}
-        for name, (objective, weight) in self.auxiliary.items():
-            for key, (total, count, own) in objective.loss(model, batch[name]).terms.items():
-                parts[f"{name}/{key}" if key else name] = Part(total, count, weight * own)
-        return Loss(main.sum, main.count, parts)
+        """The main objective's sum and count; its parts hold every objective's. A batch may lack those of some
+        objectives, which then have no part; without the main one's, sum and count are 0."""
+        losses = {name: one.loss(model, batch[name]) for name, one in self.named.items() if name in batch}
+        total, count, parts = next(iter(losses.values()))
+        if "" in losses:
+            parts = {self.name: Part(total, count)} | {f"{self.name}/{key}": x for key, x in parts.items()}
+        else:
+            total, count, parts = torch.zeros_like(total), torch.zeros_like(count), {}
+        for name, (_, weight) in self.auxiliary.items():
+            for key, term in losses[name].terms.items() if name in losses else ():
+                parts[f"{name}/{key}" if key else name] = term._replace(weight=weight * term.weight)
+        return Loss(total, count, parts)
+
+    def shares(self, batch: Mapping[str, Any], n: int) -> list[Share]:
+        """One objective after another, each with the names that its terms have in :meth:`loss`."""
+        result = []
+        for name, objective in self.named.items():
+            for parts, counts in shares(objective, batch[name], n):
+                if counts is not None:
+                    named = {f"{name or self.name}/{key}".rstrip("/"): count for key, count in counts.items()}
+                    main = counts[""]
+                    counts = {"": torch.zeros_like(main) if name else main} | named
+                result.append(Share([{name: part} for part in parts], counts))
+        return result
 
     def floor(
         self,

@@ -71,6 +71,11 @@ def loss_of(
     return Loss(total, (targets != IGNORE).sum())
 
 
+def scored(batch: LabeledBatch) -> dict[str, Int64[Tensor, ""]]:
+    """How many places have a target: what the loss counts."""
+    return {"": (batch.targets != IGNORE).sum()}
+
+
 def cross_entropy(model: GPT, batch: LabeledBatch) -> Loss:
     """In nats, over the places that have a target. All places are computed: of a causal row the last one never has a
     target, but rows of 32 take a CPU a tenth less time than rows of 31."""

@@ -30,7 +30,7 @@ from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.model.config import ModelConfig
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
-from mothello.objectives.cross_entropy import Softmax, cross_entropy
+from mothello.objectives.cross_entropy import Softmax, cross_entropy, scored
 from mothello.objectives.masked_lm import MASK, MaskedLM, Numbers, uniform_numbers
 from mothello.objectives.objective import OBJECTIVES, Evaluation, Loss
 from mothello.othello.notation import move_name
@@ -140,6 +140,10 @@ class DictionaryLM:
         part = words.part.clamp(0, languages.max_word - 1)  # of padding it means nothing
         tokens = languages.table("word_table", device)[other, move, part]
         return Translations(entries[own, other, move], tokens, crosses < self.config.cross)
+
+    def counts(self, batch: LabeledBatch) -> dict[str, Int64[Tensor, ""]]:
+        """Of the loss."""
+        return scored(batch)
 
     def loss(self, model: GPT, batch: LabeledBatch) -> Loss:
         """In nats, over the scored tokens."""

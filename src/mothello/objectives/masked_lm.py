@@ -27,7 +27,7 @@ from mothello.languages.language_set import LanguageSet, OutputVocabulary
 from mothello.model.config import ModelConfig
 from mothello.model.inputs import AttentionMask
 from mothello.model.transformer import GPT
-from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, halves, predicted_among
+from mothello.objectives.cross_entropy import Softmax, check_softmax, cross_entropy, halves, predicted_among, scored
 from mothello.objectives.objective import OBJECTIVES, Evaluation, Loss
 from mothello.othello.counter import random_bits
 from mothello.seeding import derive
@@ -152,6 +152,10 @@ class MaskedLM:
         expected = halves(targets, text.second_labels, languages.output_size)
         labeled = LabeledBatch(text._replace(tokens=tokens), targets, expected)
         return predicted_among(labeled, config.softmax, languages)
+
+    def counts(self, batch: LabeledBatch) -> dict[str, Int64[Tensor, ""]]:
+        """Of the loss."""
+        return scored(batch)
 
     def loss(self, model: GPT, batch: LabeledBatch) -> Loss:
         """In nats, over the scored tokens."""

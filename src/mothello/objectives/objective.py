@@ -25,6 +25,11 @@ from mothello.model.transformer import GPT
 from mothello.registry import Registry
 
 
+def double(x: Tensor) -> Tensor:
+    """As float64; on the CPU where its device has none (MPS)."""
+    return x.cpu().double() if x.device.type == "mps" else x.double()
+
+
 class Part(NamedTuple):
     """A number of a step, as a sum and a count. Its mean is trained on with a weight; of weight 0 it is only logged."""
 
@@ -58,12 +63,12 @@ class Loss(NamedTuple):
     def numbers(self) -> Float[Tensor, "2 term"]:
         """Sums and counts, without gradients: what is added up over processes."""
         sums, counts, _ = zip(*self.terms.values(), strict=True)
-        return torch.stack([torch.stack([number.detach().double() for number in row]) for row in (sums, counts)])
+        return torch.stack([torch.stack([double(number.detach()) for number in row]) for row in (sums, counts)])
 
     def mean(self, counts: Float[Tensor, " term"]) -> Float[Tensor, ""]:
         """What this batch adds to the loss, given the counts of all batches; a term that counts nothing adds 0."""
         terms = zip(self.terms.values(), counts.clamp(min=1), strict=True)
-        return torch.stack([term.weight * term.sum / count.to(term.sum.dtype) for term, count in terms]).sum()
+        return torch.stack([term.weight * term.sum / count.to(term.sum) for term, count in terms]).sum()
 
 
 class Evaluation(StrEnum):
@@ -81,7 +86,8 @@ class Objective(Protocol):
     attribute ``evaluation``, by default legality, and ``special_tokens``: names of tokens that no language writes and
     that its inputs contain; their ids are ``language_set.special(name)``. It may have a method ``check_model(config)``,
     which raises UserError where a model cannot be trained on it; ``check_frozen(model, frozen)``, the same where these
-    parameters stay as they are; ``add_head(model, seed)``, which gives a model what only this training needs; and
+    parameters stay as they are; ``add_head(model, seed)``, which gives a model what only this training needs;
+    ``counts(batch)``, if its batches can be computed in parts (mothello.objectives.micro_batches); and
     ``auxiliary_only = True``: it says nothing of games, and is added to another one.
     """
 

@@ -31,7 +31,7 @@ from mothello.model.config import ModelConfig
 from mothello.model.inputs import AttentionMask, Inputs
 from mothello.model.transformer import GPT
 from mothello.objectives.causal_lm import CausalLM, label
-from mothello.objectives.cross_entropy import Softmax, cross_entropy, loss_of
+from mothello.objectives.cross_entropy import Softmax, cross_entropy, loss_of, scored
 from mothello.objectives.masked_lm import MASK, MaskedLM, uniform_numbers
 from mothello.objectives.objective import OBJECTIVES, Evaluation, Loss
 
@@ -181,6 +181,12 @@ class TranslationLM:
             first, second = (label(text, languages) for text in texts)
             after = _opening(texts[1], languages)
         return joined(first, second, languages.special(SEP), after, sum(lengths[-2:]) + 1)
+
+    def counts(self, batch: TranslationBatch | LabeledBatch) -> dict[str, Int64[Tensor, ""]]:
+        """Of the loss."""
+        if isinstance(batch, LabeledBatch):
+            return scored(batch)
+        return {"": torch.stack([(part.targets != IGNORE).sum() for part in batch]).sum()}
 
     def loss(self, model: GPT, batch: TranslationBatch | LabeledBatch) -> Loss:
         """In nats, over the places that have a target, of both sorts of rows."""

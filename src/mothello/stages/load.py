@@ -17,6 +17,7 @@ from mothello.stages.find import find_run
 from mothello.stages.pretrain import stored_config
 from mothello.stages.run import Run
 from mothello.training import checkpoint
+from mothello.training.device import exact_device
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
 
     path: the folder; a beginning of it; parts of it that no other run below runs/ or results/ has, such as
     "naive/seed3"; or "last", the run below runs/ that was written last. A warning names a damaged checkpoint; UserError
-    names what is missing, damaged, ambiguous or does not fit.
+    names what is missing, damaged, ambiguous or does not fit. On mps, which has no float64, the model is on the CPU.
     """
     folder = RunDir(find_run(path))
     content = folder.read_config()
@@ -41,11 +42,12 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
         weights, problems = _checkpoint(folder, step)
     check_fits(model, weights, folder.checkpoints)
     model.load_state_dict(own_weights(weights))
+    model.to(exact_device(torch.device(device)))
     for line in problems:
         log.warning("%s; using the one before, step %d of %d", line, weights.step, config.data.steps)
     parent = folder.path / content["parent"] if "parent" in content else None
     return Run(
-        folder, config, Board.of(config.board.size), language_set, model.to(device).eval(), weights.step,
+        folder, config, Board.of(config.board.size), language_set, model.eval(), weights.step,
         content.get("stage", "pretrain"), parent and Path(os.path.normpath(parent)),
         earlier(folder, step),
     )  # fmt: skip

@@ -64,6 +64,8 @@ class Plain:
 
     def __init__(self, main: Objective, config: RealignStageConfig) -> None:
         self.main, self.config, self.attention = main, config, main.attention
+        if hasattr(main, "counts"):
+            self.counts = self._counts
 
     def check(self, games: Sources, data: DataConfig, language_set: LanguageSet) -> None:
         """Of the objective, and of the pairs."""
@@ -78,6 +80,11 @@ class Plain:
         """The games of a step in each language of the pair whose turn it is."""
         pair = self.config.pair_at(step, stream.language_set)
         return [self.main.batch(stream.speaking(language), step) for language in pair]
+
+    def _counts(self, batch: Sequence[Any]) -> dict[str, Any]:
+        """Of both halves."""
+        halves = [self.main.counts(part) for part in batch]  # type: ignore[attr-defined]
+        return {name: sum(half[name] for half in halves) for name in halves[0]}
 
     def loss(self, model: GPT, batch: Sequence[Any]) -> Loss:
         """Of both halves."""

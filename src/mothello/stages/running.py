@@ -93,6 +93,7 @@ def resolve_execution(
     if recorded and not config.threads and recorded["processes"] == world.size:
         torch.set_num_threads(int(recorded["threads"]))
     now = {"compiled": compiled, "bf16": is_bf16(device, config.precision), **_place(device, world)}
+    now["micro_batch_size"] = config.micro_batch_size
     if world.main:
         for key, value in recorded.items():
             if now.get(key) != value:
@@ -123,7 +124,7 @@ def describe_device(device: torch.device, world: World) -> dict[str, Any]:
 
 
 def _place(device: torch.device, world: World) -> dict[str, Any]:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     threads, version = torch.get_num_threads(), torch.__version__
     return {"device": name, "threads": threads, "processes": world.size, "torch": version}
 

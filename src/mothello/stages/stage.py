@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import partial
+from copy import deepcopy
 from typing import Any, Protocol
 
 import torch
 
+from mothello.data.batch import moved
 from mothello.data.split import Split
 from mothello.data.stream import Stream
 from mothello.errors import UserError
@@ -15,6 +16,7 @@ from mothello.files import fingerprint, locked, tidy
 from mothello.languages.language_set import LanguageSet
 from mothello.model.build import outline
 from mothello.model.transformer import GPT
+from mothello.objectives.micro_batches import check_micro_batches
 from mothello.objectives.objective import OBJECTIVES, Objective, with_head
 from mothello.own import remove, replaced
 from mothello.rundir import RunDir
@@ -26,7 +28,7 @@ from mothello.stages.pretrain import TrainConfig
 from mothello.stages.running import describe_device, resolve_execution, running
 from mothello.tracking import start_mirror
 from mothello.training import checkpoint
-from mothello.training.device import Compile
+from mothello.training.device import Compile, exact_device
 from mothello.training.distributed import World
 from mothello.training.loop import train
 from mothello.training.plan import Plan, Progress
@@ -79,6 +81,7 @@ def run_stage(stage: Stage, device: torch.device, world: World | None = None) ->
     """
     folder, world = stage.folder, world or World()
     stage.check()
+    check_micro_batches(stage.objective(), stage.config.device.micro_batch_size)
     with locked(folder.path) if world.main else nullcontext():
         if world.broadcast(_prepare(stage) if world.main else None):
             with running(folder, world):
@@ -165,12 +168,15 @@ def evaluator_of(stage: Judged, objective: Objective, device: torch.device) -> E
 
 def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     config, folder, main = stage.config, stage.folder, OBJECTIVES.build(stage.config.objective)
-    objective, stream = stage.objective(), stage.stream(device, world)
-    model = with_head(objective, stage.initial(), config.seed).to(device)
+    objective, exact = stage.objective(), exact_device(device)
+    model, stream = with_head(objective, stage.initial(), config.seed).to(device), stage.stream(exact, world)
     tokens = config.data.steps * config.data.batch_size * stage.language_set.max_tokens
     origin = stage.origin
     compiled = resolve_execution(folder, config.device, device, model, tokens, world, origin and origin.run)
-    evaluator = evaluator_of(stage, main, device) if world.main else None
+    evaluator = evaluator_of(stage, main, exact) if world.main else None
+
+    def evaluate(trained: GPT) -> dict[str, float]:
+        return evaluator(_on(exact, trained)) if evaluator else {}
 
     def turned_eager() -> None:
         if world.main:
@@ -181,17 +187,24 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     plan = Plan(
         steps=config.data.steps, objective=objective,
         optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
-        folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluator or (lambda _: {}),
+        folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluate,
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
         checkpoint_every=config.checkpoint_every, keep=config.checkpoints.keep, origin=origin and origin.checkpoint,
         compiled=compiled, cuda_graphs=config.device.cuda_graphs,
+        micro_batches=config.device.micro_batches(config.data.batch_size // world.size),
         must_compile=config.device.compile is Compile.always, turned_eager=turned_eager, world=world, title=stage.title,
     )  # fmt: skip
-    progress = train(model, partial(objective.batch, stream), plan)
+    progress = train(model, lambda step: moved(objective.batch(stream, step), device), plan)
     if evaluator is None:
         return {}
     compiled = folder.read_json("execution.json")["compiled"]
-    return results_of(stage, evaluator, model, progress) | {"compiled": compiled} | describe_device(device, world)
+    results = results_of(stage, evaluator, _on(exact, model), progress)
+    return results | {"compiled": compiled} | describe_device(device, world)
+
+
+def _on(device: torch.device, model: GPT) -> GPT:
+    """The model, or a copy of it on the device."""
+    return model if model.device.type == device.type else deepcopy(model).to(device)
 
 
 def results_of(stage: Judged, evaluator: Evaluator, model: GPT, progress: Progress) -> dict[str, Any]:

@@ -120,11 +120,15 @@ class Memory(NamedTuple):
     gradients: int
     optimizer: int
     activations: int
+    """Of one micro-batch."""
+    micro_batches: int = 1
 
     @property
     def peak(self) -> int:
-        """Held at once: gradients come while activations go, so the larger of the two counts."""
-        return self.weights + self.optimizer + max(self.gradients, self.activations)
+        """Held at once: gradients come while activations go, so the larger of the two counts; both where gradients wait
+        for those of further micro-batches."""
+        both = max if self.micro_batches == 1 else int.__add__
+        return self.weights + self.optimizer + both(self.gradients, self.activations)
 
     @property
     def stored(self) -> int:
@@ -189,7 +193,7 @@ def _few(sort: Sort, index: Tensor) -> Any:
     )
 
 
-def memory(model: GPT, optimizer: OptimizerConfig, activations: int = 0) -> Memory:
+def memory(model: GPT, optimizer: OptimizerConfig, activations: int = 0, micro_batches: int = 1) -> Memory:
     """The parts of a step's memory. activations: of :func:`activation_bytes`."""
     weights = sum(_bytes(p) for p in model.parameters())
-    return Memory(weights, weights, optimizer_bytes(model, optimizer), activations)
+    return Memory(weights, weights, optimizer_bytes(model, optimizer), activations, micro_batches)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import math
 import os
 import warnings
 from collections.abc import Iterator
@@ -39,18 +40,26 @@ class DeviceConfig:
     """Where and how it runs; none of it changes what is learned, beyond rounding."""
 
     name: str = "auto"
-    """auto, cpu, cuda, or cuda:N. Under torchrun each process takes a GPU of its own."""
+    """auto, cpu, cuda, cuda:N, or mps (the GPU of a Mac). auto: CUDA where it is present, then MPS, then the CPU. Under
+    torchrun each process takes a GPU of its own."""
     precision: Precision = Precision.auto
     threads: int = ranged(0, 0, 1024)
     """CPU threads; 0 for OMP_NUM_THREADS where it is set, else all cores (shared among the processes of torchrun)."""
     compile: Compile = Compile.auto
     cuda_graphs: bool = False
     """Replay a compiled step as CUDA graphs: for models too small to keep a GPU busy."""
+    micro_batch_size: int = ranged(0, low=0)
+    """Games per forward and backward pass: a batch is computed in equal parts of about as many, whose gradients add up
+    to its own, so that it needs less memory. 0 for the whole batch. Under torchrun, of every process's share."""
 
     def __post_init__(self) -> None:
-        if self.name not in ("auto", "cpu", "cuda") and not self.name.startswith("cuda:"):
-            raise ValueError(f"device.name: {self.name!r} is not one of auto, cpu, cuda, cuda:N")
+        if self.name not in ("auto", "cpu", "cuda", "mps") and not self.name.startswith("cuda:"):
+            raise ValueError(f"device.name: {self.name!r} is not one of auto, cpu, cuda, cuda:N, mps")
         check(self, "device")
+
+    def micro_batches(self, games: int) -> int:
+        """The number of parts that a batch, or a process's share of it, is computed in."""
+        return -(-games // self.micro_batch_size) if self.micro_batch_size else 1
 
 
 @cache
@@ -81,9 +90,13 @@ def keep_memory() -> bool:
 
 
 def resolve(config: DeviceConfig) -> torch.device:
-    """The device to use, with thread count and allocator set. UserError when CUDA is asked for and absent."""
+    """The device to use, with thread count and allocator set. UserError when what is asked for is absent."""
     keep_memory()
     torch.set_num_threads(config.threads or _threads_wanted())
+    if config.name == "mps" or (config.name == "auto" and not torch.cuda.is_available() and not _unfit_for_mps(config)):
+        if why := _unfit_for_mps(config):
+            raise UserError(why)
+        return torch.device("mps")
     if config.name == "cpu" or (config.name == "auto" and not torch.cuda.is_available()):
         company.watch()
         return torch.device("cpu")
@@ -97,6 +110,21 @@ def resolve(config: DeviceConfig) -> torch.device:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return torch.device("cuda" if config.name == "auto" else config.name)
+
+
+def _unfit_for_mps(config: DeviceConfig) -> str:
+    """Why a command cannot run on MPS; empty where it can."""
+    if not torch.backends.mps.is_available():
+        return "device: mps was asked for, but no MPS device is present; use auto or cpu"
+    if config.precision is Precision.bf16:
+        return "device.precision: on MPS it is fp32; leave it out"
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return "device: several processes do not share MPS; use cpu, or leave torchrun out" if several else ""
+
+
+def exact_device(device: torch.device) -> torch.device:
+    """Where all but training steps is computed: the device itself, or the CPU where it has no float64 (MPS)."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def visible_gpus() -> list[str]:
@@ -126,7 +154,9 @@ def cpu_has_bf16() -> bool:
 
 def has_bf16(device: torch.device) -> bool:
     """True where the device multiplies bf16 matrices in hardware; elsewhere they take many times as long as fp32."""
-    return torch.cuda.is_bf16_supported(including_emulation=False) if device.type == "cuda" else cpu_has_bf16()
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and cpu_has_bf16()
 
 
 def is_bf16(device: torch.device, precision: Precision) -> bool:
@@ -159,7 +189,7 @@ def deterministic(device: torch.device, compiled: bool) -> Iterator[None]:
     settings: Any = torch.utils.deterministic
     before, filled = torch.get_deterministic_debug_mode(), settings.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    _set_deterministic(1 if device.type == "cuda" else 2, compiled)
+    _set_deterministic(2 if device.type == "cpu" else 1, compiled)
     settings.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
     try:
         with warnings.catch_warnings():
@@ -171,11 +201,11 @@ def deterministic(device: torch.device, compiled: bool) -> Iterator[None]:
 
 
 REPAYS = {"cpu": 1e14, "cuda": 1e16}
-"""FLOPs of a training above which compiling its step repays the half minute it takes (docs/LOG.md)."""
+"""FLOPs of a training above which compiling its step repays the half minute it takes (docs/LOG.md); on others never."""
 
 
 def worth_compiling(config: DeviceConfig, device: torch.device, flops: float) -> bool:
     """Eager or compiled, from the FLOPs a training plans, so that a resumed run decides as before."""
     if config.compile is Compile.auto:
-        return flops > REPAYS[device.type]
+        return flops > REPAYS.get(device.type, math.inf)
     return config.compile is Compile.always

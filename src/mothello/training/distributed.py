@@ -1,11 +1,15 @@
 """Several processes, one run: torchrun starts them, each trains on its share of every batch, the first owns the folder.
 
-``World()`` is one process alone, and every method then does nothing. Gradients are summed in one piece after the
-backward pass: any objective and any compiled model works, and all processes hold the same weights, bit for bit.
+``World()`` is one process alone, and every method then does nothing. Gradients are summed after the backward pass: any
+objective and any compiled model works, and all processes hold the same weights, bit for bit. On a CPU they are summed
+in one piece; on GPUs in buckets, so that no second copy of all of them is needed, and one is filled or emptied while
+another travels.
 """
 
+import math
 import os
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -15,6 +19,10 @@ from torch import Tensor, nn
 
 PATIENCE = timedelta(hours=2)
 """How long processes wait for one another: the first evaluates and saves while the others stand still."""
+BUCKET_BYTES = {"cuda": 25 << 20}
+"""Gradients that are sent at once, by device; elsewhere all of them."""
+IN_FLIGHT = 2
+"""Buckets that travel at the same time."""
 
 
 class World(NamedTuple):
@@ -33,15 +41,19 @@ class World(NamedTuple):
             dist.all_reduce(tensor)
         return tensor
 
-    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Sum the gradients of all processes, as one flat buffer."""
+    def sum_gradients(self, parameters: Iterable[nn.Parameter], bucket_bytes: int | None = None) -> None:
+        """Sum the gradients of all processes, in which the same parameters have one. bucket_bytes: what is sent at once
+        at most, unless one gradient is larger; by default BUCKET_BYTES of the device."""
         if self.size == 1:
             return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
-        parts = flat.split([gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+        waiting = deque[tuple[Any, Tensor, list[Tensor]]]()
+        for bucket in buckets([p.grad for p in parameters if p.grad is not None], bucket_bytes):
+            if len(waiting) == IN_FLIGHT:
+                _copy_back(*waiting.popleft())
+            flat = torch.cat([gradient.flatten() for gradient in bucket])
+            waiting.append((dist.all_reduce(flat, async_op=True), flat, bucket))
+        while waiting:
+            _copy_back(*waiting.popleft())
 
     def broadcast(self, value: Any) -> Any:
         """What rank 0 says: its ``value``, in every process."""
@@ -55,6 +67,28 @@ class World(NamedTuple):
         """Until every process is here."""
         if self.size > 1:
             dist.barrier()
+
+
+def buckets(gradients: Iterable[Tensor], bucket_bytes: int | None = None) -> Iterator[list[Tensor]]:
+    """The gradients in their order, cut where a bucket would be too large or another dtype begins."""
+    bucket: list[Tensor] = []
+    size = 0
+    for gradient in gradients:
+        most = BUCKET_BYTES.get(gradient.device.type, math.inf) if bucket_bytes is None else bucket_bytes
+        if bucket and (size + gradient.nbytes > most or gradient.dtype != bucket[0].dtype):
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(gradient)
+        size += gradient.nbytes
+    if bucket:
+        yield bucket
+
+
+def _copy_back(work: Any, flat: Tensor, bucket: list[Tensor]) -> None:
+    """Wait for a bucket's sum, and write it to its gradients."""
+    work.wait()
+    for gradient, part in zip(bucket, flat.split([gradient.numel() for gradient in bucket]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 def described() -> World:

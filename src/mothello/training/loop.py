@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 from mothello.model.transformer import GPT
+from mothello.objectives.objective import double
 from mothello.seeding import derive
 from mothello.signals import Stopped
-from mothello.training.device import autocast, deterministic
+from mothello.training.device import deterministic
+from mothello.training.gradients import backward
 from mothello.training.optimizer import build_optimizer
 from mothello.training.plan import Plan, Progress
 from mothello.training.saving import Checkpoints
@@ -39,14 +41,11 @@ class _Run:
         """Gradients of the loss over all processes. Returns the numbers of this step; on a GPU those of the last."""
         plan, world = self.plan, self.plan.world
         torch.manual_seed(derive(plan.seed, "dropout", step, *([world.rank] if world.rank else [])))
-        with autocast(self.device, plan.precision):
-            loss = self.loss_of(self.model, batch)
-        own = loss.numbers().flatten()
-        totals = world.sum(torch.cat([own, own.new_full((1,), self.request.number)]))
-        loss.mean(totals[:-1].view(2, -1)[1]).backward()
+        weights, (sums, counts) = backward(self.model, batch, self.loss_of, plan)
+        sums, stop = world.sum(torch.cat([sums, sums.new_full((1,), self.request.number)])).tensor_split([-1])
         world.sum_gradients(self.model.parameters())
         norm = self.optimizer.clip_gradients()
-        return self.scalars.push(step, loss.weights, torch.cat([totals, norm.double().view(1)]))
+        return self.scalars.push(step, weights, torch.cat([sums, counts, stop, double(norm).view(1)]))
 
     def stop_if_not_finite(self, stats: StepStats, step: int) -> None:
         """FloatingPointError, after saving the weights of ``step`` updates if the bad numbers have not moved them."""

@@ -48,6 +48,8 @@ class Plan:
     turned_eager: Callable[[], object] = lambda: None
     """Called where the compiler does not work."""
     cuda_graphs: bool = False
+    micro_batches: int = 1
+    """Parts that a batch is computed in."""
     world: World = field(default_factory=World)
     """Batches are this process's share; the loss is the mean over all of them."""
     title: str = ""

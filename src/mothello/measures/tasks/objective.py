@@ -53,6 +53,11 @@ class TaskObjective:
         label = partial(labels_of, self.task, board=stream.language_set.board)
         return TaskBatch(stream.batch(step), stream.labels(step, label))
 
+    def counts(self, batch: TaskBatch) -> dict[str, Tensor]:
+        """Of the loss: of its classes, and of its pointers."""
+        counts = {name: (_known(labels) != IGNORE).sum() for name, labels in batch.labels.items()}
+        return {"": counts.pop("class"), **counts}
+
     def loss(self, model: GPT, batch: TaskBatch) -> Loss:
         """In nats per class, and per pointer."""
         assert model.task_head is not None
