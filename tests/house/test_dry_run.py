@@ -15,6 +15,7 @@ from interop.foreign_models import MinGPT
 
 from mothello.cli import study
 from mothello.cli.main import SCHEMAS
+from mothello.commands import SHOWS
 from mothello.measures.probes.fit import FittedProbes, fit_probes
 from mothello.rundir import RunDir
 from studies import gather
@@ -101,7 +102,10 @@ def call_of(script: str) -> list[str]:
 
 
 def test_every_script_can_be_asked() -> None:
-    assert set(CALLS) == set(MAINS) - {"runs"}  # which only shows
+    missing = set(MAINS) - set(SHOWS) - set(CALLS)
+    assert not missing, f"a command line for each of {missing} in CALLS, and the words of its table in WORDS"
+    assert set(CALLS) <= set(MAINS)
+    assert set(CALLS) - {"study"} == set(WORDS)
     assert all("dry_run" in [field.name for field in fields(SCHEMAS[script])] for script in CALLS)
 
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from report.made import results, write
 from torch import tensor
 
-from mothello.cli.compose import command_line, composed, content, grid, parsed
+from mothello.cli.compose import composed, content, grid
+from mothello.cli.line import command_line, parsed
 from mothello.cli.main import SCHEMAS
 from mothello.cli.measure import schema
 from mothello.cli.naming import name_of

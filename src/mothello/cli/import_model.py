@@ -70,8 +70,7 @@ def import_model(config: ImportModelCommand) -> Path:
     results = write_run(made, folder)
     top1, chance = (results["final"].get(f"val/{name}", float("nan")) for name in ("top1", "chance"))
     print(f"{model.n_parameters:,} parameters, legality {top1:.3f} (chance {chance:.3f}): {folder.path}", flush=True)
-    print(shown("measure", run=config.run), flush=True)
     return folder.path
 
 
-main = command("import_model", ImportModelCommand, import_model)
+main = command("import_model", ImportModelCommand, import_model, lambda config, _: shown("measure", run=config.run))

@@ -217,4 +217,9 @@ def _summary(results: Mapping[str, Any]) -> str:
     excess = final["val/excess_nats"]
     reason = next((floor["reason"] for floor in results["floors"].values() if floor.get("reason")), "")
     above = f"floor unknown: {reason}" if excess != excess else f"{excess:.3f} nats above the floor"
-    return f"done: {headline(final)}, loss {final['val/loss']:.3f}, {above}; {results['seconds'] / 60:.1f} min"
+    return f"done: {headline(final)}, loss {final['val/loss']:.3f}, {above}; {_duration(results['seconds'])}"
+
+
+def _duration(seconds: float) -> str:
+    """Seconds, or minutes from two of them on."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
