@@ -151,14 +151,14 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     how = f"{where(device)}, {'compiled' if config.device.compile is Compile.always else 'eager'}"
     rows = {
         "parameters": f"{counts.total:,} ({counts.without_embeddings:,} without embeddings)",
-        "games": f"{games:,} in {data.steps:,} steps of {data.batch_size:,}",
+        "games": f"{games:,} in {counted(data.steps, 'step')} of {data.batch_size:,}",
         "tokens": f"{short(games * read)} read, {short(games * scored)} scored",
         "FLOPs": f"{games * flops:.3g} in training, padding included",
         "memory": f"{size(held.peak)} at the peak, {'of' if enough else 'MORE THAN the'} {size(free)} free: weights "
         f"{size(held.weights)}, optimizer {size(held.optimizer)}, activations {size(held.activations)}",
         "disk": f"{size(checkpoint.KEEP * held.stored)} for {checkpoint.KEEP} checkpoints{kept_disk(config, held)}",
         "rate": f"{short(read * tried / step)} tokens/s, {short(tried / step)} games/s, {short(flops * tried / step)}"
-        f"FLOP/s ({min(STEPS, data.steps)} steps of {tried:,} games{fewer}; {how})",
+        f"FLOP/s ({counted(min(STEPS, data.steps), 'step')} of {tried:,} games{fewer}; {how})",
     }  # fmt: skip
     return Estimate(rows, parts, games * read, games * flops)
 

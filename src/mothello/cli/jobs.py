@@ -90,7 +90,9 @@ def run_all(jobs: Sequence[Job], launcher: Launcher) -> int:
 
 def run_here(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """The jobs one after the other in this process."""
-    for job, outcome in zip(jobs, outcomes, strict=True):
+    for number, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True), 1):
+        if len(jobs) > 1 and speaks():
+            print(f"--- {job.label}, {number} of {len(jobs)}", flush=True)
         attempt(job, outcome)
 
 

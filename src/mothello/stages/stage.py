@@ -98,7 +98,7 @@ def _prepare(stage: Stage) -> bool:
     read = f" of {data.batch_size} games ({data.steps * data.batch_size:,} games)" if stage.reads_games else ""
     print(
         f"{stage.title}: {languages.board.name}, {', '.join(languages.names)}; {outlined.n_parameters / 1e6:.2f} M "
-        f"parameters, {data.steps} steps{read}; folder {folder.path}",
+        f"parameters, {data.steps:,} step{'s' * (data.steps != 1)}{read}; folder {folder.path}",
         flush=True,
     )
     if stage.config.force and (own := list(folder.own())):
