@@ -51,13 +51,13 @@ def words(name: str) -> list[str]:
 
 def main() -> None:
     """mothello COMMAND ...: the same as mothello-COMMAND; without one, the list."""
-    words = sys.argv[1:] or ["--help"]
-    if words[0] == "--version":
+    typed = sys.argv[1:] or ["--help"]
+    if typed[0] == "--version":
         print(f"mothello {mothello.__version__}")
         return
-    if words[0] == "help" and len(words) > 1:
-        words = [*words[1:], "--help"]
-    asked, sys.argv[1:] = words[0], words
+    if typed[0] == "help" and len(typed) > 1:
+        typed = [*typed[1:], "--help"]
+    asked, sys.argv[1:] = typed[0], typed
     if (name := asked.replace("-", "_")) in COMMANDS:
         sys.argv[:2] = [f"mothello-{asked}"]
         run(f"mothello.cli.{name}", name not in SHOWS)
