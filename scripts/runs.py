@@ -1,6 +1,6 @@
 """The runs below a folder, one a line, or how the settings of two differ: src/mothello/cli/runs.py"""
 
-from mothello.commands import runs
+from mothello.signals import run
 
 if __name__ == "__main__":
-    runs()
+    run("mothello.cli.runs", computes=False)

@@ -163,7 +163,7 @@ MISTAKES = [
     ("train", ["plugins=[../x]"], ["plugins: '../x' is no module"]),
     ("train", ["tracking.project=a/b"], ["tracking.project: 'a/b' has"]),
     ("corpus", ["+data.domains.uniform.weight=2"], ["data.domains.uniform", "another name"]),
-    ("train", ["--seed", "1"], ["command line: unrecognized arguments: --seed; write seed=VALUE", "KEY=VALUE"]),
+    ("train", ["--seed", "1"], ["command line: unrecognized arguments: --seed 1; write seed=VALUE", "KEY=VALUE"]),
     ("train", ["--config-name=x"], ["--config-name has no effect"]),
     ("train", ["--cfg", "job", "name=a,b=c"], ["name=a,b=c: cannot be read; quote the value: 'name=\"a,b=c\"'"]),
     ("train", ["--cfg", "job", "-m", "seed=1,2"], ["command line: only one of --run, --multirun, --cfg"]),
