@@ -66,7 +66,7 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
     """What to say of a key that is not there: the one that was meant, as far as its spelling tells, and the choices."""
     near = get_close_matches(key.rpartition(".")[2], known, n=1, cutoff=0.75)
     meant = f"; did you mean {near[0]}?" if near else ""
-    return f"{key}: unknown key{meant}" + (f"; choices: {', '.join(known)}" if known else "")
+    return f"{key}: unknown key" + (f"; choices: {', '.join(known)}" if known else "") + meant
 
 
 def _is_mapping(key: str, choices: list[str]) -> str:
