@@ -423,7 +423,8 @@ def documented() -> list[str]:
 
 @pytest.mark.parametrize("line", documented())
 def test_a_command_of_the_docs_is_read(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mothello.stages.fork.forked", lambda _, at: {"origin": {"step": at}})  # there is no such run
+    stand_in = lambda fork, at: {"fork": fork, "origin": {"step": at}}  # noqa: E731 - there is no such run
+    monkeypatch.setattr("mothello.stages.fork.forked", stand_in)
     _, script, *words = shlex.split(line)
     root = Path(script).stem
     asked = command_line([word for word in words if word != "..."])
