@@ -10,6 +10,7 @@ STAMP := .venv/.installed
 .PHONY: help setup demo results paper notebooks docs wheel test slow lint clean
 
 help:
+	@echo "make setup  .venv with everything, which the others make, too; then: source .venv/bin/activate"
 	@echo "make demo   the main job: three models, their measures, one page (about 7 minutes on two cores)"
 	@echo "make results  results/README.md and its figures from the committed runs"
 	@echo "make paper  every study at the published scale, for a GPU; rerun it to resume (docs/paper.md)"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import mothello
 from mothello.signals import run
 
 COMMANDS = {
@@ -50,7 +51,13 @@ def words(name: str) -> list[str]:
 
 def main() -> None:
     """mothello COMMAND ...: the same as mothello-COMMAND; without one, the list."""
-    asked = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    typed = sys.argv[1:] or ["--help"]
+    if typed[0] == "--version":
+        print(f"mothello {mothello.__version__}")
+        return
+    if typed[0] == "help" and len(typed) > 1:
+        typed = [*typed[1:], "--help"]
+    asked, sys.argv[1:] = typed[0], typed
     if (name := asked.replace("-", "_")) in COMMANDS:
         sys.argv[:2] = [f"mothello-{asked}"]
         run(f"mothello.cli.{name}", name not in SHOWS)
@@ -59,7 +66,7 @@ def main() -> None:
         print(f"error: unknown command {asked!r}; choices: {', '.join(map(_dashed, COMMANDS))}", file=sys.stderr)
         raise SystemExit(2)
     width = max(map(len, COMMANDS))
-    print("Each of them tells its settings: mothello-COMMAND --help\n")
+    print("mothello COMMAND KEY=VALUE ..., the same as mothello-COMMAND; its settings: mothello COMMAND --help\n")
     print("\n".join(f"mothello-{_dashed(name):{width}}  {what}" for name, what in COMMANDS.items()))
 
 

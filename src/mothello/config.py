@@ -40,7 +40,10 @@ def check(config: Any, key: str, limits: Mapping[str, Any] | None = None) -> Non
     if schema is not None and is_dataclass(schema):
         for spec in fields(schema):
             if not (isinstance(config, DictConfig) and OmegaConf.is_missing(config, spec.name)):
-                check(getattr(config, spec.name), f"{key}.{spec.name}" if key else spec.name, spec.metadata)
+                value, place = getattr(config, spec.name), f"{key}.{spec.name}" if key else spec.name
+                if spec.type == list[str] and any(isinstance(x, Mapping | list | ListConfig) for x in value or ()):
+                    raise UserError(f"{place}: is a list of texts; one of them is a list or mapping")
+                check(value, place, spec.metadata)
     elif isinstance(config, Mapping):
         for name, inner in config.items():
             check(inner, f"{key}.{name}" if key else str(name), limits)

@@ -1,13 +1,26 @@
 """What a user needs of the messages of OmegaConf: the key, what is wrong, and the choices. A leaf."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 from omegaconf.errors import KeyValidationError
 
 NAME = "1 to 200 of A-Z a-z 0-9 _ - . (first a letter or digit, last no dot), no number, null, none, na, true or false"
+_FORMS = (
+    (r"Value '(?P<value>.*)' of type 'list' could not be converted", "{value} is a list, not a number"),
+    (r"Value '(?P<value>.*)' of type 'dict' could not be converted", "{value} is a mapping, not a number"),
+    (r"Value '(?P<value>.*)' of type '\w+' could not be converted to Integer", "{value!r} is no whole number"),
+    (r"Value '(?P<value>.*)' of type '\w+' could not be converted to Float", "{value!r} is no number"),
+    (r"Value '(?P<value>.*)' is not a valid bool", "{value!r} is not true or false"),
+    (r"Cannot convert 'list' to string: '(?P<value>.*)'", "{value} is a list, not a text"),
+    (r"Cannot convert 'dict' to string: '(?P<value>.*)'", "{value} is a mapping, not a text"),
+    (r"Invalid value '(?P<value>.*)', expected one of \[(?P<choices>.*)\]", "{value!r} is not one of {choices}"),
+    (r"Value (?P<value>.*) \((?:list|dict)\) is not a valid input for <enum", "{value} is not one word"),
+)
+"""What OmegaConf says of a value of a wrong type, and the same in plain words."""
 
 
 def _keys(schema: type) -> dict[str, list[str]]:
@@ -28,7 +41,7 @@ def one_line(error: BaseException, schema: type | None = None) -> str:
     unknown = re.search(r"Key '([^']+)' (?:is )?not in '(\w+)'", text)
     if unknown:
         known = _keys(schema).get(unknown[2], []) if schema else []
-        return f"{key or unknown[1]}: unknown key" + (f"; choices: {', '.join(known)}" if known else "")
+        return unknown_key(key or unknown[1], known)
     if key and (mapping := re.search(r"\w+ is not a subclass of (\w+)\.", text)):
         return _is_mapping(key, _keys(schema).get(mapping[1], []) if schema else [])
     if isinstance(error, KeyValidationError):
@@ -43,7 +56,17 @@ def one_line(error: BaseException, schema: type | None = None) -> str:
         return f"{key}: null is no value of it"
     if "missing mandatory value" in text:
         return f"{first.rpartition(' ')[2]}: must be given"
+    for form, plain in _FORMS:
+        if key and (wrong := re.match(form, first)):
+            return f"{key}: {plain.format(**wrong.groupdict())}"
     return f"{key}: {first}" if key and not first.startswith(key) else first
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """What to say of a key that is not there: the one that was meant, as far as its spelling tells, and the choices."""
+    near = get_close_matches(key.rpartition(".")[2], known, n=1, cutoff=0.75)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return f"{key}: unknown key" + (f"; choices: {', '.join(known)}" if known else "") + meant
 
 
 def _is_mapping(key: str, choices: list[str]) -> str:

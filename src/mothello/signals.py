@@ -103,6 +103,12 @@ def run(module: str, computes: bool = True) -> None:
         gc.disable()  # what a library makes when it is imported stays: looking through it takes a third of a second
         try:
             main = import_module(module).main
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] in ("mothello", "studies"):
+                raise
+            how = "in a checkout: make setup, then source .venv/bin/activate"
+            print(f"error: {error.name} is not installed for {sys.executable}; {how}", file=sys.stderr)
+            raise SystemExit(2) from None
         finally:
             gc.freeze()
             gc.enable()

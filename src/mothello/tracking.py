@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mothello.errors import UserError
 from mothello.rundir import RunDir
@@ -57,6 +58,15 @@ def start_mirror(folder: RunDir, config: TrackingConfig) -> None:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            if not _started:
+                print(f"wandb: {_where(folder.path / 'wandb', config)}; none with tracking=jsonl", flush=True)
             _started.append(process)
     except OSError as error:
         log.warning("wandb: cannot be started (%s); numbers go to %s only", error, folder.path)
+
+
+def _where(folder: Path, config: TrackingConfig) -> str:
+    """Where the copy goes, and what uploads it."""
+    if config.mode == "offline":
+        return f"offline copy in {folder}; wandb sync uploads its offline-run-*"
+    return f"copied to the project {config.project}; its log is {folder}/mirror.log"

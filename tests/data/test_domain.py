@@ -530,7 +530,7 @@ def test_a_folder_of_another_board_is_refused(tmp_path: Path):
 
 def test_a_folder_with_too_few_games_is_refused(tmp_path: Path):
     domain = DomainConfig(folder=str(write(tmp_path, SIX, 100)))
-    with pytest.raises(StoredError, match=r"^folder: .* games in this split, not [\d,]+$"):
+    with pytest.raises(StoredError, match=r"^folder: .* games in this split, fewer than [\d,]+$"):
         domain_corpus(SIX, 0, Split.train, 101, domain)
 
 

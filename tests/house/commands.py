@@ -2,46 +2,19 @@
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from mothello.cli import (
-    corpus,
-    export,
-    export_games,
-    generate,
-    import_games,
-    import_model,
-    measure,
-    probe,
-    report,
-    runs,
-    stage,
-    study,
-    train,
-    transfer,
-)
+from mothello.commands import COMMANDS
 from studies import gather
 
-MAINS: dict[str, Callable[[], None]] = {
-    "train": train.main,
-    "probe": probe.main,
-    "measure": measure.main,
-    "transfer": transfer.main,
-    "stage": stage.main,
-    "report": report.main,
-    "runs": runs.main,
-    "results": gather.main,
-    "study": study.main,
-    "generate": generate.main,
-    "import_games": import_games.main,
-    "import_model": import_model.main,
-    "export": export.main,
-    "export_games": export_games.main,
-    "corpus": corpus.main,
-}
+IN_PROCESS = [name for name in COMMANDS if name != "wandb"]
+"""Commands that compose a config; the one for wandb reads flags and ends its process."""
+MAINS: dict[str, Callable[[], None]] = {name: import_module(f"mothello.cli.{name}").main for name in IN_PROCESS}
+MAINS["results"] = gather.main
 
 TINY = [
     "model=tiny", "board=4x4", "tracking=jsonl", "device=cpu", "device.threads=1", "data.games=256", "data.batch_size=32",

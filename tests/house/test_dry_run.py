@@ -4,7 +4,7 @@ what stands already is said to be finished."""
 import re
 import shutil
 import tempfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ from house.commands import MAINS, TINY, TINY_MEASURE, TINY_PROBE, fragment, make
 from interop.foreign_models import MinGPT
 
 from mothello.cli import study
+from mothello.cli.dry_run import Estimate
 from mothello.cli.main import SCHEMAS
+from mothello.commands import SHOWS
 from mothello.measures.probes.fit import FittedProbes, fit_probes
 from mothello.rundir import RunDir
+from mothello.stages.pretrain import TrainConfig
 from studies import gather
 
 TUNING = ["transfer.data.games=64", "transfer.data.batch_size=16", "transfer.evaluation.games=8", "tracking=jsonl"]
@@ -101,7 +104,10 @@ def call_of(script: str) -> list[str]:
 
 
 def test_every_script_can_be_asked() -> None:
-    assert set(CALLS) == set(MAINS) - {"runs"}  # which only shows
+    missing = set(MAINS) - set(SHOWS) - set(CALLS)
+    assert not missing, f"a command line for each of {missing} in CALLS, and the words of its table in WORDS"
+    assert set(CALLS) <= set(MAINS)
+    assert set(CALLS) - {"study"} == set(WORDS)
     assert all("dry_run" in [field.name for field in fields(SCHEMAS[script])] for script in CALLS)
 
 
@@ -188,6 +194,36 @@ def test_how_far_a_run_is(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     saved.rename(saved.with_name("step-000000005"))
     assert run(monkeypatch, *call) == 0
     assert "base (resumes after step 5 of 8)" in capsys.readouterr().out
+
+
+def test_of_a_stage_that_was_begun_what_is_left_is_counted(here: Path) -> None:
+    whole, folder, config = (
+        Estimate({}, {"training": 8.0, "evaluation": 4.0, "once": 2.0}),
+        RunDir("base"),
+        TrainConfig(),
+    )
+    config.data.games, config.data.batch_size = 8 * 32, 32
+    assert whole.left(RunDir("absent"), config) == whole
+    assert whole.left(folder, config).parts == {"training": 0, "evaluation": 0, "once": 0}
+    assert whole.left(folder, replace(config, force=True)) == whole
+    saved = next(Path("base").glob("checkpoints/step-*"))
+    saved.rename(saved.with_name("step-000000006"))
+    assert whole.left(folder, config).parts == {"training": 2, "evaluation": 1, "once": 2}
+    assert whole.left(folder, config, begun=4).parts == {"training": 4, "evaluation": 2, "once": 2}
+
+
+def test_a_sweep_that_is_only_tried_says_what_its_jobs_would_take(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "train", "-m", "seed=0,1", "+experiment=naive", *TINY, "dry_run=true") == 0
+    out = capsys.readouterr().out
+    told = re.findall(r"^minutes +([\d.]+):", out, re.MULTILINE)
+    rows = [line.split() for line in out.splitlines() if line.startswith("seed=") and "dry run" in line]
+    assert [row[3] for row in rows] == told
+    assert len(told) == 2
+    whole = re.search(r"2 dry run; minutes in all, one after the other: ([\d.]+)", out)
+    assert whole is not None
+    assert float(whole[1]) == pytest.approx(sum(map(float, told)), abs=0.011)
 
 
 def test_mistakes_are_found_by_a_dry_run(

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from report.made import results, write
 from torch import tensor
 
-from mothello.cli.compose import command_line, composed, content, grid, parsed
+from mothello.cli.compose import composed, content, grid
+from mothello.cli.line import command_line, parsed
 from mothello.cli.main import SCHEMAS
 from mothello.cli.measure import schema
 from mothello.cli.naming import name_of
@@ -422,7 +423,8 @@ def documented() -> list[str]:
 
 @pytest.mark.parametrize("line", documented())
 def test_a_command_of_the_docs_is_read(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mothello.stages.fork.forked", lambda _, at: {"origin": {"step": at}})  # there is no such run
+    stand_in = lambda fork, at: {"fork": fork, "origin": {"step": at}}  # noqa: E731 - there is no such run
+    monkeypatch.setattr("mothello.stages.fork.forked", stand_in)
     _, script, *words = shlex.split(line)
     root = Path(script).stem
     asked = command_line([word for word in words if word != "..."])

@@ -4,11 +4,13 @@ every kind of language, and the folder it leaves can be loaded again."""
 import json
 import pickle
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
-from house.commands import MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment, run
+from house.commands import IN_PROCESS, MAINS, TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment, run
 
+from mothello.commands import COMMANDS, SHOWS
 from mothello.rows import QUANTITIES
 from mothello.rundir import RunDir
 from mothello.stages.load import load_run
@@ -23,7 +25,15 @@ RUNS = [
 ]
 
 
-def test_every_script_has_a_smoke_run() -> None:
+def test_every_command_has_its_script_its_config_and_its_entry_point() -> None:
+    scripts = {"wandb_mirror" if name == "wandb" else name for name in COMMANDS}
+    assert scripts | {"results", "has_torch"} == {path.stem for path in SCRIPTS.glob("*.py")}
+    assert set(IN_PROCESS) | {"results"} == {path.stem for path in (SCRIPTS.parent / "configs").glob("*.yaml")}
+    quick = {name for name in IN_PROCESS if "computes=False" in (SCRIPTS / f"{name}.py").read_text()}
+    assert quick == set(SHOWS)
+    declared = tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text())["project"]["scripts"]
+    entries = {f"mothello-{name.replace('_', '-')}": f"mothello.commands:{name}" for name in COMMANDS}
+    assert declared == {"mothello": "mothello.commands:main"} | entries
     assert {path.stem for path in SCRIPTS.glob("*.py")} - {"has_torch", "wandb_mirror"} == set(MAINS)
 
 

@@ -21,9 +21,9 @@ from house.test_mistakes import assert_one_line, snapshot
 from hydra.core.global_hydra import GlobalHydra
 
 from mothello.cli import jobs, measure, train, transfer
-from mothello.cli.compose import command_line
 from mothello.cli.jobs import Outcome, isolated
 from mothello.cli.launchers import tell_ranks
+from mothello.cli.line import command_line
 from mothello.cli.main import SCHEMAS, command
 from mothello.cli.report import ReportCommand
 from mothello.rundir import RunDir

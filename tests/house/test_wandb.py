@@ -19,6 +19,7 @@ from mothello import tracking
 from mothello.cli.compose import composed
 from mothello.cli.main import SCHEMAS
 from mothello.cli.study_plan import part_of
+from mothello.cli.wandb import _arguments
 from mothello.measures.probes.headline import headline
 from mothello.report import wandb_mirror
 from mothello.rows import read_tidy
@@ -153,6 +154,32 @@ def test_a_mirror_that_cannot_be_started(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
     start_mirror(begun(tmp_path / "run"), TrackingConfig(wandb=True))
     assert "wandb: cannot be started" in caplog.text
+
+
+def test_it_is_said_once_where_the_copy_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tracking, "_started", [])
+    monkeypatch.setattr(tracking.subprocess, "Popen", lambda *_, **__: None)
+    one, other = begun(tmp_path / "one"), begun(tmp_path / "other")
+    start_mirror(one, TrackingConfig(wandb=False))
+    assert capsys.readouterr().out == ""
+    start_mirror(one, TrackingConfig(wandb=True))
+    start_mirror(other, TrackingConfig(wandb=True))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"wandb: offline copy in {one.path}/wandb; wandb sync uploads")
+
+
+@pytest.mark.parametrize("words", [["nowhere"], [], ["--mode=on", "x"], ["--typo", "x"]])
+def test_a_mistake_is_one_line(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        _arguments(words)
+    assert stop.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
 
 
 def test_no_command_imports_wandb_or_the_report() -> None:
@@ -350,9 +377,9 @@ def test_the_default_workspace_of_a_study(tmp_path: Path, monkeypatch: pytest.Mo
     more = [*QUIET, *tuning, "transfer.scratch=false", "transfer.probe_before_and_after=false"]
     assert run(monkeypatch, "transfer", "run=run", *more) == 0
     command = [sys.executable, str(ROOT / "scripts" / "wandb_mirror.py"), "run"]
-    for copied in ("4 of 4", "0 of 0"):  # what was added later; then there is nothing left to copy
+    for line in ("wandb: 4 of 4 folders copied (offline)", "wandb: nothing new to copy"):  # what was added later
         output = subprocess.run(command, timeout=120, capture_output=True, text=True, check=True).stdout
-        assert f"wandb: {copied} folders copied (offline)" in output
+        assert line in output
     runs = {content["job_type"]: content for content in wandb_runs(tmp_path)}
     assert sorted(runs) == ["causal", "finetune", "pretrain", "probes", "transfer"]
     assert {content["group"] for content in runs.values()} == {"study"}

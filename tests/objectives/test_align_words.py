@@ -213,7 +213,7 @@ def test_it_is_added_with_a_weight_and_only_what_differs_is_identity() -> None:
 @pytest.mark.parametrize(
     ("settings", "more", "line"),
     [
-        ({"levels": ["middle"]}, {}, r"auxiliary\.align_words\.levels\[0\]: Invalid value 'middle', expected one of \[input, blocks, output\]"),
+        ({"levels": ["middle"]}, {}, r"auxiliary\.align_words\.levels\[0\]: 'middle' is not one of input, blocks, output"),
         ({"levels": ["input", "input"]}, {}, r"auxiliary\.align_words\.levels: \[input, input\] names a level twice"),
         ({"levels": ["output"]}, {"languages": {"output": "unified"}}, r"auxiliary\.align_words\.levels: output: a unified"),
         ({"levels": ["output"]}, {"model": {"tied": True}}, r"auxiliary\.align_words\.levels: output: with model\.tied"),

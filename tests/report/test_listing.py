@@ -141,3 +141,14 @@ assert not {"torch._C", "numpy._core", "pandas.core"} & set(sys.modules)
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert "results/board8/naive/186d8d70/seed1" in shown
     assert shown.splitlines()[-1].startswith("13 runs; ")
+
+
+def test_of_a_damaged_config_no_difference_is_invented(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [add_run(Path("runs"), name) for name in ("one", "other", "lost")]
+    (runs[2].path / "config.yaml").write_text("lost")
+    assert run(monkeypatch, "runs") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line for line in lines if "damaged" in line).split()[-1] == str(runs[2].path)
+    assert not [line for line in lines if "=" in line]

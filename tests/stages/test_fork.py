@@ -173,7 +173,7 @@ def test_what_cannot_be_forked_is_one_line(parent: Run, more: dict[str, Any], li
 def test_other_mistakes(parent: Run, tmp_path: Path) -> None:
     child = finetuning(parent)
     run_stage(child, torch.device("cpu"))
-    with pytest.raises(UserError, match=r"run: nowhere/config\.yaml does not exist"):
+    with pytest.raises(UserError, match=r"fork: nowhere/config\.yaml does not exist"):
         mothello.train({"fork": "nowhere", "at": 1})
     with pytest.raises(UserError, match="at: has no effect without fork"):
         mothello.train(QUICK | {"at": 1})

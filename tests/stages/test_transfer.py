@@ -75,7 +75,9 @@ def test_another_objective_is_another_fine_tuning_of_the_same_run(tmp_path: Path
     grandchild = mothello.load_run(own.folder.path)
     command = typed(QUICK | {"run": str(own.folder.path), "transfer": SHORT}, TransferCommand)
     assert Finetune(command.transfer, command, grandchild).config.objective == child.config.objective
-    with pytest.raises(UserError, match=r"^objective\.softmx: unknown key; choices: name, targets, softmax$"):
+    with pytest.raises(
+        UserError, match=r"^objective\.softmx: unknown key; choices: name, targets, softmax; did you mean softmax\?$"
+    ):
         stage(softmx="all")
 
 

@@ -1,24 +1,20 @@
 """From override strings and config fragments to a typed config. Hydra composes; nothing is run here."""
 
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from itertools import product
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from hydra import compose
-from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from hydra.initialize import initialize_config_dir
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mothello.cli.line import parsed
 from mothello.cli.naming import named
 from mothello.commands import configs
 from mothello.config import quoted, structured, typed
@@ -86,12 +82,14 @@ def content(name: str, schema: type, overrides: list[str]) -> DictConfig:
     try:
         with initialize_config_dir(config_dir=str(CONFIGS), version_base="1.3"):
             words, primary = list(entered(schema, overrides)), _primary(name, schema, overrides)
+            if primary != name:  # the fork's folder is found already
+                words = [text for text in words if parsed(text).key_or_group != "fork"]
             found = compose(primary, words)
             if primary != name and (others := _replaced(schema, found, primary)):
                 found = compose(_primary(name, schema, overrides, others), words)
             if "searchpath" in found:
                 found.searchpath = [text for text in overrides if text.startswith("hydra.searchpath=")]
-            return named(found, schema, map(parsed, overrides)) if name == "train" else found
+            return named(found, schema, map(parsed, overrides)) if getattr(schema, "names_itself", False) else found
     finally:
         GlobalHydra.instance().hydra = outer
 
@@ -147,95 +145,15 @@ def choices(fragments: list[Mapping[str, Any]]) -> list[str]:
 def merged(base: DictConfig, fragments: list[Mapping[str, Any]], schema: type) -> DictConfig:
     """A composed config with fragments merged over it, the last one wins. UserError names a key of a wrong type."""
     values = [{name: value for name, value in fragment.items() if name != CHOOSE} for fragment in fragments]
+    for name, value in (pair for fragment in values for pair in fragment.items()):
+        if isinstance(value, str) and value in options_of(name):
+            raise UserError(f"{CHOOSE}.{name}={value}: write this, not {name}={value}; options of groups are chosen")
     open_ = base.copy()
     OmegaConf.set_struct(open_, False)  # a plugin's keys are not known yet; what nobody knows fails when it is typed
     try:
         return OmegaConf.merge(open_, *values)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise UserError(one_line(error, schema)) from None
-
-
-class CommandLine(NamedTuple):
-    """What stands after a command's name."""
-
-    overrides: list[str]
-    launcher: list[str]
-    """hydra/launcher=NAME and hydra.launcher.KEY=VALUE."""
-    sweep: bool
-    """-m: every combination of the values is a job."""
-    for_hydra: str
-    """Empty, "help", or "hydra" for --cfg and the like, which Hydra answers by itself."""
-
-
-def command_line(arguments: list[str]) -> CommandLine:
-    """Read a command line. UserError names the argument that cannot be read."""
-    parser = get_args_parser()
-    parser.error = _refuse  # type: ignore[method-assign]
-    flags = parser.parse_intermixed_args(arguments)
-    asks = flags.help or flags.hydra_help or flags.cfg or flags.info or flags.shell_completion
-    if sum(map(bool, (flags.run, flags.multirun, flags.cfg, flags.info, flags.shell_completion))) > 1:
-        _refuse("only one of --run, --multirun, --cfg, --info and --shell-completion is done")
-    if asks:
-        return CommandLine(flags.overrides, [], sweep=False, for_hydra="help" if flags.help else "hydra")
-    overrides, launcher, sweep = [], [], bool(flags.multirun)
-    for name in ("config_name", "config_path", "package", "resolve", "experimental_rerun"):
-        if getattr(flags, name):
-            _refuse(f"--{name.replace('_', '-')} has no effect")
-    if flags.config_dir:
-        if not Path(flags.config_dir).is_dir():
-            raise UserError(f"--config-dir: {flags.config_dir} is no folder")
-        overrides.append(f"hydra.searchpath={quoted([f'file://{Path(flags.config_dir).resolve()}'])}")
-    for text in flags.overrides:
-        override = parsed(text)
-        if text.startswith(("hydra/launcher=", "hydra.launcher.", "+hydra.launcher.")):
-            launcher.append(text)
-        elif text == "hydra.mode=MULTIRUN":
-            sweep = True
-        elif text.startswith("hydra") and not text.startswith("hydra.searchpath="):
-            key = override.key_or_group
-            raise UserError(
-                f"{key}: has no effect; of Hydra's keys, hydra/launcher, hydra.launcher and hydra.searchpath have"
-            )
-        else:
-            overrides.append(text)
-    for text in overrides if not sweep else []:
-        if parsed(text).is_sweep_override():
-            key, _, value = text.partition("=")
-            raise UserError(
-                f"{text}: several values; add -m to run each; a list is {key}=[{value}], a text {hint(text)}"
-            )
-    return CommandLine(overrides, launcher, sweep, for_hydra="")
-
-
-def _refuse(message: str) -> NoReturn:
-    raise UserError(f"command line: {message}; a setting is KEY=VALUE, a sweep -m KEY=VALUE,VALUE")
-
-
-def hint(text: str) -> str:
-    """An override with its value quoted, as it would be typed into a shell."""
-    key, _, value = text.partition("=")
-    return shlex.quote(f"{key}={quoted(value)}")
-
-
-def parsed(text: str) -> Override:
-    """One override. UserError names it and says how to quote its value."""
-    try:
-        if text.startswith("="):
-            raise HydraException
-        return OverridesParser.create().parse_override(text)
-    except HydraException:
-        key, _, value = text.partition("=")
-        closed = "close it, quote what is in it, or " * value.startswith(("[", "{", "'", '"'))
-        how = f"{closed}quote the value: {hint(text)}"
-        if value.endswith(","):
-            how = "write a value after the last comma, or remove the comma"
-        words, form = key.split("."), r"[+~]{0,2}([A-Za-z_$][\w$@/-]*|\d+)"
-        odd = [i for i, word in enumerate(words) if not re.fullmatch(form, word, re.ASCII)]
-        if odd and odd[0]:
-            how = f"write {'.'.join(words[: odd[0]])}={{{words[odd[0]]}:...}}"
-        elif odd or "=" not in text:
-            how = "write KEY=VALUE" if odd else f"write {key}=VALUE"
-        raise UserError(f"{text}: cannot be read; {how}") from None
 
 
 def grid(overrides: list[str]) -> list[list[str]]:

@@ -136,7 +136,10 @@ def _survey(config: CorpusCommand) -> dict[str, Any]:
     for source, games in enumerate(sources.corpora):
         speakers = [index for index in range(len(sources)) if sources.of_language[index] == source]
         title = ", ".join(language_set.names[index] for index in speakers)
-        trained[title if len(sources.corpora) > 1 else "all languages"] = games, speakers[0]
+        title = title if len(sources.corpora) > 1 else "all languages"
+        own = [config.data.domain_of.get(language_set.names[index]) for index in speakers]
+        domains = [name for name in own if name] or list(config.data.domains)
+        trained[f"{title} ({', '.join(dict.fromkeys(domains))})" if domains else title] = games, speakers[0]
     distinct = {title: games for title, (games, _) in trained.items()} | {AGAINST: against}
     corpora = {
         title: _count(games, config.sample) for title, games in tqdm(distinct.items(), desc="count", unit="corpus")

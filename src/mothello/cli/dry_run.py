@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from mothello.cli.units import minutes, short, size, table
+from mothello.cli.units import counted, minutes, short, size, table
 from mothello.data.batch import moved
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
@@ -60,6 +60,13 @@ class Estimate(NamedTuple):
     tokens: float = 0.0
     flops: float = 0.0
 
+    def left(self, folder: RunDir, config: TrainConfig, begun: int = 0) -> "Estimate":
+        """Of a stage that begins at a step, what its folder does not have yet."""
+        done, steps = 0 if config.force else reached(folder), config.data.steps
+        share = 1 - max(0, done - begun) / max(1, steps - begun)
+        own = {name: self.parts[name] * share for name in ("training", "evaluation")}
+        return self._replace(parts=self.parts | own | ({} if share else {"once": 0.0}))
+
     @property
     def seconds(self) -> float:
         return sum(self.parts.values())
@@ -90,11 +97,16 @@ def rehearsal() -> Iterator[Path]:
 
 def place_of(folder: RunDir, steps: int) -> str:
     """The folder of a stage of that many steps, and how far it is."""
-    saved = checkpoint.saved(folder.checkpoints)
-    step = step_of(saved[-1]) if saved else 0
+    step = reached(folder)
     if folder.finished and step == steps:
         return f"{folder.path} (finished already)"
     return f"{folder.path} (resumes after step {step:,} of {steps:,})" if step else str(folder.path)
+
+
+def reached(folder: RunDir) -> int:
+    """The step of a stage's newest checkpoint, 0 without one."""
+    saved = checkpoint.saved(folder.checkpoints)
+    return step_of(saved[-1]) if saved else 0
 
 
 def shrunk(stage: Stage, games: int, folder: Path) -> Stage:
@@ -145,7 +157,7 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
     how = f"{where(device)}, {'compiled' if config.device.compile is Compile.always else 'eager'}"
     rows = {
         "parameters": f"{counts.total:,} ({counts.without_embeddings:,} without embeddings)",
-        "games": f"{games:,} in {data.steps:,} steps of {data.batch_size:,}",
+        "games": f"{games:,} in {counted(data.steps, 'step')} of {data.batch_size:,}",
         "tokens": f"{short(games * read)} read, {short(games * scored)} scored",
         "FLOPs": f"{games * flops:.3g} in training, padding included",
         "memory": f"{size(held.peak)} at the peak, {'of' if enough else 'MORE THAN the'} {size(free)} free: weights "
@@ -153,7 +165,7 @@ def stage_estimate(stage: Stage, device: torch.device) -> Estimate:
         f"{f' of {at_once:,} games at once' * (micro_batches > 1)}",
         "disk": f"{size(checkpoint.KEEP * held.stored)} for {checkpoint.KEEP} checkpoints{kept_disk(config, held)}",
         "rate": f"{short(read * tried / step)} tokens/s, {short(tried / step)} games/s, {short(flops * tried / step)}"
-        f"FLOP/s ({min(STEPS, data.steps)} steps of {tried:,} games{fewer}; {how})",
+        f"FLOP/s ({counted(min(STEPS, data.steps), 'step')} of {tried:,} games{fewer}; {how})",
     }  # fmt: skip
     return Estimate(rows, parts, games * read, games * flops)
 
@@ -175,11 +187,8 @@ def _timed(small: Stage, device: torch.device) -> dict[str, float]:
     at = [float(line["train/seconds"]) for line in lines if "train/loss" in line]  # after each step
     step = (at[-1] - at[0]) / (len(at) - 1) if len(at) > 1 else at[0]
     evaluation = last - at[-1]
-    return {
-        "training": step,
-        "evaluation": evaluation,
-        "once": max(0.0, whole - (at[-1] - at[0]) - step - 2 * evaluation),
-    }
+    once = max(0.0, whole - (at[-1] - at[0]) - step - 2 * evaluation)
+    return {"training": step, "evaluation": evaluation, "once": once}
 
 
 def measure_estimate(subject: Subject, configs: Sequence[Any]) -> Estimate:
@@ -215,7 +224,7 @@ def fitted(rows: Sequence[Row]) -> int:
 def finetune_estimate(command: TransferCommand, stage: Finetune, device: torch.device) -> Estimate:
     """What scripts/transfer.py takes: the stage, its control, and the probes before and after."""
     estimate = stage_estimate(stage, device)
-    rows, parts = estimate.rows, estimate.parts
+    rows, parts = estimate.rows, estimate.left(stage.folder, stage.config).parts
     if command.transfer.scratch:
         parts = parts | {"from scratch": estimate.seconds}
     if command.transfer.probe_before_and_after:
@@ -227,7 +236,7 @@ def finetune_estimate(command: TransferCommand, stage: Finetune, device: torch.d
 
 def company_estimate(stage: Continued, device: torch.device) -> Estimate:
     """What scripts/stage.py takes: the stage, and what is trained besides, each as long as the first of its kind."""
-    estimate = stage_estimate(stage, device)
+    estimate = stage_estimate(stage, device).left(stage.folder, stage.config)
     more = {kind: len(parts) * stage_estimate(parts[0], device).seconds for kind, parts in stage.company().items()}
     return estimate._replace(parts=estimate.parts | more)
 
@@ -235,7 +244,7 @@ def company_estimate(stage: Continued, device: torch.device) -> Estimate:
 def where(device: torch.device) -> str:
     """The device, as a reader wants it named."""
     n, kind = torch.get_num_threads(), device.type
-    return torch.cuda.get_device_name(device) if kind == "cuda" else f"{kind}, {n} thread{'s' * (n != 1)}"
+    return torch.cuda.get_device_name(device) if kind == "cuda" else f"{kind}, {counted(n, 'thread')}"
 
 
 def free_bytes(device: torch.device) -> float:

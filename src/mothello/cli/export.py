@@ -61,6 +61,7 @@ def export(config: ExportModelCommand) -> Path:
         with refilled(folder, own, FILES[0]) as part:
             write_export(run, part, config.format, Path(config.out).name)
     print(f"{type(made).__name__}, {counted(len(own_files(folder)), 'file')}: {config.out}", flush=True)
+    print(f"how to open it: {Path(config.out) / 'README.md'}", flush=True)
     return folder
 
 

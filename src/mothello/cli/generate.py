@@ -16,8 +16,17 @@ from mothello.cli.dry_run import Estimate, rehearsal
 from mothello.cli.main import command
 from mothello.cli.processes import GONE, Send, in_processes
 from mothello.cli.units import counted, short, size
-from mothello.config import check, ranged
-from mothello.data.stored import FORMAT_VERSION, own_files, read_index, whole_shard, write_index, write_shard
+from mothello.config import check, quoted, ranged, shown
+from mothello.data.split import PARTS, Split
+from mothello.data.stored import (
+    FORMAT_VERSION,
+    StoredGames,
+    own_files,
+    read_index,
+    whole_shard,
+    write_index,
+    write_shard,
+)
 from mothello.errors import UserError, keyed
 from mothello.files import is_trace, locked, placed
 from mothello.othello.board import Board, BoardConfig
@@ -166,8 +175,8 @@ def _estimate(config: GenerateCommand, board: Board) -> Estimate:
 
 def _generate(config: GenerateCommand, board: Board, complete: bool) -> Path:
     folder, n_shards = Path(config.out), -(-config.games // config.shard_games)
-    gigabytes = config.games * board.n_moves / 1e9
-    print(f"{config.games:,} {board.name} games in {counted(n_shards, 'shard')}, {gigabytes:.2f} GB: {folder}")
+    disk = size(config.games * (board.n_moves + ORBIT_BYTES))
+    print(f"{config.games:,} {board.name} games in {counted(n_shards, 'shard')}, {disk}: {folder}", flush=True)
     shards = {n: whole_shard(folder, n, _about(config, n)) for n in range(n_shards)}
     todo = [number for number, shard in shards.items() if shard is None]
     if complete and not todo:
@@ -204,4 +213,11 @@ def _in_parallel(config: GenerateCommand, todo: list[int], bar: "tqdm[Any]") -> 
     return done
 
 
-main = command("generate", GenerateCommand, generate)
+def trained_on(config: Any, folder: Path) -> str:
+    """The command after games are stored: a training on them."""
+    size, games = config.board.size, StoredGames(folder, PARTS[Split.train]).available
+    place = f"+data.domains.stored.folder={quoted(str(config.out))}"
+    return shown("train", f"board={size}x{size}", place, f"data.games={games}")
+
+
+main = command("generate", GenerateCommand, generate, trained_on)

@@ -9,6 +9,7 @@ from omegaconf import MISSING
 from tqdm import tqdm
 
 from mothello.cli.dry_run import Estimate, rehearsal
+from mothello.cli.generate import trained_on
 from mothello.cli.main import command
 from mothello.cli.units import counted, size
 from mothello.config import check, ranged
@@ -154,4 +155,4 @@ def _import(config: ImportCommand, files: list[tuple[Path, Reader]], folder: Pat
     return folder
 
 
-main = command("import_games", ImportCommand, import_games)
+main = command("import_games", ImportCommand, import_games, trained_on)

@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from mothello.cli.main import command
-from mothello.cli.units import table
+from mothello.cli.units import counted, table
 from mothello.config import check, check_name, ranged, shown
 from mothello.errors import UserError
 from mothello.interop.foreign import Kind
@@ -63,15 +63,15 @@ def import_model(config: ImportModelCommand) -> Path:
     )  # fmt: skip
     languages, model = made.language_set, made.model
     if config.dry_run:
-        width = f"{model.config.n_layer} layers of width {model.config.d_model}, {model.config.n_head} heads"
+        layers, heads = counted(model.config.n_layer, "layer"), counted(model.config.n_head, "head")
+        width = f"{layers} of width {model.config.d_model}, {heads}"
         rows = {"model": f"{width}, {model.n_parameters:,} parameters", "languages": ", ".join(languages.names)}
         print(table(rows | {"board": languages.board.name, "folder": config.run}), flush=True)
         return folder.path
     results = write_run(made, folder)
     top1, chance = (results["final"].get(f"val/{name}", float("nan")) for name in ("top1", "chance"))
     print(f"{model.n_parameters:,} parameters, legality {top1:.3f} (chance {chance:.3f}): {folder.path}", flush=True)
-    print(shown("measure", run=config.run), flush=True)
     return folder.path
 
 
-main = command("import_model", ImportModelCommand, import_model)
+main = command("import_model", ImportModelCommand, import_model, lambda config, _: shown("measure", run=config.run))

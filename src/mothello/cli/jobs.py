@@ -18,7 +18,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from mothello.cli.compose import built, content, grid
-from mothello.cli.units import aligned
+from mothello.cli.units import aligned, counted, minutes
 from mothello.errors import UserError
 from mothello.files import MovedError
 from mothello.rundir import RunDir
@@ -52,6 +52,8 @@ class Outcome:
     folder: str = ""
     error: str = ""
     minutes: float = 0.0
+    predicted: float | None = None
+    """Minutes that a dry run says the job would take."""
     numbers: dict[str, float | None] = field(default_factory=dict)
 
 
@@ -88,7 +90,9 @@ def run_all(jobs: Sequence[Job], launcher: Launcher) -> int:
 
 def run_here(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
     """The jobs one after the other in this process."""
-    for job, outcome in zip(jobs, outcomes, strict=True):
+    for number, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True), 1):
+        if len(jobs) > 1 and speaks():
+            print(f"--- {job.label}, {number} of {len(jobs)}", flush=True)
         attempt(job, outcome)
 
 
@@ -106,6 +110,8 @@ def attempt(job: Job, outcome: Outcome) -> None:
         done = before and before == _statuses(outcome.folder)
         outcome.status = "dry run" if getattr(config, "dry_run", False) else "skipped" if done else "ok"
         outcome.numbers = headline(results)
+        if outcome.status == "dry run" and isinstance(results, Mapping):
+            outcome.predicted = results["seconds"] / 60
     except (KeyboardInterrupt, BrokenPipeError):
         outcome.status = "interrupted"
         raise
@@ -190,7 +196,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
         error, folder = shorten(outcome.error, 160), outcome.folder
         numbers = {key: "" if value is None else f"{value:.3f}" for key, value in outcome.numbers.items()}
         place = f"{error} ({folder})" if error and folder else error or folder
-        rows.append({"job": outcome.label, "status": outcome.status} | numbers | {"minutes": f"{outcome.minutes:.1f}"})
+        rows.append({"job": outcome.label, "status": outcome.status} | numbers | {"minutes": _minutes(outcome)})
         rows[-1]["folder or error"] = place
     columns = list(dict.fromkeys(key for row in rows for key in row if key not in ("minutes", "folder or error")))
     lines = [[*columns, "minutes", "folder or error"]]
@@ -198,8 +204,15 @@ def table(outcomes: Sequence[Outcome]) -> str:
     return aligned(lines)
 
 
-def summary(outcomes: Sequence[Outcome], minutes: float) -> str:
+def _minutes(outcome: Outcome) -> str:
+    """What a job took, or would take."""
+    return f"{outcome.minutes:.1f}" if outcome.predicted is None else minutes(60 * outcome.predicted)
+
+
+def summary(outcomes: Sequence[Outcome], took: float) -> str:
     """All jobs in one line."""
     states = dict.fromkeys([*GOOD, *(outcome.status for outcome in outcomes)])
     counts = [f"{n} {state}" for state in states if (n := sum(outcome.status == state for outcome in outcomes))]
-    return f"{len(outcomes)} job{'s' * (len(outcomes) != 1)} in {minutes:.1f} min: {', '.join(counts)}"
+    predicted = [outcome.predicted for outcome in outcomes if outcome.predicted is not None]
+    whole = f"; minutes in all, one after the other: {minutes(60 * sum(predicted))}" * bool(predicted)
+    return f"{counted(len(outcomes), 'job')} in {took:.1f} min: {', '.join(counts)}{whole}"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from mothello.cli.compose import parsed
 from mothello.cli.jobs import Job, Launcher, Outcome, attempt, run_here
+from mothello.cli.line import parsed
 from mothello.cli.processes import DYING, GONE, Send, in_processes
 from mothello.commands import words
 from mothello.errors import UserError

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any, NoReturn, TypeVar
 
 import hydra
@@ -13,9 +14,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from mothello.cli.compose import CONFIGS, command_line, composed, entered, options_of, schema_node
+from mothello.cli.compose import CONFIGS, composed, entered, options_of, schema_node
+from mothello.cli.line import command_line
 from mothello.errors import UserError
-from mothello.messages import one_line
+from mothello.messages import one_line, unknown_key
 from mothello.signals import speaks
 
 T = TypeVar("T")
@@ -36,7 +38,28 @@ def _line(error: BaseException, schema: type) -> str:
     added = re.search(r"Could not override '(experiment|study)'", text)
     if added:
         return f"{added[1]}: is not set by default; use +{added[1]}=NAME"
+    if absent := re.search(r"Could not override '(\w+)'\. No match", text):
+        known = [spec.name for spec in fields(schema)]
+        inner = "train" in known and options_of(absent[1])
+        hint = f"; of the runs: train.choose.{absent[1]}=NAME" if inner else ""
+        return unknown_key(absent[1], known) + hint
     return " ".join(text.split()) if text.startswith("Could not override") else one_line(error, schema)
+
+
+def _missing(line: str, schema: type) -> str:
+    """Of a key that must be given, what it is."""
+    key = line.removesuffix(": must be given")
+    if key == line:
+        return ""
+    from mothello.cli.help import documented
+
+    text = documented(schema).get(key, "").rstrip(".")
+    return f"{f' ({text[:1].lower()}{text[1:]})' if text else ''}; --help explains every key"
+
+
+def _told(error: OSError) -> str:
+    """The file, and what is wrong with it."""
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -51,7 +74,7 @@ def one_line_errors(schema: type) -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        fail(str(error))
+        fail(f"{error}{_missing(str(error), schema)}")
     except (HydraException, OmegaConfBaseException) as error:
         fail(_line(error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error, schema))
     except FloatingPointError as error:
@@ -59,7 +82,7 @@ def one_line_errors(schema: type) -> Iterator[None]:
     except BrokenPipeError:
         raise  # the reader of the output has left, which is no error
     except OSError as error:
-        fail(str(error), 1)
+        fail(_told(error), 1)
 
 
 def log_to_console() -> None:
@@ -70,10 +93,15 @@ def log_to_console() -> None:
 
 
 def command(
-    name: str, schema: type[T], action: Callable[[T], Any], then: Callable[[T, Any], str] | None = None
+    name: str,
+    schema: type[T],
+    action: Callable[[T], Any],
+    then: Callable[[T, Any], str] | None = None,
+    processes: bool = False,
 ) -> Callable[[], None]:
     """The ``main`` of a script: compose configs/NAME.yaml with the command line, check it, call ``action``; with -m a
-    job for every combination of values. then: of the config and what the action returned, the command to type next."""
+    job for every combination of values. then: of the config and what the action returned, the command to type next.
+    processes: whether several processes of torchrun may be one job."""
 
     SCHEMAS[name] = schema
     ConfigStore.instance().store(name=f"{name}_schema", node=schema_node(schema))
@@ -101,7 +129,7 @@ def command(
                 from mothello.cli.jobs import run_all, sweep_jobs
                 from mothello.cli.launchers import check_one_process, launcher_of
 
-                if name != "train":
+                if not processes:
                     check_one_process(line.launcher)
                 jobs = sweep_jobs(name, schema, action, line.overrides)
                 raise SystemExit(run_all(jobs, launcher_of(line.launcher)))

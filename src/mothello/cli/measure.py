@@ -123,8 +123,10 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
     require_single_process()
     device = resolve(config.device)
     run = load_run(config.run, device)
+    with renamed("run", "other"):
+        place = find_run(config.other) if config.other else None
     with keyed("other: "):
-        other = load_run(config.other, device) if config.other else None
+        other = load_run(place, device) if place else None
     config, steps = fitting(config, run.config.objective, run.language_set), steps_of(config, run.folder)
     if config.steps == "all" and steps == [None]:
         raise UserError(f"steps: {run.folder.path} keeps none; train with checkpoints.keep.log_spaced=40")
@@ -138,7 +140,7 @@ def measure(config: MeasureCommand) -> dict[str, Any]:
         compared = next((one for one in subjects if one.other is not None), run.subject(config.device))
         estimate = measure_estimate(compared, config.configs).times(len(steps))
         print("\n".join([estimate.text(), *(f"folder  {folder}" for folder in shown)]), flush=True)
-        return {}
+        return {"seconds": estimate.seconds}
     for step in tqdm(steps[:-1], desc="steps", unit="step", disable=len(steps) == 1):
         model = load_run(run.folder.path, device, step)
         for settings in config.configs:

@@ -96,8 +96,10 @@ def _settings(values: Mapping[str, Any]) -> str:
 
 def differences(found: Sequence[Listed]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Of the settings that determine a result and differ: what most runs have, and what each has instead."""
-    settings = [_set(run.config) for run in found]
-    return exceptions(settings, [key for key in differing(settings) if _told(key)])
+    settings = [_set(run.config) for run in found if run.config]
+    usual, own = exceptions(settings, [key for key in differing(settings) if _told(key)])
+    each = iter(own)
+    return usual, [next(each) if run.config else {} for run in found]  # nothing is known of a damaged config
 
 
 def _told(key: str) -> bool:

@@ -50,8 +50,9 @@ def stage(config: StageCommand) -> dict[str, Any]:
         asked.check()
         print(f"{asked.title}: {run.folder.path}", flush=True)
         place = place_of(asked.folder, asked.config.data.steps)
-        print(company_estimate(asked, device).text(folder=place), flush=True)
-        return {}
+        estimate = company_estimate(asked, device)
+        print(estimate.text(folder=place), flush=True)
+        return {"seconds": estimate.seconds}
     results = [run_stage(part, device) for part in trained]
     measured = [
         (measure, measure_run(load_run(part.folder.path, device), measure, config.device, True, config.tracking))

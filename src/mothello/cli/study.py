@@ -13,9 +13,10 @@ from pathlib import Path
 
 import torch
 
-from mothello.cli.compose import command_line, composed
+from mothello.cli.compose import composed
 from mothello.cli.jobs import Job, Launcher, run_all, run_here
 from mothello.cli.launchers import check_one_process, launcher_of
+from mothello.cli.line import command_line
 from mothello.cli.main import command, log_to_console, one_line_errors
 from mothello.cli.measure import measure
 from mothello.cli.stage import stage
@@ -45,7 +46,7 @@ def study(config: StudyCommand, launcher: Launcher = run_here) -> Path | None:
     device = present(parts[0])
     if config.dry_run:
         print(study_table(parts, device), flush=True)
-        print(f"report: {config.report or 'none'}", flush=True)
+        print(f"page: {Path(config.report, FILES[0]) if config.report else 'none'}", flush=True)
         return None
     act = partial(run_part, measures=config.measures)
     jobs = [Job(part.name, partial(part_of, config, part.cell, part.train.seed), act) for part in parts]

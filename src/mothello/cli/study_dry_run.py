@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from tqdm import tqdm
 
 from mothello.cli.dry_run import (
     Estimate,
@@ -67,7 +68,7 @@ def study_table(parts: Sequence[Part], device: torch.device) -> str:
     known: dict[str, Estimates] = {}
     head = ["minutes", *STEPS, "tokens", "FLOPs"]
     lines, folders, whole, tokens, flops = [head], ["folder"], 0.0, 0.0, 0.0
-    for part in parts:
+    for part in tqdm(parts, desc="dry run", unit="run"):
         done, key = finished(part), shape(part)
         if not all(done.values()) and key not in known:
             known[key] = estimates(part, device)

@@ -24,8 +24,10 @@ def train(config: TrainConfig) -> dict[str, Any]:
     stage.check()
     if config.dry_run:
         print(f"{config.name}: {stage.language_set.board.name}, {', '.join(stage.language_set.names)}")
-        print(stage_estimate(stage, device).text(folder=place_of(stage.folder, config.data.steps)), flush=True)
-        return {}
+        begun = stage.origin.step if stage.origin else 0
+        estimate = stage_estimate(stage, device).left(stage.folder, config, begun)
+        print(estimate.text(folder=place_of(stage.folder, config.data.steps)), flush=True)
+        return {"seconds": estimate.seconds}
     return run_stage(stage, device, joined(device, config.data.batch_size))
 
 
@@ -38,7 +40,12 @@ def joined(device: torch.device, batch_size: int) -> World:
     return join(device)
 
 
-_main = command("train", TrainConfig, train, lambda config, _: shown("measure", run=run_folder(config)))
+def following(config: TrainConfig, _: Any) -> str:
+    """The command after a training: its measures."""
+    return shown("measure", run=run_folder(config))
+
+
+_main = command("train", TrainConfig, train, following, processes=True)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ def transfer(config: TransferCommand) -> dict[str, Any]:
         print(f"fine-tuning {run.folder.path} on {stage.source}", flush=True)
         estimate = finetune_estimate(config, stage, device)
         print(estimate.text(folder=place_of(stage.folder, stage.config.data.steps)), flush=True)
-        return {}
+        return {"seconds": estimate.seconds}
     folder = measure_folder(stage.folder, TransferConfig())
     probes = [config.probes] * config.transfer.probe_before_and_after
     control = [Finetune(config.transfer, config, run, scratch=True)] * config.transfer.scratch

@@ -7,8 +7,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
+from mothello.errors import UserError
 from mothello.signals import stoppable, told
 
 log = logging.getLogger(__name__)
@@ -16,16 +17,34 @@ log = logging.getLogger(__name__)
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mothello-wandb", description=__doc__)
+    parser.error = _refuse  # type: ignore[method-assign]
     parser.add_argument("runs", nargs="+", metavar="RUN", type=Path, help="folder of a run, a fine-tuning or a measure")
     follow = "stay until the run ends (or the process PID does); else only what has ended is copied"
     parser.add_argument("--follow", nargs="?", const=os.getpid(), type=int, metavar="PID", help=follow)
     parser.add_argument("--mode", choices=["offline", "online"], default=os.environ.get("WANDB_MODE") or "offline")
     parser.add_argument("--force", action="store_true", help="copy again what wandb has already")
     options = parser.parse_args(words)
-    for path in options.runs:
-        if not (path / "status.json").exists():
-            parser.error(f"{path} is no folder of a run, a fine-tuning or a measure")
+    options.runs = [path if (path / "status.json").exists() else _found(path) for path in options.runs]
     return options
+
+
+def _found(path: Path) -> Path:
+    """The run that is meant by a beginning of its folder, its parts, or last."""
+    from mothello.stages.find import find_run
+
+    try:
+        folder = find_run(path)
+    except UserError as error:
+        _refuse(str(error))
+    if not (folder / "status.json").exists():
+        _refuse(f"run: {path} is no folder of a run, a stage or a measure")
+    return folder
+
+
+def _refuse(message: str) -> NoReturn:
+    """One line, as every command's."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(2)
 
 
 def _mirror(folder: Path, mode: Literal["offline", "online"], follow: int | None) -> bool:
@@ -66,6 +85,9 @@ def _copied(options: argparse.Namespace) -> int:
         inside = [folder for path in once(options.runs) for folder in folders(path)]
         chosen = [folder for folder in inside if options.force or not is_mirrored(folder)]
     done = [_mirror(folder.resolve(), options.mode, options.follow) for folder in chosen]
+    if not chosen:
+        print("wandb: nothing new to copy (--force copies again)", flush=True)
+        return 0
     print(f"wandb: {sum(done)} of {len(done)} folders copied ({options.mode})", flush=True)
     return 0 if all(done) else 1
 

@@ -155,7 +155,7 @@ class StoredGames(WholeGames):
             self.rows = np.flatnonzero((hashed >= part[0]) & (hashed < part[1]))
         self.available = int(self.starts[-1]) if self.rows is None else len(self.rows)
         if size is not None and size > self.available:
-            raise StoredError(f"folder: {self.folder} has {self.available:,} games in this split, not {size:,}")
+            raise StoredError(f"folder: {self.folder} has {self.available:,} games in this split, fewer than {size:,}")
         self.size = self.available if size is None else size
 
     def with_oracle(self, oracle: Oracle | None) -> "StoredGames":

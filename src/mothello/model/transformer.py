@@ -1,4 +1,4 @@
-"""A GPT in one file: pre-LN blocks, GELU, learned positions. Hidden states are returned values, no hooks.
+"""A GPT in one file: pre-norm blocks, learned positions. Hidden states are returned values, no hooks.
 
 Shapes: B games, T tokens, D = d_model, V output classes, L layers.
 """

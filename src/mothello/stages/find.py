@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mothello.commands import words
 from mothello.errors import UserError
 from mothello.reading import walk
 from mothello.rundir import RunDir
@@ -102,6 +103,7 @@ def find_run(path: str | Path) -> Path:
         if found := _only(fitting, f"{path} fits"):
             return found
     known = f"; runs: {listed(folders)}" if folders else ""
+    known += f" ({' '.join(words('runs'))} lists all)" * (len(folders) > LISTED)
     raise UserError(f"run: {place / 'config.yaml'} does not exist{known}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mothello import config as settings
-from mothello.errors import UserError
+from mothello.errors import UserError, renamed
 from mothello.files import fingerprint
 from mothello.model.build import outline
 from mothello.rundir import RunDir, step_of
@@ -30,7 +30,8 @@ _OWN = ("run", "force", "dry_run", "fork", "at")
 def forked(fork: str, at: int) -> dict[str, Any]:
     """The settings of a fork before any is changed: those of the pretraining, and its identity. at: its step; of a
     stage that which it went on from, whatever is asked for. UserError names a folder that cannot be forked."""
-    made = RunDir(find_run(fork))
+    with renamed("run", "fork"):
+        made = RunDir(find_run(fork))
     if fork == LAST and made.path != Path(LAST):
         raise UserError(f"fork: {LAST} would be the fork itself when the command is run again; write fork={made.path}")
     run, begun = _pretraining(made)

@@ -30,7 +30,7 @@ def train(settings: Mapping[str, Any]) -> Run:
     name = asked.get("name") if isinstance(asked, Mapping) else asked
     if base and name not in (None, base["objective"]["name"]):
         del base["objective"]  # of another objective's settings none stay
-    config = typed(OmegaConf.merge(base, settings), TrainConfig)  # type: ignore[arg-type]
+    config = typed(OmegaConf.merge(base, settings, {"fork": base["fork"]} if base else {}), TrainConfig)  # type: ignore[arg-type]
     device, stage = resolve(config.device), pretraining(config)
     run_stage(stage, device)
     return load_run(stage.folder.path, device)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mothello.config import shown
 from mothello.model.build import build_model
 from mothello.model.transformer import GPT, HEADS
 from mothello.othello.board import Board
@@ -40,6 +41,8 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
         weights, problems = checkpoint.Checkpoint(0, model.initialize(config.seed).state_dict(), {}), list[str]()
     else:
         weights, problems = _checkpoint(folder, step)
+        if step is None and weights.step < config.data.steps and not problems:
+            log.warning("%s is not finished: the model after step %d of %d", path, weights.step, config.data.steps)
     check_fits(model, weights, folder.checkpoints)
     model.load_state_dict(own_weights(weights))
     model.to(exact_device(torch.device(device)))
@@ -54,6 +57,10 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
 
 
 def _checkpoint(folder: RunDir, step: int | None) -> tuple[checkpoint.Checkpoint, list[str]]:
+    if step is None and not checkpoint.saved(folder.checkpoints):
+        page = shown("report", runs=[str(folder.path)])
+        how = f"the page of {page} shows its command" if folder.finished else "rerun its training"
+        raise checkpoint.CheckpointError(f"checkpoint: none in {folder.checkpoints}: its weights are not here; {how}")
     if step is None:
         return checkpoint.latest(folder.checkpoints)
     return checkpoint.read(checkpoint.of_step(folder, step), weights_alone=True), []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -34,6 +34,8 @@ from mothello.training.optimizer import OptimizerConfig
 class TrainConfig:
     """scripts/train.py: one pretraining run."""
 
+    names_itself: ClassVar[bool] = True
+    """Without a name it is called after the settings that its command line changes."""
     name: str = field(default="custom", metadata=NOT_IDENTITY)
     """Folder and wandb group; experiments set it, else scripts/train.py makes it of what its command line changes."""
     board: BoardConfig = field(default_factory=BoardConfig)

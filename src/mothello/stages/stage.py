@@ -101,7 +101,7 @@ def _prepare(stage: Stage) -> bool:
     read = f" of {data.batch_size} games ({data.steps * data.batch_size:,} games)" if stage.reads_games else ""
     print(
         f"{stage.title}: {languages.board.name}, {', '.join(languages.names)}; {outlined.n_parameters / 1e6:.2f} M "
-        f"parameters, {data.steps} steps{read}; folder {folder.path}",
+        f"parameters, {data.steps:,} step{'s' * (data.steps != 1)}{read}; folder {folder.path}",
         flush=True,
     )
     if stage.config.force and (own := list(folder.own())):
@@ -230,4 +230,9 @@ def _summary(results: Mapping[str, Any]) -> str:
     excess = final["val/excess_nats"]
     reason = next((floor["reason"] for floor in results["floors"].values() if floor.get("reason")), "")
     above = f"floor unknown: {reason}" if excess != excess else f"{excess:.3f} nats above the floor"
-    return f"done: {headline(final)}, loss {final['val/loss']:.3f}, {above}; {results['seconds'] / 60:.1f} min"
+    return f"done: {headline(final)}, loss {final['val/loss']:.3f}, {above}; {_duration(results['seconds'])}"
+
+
+def _duration(seconds: float) -> str:
+    """Seconds, or minutes from two of them on."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"

@@ -69,7 +69,7 @@ class Causal:
 
     def summary(self, rows: Table) -> str:
         """Errors within and across languages, and the controls."""
-        title = "false plus missed moves after an intervention, mean over cases, and its controls"
+        title = "false plus missed moves per case after an intervention, and its controls: fewer are better"
         return f"{title}\n{format_table(causal_summary(rows))}" if len(rows) else "causal: no case exists"
 
 
