@@ -3,7 +3,6 @@
 A stage trains for 20 steps; a measure reads a sixteenth of its games. All is written to a temporary folder and removed.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from copy import copy
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from mothello.cli.machine import free_bytes, where
 from mothello.cli.units import counted, minutes, short, size, table
 from mothello.data.batch import moved
 from mothello.errors import UserError
@@ -239,21 +239,3 @@ def company_estimate(stage: Continued, device: torch.device) -> Estimate:
     estimate = stage_estimate(stage, device).left(stage.folder, stage.config)
     more = {kind: len(parts) * stage_estimate(parts[0], device).seconds for kind, parts in stage.company().items()}
     return estimate._replace(parts=estimate.parts | more)
-
-
-def where(device: torch.device) -> str:
-    """The device, as a reader wants it named."""
-    n, kind = torch.get_num_threads(), device.type
-    return torch.cuda.get_device_name(device) if kind == "cuda" else f"{kind}, {counted(n, 'thread')}"
-
-
-def free_bytes(device: torch.device) -> float:
-    """Memory that is free on the device."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    meminfo = Path("/proc/meminfo")
-    lines = meminfo.read_text().splitlines() if meminfo.exists() else []
-    available = [1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
-    return available[0] if available else float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

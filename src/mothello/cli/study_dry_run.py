@@ -13,8 +13,8 @@ from mothello.cli.dry_run import (
     measure_estimate,
     place_of,
     stage_estimate,
-    where,
 )
+from mothello.cli.machine import where
 from mothello.cli.study_plan import STEPS, Part, finished
 from mothello.cli.units import minutes, short
 from mothello.config import plain
