@@ -9,6 +9,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from mothello.cli import (
     corpus,
+    explore,
     export,
     export_games,
     generate,
@@ -41,6 +42,7 @@ MAINS: dict[str, Callable[[], None]] = {
     "export": export.main,
     "export_games": export_games.main,
     "corpus": corpus.main,
+    "explore": explore.main,
 }
 
 TINY = [
