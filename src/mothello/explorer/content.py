@@ -88,12 +88,12 @@ def content_of(run: Run, config: PageConfig) -> Content:
     moves = scored_moves(run.subject(), config_for(config.probe_games))[:SCORED]
     offered, layers = run.games(GAMES), run.model.config.n_layer + 1
     table = shares(run, fitted, best, moves)
-    plain = _plain(run, offered) | {
+    plain = plain_of(run, offered) | {
         "live": live, "probes": shown, "fitted_on": probe_games, "scored": len(moves), "recorded": None,
         "pairs": measured_pairs(run, best) or counted_pairs(run, table, best),
     }  # fmt: skip
     if live:
-        _add_model(pack, run)
+        add_model(pack, run)
         add_probes(pack, fitted, shown)
     else:
         games = max(1, min(GAMES, RECORDED // reading_size(run, layers)))
@@ -105,7 +105,8 @@ def content_of(run: Run, config: PageConfig) -> Content:
     return Content(plain | {"tensors": pack.table}, pack)
 
 
-def _plain(run: Run, offered: Int8[Tensor, "game ply"]) -> dict[str, Any]:
+def plain_of(run: Run, offered: Int8[Tensor, "game ply"]) -> dict[str, Any]:
+    """Settings of the board, the languages and the model, and the games that are offered."""
     model, languages = run.model.config, run.language_set
     return {
         "board": run.board.size, "games": _listed(offered),
@@ -130,7 +131,8 @@ def _listed(moves: Int8[Tensor, "game ply"]) -> list[list[int]]:
     return [[move for move in game if move >= 0] for game in moves.tolist()]
 
 
-def _add_model(pack: Pack, run: Run) -> None:
+def add_model(pack: Pack, run: Run) -> None:
+    """The weights by their names in a checkpoint; a tied head is the token embedding."""
     for name, x in run.model.state_dict().items():
         if not (run.model.config.tied and name.startswith("head.")):
             pack.add(name, x)

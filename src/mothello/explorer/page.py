@@ -14,7 +14,7 @@ SIGN = '<meta name="generator" content="mothello explorer">'
 """What only such a page holds."""
 CORE = ("board", "tensors", "model", "text", "live", "edit", "recorded")
 """Scripts that need no browser, in the order in which they stand in the page."""
-VIEWS = ("state", "draw", "game", "next", "languages", "app")
+VIEWS = ("state", "draw", "parts", "game", "along", "next", "intervene", "languages", "panel", "app")
 """Scripts of the views, after them."""
 FOLDER = Path(__file__).parent / "page"
 

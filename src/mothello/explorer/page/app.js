@@ -6,7 +6,7 @@ class App {
   constructor(content, tensors) {
     this.content = content;
     this.board = new Board(content.board);
-    this.live = content.live ? new Live(content, tensors) : new Recorded(content.recorded, tensors, "recorded", content.games);
+    this.source = content.live ? new Live(content, tensors) : new Recorded(content.recorded, tensors, "recorded", content.games);
     this.earlier = new Map();
     this.tensors = tensors;
     this.shared = sharedTokens(content.languages.map((language, index) => new Language(language, index)));
@@ -116,18 +116,20 @@ class App {
 
   /* Everything that a view shows follows from this. */
   context() {
-    const {state, content, board, live, shared} = this, whole = board.parse(state.game), moves = whole.slice(0, state.ply);
+    const {state, content, board, source, shared} = this, whole = board.parse(state.game), moves = whole.slice(0, state.ply);
     const position = board.replay(moves).at(-1), view = this.views.find(({name}) => name === state.view);
-    const picked = view.picks && (state.cell < 0 || position.cells[state.cell] === EMPTY)
-      ? telling(board, position, state.edit) ?? -1 : state.cell;
-    const unknown = `<p class="empty">Only recorded games can be read here: choose one below the board.</p>`;
-    return {state, content, board, source: live, shared, whole, moves, position, view, picked, unknown, along: at => this.along(at)};
+    const free = view.picks && (state.cell < 0 || position.cells[state.cell] === EMPTY);
+    const picked = free ? telling(board, position, state.edit) : state.cell;
+    const unknown = empty("Only recorded games can be read here: choose one below the board.");
+    const along = at => this.along(at);
+    return {state, content, board, source, shared, whole, moves, position, view, picked, unknown, along};
   }
 
   show() {
     const context = this.context(), {view} = context;
     history.replaceState(null, "", fragmentOf(this.state));
-    this.fill("tabs", this.views.map((one, i) => `<button type="button" role="tab" aria-selected="${one === view}" ${setting({view: one.name})} title="key ${i + 1}">${one.title}</button>`).join(""));
+    this.fill("tabs", this.views.map((one, i) => `<button type="button" role="tab" aria-selected="${one === view}"
+      ${setting({view: one.name})} title="key ${i + 1}">${one.title}</button>`).join(""));
     this.fill("lead", view.lead(context));
     document.body.classList.toggle("wide", !view.board);
     this.fill("position", view.board ? positionPanel(context, this.games()) : "");
@@ -142,40 +144,16 @@ class App {
   /* New content of a part of the page, where it has changed; the focus stays where it was. */
   fill(id, html) {
     if (this.shown[id] === html) return;
-    const part = document.getElementById(id), focus = part.contains(document.activeElement) ? document.activeElement : null;
-    const name = focus && (focus.getAttribute("data-set") || focus.getAttribute("data-key")), label = focus && focus.getAttribute("aria-label");
+    const part = document.getElementById(id), marks = ["data-set", "data-key", "aria-label"];
+    const focus = part.contains(document.activeElement) ? document.activeElement : null;
+    const before = marks.map(mark => focus && focus.getAttribute(mark));
     part.innerHTML = html;
     this.shown[id] = html;
-    const same = name && [...part.querySelectorAll("[data-set], [data-key]")].find(other =>
-      [other.getAttribute("data-set"), other.getAttribute("data-key")].includes(name) || (label && other.getAttribute("aria-label") === label));
-    if (same) same.focus();
+    if (!focus) return;
+    const same = other => marks.some((mark, i) => before[i] && other.getAttribute(mark) === before[i]);
+    const found = [...part.querySelectorAll("[data-set], [data-key]")].find(same);
+    if (found) found.focus();
   }
-}
-
-/* The board with its buttons, the games and the languages. */
-function positionPanel(context, games) {
-  const {state, content, board, whole, moves, position, view, picked} = context, {length} = whole;
-  const act = view.picks ? cell => position.cells[cell] === EMPTY ? null : {cell}
-    : view.recorded ? () => null
-    : cell => position.legal.map(move => board.moves[move]).includes(cell)
-      ? {game: board.text([...moves, board.moveOf.get(cell)]), ply: state.ply + 1} : null;
-  const following = cell => {
-    const set = act(cell), next = set && set.game !== undefined && whole[state.ply] === board.moveOf.get(cell);
-    return next ? {ply: state.ply + 1} : set;
-  };
-  const legal = view.picks ? [] : position.legal.map(move => board.moves[move]), last = moves.length ? board.moves[moves.at(-1)] : -1;
-  const picture = drawBoard({size: board.size, cells: position.cells, legal, last, act: following, names: true, chosen: view.picks ? picked : -1, label: "the board; click a marked square to play"});
-  const turn = position.legal.length ? `${position.mover === BLACK ? "Black" : "White"} to move, ${position.legal.length} legal` : "The game is over";
-  const step = (sign, ply, title) => button(sign, {ply: Math.max(0, Math.min(length, ply))}, {title});
-  const many = view.recorded ? Math.min(2, content.readable) : content.readable;
-  const languages = content.languages.slice(0, many).map(({name}, index) => [index, name]), kinds = [...new Set(content.probes.filter(([, target]) => target === "absolute").map(([kind]) => kind))];
-  const chosen = games.findIndex(game => board.text(game) === state.game);
-  const samples = [["", "your own"], ...games.map((_, index) => [index, `game ${index + 1}`])];
-  return `${picture}<p class="turn">Ply ${state.ply} of ${length}. ${turn}.</p>
-    <div class="buttons">${step("«", 0, "to the start (Home)")}${step("‹", state.ply - 1, "back (←)")}${step("›", state.ply + 1, "on (→)")}${step("»", length, "to the end (End)")}
-      ${view.recorded ? "" : button("New", {action: "restart"}, {title: "from the start position"}) + button("Random", {action: "finish"}, {title: "play on at random"})}</div>
-    <div class="controls">${choice("sample", samples, chosen < 0 ? "" : chosen, "Game")}${choice("a", languages, state.a, "Language A")}${choice("b", languages, state.b, "Language B")}
-      ${kinds.length > 1 && view === GameView ? choice("probe", kinds.map(kind => [kind, kind]), state.probe, "Probe") : ""}</div>`;
 }
 
 function main() {

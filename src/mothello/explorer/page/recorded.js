@@ -21,7 +21,8 @@ class Recorded {
   }
 
   boards(kind, source, language, moves) {
-    const name = `${this.name}.boards`, bytes = this.tensors.get(name), [, many, games, plies, layers, cells] = this.tensors.shape(name);
+    const name = `${this.name}.boards`, bytes = this.tensors.get(name);
+    const [, many, games, plies, layers, cells] = this.tensors.shape(name);
     const from = (((source * many + language) * games + this.index(moves)) * plies + moves.length - 1) * layers;
     return Array.from({length: layers}, (_, layer) => {
       const part = bytes.subarray((from + layer) * cells, (from + layer + 1) * cells);

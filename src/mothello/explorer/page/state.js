@@ -24,9 +24,8 @@ function fragmentOf(state) {
 /* The state with every value in its range. content: the page's. */
 function bounded(state, content, board) {
   const within = (value, low, high, other) => Number.isInteger(value) && value >= low && value <= high ? value : other;
-  const last = (state.view === "along" ? Math.min(2, content.readable) : content.readable) - 1, kinds = content.probes.map(([kind]) => kind);
-  const moves = board.parse(state.game);
-  const whole = board.replay(moves).length - 1;
+  const last = (state.view === "along" ? Math.min(2, content.readable) : content.readable) - 1;
+  const kinds = content.probes.map(([kind]) => kind), moves = board.parse(state.game), whole = board.replay(moves).length - 1;
   const choice = (value, choices) => choices.includes(value) ? value : choices[0];
   return {
     ...state,
