@@ -7,7 +7,7 @@ TORCH ?= torch>=2.11,<2.14
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo results paper notebooks docs wheel test slow lint clean
+.PHONY: help setup demo results paper notebooks docs wheel test browser slow lint clean
 
 help:
 	@echo "make demo   the main job: three models, their measures, one page (about 7 minutes on two cores)"
@@ -17,6 +17,7 @@ help:
 	@echo "make docs   docs/architecture.md, docs/measurements.md, the picture of the README, and API pages in docs/api"
 	@echo "make wheel  dist/mothello-VERSION.whl: the package with its configs and commands"
 	@echo "make test   ruff, mypy, pytest"
+	@echo "make browser  the explorer's page under node and in a headless browser, which are installed where apt may"
 	@echo "make slow   the long proofs"
 	@echo "make clean  remove the virtual environment and caches; runs/ stays"
 
@@ -73,6 +74,16 @@ lint: setup
 
 test: lint
 	@GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+browser: setup
+	@for program in node:nodejs chromium:chromium; do \
+		command -v $${program%%:*} >/dev/null && continue; \
+		if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+			echo "installing $${program##*:}"; \
+			(apt-get install -qq -y --no-install-recommends $${program##*:} \
+			|| (apt-get update -qq && apt-get install -qq -y --no-install-recommends $${program##*:})) >/dev/null || true; \
+		else echo "$${program##*:} is missing: install it, or run make browser as root; its tests are skipped"; fi; done
+	@$(BIN)/python -m pytest -rs tests/explorer
 
 slow: setup
 	@$(BIN)/python -m pip install --quiet --editable ".[oracle]"

@@ -31,7 +31,9 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed: make browser")
 
 
-def evaluate(driver: str, inputs: dict[str, Any] | None = None, pack: Pack | None = None, names: tuple[str, ...] = CORE) -> Any:
+def evaluate(
+    driver: str, inputs: dict[str, Any] | None = None, pack: Pack | None = None, names: tuple[str, ...] = CORE
+) -> Any:
     """What the body of a function of (inputs, tensors) returns; it sees the page's scripts."""
     assert NODE is not None
     given = {"inputs": inputs or {}, "table": pack.table if pack else {}, "text": pack.text() if pack else ""}

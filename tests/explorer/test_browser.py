@@ -11,6 +11,10 @@ from house.commands import TINY, run
 
 pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium is installed: make browser")
 
+PAINT = """new Promise(done => new PerformanceObserver(list => {
+  const found = list.getEntriesByName("first-contentful-paint");
+  if (found.length) done(found[0].startTime);
+}).observe({type: "paint", buffered: true}))"""
 VIEWS = ("game", "next", "intervene", "languages", "along")
 
 
@@ -39,11 +43,8 @@ def opened(browser: Browser, path: Path, **screen: int | bool) -> Browser:
 
 
 def test_the_page_opens_alone_and_soon(browser: Browser, pages: Path) -> None:
-    begun = time.perf_counter()
     opened(browser, pages / "live.html")
-    assert time.perf_counter() - begun < 30
-    assert browser.value("performance.getEntriesByName('first-contentful-paint').length") == 1
-    paint = browser.value("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    paint = browser.value(PAINT)
     print(f"first paint after {paint:.0f} ms")
     assert paint < 15_000  # below 1,000 where nothing else runs
     assert browser.problems == []
@@ -102,7 +103,9 @@ def test_a_pair_opens_in_the_game_through_its_map(browser: Browser, pages: Path)
     browser.value("explorer.set({view: 'languages'})")
     browser.click(".matrix tr:nth-child(3) td:nth-child(2) button")
     view, a, b, name = browser.value("(({view, a, b, map}) => [view, a, b, map])(explorer.state)")
-    pair = browser.value("explorer.content.pairs.pairs.find(({source, language}) => source !== language && source.startsWith('split'))")
+    pair = browser.value(
+        "explorer.content.pairs.pairs.find(({source, language}) => source !== language && source.startsWith('split'))"
+    )
     assert (view, a, b, name) == ("game", 1, 0, pair["map"])
 
 
@@ -122,10 +125,13 @@ def test_large_models_are_not_played_freely(browser: Browser, pages: Path) -> No
 
 
 def test_an_error_and_a_request_would_be_seen(browser: Browser, pages: Path, tmp_path: Path) -> None:
-    text = (pages / "live.html").read_text().replace("main();", "main(); console.error('no'); new Image().src = 'http://127.0.0.1:9/x';")
+    text = (
+        (pages / "live.html")
+        .read_text()
+        .replace("main();", "main(); console.error('no'); new Image().src = 'http://127.0.0.1:9/x';")
+    )
     (tmp_path / "broken.html").write_text(text)
     opened(browser, tmp_path / "broken.html")
     time.sleep(0.3)
     browser.value("1")
     assert len(browser.problems) >= 2  # the console's error, and the request that the page's own policy stops
-    browser.problems.clear()

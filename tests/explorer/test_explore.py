@@ -21,15 +21,18 @@ FEW = ["probe_games=32", "steps=2"]
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """runs/kept: three languages with anchors, steps and probes kept; runs/bare: neither; runs/masked, runs/reversed."""
+    """runs/kept: three languages with anchors, steps and probes kept; runs/bare: neither; runs/masked, runs/marked."""
     folder = tmp_path_factory.mktemp("base")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         keeping = ["checkpoints.keep.log_spaced=3", "run=runs/kept"]
-        assert run(patch, "train", "+experiment=anchor", *TINY, "languages.kinds=[atomic,compositional,split]", *keeping) == 0
+        assert (
+            run(patch, "train", "+experiment=anchor", *TINY, "languages.kinds=[atomic,compositional,split]", *keeping)
+            == 0
+        )
         assert run(patch, "train", *TINY, "objective=masked_lm", "run=runs/masked") == 0
-        order = "languages.traits={atomic_1:{order:inversion}}"
-        assert run(patch, "train", "+experiment=naive", *TINY, order, "run=runs/reversed") == 0
+        marker = "+languages.traits.atomic_1.mover=before"
+        assert run(patch, "train", "+experiment=naive", *TINY, marker, "run=runs/marked") == 0
         assert run(patch, "train", "+experiment=naive", *TINY, "run=runs/bare") == 0
         assert run(patch, "probe", "run=runs/kept", *TINY_PROBE, "measures=[probes]") == 0
         assert run(patch, "explore", "run=kept", *FEW) == 0
@@ -47,7 +50,8 @@ def held(path: Path) -> tuple[dict[str, Any], int]:
     text = path.read_text()
     content = re.search(r'id="content">(.*?)</script>', text, re.DOTALL)
     tensors = re.search(r'id="tensors">\s*(.*?)\s*</script>', text, re.DOTALL)
-    assert content and tensors
+    assert content
+    assert tensors
     return json.loads(content[1]), len(base64.b64decode(tensors[1]))
 
 
@@ -55,7 +59,9 @@ def test_a_page_is_one_file_that_refers_to_nothing(here: Path) -> None:
     text = Path("runs/kept/explorer.html").read_text()
     assert SIGN in text
     without = re.sub(r'id="tensors">.*?</script>', "", text, flags=re.DOTALL)
-    assert not re.search(r"https?:|\bfetch\(|XMLHttpRequest|WebSocket|@import|url\(|<link(?! rel=\"icon\" href=\"data:,\")", without)
+    assert not re.search(
+        r"https?:|\bfetch\(|XMLHttpRequest|WebSocket|@import|url\(|<link(?! rel=\"icon\" href=\"data:,\")", without
+    )
     assert "default-src 'none'" in without
     assert without.count("<script") == 3
     assert "src=" not in without
@@ -115,7 +121,7 @@ def test_a_run_without_probes_has_linear_ones_fitted_and_a_large_one_readings(he
     ("call", "line"),
     [
         (["run=masked"], "which a model of full attention has read"),
-        (["run=reversed"], "languages.traits.atomic_1.order=inversion"),
+        (["run=marked"], "(languages.traits.atomic_1)"),
         (["run=nowhere"], "run: "),
         (["run=bare", "out=games.txt"], "not of this command"),
         (["run=kept"], "force=true"),
@@ -148,7 +154,7 @@ def test_scripts_are_short_and_all_of_them_are_in_the_page() -> None:
 
 
 STATE = """
-const VIEWS_ = VIEWS, content = inputs, board = new Board(6);
+const content = inputs, board = new Board(6);
 const read = text => bounded(parsed(text), content, board);
 const state = read("#view=next&b=0&map=main&game=c2b2a2&ply=2&layer=1");
 return [fragmentOf(state), read("#view=x&a=9&ply=99&game=c2h8&step=x&strength=99"), read(fragmentOf(state))].map(one =>
@@ -163,6 +169,12 @@ def test_the_fragment_holds_the_state_and_nonsense_has_defaults() -> None:
         "pairs": {"probe": "linear", "layer": 2}, "model": {"n_layer": 3}, "along": None,
     }  # fmt: skip
     fragment, odd, again = evaluate(STATE, content, names=CORE + VIEWS)
-    assert dict(part.split("=") for part in fragment[1:].split("&")) >= {"view": "next", "map": "main", "ply": "2", "layer": "1"}.items()
+    told = dict(part.split("=") for part in fragment[1:].split("&"))
+    assert {name: told[name] for name in ("view", "map", "ply", "layer")} == {
+        "view": "next",
+        "map": "main",
+        "ply": "2",
+        "layer": "1",
+    }
     assert (odd["view"], odd["a"], odd["ply"], odd["game"], odd["strength"]) == ("game", 0, 1, "c2", 8)
     assert (again["view"], again["game"], again["ply"], again["b"], again["layer"]) == ("next", "c2b2a2", 2, 0, 1)

@@ -58,7 +58,11 @@ def positions(board: Board, n: int) -> list[str]:
     digits = torch.cat([49 + black - white, 48 + squares_to_moves(states.legal, board).byte()], -1).numpy()
     turns = np.where(states.black_to_move.numpy(), 50, 48).astype(np.uint8)[..., None]
     lines = np.concatenate([turns, digits], -1)
-    return [one.tobytes().decode() for row, length in zip(lines, states.lengths.tolist(), strict=True) for one in row[: length + 1]]
+    return [
+        one.tobytes().decode()
+        for row, length in zip(lines, states.lengths.tolist(), strict=True)
+        for one in row[: length + 1]
+    ]
 
 
 ENGINE = """
@@ -135,7 +139,9 @@ return rows;
 """
 
 
-def test_next_moves_are_those_of_the_chain_rule_at_every_layer(made: tuple[Run, FittedProbes, dict[str, Any], Pack]) -> None:
+def test_next_moves_are_those_of_the_chain_rule_at_every_layer(
+    made: tuple[Run, FittedProbes, dict[str, Any], Pack],
+) -> None:
     run, _, content, pack = made
     layers, languages = run.model.config.n_layer + 1, range(len(run.languages))
     truth = [[next_moves(run, run.games(4), language, layer) for layer in range(layers)] for language in languages]
@@ -232,7 +238,9 @@ return inputs.cases.map(({game, cell, kind}) => {
 
 def test_what_an_edit_asks_for_is_what_the_cases_ask_for() -> None:
     board = Board.of(6)
-    cases = draw_cases(corpus(board, 1, Split.probe, 20).moves(torch.arange(20)), board, 60, torch.Generator().manual_seed(0))
+    cases = draw_cases(
+        corpus(board, 1, Split.probe, 20).moves(torch.arange(20)), board, 60, torch.Generator().manual_seed(0)
+    )
     asked = [
         {"game": moves[: ply + 1].tolist(), "cell": int(cell), "kind": "erase" if erased else "flip"}
         for moves, ply, cell, erased in zip(cases.moves, cases.ply.tolist(), cases.cell, cases.erased, strict=True)

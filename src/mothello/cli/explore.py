@@ -8,7 +8,10 @@ from omegaconf import MISSING
 from mothello.cli.main import command
 from mothello.cli.units import counted, size, table
 from mothello.errors import UserError
-from mothello.explorer.content import PageConfig, check, is_live, kept_steps
+from mothello.explorer.along import BYTES as ALONG
+from mothello.explorer.along import kept_steps
+from mothello.explorer.content import BYTES as READINGS
+from mothello.explorer.content import PageConfig, check, is_live
 from mothello.explorer.page import SIGN, write_page
 from mothello.explorer.probes import kept_probes
 from mothello.own import folder_for
@@ -51,7 +54,9 @@ def explore(config: ExploreCommand) -> Path:
     check(run)
     out = page_of(config, run)
     if config.dry_run:
-        print(table(_plan(config, run) | {"file": f"{out}{' (would be replaced)' if out.exists() else ''}"}), flush=True)
+        print(
+            table(_plan(config, run) | {"file": f"{out}{' (would be replaced)' if out.exists() else ''}"}), flush=True
+        )
         return out
     written = write_page(run, out, config)
     what = "with the live model" if is_live(run, config) else "with recorded readings"
@@ -60,15 +65,17 @@ def explore(config: ExploreCommand) -> Path:
 
 
 def _plan(config: ExploreCommand, run: Run) -> dict[str, str]:
-    live, kept = is_live(run, config), kept_probes(run)
-    steps = kept_steps(run, config) if run.stage == "pretrain" else []
-    parts = (run.model.n_parameters if live else 0) + (sum(
-        x.numel() for module in kept.modules.values() for x in module.parameters()) if live and kept else 0)  # fmt: skip
+    kept, steps, model = kept_probes(run), kept_steps(run, config.steps), run.model.config
+    if kept:
+        numbers = sum(x.numel() for module in kept.modules.values() for x in module.parameters())
+    else:
+        numbers = 6 * len(run.languages) * (model.n_layer + 1) * model.d_model * run.board.n_cells
+    live = 2 * (run.model.n_parameters + numbers) if is_live(run, config) else READINGS
     return {
-        "model": f"{run.model.n_parameters:,} parameters, {'live' if live else 'as recorded readings'}",
+        "model": f"{run.model.n_parameters:,} parameters, {'live' if is_live(run, config) else 'as recorded readings'}",
         "probes": "kept by the run" if kept else f"linear, fitted on {counted(config.probe_games, 'game')} now",
-        "along": f"{counted(len(steps), 'kept step')}" if steps else "no kept step",
-        "disk": f"about {size(parts * 2 * 4 / 3 + (1e6 if steps else 0) + (0 if live else 4.5e6) + 1e5)}",
+        "along": counted(len(steps), "kept step"),
+        "disk": f"about {size(4 / 3 * (live + bool(steps) * ALONG))} at most",
     }
 
 

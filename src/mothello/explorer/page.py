@@ -35,9 +35,11 @@ def render(run: Run, config: PageConfig) -> str:
     content = content_of(run, config)
     facts, footer = page_facts(run, content.plain)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER), autoescape=True)
-    return environment.get_template("page.html.j2").render(
-        title=f"{run.config.name}, seed {run.config.seed}", facts=facts, footer=footer, style=Markup((FOLDER / "style.css").read_text()),
-        script=Markup(script()), content=data(content.plain), tensors=content.pack.text(),
+    style, title = Markup((FOLDER / "style.css").read_text()), f"{run.config.name}, seed {run.config.seed}"
+    page = environment.get_template("page.html.j2")
+    return page.render(
+        title=title, facts=facts, footer=footer, style=style, script=Markup(script()), content=data(content.plain),
+        tensors=content.pack.text(),
     )  # fmt: skip
 
 
@@ -46,5 +48,3 @@ def write_page(run: Run, out: Path, config: PageConfig) -> int:
     text = render(run, config)
     write_whole(out, text)
     return len(text.encode())
-
-

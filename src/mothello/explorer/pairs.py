@@ -38,10 +38,15 @@ def _pair(source: str, language: str, by_map: dict[str, float], kind: str = "") 
     return {"source": source, "language": language, "map": best, "shares": by_map, "kind": kind}
 
 
-def counted_pairs(run: Run, table: Float[Tensor, "source language layer map"], kind: str) -> dict[str, Any]:
-    """Every ordered pair at the layer, the last left out, where languages are read best by their own probes."""
+def best_layer(table: Float[Tensor, "source language layer map"]) -> int:
+    """The layer, the last left out, where languages are read best by their own probes."""
     own = table[range(len(table)), range(len(table)), :, 0].mean(0)
-    layer = int(own[:-1].argmax())
+    return int(own[:-1].argmax())
+
+
+def counted_pairs(run: Run, table: Float[Tensor, "source language layer map"], kind: str) -> dict[str, Any]:
+    """Every ordered pair at the best layer."""
+    layer = best_layer(table)
     cells = [
         _pair(a, b, dict(zip(OPENING_MAPS, table[i, j, layer].tolist(), strict=True)))
         for i, a in enumerate(run.languages)
@@ -53,8 +58,9 @@ def counted_pairs(run: Run, table: Float[Tensor, "source language layer map"], k
 def measured_pairs(run: Run, kind: str) -> dict[str, Any] | None:
     """The same as the run's rows have it, with the verdict on each pair; None where this kind was not measured."""
     rows = run.table
-    rows = rows[rows.folder.str.fullmatch(r"measures/probes-[0-9a-f]+")] if len(rows) and run.earlier is None else rows[:0]
-    rows = rows[rows.folder == rows.folder.iloc[-1]] if len(rows) else rows
+    rows = rows[rows.folder.str.fullmatch(r"measures/probes-[0-9a-f]+")] if len(rows) and run.earlier is None else []
+    if len(rows):
+        rows = rows[rows.folder == rows.folder.iloc[-1]]
     if not len(rows) or (kind, "absolute") not in kinds(rows):
         return None
     layer = headline(rows, kind, "absolute").layer

@@ -6,9 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mothello.data.split import probe_corpus
 from mothello.explorer.pack import Pack, rounded
-from mothello.measures.measure import Subject
 from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.kept import FILE, kept_for
@@ -17,7 +15,7 @@ from mothello.measures.probes.targets import TARGETS
 from mothello.stages.run import Run
 
 SHOWN = (("linear", "absolute"), ("linear", "relative"), ("mlp", "absolute"))
-"""What a page shows of (kind, target): boards by absolute colors, interventions by the linear probe of relative ones."""
+"""What a page shows of (kind, target): boards by absolute colors, interventions by linear probes of relative ones."""
 
 
 class Probes(NamedTuple):

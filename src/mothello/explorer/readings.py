@@ -46,6 +46,17 @@ def next_moves(
     return found, (first * foreign).sum(-1)
 
 
+def listed(moves: Int8[Tensor, "game ply"]) -> list[list[int]]:
+    """The moves of every game, without what fills the rows."""
+    return [[move for move in game if move >= 0] for game in moves.tolist()]
+
+
+def reading_size(run: Run, lenses: int) -> int:
+    """Bytes of the readings of one game. lenses: layers whose next moves are recorded."""
+    pairs, plies, layers = min(2, len(run.languages)), run.board.n_moves, run.model.config.n_layer + 1
+    return plies * pairs * (pairs * layers * run.board.n_cells + lenses * (run.board.n_moves + 2))
+
+
 def as_bytes(readings: Float[Tensor, "*batch cell class"]) -> UInt8[Tensor, "*batch cell"]:
     """The likeliest class of every cell and its probability, as a byte."""
     sure, classes = readings.softmax(-1).max(-1)

@@ -79,9 +79,9 @@ const GameView = {
   name: "game", title: "Game", board: true,
   lead({shared}) {
     const common = shared.size ? " (tokens in common are underlined)" : " that share no token";
-    return `One game in two artificial languages${common}. The small boards are what a probe, fitted on the first language alone, reads inside the
-      model in either; if the second row is wrong as it is but right through a map, the model uses <em>one</em> board for
-      both, mirrored.`;
+    return `One game in two artificial languages${common}. The small boards are what a probe, fitted on the first language
+      alone, reads inside the model in either; if the second row is wrong as it is but right through a map, the model uses
+      <em>one</em> board for both, mirrored.`;
   },
   results(context) {
     const {moves, state, source} = context, text = `<h2>The text the model reads</h2>${texts(context)}`;

@@ -35,8 +35,8 @@ function editPane(context, title, found, position, changed) {
 const InterveneView = {
   name: "intervene", title: "Intervene", board: true, picks: true,
   lead: () => `Click a disc on the board. The model's activation is pushed until the first language's probe reads that disc
-    as flipped, or gone: if the model uses this board, it now expects the moves of the <em>changed</em> board. A random push of the same
-    length should do nothing.`,
+    as flipped, or gone: if the model uses this board, it now expects the moves of the <em>changed</em> board. A random push
+    of the same length should do nothing.`,
   controls(context) {
     const {state, content} = context, last = content.model.n_layer - 1;
     if (!content.live) return "";

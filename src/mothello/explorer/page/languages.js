@@ -26,8 +26,8 @@ function aligned({content}) {
 const LanguagesView = {
   name: "languages", title: "Languages", board: false,
   lead: () => `A probe fitted on the language of the row reads the states of the language of the column. The number is the
-    share of the board that it reads right through the best of the four maps of the opening; below it is that map. Click a pair to open it
-    in Game.`,
+    share of the board that it reads right through the best of the four maps of the opening; below it is that map. Click a
+    pair to open it in Game.`,
   results(context) {
     const {content} = context, {pairs, measured, layer, probe} = content.pairs, names = content.languages.map(({name}) => name);
     const find = (a, b) => pairs.find(({source, language}) => source === names[a] && language === names[b]);
