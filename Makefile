@@ -7,7 +7,7 @@ TORCH ?= torch>=2.11,<2.14
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo results paper notebooks docs wheel test browser slow lint clean
+.PHONY: help setup demo results paper notebooks docs wheel test programs browser slow lint clean
 
 help:
 	@echo "make demo   the main job: three models, their measures, one page (about 7 minutes on two cores)"
@@ -75,14 +75,19 @@ lint: setup
 test: lint
 	@GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-browser: setup
-	@for program in node:nodejs chromium:chromium; do \
-		command -v $${program%%:*} >/dev/null && continue; \
-		if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
-			echo "installing $${program##*:}"; \
-			(apt-get install -qq -y --no-install-recommends $${program##*:} \
-			|| (apt-get update -qq && apt-get install -qq -y --no-install-recommends $${program##*:})) >/dev/null || true; \
-		else echo "$${program##*:} is missing: install it, or run make browser as root; its tests are skipped"; fi; done
+# Node and Chromium, for the tests of the explorer's page: by apt where it may, within a minute of download.
+programs:
+	@missing=; command -v node >/dev/null || missing="nodejs"; \
+	command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	test -z "$$missing" && exit 0; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		echo "installing $$missing"; export DEBIAN_FRONTEND=noninteractive; \
+		apt="apt-get -qq -y --no-install-recommends install"; \
+		{ timeout 60 sh -c "apt-get -qq update; $$apt --download-only $$missing" && $$apt $$missing; } >/dev/null 2>&1 \
+		|| echo "$$missing: apt has it not within a minute; the tests of the page are skipped"; \
+	else echo "missing: $$missing; install it, or run make browser as root; else the tests of the page are skipped"; fi
+
+browser: setup programs
 	@$(BIN)/python -m pytest -rs tests/explorer
 
 slow: setup

@@ -13,7 +13,7 @@ from mothello.explorer.along import kept_steps
 from mothello.explorer.content import BYTES as READINGS
 from mothello.explorer.content import PageConfig, check, is_live
 from mothello.explorer.page import SIGN, write_page
-from mothello.explorer.probes import kept_probes
+from mothello.explorer.probes import SHOWN, kept_probes
 from mothello.own import folder_for
 from mothello.stages.load import load_run
 from mothello.stages.run import Run
@@ -67,7 +67,8 @@ def explore(config: ExploreCommand) -> Path:
 def _plan(config: ExploreCommand, run: Run) -> dict[str, str]:
     kept, steps, model = kept_probes(run), kept_steps(run, config.steps), run.model.config
     if kept:
-        numbers = sum(x.numel() for module in kept.modules.values() for x in module.parameters())
+        shown = [kept.modules[kind] for kind, _ in SHOWN if kind in kept.modules]
+        numbers = sum(x.numel() for module in shown for x in module.parameters()) // len(kept.targets)
     else:
         numbers = 6 * len(run.languages) * (model.n_layer + 1) * model.d_model * run.board.n_cells
     live = 2 * (run.model.n_parameters + numbers) if is_live(run, config) else READINGS

@@ -1,13 +1,15 @@
 /* The view Intervene: a disc is edited inside the model, and its next move asked again. */
 
-/* A disc whose edit changes the legal moves and leaves some; -1 where there is none. */
+/* The disc whose edit changes most legal moves and leaves some; -1 where there is none. */
 function telling(board, position, kind) {
-  const before = position.legal.join();
-  return [...position.cells.keys()].find(cell => {
-    if (position.cells[cell] === EMPTY) return false;
-    const {legal} = altered(board, position, cell, kind);
-    return legal.length && legal.join() !== before;
-  }) ?? -1;
+  let best = -1, most = 0;
+  for (const cell of position.cells.keys()) {
+    if (position.cells[cell] === EMPTY) continue;
+    const {legal} = altered(board, position, cell, kind), kept = legal.filter(move => position.legal.includes(move)).length;
+    const changes = legal.length ? legal.length + position.legal.length - 2 * kept : 0;
+    if (changes > most) [best, most] = [cell, changes];
+  }
+  return best;
 }
 
 const COLORS = {[WHITE]: "white", [BLACK]: "black"};

@@ -63,14 +63,20 @@ function axes(steps) {
   };
 }
 
+/* The places, of some in ascending order, that are so far apart that a name fits at each; the last is one of them. */
+function apart(places, least) {
+  const chosen = [places.length - 1];
+  for (let i = places.length - 2; i >= 0; i--) if (places[chosen[0]] - places[i] >= least) chosen.unshift(i);
+  return chosen;
+}
+
 /* Lines over steps. lines: [name, class, shares]; at: the marked step's index. */
 function chart(steps, lines, at, label) {
   const {width, height, left, right, top, bottom} = FRAME, {x, y} = axes(steps), last = steps.length - 1;
   const grid = [0, 0.25, 0.5, 0.75, 1].map(share => `
     <line class="rule" x1="${left}" x2="${width - right}" y1="${y(share)}" y2="${y(share)}"/>
     <text class="tick" x="${left - 5}" y="${y(share) + 4}" text-anchor="end">${100 * share}</text>`);
-  const every = Math.ceil(steps.length / 5), named = [...steps.keys()].filter(i => i % every === 0 && i < last - every / 2);
-  const ticks = [...named, last].map(i => {
+  const ticks = apart(steps.map(x), 58).map(i => {
     const anchor = i === last ? "end" : i ? "middle" : "start";
     return `<text class="tick" x="${x(steps[i])}" y="${height - 8}" text-anchor="${anchor}">${thousands(steps[i])}</text>`;
   });
