@@ -26,8 +26,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         kinds = "languages.kinds=[atomic,split]"
         assert run(patch, "train", "+experiment=anchor", *TINY, kinds, "checkpoints.keep.log_spaced=2", "run=run") == 0
-        for out, more in (("live.html", "steps=1"), ("large.html", "live_up_to=0")):
-            assert run(patch, "explore", "run=run", f"out={out}", "probe_games=32", more) == 0
+        for out, more in (("live.html", "live_up_to=1"), ("large.html", "live_up_to=0")):
+            assert run(patch, "explore", "run=run", f"out={out}", "probe_games=16", "steps=1", more) == 0
     return folder
 
 

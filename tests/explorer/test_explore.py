@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from explorer.node import evaluate, needs_node
+from explorer.node import evaluate, made_run, needs_node
 from house.commands import TINY, TINY_PROBE, run
 
+from mothello.errors import UserError
+from mothello.explorer.content import check
 from mothello.explorer.page import CORE, FOLDER, SIGN, VIEWS, script
 from mothello.explorer.probes import kept_probes
 from mothello.stages.load import load_run
@@ -21,7 +23,7 @@ FEW = ["probe_games=32", "steps=2"]
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """runs/kept: three languages with anchors, steps and probes kept; runs/bare: neither; runs/masked, runs/marked."""
+    """runs/kept: three languages with anchors, steps and probes kept; runs/bare: neither."""
     folder = tmp_path_factory.mktemp("base")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -30,9 +32,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
             run(patch, "train", "+experiment=anchor", *TINY, "languages.kinds=[atomic,compositional,split]", *keeping)
             == 0
         )
-        assert run(patch, "train", *TINY, "objective=masked_lm", "run=runs/masked") == 0
-        marker = "+languages.traits.atomic_1.mover=before"
-        assert run(patch, "train", "+experiment=naive", *TINY, marker, "run=runs/marked") == 0
         assert run(patch, "train", "+experiment=naive", *TINY, "run=runs/bare") == 0
         assert run(patch, "probe", "run=runs/kept", *TINY_PROBE, "measures=[probes]") == 0
         assert run(patch, "explore", "run=kept", *FEW) == 0
@@ -120,8 +119,6 @@ def test_a_run_without_probes_has_linear_ones_fitted_and_a_large_one_readings(he
 @pytest.mark.parametrize(
     ("call", "line"),
     [
-        (["run=masked"], "which a model of full attention has read"),
-        (["run=marked"], "(languages.traits.atomic_1)"),
         (["run=nowhere"], "run: "),
         (["run=bare", "out=games.txt"], "not of this command"),
         (["run=kept"], "force=true"),
@@ -141,6 +138,21 @@ def test_mistakes_are_one_line(
     assert len(error.splitlines()) == 1
     assert Path("games.txt").read_text() == "c2b2\n"
     assert Path("runs/kept/explorer.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"objective": "masked_lm", "model": {"mask": "full"}}, "full attention"),
+        ({"languages": {"traits": {"atomic_1": {"order": "inversion"}}}}, "languages.traits.atomic_1.order=inversion"),
+        ({"languages": {"traits": {"atomic_1": {"mover": "before"}}}}, "languages.traits.atomic_1"),
+        ({"languages": {"traits": {"atomic_0": {"homonyms": 0.5}}}}, "languages.traits.atomic_0.homonyms"),
+    ],
+)
+def test_what_cannot_be_shown_is_named(settings: dict[str, Any], line: str) -> None:
+    small = {"n_layer": 1, "n_head": 1, "d_model": 8}
+    with pytest.raises(UserError, match=re.escape(line)):
+        check(made_run(settings | {"board": {"size": 4}, "model": small | settings.get("model", {})}))
 
 
 def test_scripts_are_short_and_all_of_them_are_in_the_page() -> None:
