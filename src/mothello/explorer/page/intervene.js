@@ -1,13 +1,13 @@
 /* The view Intervene: a disc is edited inside the model, and its next move asked again. */
 
-/* The disc whose edit changes most legal moves and leaves some; -1 where there is none. */
+/* The disc whose edit makes most moves legal that were not, and, of such discs, fewest illegal; -1 where none does. */
 function telling(board, position, kind) {
   let best = -1, most = 0;
   for (const cell of position.cells.keys()) {
     if (position.cells[cell] === EMPTY) continue;
     const {legal} = altered(board, position, cell, kind), kept = legal.filter(move => position.legal.includes(move)).length;
-    const changes = legal.length ? legal.length + position.legal.length - 2 * kept : 0;
-    if (changes > most) [best, most] = [cell, changes];
+    const gained = legal.length - kept + kept / 100;
+    if (legal.length > kept && gained > most) [best, most] = [cell, gained];
   }
   return best;
 }
