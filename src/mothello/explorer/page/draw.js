@@ -17,7 +17,7 @@ const square = (kind, x, y, inset, more = "") => {
 };
 
 /* What is drawn on one cell, whose upper left corner is x, y. */
-function drawCell(cell, x, y, {cells, sure, wrong, p, legal, last, chosen}) {
+function drawCell(cell, x, y, {cells, sure, wrong, p, legal, fresh, last, chosen}) {
   const parts = [square("square", x, y, 0)];
   if (p && p[cell] > 0) parts.push(square("ink", x, y, 0, `opacity="${Math.sqrt(p[cell]).toFixed(3)}"`));
   if (cells[cell] !== EMPTY) {
@@ -25,6 +25,7 @@ function drawCell(cell, x, y, {cells, sure, wrong, p, legal, last, chosen}) {
     parts.push(circle(cells[cell] === BLACK ? "black" : "white", x, y, 0.38, `opacity="${ink.toFixed(3)}"`));
   }
   if (legal && legal.includes(cell)) parts.push(circle("ring", x, y, p ? 0.44 : 0.15));
+  if (fresh && fresh.includes(cell)) parts.push(circle("ring fresh", x, y, 0.44));
   if (p && p[cell] >= 0.005) {
     parts.push(`<text class="number" x="${x + 0.5}" y="${y + 0.62}">${Math.round(100 * p[cell])}</text>`);
   }
@@ -35,9 +36,9 @@ function drawCell(cell, x, y, {cells, sure, wrong, p, legal, last, chosen}) {
 }
 
 /* A board. size: cells of a side; cells: their classes; sure: the probabilities of these, shown as ink; wrong: which to
-   frame; p: a probability for every cell, shown as ink and in percent; legal: cells with a ring; last: the last move's
-   cell; chosen: a marked cell; act(cell): what a click on a cell sets, or null; names: whether columns and rows have
-   theirs; label: what a reader of the screen says. */
+   frame; p: a probability for every cell, shown as ink and in percent; legal: cells with a ring; fresh: with a dashed one;
+   last: the last move's cell; chosen: a marked cell; act(cell): what a click on a cell sets, or null; names: whether columns
+   and rows have theirs; label: what a reader of the screen says. */
 function drawBoard(shown) {
   const {size, act, label, names} = shown, edge = names ? 0.55 : 0, side = size + edge, parts = [];
   for (let cell = 0; cell < size * size; cell++) {

@@ -26,12 +26,17 @@ function editText(context, image, lengths) {
     ${into}${by}.${still ? " The probe reads it so already: nothing is pushed." : ""}</p>`;
 }
 
-/* One answer: before, after the push, or after a random one. */
-function editPane(context, title, found, position, changed) {
-  const errors = topErrors(found.p, changed.legal), n = changed.legal.length;
-  return `<div class="pane">${expectation(context, found, position, title, context.picked)}
-    <p class="sum">${percent(masses(found, changed.legal).legal)} on the changed board's legal moves; <b>${errors}</b>
-    error${errors === 1 ? "" : "s"} among its ${n} likeliest.</p></div>`;
+/* One answer: before, after the push, or after a random one; moves that the edit makes legal or illegal are marked. */
+function editPane(context, title, {p}, shown, changed) {
+  const {position, board} = context, errors = topErrors(p, changed.legal);
+  const without = (some, others) => some.filter(move => !others.includes(move));
+  const gained = without(changed.legal, position.legal), lost = without(position.legal, changed.legal);
+  const on = moves => percent(moves.reduce((sum, move) => sum + p[move], 0));
+  const rows = [["made legal", gained], ["made illegal", lost]].filter(([, moves]) => moves.length).map(([name, moves]) =>
+    `<tr><td>${name}: ${moves.map(move => board.name(board.moves[move])).join(" ")}</td><td><b>${on(moves)}</b></td></tr>`);
+  return `<div class="pane">${expectation(context, {p}, shown, title, context.picked, gained)}
+    <table>${rows.join("")}<tr><td>errors among the ${changed.legal.length} likeliest</td><td><b>${errors}</b></td></tr></table>
+    </div>`;
 }
 
 const InterveneView = {
@@ -70,7 +75,7 @@ const InterveneView = {
       ${editPane(context, "before", before, position, changed)}
       ${editPane(context, "after the push", after, changed, changed)}
       ${editPane(context, "random push, as long", random, changed, changed)}</div>
-      <p class="note">Circles: before, the legal moves; then those of the changed board. Errors: moves named wrongly and
-      missed, when the model names as many as are legal.</p>`;
+      <p class="note">Circles: before, the legal moves; then those of the changed board. Dashed: moves that the edit makes
+      legal. Errors: moves named wrongly and missed, when the model names as many as the changed board allows.</p>`;
   },
 };

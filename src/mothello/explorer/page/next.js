@@ -7,11 +7,12 @@ function onCells(board, p) {
   return cells;
 }
 
-/* A board with the probabilities of the next move; the position's legal moves have circles. */
-function expectation({board}, found, position, title, chosen = -1) {
+/* A board with the probabilities of the next move; the position's legal moves have circles. gained: moves
+   that are marked. */
+function expectation({board}, found, position, title, chosen = -1, gained = []) {
   const legal = position.legal.map(move => board.moves[move]), label = `probabilities of the next move: ${title}`;
-  const p = onCells(board, found.p), {cells} = position;
-  return figure(drawBoard({size: board.size, cells, p, legal, chosen, names: true, label}), title);
+  const p = onCells(board, found.p), {cells} = position, fresh = gained.map(move => board.moves[move]);
+  return figure(drawBoard({size: board.size, cells, p, legal, fresh, chosen, names: true, label}), title);
 }
 
 /* The layer whose answer is shown, by default the last. */
