@@ -58,7 +58,9 @@ def counted_pairs(run: Run, table: Float[Tensor, "source language layer map"], k
 def measured_pairs(run: Run, kind: str) -> dict[str, Any] | None:
     """The same as the run's rows have it, with the verdict on each pair; None where this kind was not measured."""
     rows = run.table
-    rows = rows[rows.folder.str.fullmatch(r"measures/probes-[0-9a-f]+")] if len(rows) and run.earlier is None else []
+    if not len(rows) or run.earlier is not None:
+        return None
+    rows = rows[rows.folder.str.fullmatch(r"measures/probes-[0-9a-f]+")]
     if len(rows):
         rows = rows[rows.folder == rows.folder.iloc[-1]]
     if not len(rows) or (kind, "absolute") not in kinds(rows):
