@@ -14,6 +14,7 @@ from house.commands import TINY, TINY_PROBE, run
 
 from mothello.errors import UserError
 from mothello.explorer.content import check
+from mothello.explorer.pack import Pack
 from mothello.explorer.page import CORE, FOLDER, SIGN, VIEWS, script
 from mothello.explorer.probes import kept_probes
 from mothello.stages.load import load_run
@@ -153,6 +154,24 @@ def test_what_cannot_be_shown_is_named(settings: dict[str, Any], line: str) -> N
     small = {"n_layer": 1, "n_head": 1, "d_model": 8}
     with pytest.raises(UserError, match=re.escape(line)):
         check(made_run(settings | {"board": {"size": 4}, "model": small | settings.get("model", {})}))
+
+
+@needs_node
+def test_tensors_come_back_as_they_were_rounded() -> None:
+    pack, draw = Pack(), torch.Generator().manual_seed(0)
+    half = torch.cat([torch.randn(40, generator=draw) * 10.0**power for power in range(-8, 4)] + [torch.zeros(1)])
+    pack.add("bytes", torch.arange(5), "u1")
+    pack.add("half", half.view(-1, 37))
+    pack.add("single", half, "f4")
+    got = evaluate(
+        "return ['bytes', 'half', 'single'].map(name => [[...tensors.get(name)], tensors.shape(name)]);", pack=pack
+    )
+    assert got[0] == [[0, 1, 2, 3, 4], [5]]
+    assert torch.equal(torch.tensor(got[1][0]), half.half().float())
+    assert got[1][1] == [13, 37]
+    assert torch.equal(torch.tensor(got[2][0]), half)
+    with pytest.raises(UserError, match="live_up_to=0"):
+        pack.add("large", torch.tensor([1e5]))
 
 
 def test_scripts_are_short_and_all_of_them_are_in_the_page() -> None:

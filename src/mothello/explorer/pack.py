@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mothello.errors import UserError
+
 KINDS = {"u1": np.uint8, "f2": np.float16, "f4": np.float32}
 
 
@@ -18,10 +20,12 @@ class Pack:
         self.size = 0
 
     def add(self, name: str, x: Tensor, kind: str = "f2") -> None:
-        """kind: u1 for bytes, f2 for half precision, f4 for single. ValueError for numbers that it does not hold."""
-        values = x.detach().cpu().numpy().astype(KINDS[kind])
+        """kind: u1 for bytes, f2 for half precision, f4 for single. UserError for numbers that it does not hold."""
+        with np.errstate(over="ignore"):
+            values = x.detach().cpu().numpy().astype(KINDS[kind])
         if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds numbers beyond {KINDS[kind].__name__}")
+            line = f"{name} holds numbers beyond {KINDS[kind].__name__}; live_up_to=0 makes a page without weights"
+            raise UserError(f"run: {line}")
         part = values.astype(values.dtype.newbyteorder("<")).tobytes()
         self.table[name] = (kind, self.size, list(values.shape))
         self._parts.append(part)
