@@ -7,7 +7,7 @@ TORCH ?= torch>=2.11,<2.14
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo results paper notebooks docs wheel test slow lint clean
+.PHONY: help setup demo results paper notebooks docs wheel test programs browser slow lint clean
 
 help:
 	@echo "make setup  .venv with everything, which the others make, too; then: source .venv/bin/activate"
@@ -18,6 +18,7 @@ help:
 	@echo "make docs   docs/architecture.md, docs/measurements.md, the picture of the README, and API pages in docs/api"
 	@echo "make wheel  dist/mothello-VERSION.whl: the package with its configs and commands"
 	@echo "make test   ruff, mypy, pytest"
+	@echo "make browser  the explorer's page under node and in a headless browser, which are installed where apt may"
 	@echo "make slow   the long proofs"
 	@echo "make clean  remove the virtual environment and caches; runs/ stays"
 
@@ -75,6 +76,21 @@ lint: setup
 
 test: lint
 	@GOMP_SPINCOUNT=1000 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+
+# Node and Chromium, for the tests of the explorer's page: by apt where it may, within a minute of download.
+programs:
+	@missing=; command -v node >/dev/null || missing="nodejs"; \
+	command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	test -z "$$missing" && exit 0; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+		echo "installing $$missing"; export DEBIAN_FRONTEND=noninteractive; \
+		apt="apt-get -qq -y --no-install-recommends install"; \
+		{ timeout 60 sh -c "apt-get -qq update; $$apt --download-only $$missing" && $$apt $$missing; } >/dev/null 2>&1 \
+		|| echo "$$missing: apt has it not within a minute; the tests of the page are skipped"; \
+	else echo "missing: $$missing; install it, or run make browser as root; else the tests of the page are skipped"; fi
+
+browser: setup programs
+	@$(BIN)/python -m pytest -rs tests/explorer
 
 slow: setup
 	@$(BIN)/python -m pip install --quiet --editable ".[oracle]"

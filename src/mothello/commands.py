@@ -24,6 +24,7 @@ COMMANDS = {
     "export_games": "a folder of games as text",
     "export": "a run as a folder for transformers",
     "import_model": "a checkpoint of minGPT, TransformerLens or nanoGPT as a run",
+    "explore": "a run as one offline page with the live model",
     "wandb": "copy run folders to wandb",
 }
 """Name of the module in mothello.cli, and what it does."""

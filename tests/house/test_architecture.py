@@ -13,7 +13,7 @@ SRC = ROOT / "src" / "mothello"
 
 ROWS = [
     {"cli"},
-    {"report", "interop"},
+    {"report", "interop", "explorer"},
     {"stages"},
     {"measures"},
     {"training"},

@@ -37,6 +37,7 @@ CALLS = {
     "export_games": ["folder=games", "out=again.txt"],
     "corpus": ["board=4x4", "sample=100", "data.games=200", "device.threads=1"],
     "export": ["run=base", "out=export"],
+    "explore": ["run=base", "out=explorer.html", "probe_games=64"],
     "import_model": ["file=gpt.ckpt", "kind=mingpt", "n_head=2", "board=4x4", "run=theirs"],
 }
 WORDS = {
@@ -50,6 +51,7 @@ WORDS = {
     "export_games": ["games", "disk", "rate", "minutes"],
     "corpus": ["games", "folder", "minutes"],
     "export": ["class", "disk", "probes"],
+    "explore": ["model", "probes", "along", "disk"],
     "import_model": ["model", "languages", "board"],
     "report": ["runs", "disk", "minutes"],
     "results": ["runs", "disk", "minutes"],

@@ -72,7 +72,8 @@ def test_the_wheel_holds_what_a_checkout_does(wheel: Path) -> None:
         f"mothello/configs/{path.relative_to(ROOT / 'configs')}" for path in (ROOT / "configs").rglob("*.yaml")
     } <= names
     sources = {f"mothello/{path.relative_to(ROOT / 'src/mothello')}" for path in (ROOT / "src/mothello").rglob("*.py")}
-    assert sources | {"mothello/py.typed", "mothello/report/templates/report.html.j2"} <= names
+    page = {f"mothello/explorer/page/{path.name}" for path in (ROOT / "src/mothello/explorer/page").iterdir()}
+    assert sources | page | {"mothello/py.typed", "mothello/report/templates/report.html.j2"} <= names
     assert not [name for name in names if name.startswith(("tests", "studies", "scripts"))]
 
 

@@ -3,6 +3,7 @@
 A stage trains for 20 steps; a measure reads a sixteenth of its games. All is written to a temporary folder and removed.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from copy import copy

@@ -1,0 +1,1 @@
+"""One offline page with the live model of a run: its games, next moves, interventions, languages, and its training."""
