@@ -9,12 +9,15 @@ import pytest
 from explorer.browser import Browser, program
 from house.commands import TINY, run
 
+from mothello.explorer.page import script
+
 pytestmark = pytest.mark.skipif(program() is None, reason="no Chromium is installed: make browser")
 
 PAINT = """new Promise(done => new PerformanceObserver(list => {
   const found = list.getEntriesByName("first-contentful-paint");
   if (found.length) done(found[0].startTime);
 }).observe({type: "paint", buffered: true}))"""
+COMMITTED = Path(__file__).parents[2] / "results" / "explorer" / "naive_mirrored.html"
 VIEWS = ("game", "next", "intervene", "languages", "along")
 
 
@@ -68,6 +71,21 @@ def test_every_view_shows_something_and_nothing_is_too_wide(
     assert boards == 2 * (browser.value("explorer.content.model.n_layer") + 1)
     assert browser.problems == []
     assert len(browser.requests) == 1
+
+
+def test_the_committed_page_is_of_todays_scripts_and_shows_its_mirror(browser: Browser) -> None:
+    """A naive pair that is aligned through a reflection: the page of README's first screen."""
+    text = COMMITTED.read_text()
+    assert script() in text, "rebuild it: python scripts/explore.py (docs/explorer.md)"
+    assert len(text.encode()) < 5_000_000
+    opened(browser, COMMITTED)
+    model, languages = browser.value("explorer.content.model"), browser.value("explorer.content.languages.length")
+    assert (model["n_layer"], model["d_model"], languages) == (3, 128, 2)
+    for view in VIEWS:
+        browser.value(f"explorer.set({{view: '{view}'}})")
+    assert "main" in browser.value("explorer.set({view: 'languages'}), document.getElementById('results').textContent")
+    assert browser.problems == []
+    assert browser.requests == [COMMITTED.as_uri()]
 
 
 def test_a_click_plays_a_move_and_keys_step(browser: Browser, pages: Path) -> None:
