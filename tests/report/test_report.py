@@ -13,18 +13,19 @@ from report.made import add_finetuning, add_probe, add_run, add_states
 from mothello.cli.compose import composed
 from mothello.cli.measure import schema
 from mothello.files import fingerprint
+from mothello.report.answer import answer, comparisons
 from mothello.report.page import render, write_report
 from mothello.report.reference import commands, train_command
 from mothello.report.runs import find_runs
 from mothello.report.sections import headline
-from mothello.report.sentences import Summary, describe, summaries_of, verdicts
+from mothello.report.sentences import Summary, describe, summaries_of
 from mothello.report.sharing import by_label
 from mothello.report.table import heads, table_of
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import identity
 from mothello.stages.pretrain import TrainConfig
 
-SHOWS = "unified aligns languages as they are, naive does not."
+SHOWS = "unified aligns its languages as they are; naive aligns its languages under no map."
 
 
 class _Reader(HTMLParser):
@@ -70,7 +71,7 @@ def _summaries(root: Path) -> dict[str, Summary]:
 def _sentences(root: Path) -> str:
     """What happened, without the figures that take most of a page's time."""
     summaries = _summaries(root)
-    parts = [f"{v.sentence} {v.numbers}" for v in verdicts(summaries)]
+    parts = [f"{x.sentence} {x.numbers}" for x in comparisons(summaries)]
     return "\n".join([*parts, *map(describe, summaries.values())])
 
 
@@ -89,17 +90,17 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(tmp_path: Path) -> No
     add_finetuning(folder, scratch=True)
     page = _page(tmp_path)
     reader = _read(page)
-    assert all(link.startswith(("#", "data:")) for link in reader.links)
+    assert all(link.startswith(("#", "data:")) or (tmp_path / "out" / link).is_file() for link in reader.links)
     assert len(set(reader.ids)) == len(reader.ids)
     assert all(link[1:] in reader.ids for link in reader.links if link.startswith("#"))
-    assert not re.search(r"<script|@import|url\((?!%23)|\{\{|\{%", page)
+    assert page.count("<script>") == page.count("<script") == 1
+    assert not re.search(r"@import|url\((?!#)|\{\{|\{%|fetch\(|import\(", page)
     for heading in (
-        "What happened", "Headline", "Training", "Legality", "Exact legality", "Probes by layer", "Interventions",
-        "Alignment of languages", "Alignment without probes", "Example boards", "Transfer", "All in one figure",
-        "How to repeat",
+        "Headline", "In words", "Training", "Legality", "Exact legality", "Probes by layer", "Interventions",
+        "Alignment of languages", "Alignment without probes", "Example boards", "Transfer", "How to repeat",
     ):  # fmt: skip
         assert f"<h2>{heading}</h2>" in page
-    assert "15 of 16 cells (0.94)" in page
+    assert "15 of 16 right" in page
     table = pd.read_csv(tmp_path / "out" / "table.csv", keep_default_na=False)
     assert set(table.measure) >= {"training", "probe", "causal", "alignment", "legality", "transfer"}
 
@@ -122,8 +123,9 @@ def test_naive_languages_that_are_aligned_through_a_mirror_are_called_aligned(tm
     assert "naive loses 0.300 across languages as they are and 0.020 under the best map of each pair" in text
     assert "aligned up to a map in 2 of 2 pairs (main: 2)" in text
     assert "mirror (4 shared moves, 1 seed, layer" in text
-    assert "unified aligns languages as they are, naive and mirror does not" not in text
-    assert "unified aligns languages as they are, naive and mirror do not." in text
+    through = "naive and mirror align their languages through a turn or mirror of the board (main: 2; main: 2)."
+    assert f"unified aligns its languages as they are; {through}" in text
+    assert answer(_summaries(tmp_path).values()) in text
     assert "longer training" not in text
 
 
@@ -151,26 +153,41 @@ def test_what_the_verdicts_say_stands_in_the_sentences_and_the_table(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("numbers", "reason"),
+    ("numbers", "said"),
     [
-        ({"naive": 0.79}, "All align languages as they are: naive, unified."),
-        ({"unified": 0.7}, "None aligns languages as they are: naive, unified."),
-        (
-            {"own": 0.64, "naive": 0.5, "unified": 0.64},
-            "naive reads its own language only 0.040 above the best constant",
-        ),
-        (
-            {"own": 0.66, "naive": 0.5, "unified": 0.66},
-            "unified reads its own language only 0.040 above random weights",
-        ),
-        ({"own": 0.55, "naive": 0.3, "unified": 0.55}, "naive reads its own language 0.050 below the best constant"),
+        ({"naive": 0.79}, "naive and unified align their languages as they are."),
+        ({"unified": 0.7}, "unified aligns its languages in part (2 of 2 pairs; graded: 2); naive aligns its"),
+        ({"own": 0.64, "naive": 0.5, "unified": 0.64}, "naive and unified do not read the board of their own languages"),
+        ({"own": 0.66, "naive": 0.5, "unified": 0.66}, "naive and unified do not read the board of their own languages"),
     ],
 )
-def test_the_verdict_names_what_fails(tmp_path: Path, numbers: dict[str, float], reason: str) -> None:
+def test_the_answer_names_what_aligns_and_what_cannot(tmp_path: Path, numbers: dict[str, float], said: str) -> None:
+    """Own accuracy has to be .05 above the best constant (.6) and above random weights (.62)."""
     _runs(tmp_path, **numbers)  # type: ignore[arg-type]
-    text = _sentences(tmp_path)
+    text = answer(_summaries(tmp_path).values())
     assert SHOWS not in text
-    assert reason in text
+    assert said in text
+
+
+def test_many_settings_are_counted_by_what_is_shared(tmp_path: Path) -> None:
+    for index, best in enumerate((0.79, 0.79, 0.72, 0.45)):
+        add_probe(add_run(tmp_path, f"naive_{index}"), 0.8, 0.5, best=best)
+    for index, across in enumerate((0.79, 0.5)):
+        add_probe(add_run(tmp_path, f"anchor_{index}", count=4), 0.8, across)
+    add_probe(add_run(tmp_path, "untrained"), 0.64, 0.5)
+    add_probe(add_run(tmp_path, "unified", output="unified"), 0.8, 0.8)
+    assert answer(_summaries(tmp_path).values()) == (
+        "Languages align without a common token in 2 of 4 models (2 through a turn or mirror of the board; 1 more in part); "
+        "with some common tokens in 1 of 2 models (1 as they are); with one vocabulary of answers in 1 of 1 models "
+        "(1 as they are). 1 more do not read the board of their own languages."
+    )
+
+
+def test_seeds_that_differ_are_counted(tmp_path: Path) -> None:
+    for seed, best in enumerate((0.79, 0.45)):
+        add_probe(add_run(tmp_path, "naive", seed), 0.8, 0.5, best=best)
+    said = "naive aligns its languages in 1 of 2 models (1 through a turn or mirror of the board)."
+    assert answer(_summaries(tmp_path).values()) == said
 
 
 @pytest.mark.parametrize("naive", [{"languages": 3}, {"games": 2000}, {"targets": "expected"}])
@@ -179,7 +196,7 @@ def test_runs_of_other_settings_or_budgets_are_not_compared(tmp_path: Path, naiv
     add_probe(add_run(tmp_path, "unified", output="unified"), 0.8, 0.8)
     add_probe(add_run(tmp_path, "anchor", count=4), 0.8, 0.6)
     text = _sentences(tmp_path)
-    assert "No verdict" in text
+    assert not comparisons(_summaries(tmp_path))
     assert SHOWS not in text
     assert "all else equal" not in text
 
@@ -190,17 +207,15 @@ def test_anchors_are_compared_with_naive_runs_of_equal_budget(tmp_path: Path) ->
     text = _sentences(tmp_path)
     assert "linked (1 shared move, 1 seed" in text
     assert "linked loses 0.200 across languages as they are" in text
-    assert "unified aligns languages as they are, naive and linked do not." in text
+    assert "unified aligns its languages as they are; naive and linked align their languages under no map." in text
 
 
 def test_the_verdict_when_all_that_is_shared_aligns(tmp_path: Path) -> None:
     _runs(tmp_path)
     add_probe(add_run(tmp_path, "anchor", count=4), 0.8, 0.775)
-    verdict, *others = verdicts(_summaries(tmp_path))
-    assert not others
-    assert verdict.shows
-    assert verdict.sentence == "anchor and unified align languages as they are, naive does not."
-    assert verdict.numbers.endswith("Aligned as they are means a loss of at most 0.03.")
+    (found,) = comparisons(_summaries(tmp_path))
+    assert found.sentence == "anchor and unified align their languages as they are; naive aligns its languages under no map."
+    assert "anchor loses 0.025 across languages as they are and 0.025 under the best map" in found.numbers
 
 
 def test_a_table_says_which_targets_a_run_used(tmp_path: Path) -> None:
@@ -227,7 +242,7 @@ def test_text_is_escaped(tmp_path: Path) -> None:
     (folder.path / "config.yaml").write_text(text)
     add_probe(folder, 0.8, 0.5)
     page = _page(tmp_path, title=evil + "&", question=evil)
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert "&lt;script&gt;" in page
     _read(page)
 
