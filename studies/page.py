@@ -11,6 +11,7 @@ from mothello.report.board_figure import boards_figure, reading_boards
 from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import find_runs
+from mothello.report.style import save
 from mothello.report.table import pairs, table_of
 from studies import CRITERIA, PUBLISHED, answers, data, factors, figures, readings, steering, tables
 from studies.judge import winners
@@ -53,7 +54,7 @@ def draw(scale: Scale, folder: Path) -> None:
     """Write every figure that there are numbers for, and note it in the scale."""
     for name, whose, drawing in (*_curves(scale), *_boards(scale), *_heat_maps(scale)):
         with whole_file(folder / f"{name}.png") as file:
-            drawing.savefig(file, dpi=110, metadata={"Software": None})
+            save(drawing, file, metadata={"Software": None})
         scale.figures[name] = whose
 
 

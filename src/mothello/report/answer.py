@@ -59,18 +59,25 @@ def answer(summaries: Iterable[Summary]) -> str:
         families.setdefault(str(summary.heads.sharing.iloc[0]), Counter()).update(found)
     read = {name: found for name, found in families.items() if found.total() > found[UNREAD]}
     parts = [f"{FAMILIES[name]} in {_counted(found)}" for name, found in read.items()]
-    unread = sum(found[UNREAD] for found in families.values())
-    apart = f" {unread} more do not read the board of their own languages." if unread else ""
-    return f"Languages align {'; '.join(parts)}.{apart}" if parts else apart.strip()
+    return f"Languages align {'; '.join(parts)}." if parts else "No model reads the board of its own languages yet."
+
+
+def besides(summaries: Iterable[Summary]) -> str:
+    """What the sentence leaves out: how many models align in part, and how many do not read the board."""
+    found = sum((outcomes(summary) for summary in summaries), Counter[str]())
+    said = {f"{found[PARTLY]} align in part": found[PARTLY], f"{found[UNREAD]} do not read the board": found[UNREAD]}
+    kept = [words for words, count in said.items() if count]
+    return f"Of the other models {' and '.join(kept)}." if kept else ""
 
 
 def _counted(found: Counter[str]) -> str:
-    """Such as "7 of 9 models (3 as they are, 4 through a turn or mirror of the board; 1 more in part)"."""
+    """Such as "7 of 9 models (3 as they are, 4 through a turn or mirror of the board)"."""
     how = {"as they are": found[DIRECT], "through a turn or mirror of the board": found[MAPPED]}
     said = ", ".join(f"{count} {words}" for words, count in how.items() if count)
-    more = f"{found[PARTLY]} more in part" if found[PARTLY] else ""
     number = f"{sum(how.values())} of {found.total() - found[UNREAD] - found[SINGLE]} models"
-    return f"{number} ({'; '.join(filter(None, (said, more)))})" if said or more else number
+    if len([count for count in how.values() if count]) == 1:
+        said = next(words for words, count in how.items() if count)
+    return f"{number} ({said})" if said else number
 
 
 def _named(judged: Sequence[tuple[Summary, str]]) -> str:

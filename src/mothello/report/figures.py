@@ -75,7 +75,7 @@ def skill_curves(training: pd.DataFrame) -> Figure:
     for label, look in looks(training).items():
         for index, (_, run) in enumerate(training[training.label == label].groupby("run")):
             minutes, illegal = (run["train_seconds"] / 60).to_numpy(), (1 - run["top1"]).to_numpy()
-            axis.plot(minutes, illegal, **look, linewidth=1.4, label="" if index else label)
+            axis.plot(minutes, illegal, **look, linewidth=1.4, markevery=[-1], label="" if index else label)
     for wrong in (0.025, 0.01):
         axis.axhline(wrong, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axis.annotate(f"{1 - wrong:.1%}", (0.005, wrong), xycoords=("axes fraction", "data"), va="bottom", color=MUTED)

@@ -66,6 +66,10 @@ VARIABLES = {INK: "ink", MUTED: "muted", GRID: "line", EDGE: "edge", PAPER: "pap
     color: f"c{index}" for index, color in enumerate(LANGUAGE_COLORS)
 }
 """Colors that a dark page has lighter or darker -> their names in style.css."""
+CLASSES = {
+    "grid": "fill:none;stroke:var(--line);stroke-width:0.8;stroke-linecap:square",
+}
+"""Styles that a page has thousands of, by their names in style.css."""
 _SHORTER: tuple[tuple[str, Any], ...] = (
     (r" id=\"[a-zA-Z.\d]+_\d+\"|xlink:(?=href)| xmlns(:xlink)?=\"\S+\"| version=\"1.1\"", ""),
     (r"<svg width=\"\S+pt\" height=\"\S+pt\" ", ""),
@@ -83,7 +87,10 @@ def _small(svg: str) -> str:
     """The same drawing in fewer bytes, its names its own among the figures of a page."""
     svg = re.sub(r"<\?.*?\?>|<!.*?>|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<[^>]*>", lambda tag: _shorter(tag[0]), re.sub(r">\s+<", "><", svg.strip()))
-    svg = svg.replace("<defs></defs>", "")
+    for empty in ("<defs></defs>", "<g></g>", "<g></g>"):
+        svg = svg.replace(empty, "")
+    for name, style in CLASSES.items():
+        svg = svg.replace(f'style="{style}"', f'class="{name}"')
     own = blake2b(svg.encode(), digest_size=4).hexdigest()
     names = {name: f"f{own}{index}" for index, name in enumerate(dict.fromkeys(re.findall(r' id="(\w+)"', svg)))}
     return re.sub(r'(?<=id=")\w+(?=")|(?<=#)\w{11}(?=[")])', lambda found: names.get(found[0], found[0]), svg)

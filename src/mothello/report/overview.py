@@ -10,16 +10,13 @@ from matplotlib.figure import Figure
 
 from mothello.report.style import INK, MUTED, PAPER, SHARING_COLORS, canvas, legend_below
 
-SHARED = {
-    "naive": "no common token", "anchors": "some common tokens", "unified": "one vocabulary of answers",
-    "single": "one language",
-}  # fmt: skip
+SHARED = {"naive": "no common token", "anchors": "some common tokens", "unified": "one vocabulary of answers"}
 """Sharing -> what it is."""
 FEW, SOME = 8, 20
 """Labels up to which they stand in one column, and in two; more stand in three."""
 LONG = 26
 """Characters of a line of a label."""
-NARROW, BROAD = 3.3, 6.4
+NARROW, BROAD = 3.2, 6.4
 """Inches of a column, and of the only one."""
 
 
@@ -36,7 +33,8 @@ class Row(NamedTuple):
 
 def overview(heads: pd.DataFrame, boards: Mapping[str, str] | None = None) -> list[Figure]:
     """A narrow figure per column of labels, all with one scale, to stand side by side or one below the other. heads: of
-    pretrained models, one probe and target. boards: label -> board, where they differ."""
+    pretrained models, one probe and target; those of one language are left out. boards: label -> board, where they differ."""
+    heads = heads[heads.across.notna()]
     rows = list(_rows(heads, boards or {}))
     labels = heads.label.nunique()
     columns = 1 if labels <= FEW else 2 if labels <= SOME else 3
@@ -56,13 +54,14 @@ def _rows(heads: pd.DataFrame, boards: Mapping[str, str]) -> Iterator[Row]:
 
 def _parts(rows: Sequence[Row], columns: int) -> Iterator[list[Row]]:
     """Columns of about as many lines; no heading is the last of one, and one that goes on is repeated."""
-    most, part, heading = sum(row.lines for row in rows) / columns, list[Row](), rows[0]
+    most, heading = (sum(row.lines for row in rows) + columns - 1) / columns, rows[0]
+    part, left = list[Row](), columns - 1
     for row in rows:
         begins = row.heads is None
-        if part and sum(x.lines for x in part) >= most - begins:
-            yield part
-            part = [] if begins else [Row(f"{heading.text.partition(':')[0]}, continued")]
         heading = row if begins else heading
+        if left and part and sum(x.lines for x in part) + begins >= most:
+            yield part
+            part, left = [] if begins else [Row(f"{heading.text.partition(':')[0]}, continued")], left - 1
         part.append(row)
     yield part
 
@@ -75,7 +74,8 @@ def _column(rows: Sequence[Row], limits: tuple[float, float], only: bool) -> Fig
         middle = place + (row.lines - 1) / 2
         place += row.lines
         if row.heads is None:
-            axis.text(limits[0], middle, row.text, va="center", fontsize=8, fontweight="bold", color=INK)
+            where = {"xycoords": ("figure fraction", "data"), "va": "center", "in_layout": False}
+            axis.annotate(row.text, (0, middle), fontsize=8, fontweight="bold", color=INK, **where)
             continue
         _drawn(axis, middle, row.heads)
         ticks[middle] = fill(row.text, LONG)
@@ -113,7 +113,7 @@ def _drawn(axis: Axes, place: float, heads: pd.DataFrame) -> None:
 
 def key(columns: int = 4) -> Figure:
     """What the marks mean."""
-    figure, (axis,) = canvas(1, 0.1, width=NARROW * 3)
+    figure, (axis,) = canvas(1, 0.6, width=9.0)
     axis.set_axis_off()
     for name, style in MARKS.items():
         face = {"facecolor": PAPER if style["marker"] == "o" else INK, "edgecolor": INK}

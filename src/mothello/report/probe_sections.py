@@ -23,10 +23,17 @@ COLUMNS = {
 }  # fmt: skip
 
 
+MANY = 8
+"""More labels than this show one kind of probe, and the headline's layer only; the tables hold the others."""
+
+
 def probes(rows: pd.DataFrame, heads: pd.DataFrame, probe: str, target: str) -> dict[str, Any]:
-    """Curves over layers for the headline's probe and the linear probe on relative colors; a table of all probes."""
+    """Curves over layers for the headline's probe and, of few labels, the linear probe on relative colors; a table of all
+    probes."""
     measured = list(dict.fromkeys(zip(heads.probe, heads.target, strict=True)))
     shown = dict.fromkeys([(probe, target), *(pair for pair in measured if pair == ("linear", "relative"))])
+    if heads.label.nunique() > MANY:
+        shown = {(probe, target): None}
     layers = []
     for kind, colors in shown:
         what = f"{kind} probe, {colors} colors, by layer"
@@ -50,6 +57,8 @@ def maps(rows: pd.DataFrame, groups: Groups, summaries: Summaries, probe: str, t
     if not several:
         return {"single": bool(summaries)}
     limits, what = heatmaps.scale(data), f"{probe} probe, {target} colors"
+    if len(several) > MANY:
+        data = data[data.layer == data.label.map({x: summaries[x].heads.layer.mode()[0] for x in several})]
     labels = tqdm(several, desc="heat maps", unit="run", delay=1, leave=False)
     matrices = [x for label in labels for x in _matrices(data[data.label == label], summaries[label], what, limits)]
     names = {str(run.path): run.results["board"] for runs in groups.values() for run in runs}

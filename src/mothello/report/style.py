@@ -46,6 +46,10 @@ RC: dict[Any, Any] = {
     "grid.linewidth": 0.8,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
     "text.color": INK,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
@@ -64,10 +68,19 @@ def canvas(columns: int, height: float, rows: int = 1, width: float = WIDTH, **m
 
 
 def whole(figure: Figure, pad: float = 0.04) -> Bbox:
-    """The box in inches that holds all that is drawn, to be saved as bbox_inches: no figure is clipped."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()
+    """The box in inches that holds all that is drawn, to be saved as bbox_inches: no figure is clipped. The layout is
+    made once and kept."""
+    renderer, layout = FigureCanvasAgg(figure).get_renderer(), figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     return figure.get_tightbbox(renderer).padded(pad)
+
+
+def save(figure: Figure, file: Any, **more: Any) -> None:
+    """The whole figure as a PNG that is sharp on a dense screen."""
+    with matplotlib.rc_context(RC):
+        figure.savefig(file, dpi=200, bbox_inches=whole(figure), **more)
 
 
 def _sharings(table: pd.DataFrame) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from mothello.measures.probes.headline import preferred
-from mothello.report.answer import answer
+from mothello.report.answer import NAMED, answer, besides
 from mothello.report.figures import training_curves
 from mothello.report.labels import thousands
 from mothello.report.markup import image
@@ -20,10 +20,10 @@ from mothello.report.style import split
 from mothello.report.table import heads, masked, of_measure, training
 
 READING = (
-    "A probe learns to read the board from a model's states in one language. Filled: what it reads in the other language "
-    "when the board is turned or mirrored by the best of the four symmetries that leave the opening as it is, since no "
-    "text tells these apart; hollow: as it is. A pair is aligned where the best map lies above the orbit reader. "
-    "Every mark is a trained model; the bar joins the means."
+    "A probe learns to read the board from a model's states in one language, and then reads another language: as it is (hollow), "
+    "and with the board turned or mirrored by the best of the four maps that leave the opening as it is, which no text tells "
+    "apart (filled). Languages align where one map lies above the other maps and above the orbit reader. A mark is a trained "
+    "model; the bar joins the means."
 )
 LEARNED = "Held-out loss with its floor, and strict legality of the likeliest move with chance, by games seen."
 
@@ -43,14 +43,16 @@ def top_of(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
     probes = of_measure(rows, "probe")
     data = heads(probes)
     data = data[(data[["probe", "target"]] == preferred(probes)).all(axis=1)] if len(data) else data
-    sentence = answer(summaries_of(data, groups).values())
+    summaries = summaries_of(data, groups).values()
+    sentence = answer(summaries)
     if not sentence:
         return _trained(rows, groups)
     boards = {label: runs[0].results["board"] for label, runs in groups.items()}
     drawn = overview(data, boards if len(set(boards.values())) > 1 else None)
     name = "Share of cells read right, by run"
     figures = [image(one, f"{name}, {index + 1} of {len(drawn)}") for index, one in enumerate(drawn)]
-    return Top(sentence, figures, READING, facts(groups), image(key(), "What the marks mean"))
+    more = besides(summaries) if len(summaries) > NAMED else ""
+    return Top(sentence, figures, f"{READING} {more}".strip(), facts(groups), image(key(), "What the marks mean"))
 
 
 def _trained(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
