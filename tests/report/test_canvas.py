@@ -88,7 +88,9 @@ def curves(axes: Axes) -> int:
 
 
 @pytest.fixture(scope="module", params=SIZES)
-def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str, list[Figure]]]:
+def page(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, str, list[Figure]]]:
     """Number of runs, the page and its figures."""
     root, drawn = tmp_path_factory.mktemp("study"), list[Figure]()
     study(root, request.param)
@@ -165,19 +167,32 @@ def test_labels_are_split_evenly(labels: int, parts: list[int]) -> None:
     shown = list(split(table))
     assert [len(part) for _, part in shown] == parts
     assert pd.concat([part for _, part in shown]).label.tolist() == table.label.tolist()
-    assert [name for name, _ in shown] == ([""] if len(parts) == 1 else [f"naive, {i + 1} of {len(parts)}" for i in range(len(parts))])
+    assert [name for name, _ in shown] == (
+        [""] if len(parts) == 1 else [f"naive, {i + 1} of {len(parts)}" for i in range(len(parts))]
+    )
 
 
 def height(page: Path, width: int = 1280) -> int:
     """Pixels of a page in a browser. Skips without one."""
-    browser = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    browser = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
     if browser is None:
         pytest.skip("no browser")
-    told = '<script>addEventListener("load", () => { document.title = document.documentElement.scrollHeight; })</script>'
+    told = (
+        '<script>addEventListener("load", () => { document.title = document.documentElement.scrollHeight; })</script>'
+    )
     copy = page.with_name("copy.html")
     copy.write_text(page.read_text() + told)
     arguments = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={page.parent / 'browser'}"]
-    line = [browser, *arguments, f"--window-size={width},900", "--virtual-time-budget=20000", "--dump-dom", copy.as_uri()]
+    line = [
+        browser,
+        *arguments,
+        f"--window-size={width},900",
+        "--virtual-time-budget=20000",
+        "--dump-dom",
+        copy.as_uri(),
+    ]
     text = subprocess.run(line, capture_output=True, text=True, check=True, timeout=120).stdout
     return int(text.partition("<title>")[2].partition("</title>")[0])
 

@@ -157,8 +157,14 @@ def test_what_the_verdicts_say_stands_in_the_sentences_and_the_table(tmp_path: P
     [
         ({"naive": 0.79}, "naive and unified align their languages as they are."),
         ({"unified": 0.7}, "unified aligns its languages in part (2 of 2 pairs; graded: 2); naive aligns its"),
-        ({"own": 0.64, "naive": 0.5, "unified": 0.64}, "naive and unified do not read the board of their own languages"),
-        ({"own": 0.66, "naive": 0.5, "unified": 0.66}, "naive and unified do not read the board of their own languages"),
+        (
+            {"own": 0.64, "naive": 0.5, "unified": 0.64},
+            "naive and unified do not read the board of their own languages",
+        ),
+        (
+            {"own": 0.66, "naive": 0.5, "unified": 0.66},
+            "naive and unified do not read the board of their own languages",
+        ),
     ],
 )
 def test_the_answer_names_what_aligns_and_what_cannot(tmp_path: Path, numbers: dict[str, float], said: str) -> None:
@@ -214,7 +220,10 @@ def test_the_verdict_when_all_that_is_shared_aligns(tmp_path: Path) -> None:
     _runs(tmp_path)
     add_probe(add_run(tmp_path, "anchor", count=4), 0.8, 0.775)
     (found,) = comparisons(_summaries(tmp_path))
-    assert found.sentence == "anchor and unified align their languages as they are; naive aligns its languages under no map."
+    assert (
+        found.sentence
+        == "anchor and unified align their languages as they are; naive aligns its languages under no map."
+    )
     assert "anchor loses 0.025 across languages as they are and 0.025 under the best map" in found.numbers
 
 

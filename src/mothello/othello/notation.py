@@ -89,7 +89,9 @@ def svg_board(
     side, middles = n * cell + margin + 2, [margin + (i + 0.5) * cell for i in range(n)]
     names = [f'<text x="{x:g}" y="11">{"abcdefgh"[i]}</text><text x="7" y="{x + 3.5:g}">{i + 1}</text>'
              for i, x in enumerate(middles)]  # fmt: skip
-    lines = "".join(f"M{margin + i * cell} {margin}v{n * cell}M{margin} {margin + i * cell}h{n * cell}" for i in range(n + 1))
+    lines = "".join(
+        f"M{margin + i * cell} {margin}v{n * cell}M{margin} {margin + i * cell}h{n * cell}" for i in range(n + 1)
+    )
     discs: dict[int, list[str]] = {0: [], 2: []}
     frames, marks, white, black = [], [], "#fbfbf8", "#1b1f24"
     for index, kind in enumerate(cells):
@@ -106,10 +108,12 @@ def svg_board(
             marks.append(f'{middle} r="{cell * 0.12:.1f}" fill="{ink}"/>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{side}" height="{side}" viewBox="0 0 {side} {side}" '
-        f'role="img" font-family="sans-serif" font-size="10"><g text-anchor="middle" fill="#808894">{"".join(names)}</g>'
+        f'role="img" font-family="sans-serif" font-size="10"><g text-anchor="middle" fill="#808894">'
+        f"{''.join(names)}</g>"
         f'<rect x="{margin}" y="{margin}" width="{n * cell}" height="{n * cell}" fill="#e9ecef"/>'
         f'<path d="{lines}" stroke="#b9c2cb"/>'
         f'<g fill="#c8553d" fill-opacity=".18" stroke="#c8553d" stroke-width="2">{"".join(frames)}</g>'
-        f'<g stroke="{black}" stroke-width=".6"><g fill="{white}">{"".join(discs[0])}</g><g fill="{black}">{"".join(discs[2])}</g></g>'
+        f'<g stroke="{black}" stroke-width=".6"><g fill="{white}">{"".join(discs[0])}</g>'
+        f'<g fill="{black}">{"".join(discs[2])}</g></g>'
         f"{''.join(marks)}</svg>"
     )

@@ -20,8 +20,10 @@ CLAUSES = {
     UNREAD: "{names} do{es} not read the board of {its} own languages, so nothing is said of {them}",
 }
 FAMILIES = {
-    "naive": "without a common token", "anchors": "with some common tokens", "unified": "with one vocabulary of answers",
-}  # fmt: skip
+    "naive": "without a common token",
+    "anchors": "with some common tokens",
+    "unified": "with one vocabulary of answers",
+}
 NAMED = 6
 """Labels up to which the sentence names each; of more it counts the models by what is shared."""
 

@@ -30,12 +30,15 @@ def _begun(path: Path) -> Iterator[Run]:
     except UserError as error:
         log.warning("%s; left out", error)
         return
-    spoken = {key.split("/")[1]: None for line in metrics for key in line if key.count("/") == 2 and key.startswith("val/")}
+    spoken = {
+        key.split("/")[1]: None for line in metrics for key in line if key.count("/") == 2 and key.startswith("val/")
+    }
     if "languages" not in config or not spoken:
         return
     size, step = int(config["board"].get("size") or 6), int(metrics[-1]["step"])
+    batch = int((config.get("data") or {}).get("batch_size") or 0)
     results = {
-        "board": f"{size}x{size}", "steps": step, "games": step * int((config.get("data") or {}).get("batch_size") or 0),
+        "board": f"{size}x{size}", "steps": step, "games": step * batch,
         "seconds": max((line["train/seconds"] for line in metrics if "train/seconds" in line), default=None),
         "languages": [{"name": name, "kind": name.rpartition("_")[0] or name} for name in spoken], "environment": {},
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Example boards: the truth, what a probe reads in its own language, in the other as it is, and through the map of the pair."""
+"""Example boards: the truth, and what a probe reads in its own language, in others as they are, and through maps."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple

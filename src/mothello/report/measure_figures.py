@@ -30,7 +30,10 @@ PATCHES = {"patch_last_error": "Another game's last state", "patch_all_error": "
 
 MOST = 6
 """Labels that share a panel of states: with the controls, which are means over them, eight curves."""
-CONTROLS: dict[str, tuple[str, Any]] = {"random_weights": ("random weights", DASHES[1]), "unrelated": ("unrelated games", DASHES[2])}
+CONTROLS: dict[str, tuple[str, Any]] = {
+    "random_weights": ("random weights", DASHES[1]),
+    "unrelated": ("unrelated games", DASHES[2]),
+}
 
 
 def state_curves(table: pd.DataFrame) -> Figure:

@@ -33,7 +33,8 @@ class Row(NamedTuple):
 
 def overview(heads: pd.DataFrame, boards: Mapping[str, str] | None = None) -> list[Figure]:
     """A narrow figure per column of labels, all with one scale, to stand side by side or one below the other. heads: of
-    pretrained models, one probe and target; those of one language are left out. boards: label -> board, where they differ."""
+    pretrained models, one probe and target; those of one language are left out. boards: label -> board, where these
+    differ."""
     heads = heads[heads.across.notna()]
     rows = list(_rows(heads, boards or {}))
     labels = heads.label.nunique()
@@ -113,7 +114,7 @@ def _drawn(axis: Axes, place: float, heads: pd.DataFrame) -> None:
 
 def key(columns: int = 4) -> Figure:
     """What the marks mean."""
-    figure, (axis,) = canvas(1, 0.6, width=9.0)
+    figure, (axis,) = canvas(1, 0.6, width=9.9)
     axis.set_axis_off()
     for name, style in MARKS.items():
         face = {"facecolor": PAPER if style["marker"] == "o" else INK, "edgecolor": INK}

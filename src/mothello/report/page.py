@@ -87,7 +87,8 @@ def _link(out: Path, run: Path) -> str:
 
 
 def _sections(
-    board: str, boards: Mapping[str, sections.Groups], rows: pd.DataFrame, along: pd.DataFrame, words: jinja2.Environment
+    board: str, boards: Mapping[str, sections.Groups], rows: pd.DataFrame, along: pd.DataFrame,
+    words: jinja2.Environment,
 ) -> Iterator[Section]:  # fmt: skip
     """Of the runs on one board."""
     groups, apart = boards[board], len(boards) > 1

@@ -21,4 +21,6 @@ class Panel(NamedTuple):
 
 def panels(table: pd.DataFrame, draw: Callable[[pd.DataFrame], Figure], name: str, most: int = CURVES) -> list[Panel]:
     """The figures that ``draw`` makes of at most ``most`` labels each. name: what they show."""
-    return [Panel(image(draw(part), f"{name}, {said}" if said else name), "", said) for said, part in split(table, most)]
+    return [
+        Panel(image(draw(part), f"{name}, {said}" if said else name), "", said) for said, part in split(table, most)
+    ]

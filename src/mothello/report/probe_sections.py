@@ -28,8 +28,8 @@ MANY = 8
 
 
 def probes(rows: pd.DataFrame, heads: pd.DataFrame, probe: str, target: str) -> dict[str, Any]:
-    """Curves over layers for the headline's probe and, of few labels, the linear probe on relative colors; a table of all
-    probes."""
+    """Curves over layers for the headline's probe and, of few labels, the linear probe on relative colors; a table of
+    all probes."""
     measured = list(dict.fromkeys(zip(heads.probe, heads.target, strict=True)))
     shown = dict.fromkeys([(probe, target), *(pair for pair in measured if pair == ("linear", "relative"))])
     if heads.label.nunique() > MANY:
@@ -57,10 +57,12 @@ def maps(rows: pd.DataFrame, groups: Groups, summaries: Summaries, probe: str, t
     if not several:
         return {"single": bool(summaries)}
     limits, what = heatmaps.scale(data), f"{probe} probe, {target} colors"
-    if len(several) > MANY:
-        data = data[data.layer == data.label.map({x: summaries[x].heads.layer.mode()[0] for x in several})]
     labels = tqdm(several, desc="heat maps", unit="run", delay=1, leave=False)
-    matrices = [x for label in labels for x in _matrices(data[data.label == label], summaries[label], what, limits)]
+    matrices = [
+        x
+        for label in labels
+        for x in _matrices(data[data.label == label], summaries[label], what, limits, len(several) > MANY)
+    ]
     names = {str(run.path): run.results["board"] for runs in groups.values() for run in runs}
     agreement = {
         names[run]: ", ".join(f"{name} {value:.3f}" for name, value in values.items())
@@ -80,10 +82,14 @@ def _domains(squares: pd.DataFrame) -> Iterator[Panel]:
         yield Panel(image(drawing, f"Maps of the squares, {label}"), f"{label}: the map of every square.")
 
 
-def _matrices(data: pd.DataFrame, summary: Summary, what: str, limits: tuple[float, float]) -> Iterator[Panel]:
-    """A heat map per layer; of many languages one per seed, ordered by symmetry class, with the classes in words."""
+def _matrices(
+    data: pd.DataFrame, summary: Summary, what: str, limits: tuple[float, float], one_layer: bool
+) -> Iterator[Panel]:  # fmt: skip
+    """A heat map per layer, or of the usual layer of the headline; of many languages one per seed, ordered by symmetry
+    class, with the classes in words."""
     label = summary.label
     if data.language.nunique() <= heatmaps.MAX_LAYERWISE:
+        data = data[data.layer == summary.heads.layer.mode()[0]] if one_layer else data
         drawing = heatmaps.alignment_maps(data, limits)
         yield Panel(image(drawing, f"Alignment matrices, {label}"), f"{label}: {what}, mean over seeds.", label)
         return

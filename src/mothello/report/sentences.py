@@ -15,7 +15,9 @@ from mothello.report.runs import Run
 from mothello.report.sharing import n_anchors
 from mothello.report.statistics import Estimate, estimate_of, share_of
 
-IN_SHARES = frozenset("own across across_best_map constant orbit whole_board random_weights shuffled".split())
+IN_SHARES = frozenset(
+    ["own", "across", "across_best_map", "constant", "orbit", "whole_board", "random_weights", "shuffled"]
+)
 """The columns of Headline that are shares of cells or positions."""
 READS_ABOVE = 0.05
 """Own accuracy above the best constant and above random weights that counts as reading the board."""

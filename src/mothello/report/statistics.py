@@ -15,9 +15,34 @@ RESAMPLES = 10_000
 
 
 SHARES = frozenset(
-    "accuracy own across across_best_map whole_board other_map mixed domain neighbours neighbours_orbit top1 "
-    "top1_restricted top1_translated lenient mass mass_own_tokens mass_any_move mass_first_token masked_accuracy "
-    "game_accuracy wrong_language malformed peak task_accuracy retrieval_same_ply retrieval_strong".split()
+    [
+        "accuracy",
+        "own",
+        "across",
+        "across_best_map",
+        "whole_board",
+        "other_map",
+        "mixed",
+        "domain",
+        "neighbours",
+        "neighbours_orbit",
+        "top1",
+        "top1_restricted",
+        "top1_translated",
+        "lenient",
+        "mass",
+        "mass_own_tokens",
+        "mass_any_move",
+        "mass_first_token",
+        "masked_accuracy",
+        "game_accuracy",
+        "wrong_language",
+        "malformed",
+        "peak",
+        "task_accuracy",
+        "retrieval_same_ply",
+        "retrieval_strong",
+    ]
 )
 """Quantities between 0 and 1, and so are their intervals."""
 

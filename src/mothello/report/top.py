@@ -20,10 +20,10 @@ from mothello.report.style import split
 from mothello.report.table import heads, masked, of_measure, training
 
 READING = (
-    "A probe learns to read the board from a model's states in one language, and then reads another language: as it is (hollow), "
-    "and with the board turned or mirrored by the best of the four maps that leave the opening as it is, which no text tells "
-    "apart (filled). Languages align where one map lies above the other maps and above the orbit reader. A mark is a trained "
-    "model; the bar joins the means."
+    "A probe learns to read the board from a model's states in one language, and then reads another language: as it is "
+    "(hollow), and with the board turned or mirrored by the best of the four maps that keep the opening, which "
+    "no text tells apart (filled). Languages align where one map lies above the other maps and above the orbit reader. "
+    "A mark is a trained model; the bar joins the means."
 )
 LEARNED = "Held-out loss with its floor, and strict legality of the likeliest move with chance, by games seen."
 
@@ -58,7 +58,11 @@ def top_of(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
 def _trained(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
     """Of runs that tell nothing of alignment: what they learned."""
     data = training(rows)
-    drawn = [image(training_curves(part), said or "Loss and legality") for said, part in split(data)][:1] if len(data) else []
+    drawn = (
+        [image(training_curves(part), said or "Loss and legality") for said, part in split(data)][:1]
+        if len(data)
+        else []
+    )
     parts = []
     for label, group in data[~masked(data)].groupby("label", sort=False) if "top1" in data else ():
         last = group.groupby("run")[[x for x in ("top1", "chance") if x in group]].last()
@@ -68,7 +72,9 @@ def _trained(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
             beside = "" if chance != chance else f" (chance {chance:.3f}{': not learned yet' * (top.mean <= chance)})"
             parts.append(f"{label} plays {top.mean:.3f} of its moves legally{state}{beside}")
     named = "; ".join(parts[:4]) + (f"; and {len(parts) - 4} more" if len(parts) > 4 else "")
-    sentence = f"{named or 'Nothing was measured yet'}. Nothing was probed in two languages, so nothing is said of alignment."
+    sentence = (
+        f"{named or 'Nothing was measured yet'}. Nothing was probed in two languages, so nothing is said of alignment."
+    )
     return Top(sentence, drawn, LEARNED if drawn else "", facts(groups))
 
 

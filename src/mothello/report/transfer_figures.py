@@ -8,7 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mothello.report.figures import level, seeds
-from mothello.report.style import CURVES, INK, LANGUAGE_COLORS, MARKERS, MUTED, WIDTH, canvas, legend_below, looks, title
+from mothello.report.style import (
+    CURVES,
+    INK,
+    LANGUAGE_COLORS,
+    MARKERS,
+    MUTED,
+    WIDTH,
+    canvas,
+    legend_below,
+    looks,
+    title,
+)
 
 GUESSES = {"constant": "guessed from the ply", "constant_by_move": "guessed from the move"}
 
