@@ -1,5 +1,6 @@
 """Proves that the page says what the numbers say, either way, needs nothing but itself, and bears missing parts."""
 
+import json
 import re
 import shlex
 from html.parser import HTMLParser
@@ -13,8 +14,11 @@ from report.made import add_finetuning, add_probe, add_run, add_states
 from mothello.cli.compose import composed
 from mothello.cli.measure import schema
 from mothello.files import fingerprint
-from mothello.report.answer import answer, comparisons
-from mothello.report.page import render, write_report
+from mothello.othello.board import Board
+from mothello.othello.symmetry import cell_map
+from mothello.report.answer import answer, besides, comparisons
+from mothello.report.examples import readings
+from mothello.report.page import FEW, render, write_report
 from mothello.report.reference import commands, train_command
 from mothello.report.runs import find_runs
 from mothello.report.sections import headline
@@ -182,17 +186,18 @@ def test_many_settings_are_counted_by_what_is_shared(tmp_path: Path) -> None:
         add_probe(add_run(tmp_path, f"anchor_{index}", count=4), 0.8, across)
     add_probe(add_run(tmp_path, "untrained"), 0.64, 0.5)
     add_probe(add_run(tmp_path, "unified", output="unified"), 0.8, 0.8)
-    assert answer(_summaries(tmp_path).values()) == (
-        "Languages align without a common token in 2 of 4 models (2 through a turn or mirror of the board; 1 more in part); "
-        "with some common tokens in 1 of 2 models (1 as they are); with one vocabulary of answers in 1 of 1 models "
-        "(1 as they are). 1 more do not read the board of their own languages."
+    summaries = _summaries(tmp_path).values()
+    assert answer(summaries) == (
+        "Languages align without a common token in 2 of 4 models (turned or mirrored); "
+        "with some common tokens in 1 of 2 (as they are); with one vocabulary of answers in 1 of 1 (as they are)."
     )
+    assert besides(summaries) == "Aligned in part: 1 model. Under no map: 2 models. Board not read: 1 model."
 
 
 def test_seeds_that_differ_are_counted(tmp_path: Path) -> None:
     for seed, best in enumerate((0.79, 0.45)):
         add_probe(add_run(tmp_path, "naive", seed), 0.8, 0.5, best=best)
-    said = "naive aligns its languages in 1 of 2 models (1 through a turn or mirror of the board)."
+    said = "naive aligns its languages in 1 of 2 models (turned or mirrored)."
     assert answer(_summaries(tmp_path).values()) == said
 
 
@@ -338,6 +343,66 @@ def test_the_command_of_a_committed_run_trains_that_run() -> None:
     (run,) = find_runs([str(runs[0])])
     config = composed("train", TrainConfig, shlex.split(train_command(run))[2:])
     assert fingerprint(identity(config)) == run.identity
+
+
+def _board(root: Path, name: str, size: int) -> None:
+    """A run on a board of this size."""
+    folder = add_run(root, name, identity=f"{name}-{size}")
+    results = json.loads((folder.path / "results.json").read_text()) | {"board": f"{size}x{size}"}
+    (folder.path / "results.json").write_text(json.dumps(results))
+    folder.write_config(folder.read_config() | {"board": {"size": size}})
+    add_probe(folder, 0.9, 0.5)
+    for measure in folder.path.glob("measures/*/examples.json"):
+        measure.unlink()
+
+
+def test_every_board_has_sections_of_its_own(tmp_path: Path) -> None:
+    _board(tmp_path, "naive", 4)
+    _board(tmp_path, "naive", 6)
+    page = _page(tmp_path)
+    assert len(set(_read(page).ids)) == len(_read(page).ids)
+    four, six = page.split('<h2 class="board">')[1:]
+    assert (four[:9], six[:9]) == ("4x4 board", "6x6 board")
+    for part, own, other in ((four, "naive, 4x4", "naive, 6x6"), (six, "naive, 6x6", "naive, 4x4")):
+        assert part.count("<h2>Headline</h2>") == part.count("<h2>Training</h2>") == 1
+        assert own in part
+        assert other not in part
+    assert "4x4 naive: no common token" in page.split('<h2 class="board">')[0]
+
+
+def test_sections_of_many_settings_are_folded_and_can_be_reached(tmp_path: Path) -> None:
+    for index in range(FEW + 1):
+        add_run(tmp_path, f"naive_{index}")
+    page = _page(tmp_path)
+    reader = _read(page)
+    assert page.count("<details open>") == 1, "the headline"
+    assert {link[1:] for link in reader.links if link.startswith("#")} == {*reader.ids} - _names(page)
+    assert "naive_0 plays 0.900 of its moves legally (chance 0.400)" in page
+    assert "nothing is said of alignment" in page
+
+
+def _names(page: str) -> set[str]:
+    """Names inside of figures."""
+    return set(re.findall(r'(?:clipPath|path) id="(\w+)"', page))
+
+
+def test_a_reading_through_the_map_of_the_pair_is_among_the_boards() -> None:
+    """Language B sees the board mirrored: as it is most cells are wrong, through the map none."""
+    board, truth = Board.of(4), [2, 0, 1, 0, 1, 2, 0, 0, 1, 1, 2, 0, 0, 1, 1, 2]
+    mirrored = [truth[cell] for cell in cell_map(board, "main")]
+    example = {"source": "a", "truth": truth, "readings": {"a": truth, "b": mirrored}}
+    assert list(readings(example, board, {})) == [("a", truth), ("b as it is", mirrored)]
+    assert mirrored != truth
+    assert list(readings(example, board, {"b": "main"}))[2] == ("b through main", truth)
+    assert list(readings(example, board, {"b": "rot180"}))[2][1] != truth
+
+
+def test_intervals_of_shares_stay_shares(tmp_path: Path) -> None:
+    for seed, across in enumerate((0.99, 0.99, 0.6)):
+        add_probe(add_run(tmp_path, "naive", seed), 0.995, across)
+    (summary,) = _summaries(tmp_path).values()
+    assert summary["across"].high == 1.0  # type: ignore[union-attr]
+    assert summary["loss_across"].low < 0  # type: ignore[union-attr]
 
 
 def test_no_runs_is_an_error(tmp_path: Path) -> None:

@@ -61,20 +61,22 @@ def answer(summaries: Iterable[Summary]) -> str:
         families.setdefault(str(summary.heads.sharing.iloc[0]), Counter()).update(found)
     read = {name: found for name, found in families.items() if found.total() > found[UNREAD]}
     parts = [f"{FAMILIES[name]} in {_counted(found)}" for name, found in read.items()]
+    parts = [*parts[:1], *(part.replace(" models", "") for part in parts[1:])]
     return f"Languages align {'; '.join(parts)}." if parts else "No model reads the board of its own languages yet."
 
 
 def besides(summaries: Iterable[Summary]) -> str:
-    """What the sentence leaves out: how many models align in part, and how many do not read the board."""
+    """What the sentence leaves out: how many models align in part, under no map, or do not read the board."""
     found = sum((outcomes(summary) for summary in summaries), Counter[str]())
-    said = {f"{found[PARTLY]} align in part": found[PARTLY], f"{found[UNREAD]} do not read the board": found[UNREAD]}
-    kept = [words for words, count in said.items() if count]
-    return f"Of the other models {' and '.join(kept)}." if kept else ""
+    said = {"Aligned in part": found[PARTLY], "Under no map": found[APART], "Board not read": found[UNREAD]}
+    return " ".join(f"{words}: {count} models." for words, count in said.items() if count).replace(
+        " 1 models", " 1 model"
+    )
 
 
 def _counted(found: Counter[str]) -> str:
-    """Such as "7 of 9 models (3 as they are, 4 through a turn or mirror of the board)"."""
-    how = {"as they are": found[DIRECT], "through a turn or mirror of the board": found[MAPPED]}
+    """Such as "7 of 9 models (3 as they are, 4 turned or mirrored)"."""
+    how = {"as they are": found[DIRECT], "turned or mirrored": found[MAPPED]}
     said = ", ".join(f"{count} {words}" for words, count in how.items() if count)
     number = f"{sum(how.values())} of {found.total() - found[UNREAD] - found[SINGLE]} models"
     if len([count for count in how.values() if count]) == 1:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mothello.report.style import INK, MUTED, PAPER, SHARING_COLORS, canvas, legend_below
+from mothello.report.style import INK, MUTED, PAPER, SHARING_COLORS, canvas
 
 SHARED = {"naive": "no common token", "anchors": "some common tokens", "unified": "one vocabulary of answers"}
 """Sharing -> what it is."""
@@ -90,13 +90,17 @@ def _column(rows: Sequence[Row], limits: tuple[float, float], only: bool) -> Fig
     return figure
 
 
-MARKS: dict[str, dict[str, Any]] = {
-    "own language": {"marker": "|", "s": 90, "linewidth": 2.2},
-    "other language, as it is": {"marker": "o", "s": 24, "linewidth": 1.2},
-    "other language, through the best map": {"marker": "D", "s": 20, "linewidth": 1.2},
-    "orbit reader: tells no map from another": {"marker": "x", "s": 18, "linewidth": 1.1},
-}
-"""Mark -> its form."""
+MARKS: tuple[dict[str, Any], ...] = (
+    {"marker": "|", "s": 90, "linewidth": 2.2},
+    {"marker": "o", "s": 24, "linewidth": 1.2},
+    {"marker": "D", "s": 20, "linewidth": 1.2},
+    {"marker": "x", "s": 18, "linewidth": 1.1},
+)
+KEY = {
+    "|": "own language", "\u25cb": "other language, as it is", "\u25c6": "other language, through the best map",
+    "\u00d7": "orbit reader, which tells no map from another",
+}  # fmt: skip
+"""The marks as text, and what they mean."""
 
 
 def _drawn(axis: Axes, place: float, heads: pd.DataFrame) -> None:
@@ -107,18 +111,6 @@ def _drawn(axis: Axes, place: float, heads: pd.DataFrame) -> None:
     axis.plot(ends, [place] * 2, color=color, alpha=0.3, linewidth=4, solid_capstyle="round", zorder=1)
     filled = (INK, PAPER, color, MUTED)
     shown = (values.own, values.across, values.across_best_map, values.orbit.fillna(values.constant))
-    for (numbers, face), style in zip(zip(shown, filled, strict=True), MARKS.values(), strict=True):
+    for (numbers, face), style in zip(zip(shown, filled, strict=True), MARKS, strict=True):
         edge = {"facecolor": face, "edgecolor": color} if style["marker"] in "oD" else {"color": face}
         axis.scatter(numbers, [place] * len(numbers), zorder=3, **style, **edge)
-
-
-def key(columns: int = 4) -> Figure:
-    """What the marks mean."""
-    figure, (axis,) = canvas(1, 0.6, width=9.9)
-    axis.set_axis_off()
-    for name, style in MARKS.items():
-        face = {"facecolor": PAPER if style["marker"] == "o" else INK, "edgecolor": INK}
-        plain = {"color": INK if style["marker"] == "|" else MUTED}
-        axis.scatter([], [], label=name, **style, **(face if style["marker"] in "oD" else plain))
-    legend_below(figure, [axis], columns)
-    return figure

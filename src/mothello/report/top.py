@@ -11,7 +11,7 @@ from mothello.report.answer import NAMED, answer, besides
 from mothello.report.figures import training_curves
 from mothello.report.labels import thousands
 from mothello.report.markup import image
-from mothello.report.overview import key, overview
+from mothello.report.overview import KEY, overview
 from mothello.report.runs import Run
 from mothello.report.sentences import summaries_of
 from mothello.report.sharing import n_languages
@@ -35,7 +35,8 @@ class Top(NamedTuple):
     figures: list[Markup]
     caption: str
     facts: str
-    key: Markup | None = None
+    key: Mapping[str, str] = {}  # noqa: RUF012 (read only)
+    """Mark -> its meaning."""
 
 
 def top_of(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
@@ -52,7 +53,7 @@ def top_of(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
     name = "Share of cells read right, by run"
     figures = [image(one, f"{name}, {index + 1} of {len(drawn)}") for index, one in enumerate(drawn)]
     more = besides(summaries) if len(summaries) > NAMED else ""
-    return Top(sentence, figures, f"{READING} {more}".strip(), facts(groups), image(key(), "What the marks mean"))
+    return Top(sentence, figures, f"{READING} {more}".strip(), facts(groups), KEY)
 
 
 def _trained(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
