@@ -35,7 +35,7 @@ class Top(NamedTuple):
     figures: list[Markup]
     caption: str
     facts: str
-    key: Mapping[str, str] = {}  # noqa: RUF012 (read only)
+    key: Mapping[str, str] = {}
     """Mark -> its meaning."""
 
 
