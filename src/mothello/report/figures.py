@@ -42,7 +42,7 @@ FLOOR = "floor (loss), chance (legality)"
 def training_curves(training: pd.DataFrame) -> Figure:
     """Loss against games seen with its floor, and strict top-1 legality with chance, a line per label; of hidden moves,
     the share of guesses that are possible. The training loss is drawn, too, while the labels are few."""
-    figure, axes = canvas(2, 3.5)
+    figure, axes = canvas(2, 3.5, sharex=True)
     (loss, legal), drawn = axes, looks(training)
     thin = len(drawn) <= CURVES // 2 and "train_loss" in training
     for label, look in drawn.items():
@@ -54,7 +54,8 @@ def training_curves(training: pd.DataFrame) -> Figure:
     for value in sorted(set(training["floor"].dropna().round(3))) if "floor" in training else ():
         level(loss, value, FLOOR)
     if "chance" in training:
-        level(legal, training["chance"].mean(), FLOOR)
+        for value in sorted(set(training.groupby("label").chance.mean().dropna().round(2))):
+            level(legal, value, FLOOR)
     title(loss, "Validation loss (thin: training loss)" if thin else "Validation loss")
     of_hidden = masked(training.dropna(subset=["top1"])) if "top1" in training else pd.Series([False])
     both = "Top-1: legal, or of hidden moves possible"

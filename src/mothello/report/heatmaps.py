@@ -52,7 +52,7 @@ def alignment_maps(pairs: pd.DataFrame, limits: tuple[float, float], order: Sequ
 
 def _grid(layers: int, languages: int) -> tuple[Figure, list[Axes]]:
     if layers == 1:
-        side = min(7.2, 1.5 + 0.5 * languages)
+        side = min(7.2, 1.3 + 0.42 * languages)
         return canvas(1, 2 * side + 0.9, 2, width=min(WIDTH, side + 2.2))
     cell = min(1.75, (WIDTH - 1.8) / layers)
     return canvas(1, 2 * cell + 1.1, 2, width=min(WIDTH, cell * layers + 1.8))

@@ -74,7 +74,8 @@ def headline(rows: pd.DataFrame, groups: Groups, summaries: Summaries) -> dict[s
         chance = _last(own, "chance")
         games = f"{max(run.results['games'] for run in runs):,}"
         trained = [len(runs), games, targets_of(runs[0].config)]
-        skill = [legal, chance.mean if chance else None]
+        below = Markup("<br><small>not above chance</small>") if legal and chance and legal.mean <= chance.mean else ""
+        skill = [cell(legal) + below, chance.mean if chance else None]
         guessed = [_last(own[masked(own)], name) for name in hidden]
         lines.append([_called(label, runs), *judged, *probed, *skill, *guessed, *trained])
     more = {"early": list(_early(groups)), "contexts": list(_contexts(rows))}

@@ -70,7 +70,9 @@ def _trained(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
         top, chance = share_of(last.top1), last.get("chance", pd.Series(dtype=float)).mean()
         state = " so far" if any(run.status for run in groups[str(label)]) else ""
         if top is not None:
-            beside = "" if chance != chance else f" (chance {chance:.3f}{': not learned yet' * (top.mean <= chance)})"
+            beside = (
+                "" if chance != chance else f" (chance {chance:.3f}{': not learned yet' * bool(top.mean <= chance)})"
+            )
             parts.append(f"{label} plays {top.mean:.3f} of its moves legally{state}{beside}")
     named = "; ".join(parts[:4]) + (f"; and {len(parts) - 4} more" if len(parts) > 4 else "")
     sentence = (
