@@ -55,7 +55,8 @@ def image(drawing: Figure, alternative: str) -> Markup:
     buffer, box = io.StringIO(), whole(drawing)
     with matplotlib.rc_context(RC):
         drawing.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches=box, transparent=True)
-    sizes = [text.get_fontsize() for text in drawing.findobj(Text) if text.get_text() and text.get_visible()]  # type: ignore[attr-defined]
+    texts: Any = drawing.findobj(Text)
+    sizes = [float(text.get_fontsize()) for text in texts if text.get_text() and text.get_visible()]
     width, shrunk = round(box.width * 100), min(1.0, READABLE / min(sizes, default=9.0))
     head = '<svg role="img" aria-label="{}" style="width:{}px;min-width:{}px" '
     start = Markup(head).format(alternative, width, round(width * shrunk))

@@ -75,7 +75,7 @@ def _column(rows: Sequence[Row], limits: tuple[float, float], only: bool) -> Fig
         middle = place + (row.lines - 1) / 2
         place += row.lines
         if row.heads is None:
-            where = {"xycoords": ("figure fraction", "data"), "va": "center", "in_layout": False}
+            where: dict[str, Any] = {"xycoords": ("figure fraction", "data"), "va": "center", "in_layout": False}
             axis.annotate(row.text, (0, middle), fontsize=8, fontweight="bold", color=INK, **where)
             continue
         _drawn(axis, middle, row.heads)
@@ -112,5 +112,5 @@ def _drawn(axis: Axes, place: float, heads: pd.DataFrame) -> None:
     filled = (INK, PAPER, color, MUTED)
     shown = (values.own, values.across, values.across_best_map, values.orbit.fillna(values.constant))
     for (numbers, face), style in zip(zip(shown, filled, strict=True), MARKS, strict=True):
-        edge = {"facecolor": face, "edgecolor": color} if style["marker"] in "oD" else {"color": face}
+        edge: dict[str, Any] = {"facecolor": face, "edgecolor": color} if style["marker"] in "oD" else {"color": face}
         axis.scatter(numbers, [place] * len(numbers), zorder=3, **style, **edge)

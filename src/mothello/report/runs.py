@@ -129,7 +129,7 @@ def find_runs(paths: Sequence[str], without: Collection[Path] = ()) -> list[Run]
     for text in paths:
         path = Path(text)
         if path.is_dir():
-            folders.update(found for folder in candidates(path) if (found := folder.resolve()) not in without)
+            folders.update({folder.resolve() for folder in candidates(path)}.difference(without))
         else:
             log.warning("%s is no folder; skipped", path)
     found = [_read_run(folder) for folder in tqdm(sorted(folders), desc="read runs", unit="run", delay=1, leave=False)]

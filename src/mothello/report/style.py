@@ -74,6 +74,8 @@ def whole(figure: Figure, pad: float = 0.04) -> Bbox:
     if layout is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
+    for artist in figure.findobj(lambda x: not x.get_in_layout()):  # drawn, too, though the layout leaves it alone
+        artist.set_in_layout(True)
     return figure.get_tightbbox(renderer).padded(pad)
 
 
