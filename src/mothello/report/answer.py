@@ -28,7 +28,7 @@ NAMED = 6
 """Labels up to which the sentence names each; of more it counts the models by what is shared."""
 
 
-def outcome(head: Mapping[str, Any]) -> str:
+def outcome(head: Mapping[Any, Any]) -> str:
     """How one model aligns its languages. Whole means that one map is enough for every pair; a pair that only a part of
     the board is read of, or fewer pairs than all, is in part. head: the columns of Headline."""
     bases = [float(head[name]) for name in ("constant", "random_weights") if pd.notna(head[name])]

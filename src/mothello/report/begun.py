@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mothello.errors import UserError
 from mothello.report.listing import read_listed
@@ -37,7 +38,7 @@ def _begun(path: Path) -> Iterator[Run]:
         return
     size, step = int(config["board"].get("size") or 6), int(metrics[-1]["step"])
     batch = int((config.get("data") or {}).get("batch_size") or 0)
-    results = {
+    results: dict[str, Any] = {
         "board": f"{size}x{size}", "steps": step, "games": step * batch,
         "seconds": max((line["train/seconds"] for line in metrics if "train/seconds" in line), default=None),
         "languages": [{"name": name, "kind": name.rpartition("_")[0] or name} for name in spoken], "environment": {},
