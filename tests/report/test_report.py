@@ -376,14 +376,11 @@ def test_sections_of_many_settings_are_folded_and_can_be_reached(tmp_path: Path)
     page = _page(tmp_path)
     reader = _read(page)
     assert page.count("<details open>") == 1, "the headline"
-    assert {link[1:] for link in reader.links if link.startswith("#")} == {*reader.ids} - _names(page)
+    inside = re.compile(r"f\d+-\d+")  # names inside of figures
+    links = {link[1:] for link in reader.links if link.startswith("#") and not inside.fullmatch(link[1:])}
+    assert links == {id for id in reader.ids if not inside.fullmatch(id)}
     assert "naive_0 plays 0.900 of its moves legally (chance 0.400)" in page
     assert "nothing is said of alignment" in page
-
-
-def _names(page: str) -> set[str]:
-    """Names inside of figures."""
-    return set(re.findall(r'(?:clipPath|path) id="(\w+)"', page))
 
 
 def test_a_reading_through_the_map_of_the_pair_is_among_the_boards() -> None:

@@ -3,7 +3,7 @@
 import io
 import re
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from itertools import count
 from typing import Any
 
 import matplotlib
@@ -85,19 +85,29 @@ _SHORTER: tuple[tuple[str, Any], ...] = (
 
 
 def _small(svg: str) -> str:
-    """The same drawing in fewer bytes, its names its own among the figures of a page."""
+    """The same drawing in fewer bytes."""
     svg = re.sub(r"<\?.*?\?>|<!.*?>|<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<[^>]*>", lambda tag: _shorter(tag[0]), re.sub(r">\s+<", "><", svg.strip()))
     for empty in ("<defs></defs>", "<g></g>", "<g></g>"):
         svg = svg.replace(empty, "")
     for name, style in CLASSES.items():
         svg = svg.replace(f'style="{style}"', f'class="{name}"')
-    own = blake2b(svg.encode(), digest_size=4).hexdigest()
-    names = {name: f"f{own}{index}" for index, name in enumerate(dict.fromkeys(re.findall(r' id="(\w+)"', svg)))}
-    return re.sub(r'(?<=id=")\w+(?=")|(?<=#)\w{11}(?=[")])', lambda found: names.get(found[0], found[0]), svg)
+    return svg
 
 
 def _shorter(tag: str) -> str:
     for form, instead in _SHORTER:
         tag = re.sub(form, instead, tag)
     return tag
+
+
+def numbered(page: str) -> str:
+    """A page whose figures have names of their own inside: none is on the page twice."""
+    numbers = count()
+
+    def renamed(found: re.Match[str]) -> str:
+        own = f"f{next(numbers)}"
+        names = {x: f"{own}-{i}" for i, x in enumerate(dict.fromkeys(re.findall(r' id="(\w+)"', found[0])))}
+        return re.sub(r'(?<=id=")\w+(?=")|(?<=#)\w{11}(?=[")])', lambda name: names.get(name[0], name[0]), found[0])
+
+    return re.sub(r'<svg role="img" aria-label=.*?</svg>', renamed, page, flags=re.DOTALL)

@@ -19,6 +19,7 @@ from mothello.measures.probes.verdict import KINDS
 from mothello.report import examples, probe_sections, sections, task_sections
 from mothello.report.along import along_of
 from mothello.report.along_section import trajectories
+from mothello.report.markup import numbered
 from mothello.report.reference import quantities, repeat
 from mothello.report.runs import Run
 from mothello.report.sentences import summaries_of
@@ -69,7 +70,7 @@ def render(
         for board in sorted(boards, key=lambda name: int(name.partition("x")[0]))
     ]
     content = {"title": title, "question": question, "parts": parts, "kinds": KINDS, "quantities": quantities(rows)}
-    return words.get_template("report.html.j2").render(content | {"top": top_of(rows, groups)})
+    return numbered(words.get_template("report.html.j2").render(content | {"top": top_of(rows, groups)}))
 
 
 def _words(out: Path) -> jinja2.Environment:
