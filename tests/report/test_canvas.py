@@ -88,15 +88,14 @@ def curves(axes: Axes) -> int:
 
 
 @pytest.fixture(scope="module", params=SIZES)
-def page(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[int, str, list[Figure]]]:
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, list[Figure]]:
     """Number of runs, the page and its figures."""
     root, drawn = tmp_path_factory.mktemp("study"), list[Figure]()
     study(root, request.param)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(markup, "whole", lambda figure: drawn.append(figure) or whole(figure))
-        yield request.param, render(find_runs([str(root)]), "study"), drawn
+        text = render(find_runs([str(root)]), "study")
+    return request.param, text, drawn
 
 
 def test_no_figure_is_clipped_and_no_panel_is_crowded(page: tuple[int, str, list[Figure]]) -> None:
