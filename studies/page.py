@@ -11,6 +11,7 @@ from mothello.report.board_figure import boards_figure, reading_boards
 from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import find_runs
+from mothello.report.style import save
 from mothello.report.table import pairs, table_of
 from studies import CRITERIA, PUBLISHED, answers, data, factors, figures, readings, steering, tables
 from studies.judge import winners
@@ -59,7 +60,7 @@ def draw(scale: Scale, folder: Path) -> None:
 def saved(drawing: Figure, path: Path) -> None:
     """Write a figure, the same bytes whenever it is drawn."""
     with whole_file(path) as file:
-        drawing.savefig(file, dpi=110, metadata={"Software": None})
+        save(drawing, file, metadata={"Software": None})
 
 
 Drawn = Iterator[tuple[str, str, Figure]]

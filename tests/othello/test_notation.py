@@ -117,40 +117,48 @@ def shapes(svg: str, tag: str) -> list[dict[str, str]]:
     return [dict(element.attrib) for element in ET.fromstring(svg).iter(SVG + tag)]
 
 
+def discs(svg: str) -> dict[str, int]:
+    """Fill -> squares of its discs, as bits."""
+    found = {}
+    for group in ET.fromstring(svg).iter(f"{SVG}g"):
+        inside = [circle.attrib for circle in group.findall(f"{SVG}circle")]
+        places = [(int((float(x["cx"]) - 16) // 26), int((float(x["cy"]) - 16) // 26)) for x in inside]
+        if places:
+            found[group.attrib["fill"]] = sum(1 << 8 * row + column for column, row in places)
+    return found
+
+
 @pytest.mark.parametrize("size", SIZES)
-def test_the_svg_has_one_square_per_cell_and_one_circle_per_disc(size: int) -> None:
+def test_the_svg_has_a_line_between_all_cells_and_one_circle_per_disc(size: int) -> None:
     board = Board.of(size)
     svg = svg_board(start_cells(board), board)
-    assert len(shapes(svg, "rect")) == board.n_cells
+    (felt,), (lines,) = shapes(svg, "rect"), shapes(svg, "path")
+    assert float(felt["width"]) == float(felt["height"]) == 26 * size
+    assert lines["d"].count("v") == lines["d"].count("h") == size + 1
     assert len(shapes(svg, "text")) == 2 * size
-    discs = shapes(svg, "circle")
-    assert len(discs) == 4
-    centres = {color: [] for color in {disc["fill"] for disc in discs}}
-    for disc in discs:
-        column, row = (int((float(disc[axis]) - 16) // 26) for axis in ("cx", "cy"))
-        centres[disc["fill"]].append(8 * row + column)
-    assert sorted(sum(1 << square for square in group) for group in centres.values()) == sorted(board.start)
-    darkest = min(centres, key=lambda color: int(color[1:], 16))
-    assert sum(1 << square for square in centres[darkest]) == board.start[0]
+    assert len(shapes(svg, "circle")) == 4
+    drawn = discs(svg)
+    assert sorted(drawn.values()) == sorted(board.start)
+    darkest = min(drawn, key=lambda color: int(color[1:], 16))
+    assert drawn[darkest] == board.start[0]
 
 
-def test_the_svg_marks_misread_cells_and_the_last_move() -> None:
+def test_the_svg_frames_misread_cells_and_marks_the_last_move() -> None:
     board = Board.of(6)
     contents = start_cells(board)
     plain = svg_board(contents, board)
-    wrong = [cell in (0, 35) for cell in range(board.n_cells)]
-    fills = [rect["fill"] for rect in shapes(svg_board(contents, board, wrong=wrong), "rect")]
-    assert [fill != fills[1] for fill in fills] == wrong
+    _, *frames = shapes(svg_board(contents, board, wrong=[cell in (0, 35) for cell in range(board.n_cells)]), "rect")
+    assert [(frame["x"], frame["y"]) for frame in frames] == [("17.5", "17.5"), ("147.5", "147.5")]
     assert svg_board(contents, board, wrong=[False] * board.n_cells) == plain
-    dots = [c for c in shapes(svg_board(contents, board, last=board.squares[-1]), "circle") if c["fill"] == "#d1495b"]
+    marked = shapes(svg_board(contents, board, last=board.squares[-1]), "circle")
+    dots = [circle for circle in marked if circle not in shapes(plain, "circle")]
     assert [(dot["cx"], dot["cy"]) for dot in dots] == [("159", "159")]
-    assert not [c for c in shapes(plain, "circle") if c["fill"] == "#d1495b"]
 
 
 @pytest.mark.parametrize("cell", [10, 40])
 def test_the_svg_scales_with_its_cells(cell: int) -> None:
     root = ET.fromstring(svg_board(start_cells(Board.of(4)), Board.of(4), cell=cell))
     assert root.attrib["width"] == root.attrib["height"]
-    for rect in root.iter(SVG + "rect"):
-        assert float(rect.attrib["x"]) + cell <= float(root.attrib["width"])
-        assert rect.attrib["width"] == str(cell)
+    (felt,) = root.iter(SVG + "rect")
+    assert float(felt.attrib["x"]) + 4 * cell <= float(root.attrib["width"])
+    assert felt.attrib["width"] == str(4 * cell)

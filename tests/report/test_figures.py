@@ -13,6 +13,7 @@ from mothello.othello.board import Board
 from mothello.othello.notation import square_name
 from mothello.report import figures, heatmaps, table, transfer_figures
 from mothello.report.board_figure import domain_boards
+from mothello.report.overview import overview
 from mothello.report.runs import find_runs
 from mothello.report.sentences import class_sentence
 from mothello.report.style import MAP_COLORS, colors
@@ -88,7 +89,8 @@ def test_classes_in_words() -> None:
 
 
 def test_layer_curves_draw_the_six_quantities(tmp_path: Path) -> None:
-    drawn = figures.layer_curves(table.pretrained(_table(tmp_path, orbit=0.7)), "mlp", "absolute")
+    rows = table.pretrained(_table(tmp_path, orbit=0.7))
+    drawn = figures.layer_curves(figures.of_kind(rows, "mlp", "absolute"))
     lines = {line.get_label(): line.get_ydata()[0] for line in drawn.axes[0].get_lines()}
     expected = {
         "own language": 0.9, "other language": 0.55, "other language, best map": 0.75, "random weights": 0.62,
@@ -116,8 +118,8 @@ def test_skill_is_drawn_against_minutes_a_line_per_run(tmp_path: Path) -> None:
 def test_every_seed_is_a_point_and_a_thin_line(tmp_path: Path) -> None:
     rows = _table(tmp_path, seeds=3)
     heads = table.heads(table.pretrained(rows)).query("probe == 'mlp' and target == 'absolute'")
-    points = figures.headline_points(heads).axes[0]
-    assert 3 in {len(collection.get_offsets()) for collection in points.collections}
+    (drawn,) = overview(heads)
+    assert 3 in {len(collection.get_offsets()) for collection in drawn.axes[0].collections}
     assert len(figures.ply_curves(table.by_ply(rows)).axes[0].get_lines()) == 3 + 1
 
 

@@ -10,6 +10,7 @@ import pytest
 from report.made import add_finetuning, add_measure, add_probe, add_run, add_states
 
 from mothello.report import table
+from mothello.report.begun import begun_runs
 from mothello.report.runs import find_runs
 from mothello.report.sharing import by_label, n_anchors, sharing_of
 from mothello.rows import FILE
@@ -166,8 +167,47 @@ def test_two_configurations_are_never_averaged(tmp_path: Path) -> None:
         for seed in (0, 1):
             add_run(tmp_path, "a", seed, identity=identity)
     groups = by_label(find_runs([str(tmp_path)]))
-    assert list(groups) == ["a one", "a two", "c", "b"]
+    assert list(groups) == ["a one", "a two", "c", "b"], "what no setting tells apart has its identity"
     assert [run.seed for run in groups["a one"]] == [0, 1]
+
+
+def _configured(root: Path, name: str, identity: str, change: dict[str, Any]) -> None:
+    folder = add_run(root, name, identity=identity)
+    config = folder.read_config()
+    folder.write_config({key: {**x, **change.get(key, {})} if isinstance(x, dict) else x for key, x in config.items()})
+
+
+def test_runs_are_called_by_what_they_differ_in(tmp_path: Path) -> None:
+    """Board and games where they differ; of other settings as few as tell the runs apart; a name alone where it is one."""
+    _configured(tmp_path, "anchor", "11111111", {"board": {"size": 4}, "data": {"games": 1920}})
+    _configured(tmp_path, "anchor", "22222222", {"board": {"size": 6}, "data": {"games": 59_904}})
+    _configured(tmp_path, "anchor", "33333333", {"board": {"size": 6}, "data": {"games": 1_000_000}})
+    _configured(tmp_path, "custom", "44444444", {"model": {"d_model": 128, "n_head": 4}})
+    _configured(tmp_path, "custom", "55555555", {"model": {"d_model": 64, "n_head": 2}})
+    add_run(tmp_path, "naive_60k")
+    add_run(tmp_path, "naive_120k")
+    assert list(by_label(find_runs([str(tmp_path)]))) == [
+        *("anchor, 4x4, 1.92 k games", "anchor, 6x6, 59.9 k games", "anchor, 6x6, 1 M games"),
+        *("custom, d_model 128", "custom, d_model 64", "naive_60k", "naive_120k"),
+    ]
+
+
+def test_a_run_that_trains_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
+    done, begun, empty = add_run(tmp_path, "naive"), add_run(tmp_path, "anchor", count=2), add_run(tmp_path, "late")
+    for folder in (begun, empty):
+        (folder.path / "results.json").unlink()
+        folder.write_status("running")
+    (empty.path / "metrics.jsonl").unlink()
+    (run,) = begun_runs([str(tmp_path)])
+    assert run.path == begun.path.resolve()
+    assert run.status == "interrupted, 100 of 100 steps"
+    assert (run.languages, run.results["games"], run.results["board"]) == (["atomic_0", "atomic_1"], 1000, "4x4")
+    found = find_runs([str(tmp_path)], [run.path])
+    assert [one.path for one in found] == [done.path.resolve()]
+    assert table.training(table.table_of([*found, run])).groupby("label").top1.last().to_dict() == {
+        "anchor": 0.9,
+        "naive": 0.9,
+    }
 
 
 def test_a_control_of_a_fine_tuning_is_no_fine_tuning(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from mothello.othello.board import BoardConfig
 from mothello.othello.notation import game_text
 from mothello.own import folder_for
 from mothello.report import corpus_figures
+from mothello.report.style import save
 from mothello.rows import format_table
 from mothello.stages.build import games_of, language_set_of, weights_of
 from mothello.training.device import DeviceConfig, resolve
@@ -194,7 +195,7 @@ def survey(config: CorpusCommand) -> dict[str, Any]:
     write_whole(out / "numbers.json", json_text(numbers))
     for name, figure in zip(FILES[1:], (corpus_figures.by_ply, corpus_figures.lengths_and_passes), strict=True):
         with whole_file(out / name) as file:
-            figure(numbers).savefig(file, dpi=150)
+            save(figure(numbers), file)
     print(f"{_table(numbers)}\ncorpus: {out.resolve()}", flush=True)
     return numbers
 

@@ -88,7 +88,7 @@ def _measured(rows: pd.DataFrame, examples: list[dict[str, Any]]) -> dict[str, F
     drawn, present = {}, set(rows.measure)
     if "probe" in present:
         probe, target = preferred(rows)
-        drawn["figures/layers"] = figures.layer_curves(rows, probe, target)
+        drawn["figures/layers"] = figures.layer_curves(figures.of_kind(rows, probe, target))
         matrices = pairs(rows, probe, target)
         if matrices.language.nunique() > 1:
             drawn["figures/alignment"] = heatmaps.alignment_maps(matrices, heatmaps.scale(matrices))

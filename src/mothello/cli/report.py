@@ -5,9 +5,10 @@ from pathlib import Path
 from time import perf_counter
 
 from mothello.cli.main import command
-from mothello.cli.units import minutes, size, table
+from mothello.cli.units import counted, minutes, size, table
 from mothello.errors import UserError
 from mothello.own import folder_for
+from mothello.report.begun import begun_runs
 from mothello.report.page import FILES, SIGN, render, write_report
 from mothello.report.runs import find_runs
 
@@ -32,14 +33,15 @@ def report(config: ReportCommand) -> Path:
     if missing:
         raise UserError(f"runs: {missing[0]} does not exist")
     page = folder_for(config.out, FILES, SIGN) / FILES[0]
-    runs = find_runs(config.runs)
+    begun = begun_runs(config.runs)
+    runs = [*find_runs(config.runs, [run.path for run in begun]), *begun]
     if not runs:
-        raise UserError(f"runs: no finished run in {', '.join(config.runs) or 'an empty list'}")
+        raise UserError(f"runs: no run with an evaluation in {', '.join(config.runs) or 'an empty list'}")
     if config.dry_run:
         start = perf_counter()
         text, seconds = render(runs, config.title), perf_counter() - start
         rows = {
-            "runs": f"{len(runs):,} finished",
+            "runs": f"{len(runs) - len(begun):,} finished{f', {len(begun):,} not' * bool(begun)}",
             "disk": f"{size(len(text))}, and the table",
             "minutes": f"{minutes(seconds)} (made once just now, and not written)",
             "folder": f"{config.out}{' (its page would be replaced)' if page.exists() else ''}",
@@ -47,7 +49,7 @@ def report(config: ReportCommand) -> Path:
         print(table(rows), flush=True)
         return page
     page = write_report(runs, Path(config.out), config.title)
-    print(f"report of {len(runs)} run{'s' * (len(runs) != 1)}: {page.resolve()}", flush=True)
+    print(f"report of {counted(len(runs), 'run')}: {page.resolve()}", flush=True)
     return page
 
 

@@ -82,28 +82,38 @@ def svg_board(
 ) -> str:
     """An inline SVG of a board.
 
-    cells: one class per cell, 0 white, 1 empty, 2 black. wrong: cells to mark as misread. last: square of
+    cells: one class per cell, 0 white, 1 empty, 2 black. wrong: cells that are misread, framed. last: square of
     the last move, marked with a dot. cell: pixels per cell. legal: squares of the legal moves, marked with a ring.
     """
     n, margin = board.size, 16
     side, middles = n * cell + margin + 2, [margin + (i + 0.5) * cell for i in range(n)]
     names = [f'<text x="{x:g}" y="11">{"abcdefgh"[i]}</text><text x="7" y="{x + 3.5:g}">{i + 1}</text>'
              for i, x in enumerate(middles)]  # fmt: skip
-    squares, discs, marks = [], [], []
+    lines = "".join(
+        f"M{margin + i * cell} {margin}v{n * cell}M{margin} {margin + i * cell}h{n * cell}" for i in range(n + 1)
+    )
+    discs: dict[int, list[str]] = {0: [], 2: []}
+    frames, marks, white, black = [], [], "#fbfbf8", "#1b1f24"
     for index, kind in enumerate(cells):
         x, y = margin + index % n * cell, margin + index // n * cell
-        fill = "#e8a598" if wrong is not None and wrong[index] else "#5b9a78"
-        squares.append(f'<rect x="{x}" y="{y}" width="{cell}" height="{cell}" fill="{fill}"/>')
         middle = f'<circle cx="{x + cell / 2:g}" cy="{y + cell / 2:g}"'
+        if wrong is not None and wrong[index]:
+            frames.append(f'<rect x="{x + 1.5:g}" y="{y + 1.5:g}" width="{cell - 3}" height="{cell - 3}"/>')
         if kind != 1:
-            discs.append(f'{middle} r="{cell * 0.38:.1f}" fill="{"#f7f7f2" if kind == 0 else "#22262b"}"/>')
+            discs[kind].append(f'{middle} r="{cell * 0.36:.1f}"/>')
         if board.squares[index] in legal:
-            marks.append(f'{middle} r="{cell * 0.14:.1f}" fill="none" stroke="#f7f7f2" stroke-width="1.5"/>')
+            marks.append(f'{middle} r="{cell * 0.14:.1f}" fill="none" stroke="#2a6f97" stroke-width="1.5"/>')
         if last is not None and board.squares[index] == last:
-            marks.append(f'{middle} r="{cell * 0.1:.1f}" fill="#d1495b"/>')
+            ink = black if kind == 0 else white
+            marks.append(f'{middle} r="{cell * 0.12:.1f}" fill="{ink}"/>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{side}" height="{side}" viewBox="0 0 {side} {side}" '
-        f'role="img" font-family="sans-serif" font-size="10"><g text-anchor="middle" fill="#667">{"".join(names)}</g>'
-        f'<g stroke="#3f7257">{"".join(squares)}</g><g stroke="#22262b" stroke-width=".6">{"".join(discs)}</g>'
+        f'role="img" font-family="sans-serif" font-size="10"><g text-anchor="middle" fill="#808894">'
+        f"{''.join(names)}</g>"
+        f'<rect x="{margin}" y="{margin}" width="{n * cell}" height="{n * cell}" fill="#e9ecef"/>'
+        f'<path d="{lines}" stroke="#b9c2cb"/>'
+        f'<g fill="#c8553d" fill-opacity=".18" stroke="#c8553d" stroke-width="2">{"".join(frames)}</g>'
+        f'<g stroke="{black}" stroke-width=".6"><g fill="{white}">{"".join(discs[0])}</g>'
+        f'<g fill="{black}">{"".join(discs[2])}</g></g>'
         f"{''.join(marks)}</svg>"
     )

@@ -13,9 +13,9 @@ from mothello.othello.symmetry import OPENING_MAPS, OTHER_MAPS
 from mothello.report.along import ENTRIES, Curves, curves_of, onset, pair_onsets
 from mothello.report.figures import LEGAL, THOUSANDS, level, seeds
 from mothello.report.markup import image, table
-from mothello.report.probe_sections import Panel
+from mothello.report.panels import Panel
 from mothello.report.runs import Run
-from mothello.report.style import INK, MAP_COLORS, MUTED, canvas, colors, legend_below, title
+from mothello.report.style import EDGE, INK, MAP_COLORS, MAP_DASHES, MUTED, canvas, colors, legend_below, title
 
 PHONE = 4.6
 """Inches of a figure that is read on a phone."""
@@ -76,9 +76,10 @@ def _maps(axis: Axes, curves: Curves, color: str) -> None:
     points, best = curves.aligned, curves.best
     for index, name in enumerate(OTHER_MAPS):
         label = "the four other maps" if index == 0 else f"_{name}"
-        seeds(axis, points[points["map"] == name], "games", "value", color="#b6bdc6", linewidth=1.0, label=label)
+        seeds(axis, points[points["map"] == name], "games", "value", color=EDGE, linewidth=1.0, label=label)
     for name in OPENING_MAPS:
-        seeds(axis, points[points["map"] == name], "games", "value", color=MAP_COLORS[name], label=name)
+        look = {"color": MAP_COLORS[name], "linestyle": MAP_DASHES[name]}
+        seeds(axis, points[points["map"] == name], "games", "value", label=name, **look)
     null = best.groupby("games").null.mean()
     axis.plot(null.index.to_numpy(), null.to_numpy(), color=MUTED, linewidth=1.1, linestyle=(0, (4, 3)), label="null")
     seeds(axis, curves.own, "games", "value", color=color, linewidth=2.6, label="own language")

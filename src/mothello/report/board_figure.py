@@ -11,9 +11,9 @@ from matplotlib.patches import Circle, Rectangle
 from mothello.othello.board import Board
 from mothello.othello.notation import square_name
 from mothello.othello.symmetry import cell_map
-from mothello.report.style import INK, MAP_COLORS, canvas, legend_below
+from mothello.report.style import DARK, INK, LIGHT, MAP_COLORS, canvas, legend_below
 
-GREEN, LINE, WRONG, LEGAL = "#dfeae2", "#b9c9be", "#c8553d", "#2a6f97"
+FELT, LINE, WRONG, LEGAL = "#e9ecef", "#b9c2cb", "#c8553d", "#2a6f97"
 
 
 class Drawn(NamedTuple):
@@ -42,15 +42,15 @@ def draw_board(axis: Axes, drawn: Drawn) -> None:
     n = round(len(drawn.cells) ** 0.5)
     for cell, value in enumerate(drawn.cells):
         x, y = cell % n, n - 1 - cell // n
-        axis.add_patch(Rectangle((x, y), 1, 1, facecolor=GREEN, edgecolor=LINE, linewidth=0.8))
+        axis.add_patch(Rectangle((x, y), 1, 1, facecolor=FELT, edgecolor=LINE, linewidth=0.8))
         if drawn.shade and drawn.shade[cell] > 0:
             axis.add_patch(Rectangle((x, y), 1, 1, facecolor=LEGAL, alpha=min(1.0, drawn.shade[cell]), linewidth=0))
             if drawn.shade[cell] >= 0.005:
-                ink = "white" if drawn.shade[cell] > 0.5 else INK
+                ink = LIGHT if drawn.shade[cell] > 0.5 else DARK
                 text = f"{drawn.shade[cell]:.2f}".replace("0.", ".", 1)
                 axis.text(x + 0.5, y + 0.5, text, ha="center", va="center", fontsize=7, color=ink)
         if value != 1:
-            axis.add_patch(Circle((x + 0.5, y + 0.5), 0.38, facecolor=INK if value == 2 else "white", edgecolor=INK))
+            axis.add_patch(Circle((x + 0.5, y + 0.5), 0.38, facecolor=DARK if value == 2 else LIGHT, edgecolor=DARK))
         if drawn.framed and drawn.framed[cell]:
             inner = Rectangle((x + 0.06, y + 0.06), 0.88, 0.88, facecolor="none", edgecolor=WRONG, linewidth=1.6)
             axis.add_patch(inner)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mothello.measures.probes.verdict import GRADED, NONE, ONE_MAP, ORBIT_ONLY, TWO_DOMAINS
-from mothello.report.style import ACCURACY, INK, MUTED, WIDTH, canvas
+from mothello.report.style import ACCURACY, DARK, INK, LIGHT, MUTED, WIDTH, canvas
 
 MAX_LAYERWISE = 4
 """More languages than this show the headline's layer only, seed by seed, in the order of their classes."""
@@ -52,7 +52,7 @@ def alignment_maps(pairs: pd.DataFrame, limits: tuple[float, float], order: Sequ
 
 def _grid(layers: int, languages: int) -> tuple[Figure, list[Axes]]:
     if layers == 1:
-        side = min(7.2, 1.5 + 0.5 * languages)
+        side = min(7.2, 1.3 + 0.42 * languages)
         return canvas(1, 2 * side + 0.9, 2, width=min(WIDTH, side + 2.2))
     cell = min(1.75, (WIDTH - 1.8) / layers)
     return canvas(1, 2 * cell + 1.1, 2, width=min(WIDTH, cell * layers + 1.8))
@@ -89,7 +89,7 @@ def _row(
         named = winners.loc[layer].loc[languages].to_numpy() if winners is not None else None
         for i, j in np.ndindex(values.shape):
             text = f"{values[i, j]:.2f}".replace("0.", ".") + ("" if named is None else f"\n{named[i, j]}")
-            color = "white" if (values[i, j] - low) / (high - low) > 0.58 else INK
+            color = LIGHT if (values[i, j] - low) / (high - low) > 0.58 else DARK
             place = start + j + 0.5, i + 0.5
             axis.text(*place, text, ha="center", va="center", fontsize=size, color=color, linespacing=1.15)
     mesh = np.ma.masked_invalid(np.concatenate(blocks, axis=1)[:, :-1])

@@ -1,22 +1,20 @@
 """What the page's sections on probes hold: curves over layers, heat maps, example boards; and those on fine-tuning."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 from tqdm import tqdm
 
 from mothello.measures.probes.headline import Headline, headline, kinds
-from mothello.othello.board import Board
-from mothello.othello.notation import parse_game, svg_board
-from mothello.report import figures, heatmaps, transfer_figures
+from mothello.report import heatmaps, transfer_figures
 from mothello.report.board_figure import domain_boards
+from mothello.report.figures import layer_curves, of_kind
 from mothello.report.markup import image, over_runs, table
-from mothello.report.runs import Run
+from mothello.report.panels import Panel, panels
 from mothello.report.sections import Groups, Summaries
 from mothello.report.sentences import Summary, class_sentence
-from mothello.report.statistics import estimate_of
+from mothello.report.statistics import share_of
 from mothello.report.table import domains, image_agreement, pairs, pretrained, transfer
 
 COLUMNS = {
@@ -25,26 +23,27 @@ COLUMNS = {
 }  # fmt: skip
 
 
-class Panel(NamedTuple):
-    """A figure with its caption, under a heading of its own if there is one."""
-
-    image: Markup
-    caption: str
-    heading: str = ""
+MANY = 8
+"""More labels than this show one kind of probe, and the headline's layer only; the tables hold the others."""
 
 
 def probes(rows: pd.DataFrame, heads: pd.DataFrame, probe: str, target: str) -> dict[str, Any]:
-    """Curves over layers for the headline's probe and the linear probe on relative colors; a table of all probes."""
+    """Curves over layers for the headline's probe and, of few labels, the linear probe on relative colors; a table of
+    all probes."""
     measured = list(dict.fromkeys(zip(heads.probe, heads.target, strict=True)))
     shown = dict.fromkeys([(probe, target), *(pair for pair in measured if pair == ("linear", "relative"))])
+    if heads.label.nunique() > MANY:
+        shown = {(probe, target): None}
     layers = []
     for kind, colors in shown:
-        drawing = figures.layer_curves(pretrained(rows), kind, colors)
-        picture = image(drawing, f"Probe accuracy by layer, {kind}, {colors} colors")
         what = f"{kind} probe, {colors} colors, by layer"
-        layers.append(Panel(picture, f"{what}. Mean over languages and pairs; thin lines are single seeds."))
+        data = of_kind(pretrained(rows), kind, colors)
+        layers += [
+            panel._replace(caption=f"{what}. Mean over languages and pairs; thin lines are single seeds.")
+            for panel in panels(data, layer_curves, f"Probe accuracy by layer, {kind}, {colors} colors")
+        ]
     lines = [
-        [label, *pair, *(estimate_of(group[name]) for name in COLUMNS)]
+        [label, *pair, *(share_of(group[name]) for name in COLUMNS)]
         for pair in measured
         for label, group in heads[(heads.probe == pair[0]) & (heads.target == pair[1])].groupby("label", sort=False)
     ]
@@ -59,13 +58,17 @@ def maps(rows: pd.DataFrame, groups: Groups, summaries: Summaries, probe: str, t
         return {"single": bool(summaries)}
     limits, what = heatmaps.scale(data), f"{probe} probe, {target} colors"
     labels = tqdm(several, desc="heat maps", unit="run", delay=1, leave=False)
-    panels = [x for label in labels for x in _matrices(data[data.label == label], summaries[label], what, limits)]
+    matrices = [
+        x
+        for label in labels
+        for x in _matrices(data[data.label == label], summaries[label], what, limits, len(several) > MANY)
+    ]
     names = {str(run.path): run.results["board"] for runs in groups.values() for run in runs}
     agreement = {
         names[run]: ", ".join(f"{name} {value:.3f}" for name, value in values.items())
         for run, values in image_agreement(rows, target).items()
     }
-    return {"maps": panels, "agreement": agreement, "domains": list(_domains(domains(rows, data, probe, target)))}
+    return {"maps": matrices, "agreement": agreement, "domains": list(_domains(domains(rows, data, probe, target)))}
 
 
 def _domains(squares: pd.DataFrame) -> Iterator[Panel]:
@@ -79,10 +82,14 @@ def _domains(squares: pd.DataFrame) -> Iterator[Panel]:
         yield Panel(image(drawing, f"Maps of the squares, {label}"), f"{label}: the map of every square.")
 
 
-def _matrices(data: pd.DataFrame, summary: Summary, what: str, limits: tuple[float, float]) -> Iterator[Panel]:
-    """A heat map per layer; of many languages one per seed, ordered by symmetry class, with the classes in words."""
+def _matrices(
+    data: pd.DataFrame, summary: Summary, what: str, limits: tuple[float, float], one_layer: bool
+) -> Iterator[Panel]:  # fmt: skip
+    """A heat map per layer, or of the usual layer of the headline; of many languages one per seed, ordered by symmetry
+    class, with the classes in words."""
     label = summary.label
     if data.language.nunique() <= heatmaps.MAX_LAYERWISE:
+        data = data[data.layer == summary.heads.layer.mode()[0]] if one_layer else data
         drawing = heatmaps.alignment_maps(data, limits)
         yield Panel(image(drawing, f"Alignment matrices, {label}"), f"{label}: {what}, mean over seeds.", label)
         return
@@ -93,34 +100,6 @@ def _matrices(data: pd.DataFrame, summary: Summary, what: str, limits: tuple[flo
         caption = f"{label}, seed {seed}: {what}, layer {layer}. {class_sentence(classes)}"
         alternative = f"Alignment matrices by symmetry class, {label}, seed {seed}"
         yield Panel(image(drawing, alternative), caption, "" if index else label)
-
-
-class Example(NamedTuple):
-    """A row of boards: the truth, and what a probe reads."""
-
-    label: str
-    caption: str
-    boards: list[tuple[Markup, str]]
-
-
-def boards(groups: Groups) -> dict[str, Any]:
-    """Example boards of one seed per label."""
-    shown = [(label, runs[0], runs[0].measure("probes")) for label, runs in groups.items()]
-    return {"examples": [_example(label, run, x) for label, run, probed in shown if probed for x in probed.examples]}
-
-
-def _example(label: str, run: Run, example: dict[str, Any]) -> Example:
-    board, truth = Board.of(int(run.results["board"].split("x")[0])), example["truth"]
-    last = board.moves[parse_game(example["game"], board)[-1]]
-    drawn = []
-    for name, cells in (("", truth), *example["readings"].items()):
-        wrong = [a != b for a, b in zip(cells, truth, strict=True)]
-        right = len(truth) - sum(wrong)
-        caption = f"read from {name}: {right} of {len(truth)} cells ({right / len(truth):.2f})"
-        drawing = Markup(svg_board(cells, board, wrong=wrong, last=last, cell=24))
-        drawn.append((drawing, caption if name else "truth"))
-    probe = f"{example['probe']} probe of {example['source']}, layer {example['layer']}"
-    return Example(label, f"seed {run.seed}, after ply {example['ply']}; {probe}", drawn)
 
 
 KEYS = ["label", "source", "language"]
@@ -145,8 +124,8 @@ def transfers(rows: pd.DataFrame, groups: Groups, probe: str, target: str) -> di
     scratch = transfer(rows, control="scratch")
     scratch = scratch[scratch.opening == ""]
     drawing = transfer_figures.transfer_curves(everywhere, scratch, float(chance))
-    watched = transfer(rows, "retrieval_same_ply")
-    along = image(transfer_figures.retrieval_curves(watched), "Retrieval along the fine-tuning") if len(watched) else ""
+    watched, named = transfer(rows, "retrieval_same_ply"), "Retrieval along the fine-tuning"
+    along = panels(watched, transfer_figures.retrieval_curves, named) if len(watched) else []
     head, ends = ["run", "fine-tuned on", "language"], ["before", "after"]
     other = ["run", "fine-tuned on", "games that begin", "language"]
     return {
@@ -188,7 +167,7 @@ def _answers(rows: pd.DataFrame, chance: float) -> dict[str, Any]:
 def _means(data: pd.DataFrame) -> list[Any]:
     """Over runs, at the first and at the last step."""
     ordered = data.sort_values("step").groupby("run").value
-    return [estimate_of(ordered.first()), estimate_of(ordered.last())]
+    return [share_of(ordered.first()), share_of(ordered.last())]
 
 
 def _ends(data: pd.DataFrame, *more: str) -> list[list[Any]]:
@@ -224,4 +203,4 @@ def _before_and_after(groups: Groups, probe: str, target: str) -> Iterator[list[
                 if heads:
                     part = pd.DataFrame(heads)
                     layers = ", ".join(map(str, sorted(set(part.layer))))
-                    yield [label, source, when, layers, *(estimate_of(part[name]) for name in list(COLUMNS)[:5])]
+                    yield [label, source, when, layers, *(share_of(part[name]) for name in list(COLUMNS)[:5])]

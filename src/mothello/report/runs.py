@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class Run:
     """Models fine-tuned from this one, on games or on a task, without their controls from random weights."""
     alike: Mapping[str, int] = field(default_factory=dict)
     """Folder of a measure -> how many runs of the same label have it."""
+    status: str = ""
+    """How far a run is that is not finished, such as "running, 120 of 400 steps"."""
 
     @property
     def name(self) -> str:
@@ -119,14 +121,15 @@ class Run:
                     yield head | {"ply": ply, "step": self.results["steps"], "value": value}
 
 
-def find_runs(paths: Sequence[str]) -> list[Run]:
+def find_runs(paths: Sequence[str], without: Collection[Path] = ()) -> list[Run]:
     """Finished runs at or below the paths, sorted by folder, each once: of copies that with the most measures, then the
-    first. A warning names what is left out: copies, and with the file what is missing, unfinished or damaged."""
+    first. A warning names what is left out: copies, and with the file what is missing, unfinished or damaged. without:
+    folders that are known and passed over."""
     folders: set[Path] = set()
     for text in paths:
         path = Path(text)
         if path.is_dir():
-            folders.update(folder.resolve() for folder in candidates(path))
+            folders.update({folder.resolve() for folder in candidates(path)}.difference(without))
         else:
             log.warning("%s is no folder; skipped", path)
     found = [_read_run(folder) for folder in tqdm(sorted(folders), desc="read runs", unit="run", delay=1, leave=False)]

@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mothello.measures.causal.summary import errors_by_map
 from mothello.othello.symmetry import ALL_MAPS
 from mothello.report import figures, measure_figures
-from mothello.report.markup import cell, image, over_runs, table
+from mothello.report.answer import comparisons
+from mothello.report.markup import cell, over_runs, table
+from mothello.report.panels import panels
 from mothello.report.runs import Run
-from mothello.report.sentences import Summary, describe, verdicts
+from mothello.report.sentences import Summary, describe
 from mothello.report.sharing import targets_of
-from mothello.report.statistics import MIN_SEEDS, Estimate, estimate_of
-from mothello.report.table import by_ply, final_legality, masked, of_measure, pretrained, timed_legality, training
+from mothello.report.statistics import MIN_SEEDS, Estimate, share_of
+from mothello.report.table import by_ply, final_legality, masked, of_measure, timed_legality, training
 
 MANY_LANGUAGES = 8
 """More languages than this share one row of a table."""
@@ -46,11 +48,11 @@ EXACT = {
 """Quantity -> head of its column."""
 
 
-def happened(groups: Groups, summaries: Summaries) -> dict[str, Any]:
-    """Verdicts and sentences."""
+def in_words(groups: Groups, summaries: Summaries) -> dict[str, Any]:
+    """Comparisons all else equal, and sentences by label."""
     seeds = [len(summary.heads) for summary in summaries.values()]
     return {
-        "verdicts": verdicts(summaries) if summaries else [],
+        "comparisons": comparisons(summaries),
         "sentences": [describe(summary) for summary in summaries.values()],
         "unprobed": [label for label in groups if label not in summaries],
         "intervals": any(count >= MIN_SEEDS for count in seeds),
@@ -59,30 +61,36 @@ def happened(groups: Groups, summaries: Summaries) -> dict[str, Any]:
 
 
 def headline(rows: pd.DataFrame, groups: Groups, summaries: Summaries) -> dict[str, Any]:
-    """The table of labels, every seed as a point, and measures of models that were not trained to the end."""
-    head = ["run", *["verdict"] * bool(summaries), "seeds", "games seen", "targets", "strict legality"]
+    """The table of labels, and measures of models that were not trained to the end."""
+    head, behind = ["run", *["verdict", *PROBED] * bool(summaries)], ["strict legality", "chance"]
     lines: list[list[Any]] = []
     data = training(rows)
     hidden = list(HEADLINE) if masked(data).any() else []
-    head += [HEADLINE[name] for name in hidden]
+    head += [*behind, *(HEADLINE[name] for name in hidden), "seeds", "games seen", "targets"]
     for label, runs in groups.items():
         own = data[data.label == label]
         legal = _last(own[~masked(own)], "top1")
         judged, probed = _probed(summaries.get(label)) if summaries else ([], [])
-        trained = [len(runs), f"{runs[0].results['games']:,}", targets_of(runs[0].config), legal]
+        chance = _last(own, "chance")
+        games = f"{max(run.results['games'] for run in runs):,}"
+        trained = [len(runs), games, targets_of(runs[0].config)]
+        below = Markup("<br><small>not above chance</small>") if legal and chance and legal.mean <= chance.mean else ""
+        skill = [cell(legal) + below, chance.mean if chance else None]
         guessed = [_last(own[masked(own)], name) for name in hidden]
-        lines.append([label, *judged, *trained, *guessed, *probed])
-    if summaries:
-        head += ["layer", "own", "across", "across, best map", "orbit reader", "constant", "random weights"]
-    heads = pd.concat([x.heads for x in summaries.values()]) if summaries else None
-    points = image(figures.headline_points(heads), "Own and across accuracy of every run") if heads is not None else ""
-    more = {"points": points, "early": list(_early(groups)), "contexts": list(_contexts(rows))}
+        lines.append([_called(label, runs), *judged, *probed, *skill, *guessed, *trained])
+    more = {"early": list(_early(groups)), "contexts": list(_contexts(rows))}
     return {"headline": table(head, lines, left=2 if summaries else 1)} | more
+
+
+def _called(label: str, runs: Sequence[Run]) -> Markup:
+    """The label, and how far runs are that are not finished."""
+    begun = Markup("<br>").join(f"seed {run.seed}: {run.status}" for run in runs if run.status)
+    return escape(label) + (Markup("<br><small>{}</small>").format(begun) if begun else "")
 
 
 def _last(data: pd.DataFrame, column: str) -> Estimate | None:
     """At the end of the training, over runs."""
-    return estimate_of(data.groupby("run")[column].last()) if column in data and len(data) else None
+    return share_of(data.groupby("run")[column].last()) if column in data and len(data) else None
 
 
 def _contexts(rows: pd.DataFrame) -> Iterator[tuple[str, str, bool]]:
@@ -94,6 +102,8 @@ def _contexts(rows: pd.DataFrame) -> Iterator[tuple[str, str, bool]]:
 
 
 NUMBERS = ("own", "across", "across_best_map", "orbit", "constant", "random_weights")
+PROBED = ("own", "across", "across, best map", "orbit reader", "constant", "random weights", "layer")
+"""Heads of these numbers, and of the layer."""
 
 
 def _probed(summary: Summary | None) -> tuple[list[Any], list[Any]]:
@@ -107,7 +117,7 @@ def _probed(summary: Summary | None) -> tuple[list[Any], list[Any]]:
         far = f"recovered {recovered.mean:.2f}" if recovered and summary.reads_more else ""
         more.append(far or f"not above the {summary.baseline}")
         verdict = cell(summary.kinds) + Markup("<br><small>{}</small>").format("; ".join(more))
-    return [verdict], [summary.layers, *(summary[name] for name in NUMBERS)]
+    return [verdict], [*(summary[name] for name in NUMBERS), summary.layers]
 
 
 def _early(groups: Groups) -> Iterator[tuple[Run, str, int]]:
@@ -123,10 +133,9 @@ def trained(rows: pd.DataFrame) -> dict[str, Any]:
     data = training(rows)
     if "loss" not in data:
         return {}
-    curves = image(figures.training_curves(data), "Loss and legality along the training")
     timed = timed_legality(data)
-    skill = image(figures.skill_curves(timed), "Legality by minutes of training") if len(timed) else None
-    return {"curves": curves, "skill": skill}
+    skill = panels(timed, figures.skill_curves, "Legality by minutes of training") if len(timed) else []
+    return {"curves": panels(data, figures.training_curves, "Loss and legality along the training"), "skill": skill}
 
 
 def legality(rows: pd.DataFrame, groups: Groups) -> dict[str, Any]:
@@ -139,7 +148,7 @@ def legality(rows: pd.DataFrame, groups: Groups) -> dict[str, Any]:
         for label, language, group in _by_language(data)
     ]  # fmt: skip
     plies = by_ply(rows)
-    curves = image(figures.ply_curves(plies), "Legality by ply") if len(plies) else ""
+    curves = panels(plies, figures.ply_curves, "Legality by ply") if len(plies) else []
     head = ["run", "language", "kind", *(LEGALITY[name] for name in columns)]
     return {"legality": table(head, lines, left=3), "plies": curves}
 
@@ -189,7 +198,8 @@ def states(rows: pd.DataFrame) -> dict[str, Any]:
     """Alignment without probes: of states by layer, and of token embeddings."""
     if not len(of_measure(rows, "alignment")):
         return {}
-    curves = image(measure_figures.state_curves(pretrained(rows)), "Alignment without probes, by layer")
+    measured, most = of_measure(rows, "alignment"), measure_figures.MOST
+    curves = panels(measured, measure_figures.state_curves, "Alignment without probes, by layer", most)
     lines: list[list[Any]] = []
     for (label, control), group in of_measure(rows, "embedding").groupby(["label", "control"], sort=False):
         orbit = group[group.quantity == "neighbours_orbit"]
@@ -208,8 +218,8 @@ def causal(rows: pd.DataFrame) -> dict[str, Any]:
     data = of_measure(rows, "causal", "patching")
     if not len(data):
         return {}
-    drawing = image(measure_figures.causal_curves(data), "Errors after interventions and patching, by layer")
-    return {"causal": drawing, "through_maps": _through_maps(data)}
+    errors = panels(data, measure_figures.causal_curves, "Errors after interventions and patching, by layer")
+    return {"causal": errors, "through_maps": _through_maps(data)}
 
 
 THROUGH = {"flip_error": "a disc flipped", "patch_all_error": "another game's states put in"}

@@ -4,29 +4,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 import pandas as pd
 
 from mothello.measures.probes.symmetry_classes import Classes
-from mothello.measures.probes.verdict import TWO_DOMAINS
+from mothello.measures.probes.verdict import ONE_MAP, TWO_DOMAINS
 from mothello.report.runs import Run
-from mothello.report.sharing import n_anchors, setting, sharing_of
-from mothello.report.statistics import Estimate, estimate_of
+from mothello.report.sharing import n_anchors
+from mothello.report.statistics import Estimate, estimate_of, share_of
 
+IN_SHARES = frozenset(
+    ["own", "across", "across_best_map", "constant", "orbit", "whole_board", "random_weights", "shuffled"]
+)
+"""The columns of Headline that are shares of cells or positions."""
 READS_ABOVE = 0.05
 """Own accuracy above the best constant and above random weights that counts as reading the board."""
-ALIGNED_BELOW = 0.03
-"""Loss across languages up to which languages count as aligned as they are, without a map."""
-
-
-class Verdict(NamedTuple):
-    """A comparison of naive runs with others. shows: whether what is shared makes the difference; None: no judgment."""
-
-    shows: bool | None
-    sentence: str
-    numbers: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class Summary:
 
     def __getitem__(self, column: str) -> Estimate | None:
         """A column of Headline over seeds."""
-        return estimate_of(self.heads[column])
+        return (share_of if column in IN_SHARES else estimate_of)(self.heads[column])
 
     @property
     def layers(self) -> str:
@@ -74,6 +68,16 @@ class Summary:
         return _listed(self._total("kinds"))
 
     @property
+    def aligned(self) -> int:
+        """Ordered pairs that are aligned through a map, all seeds together."""
+        return sum(self.maps.values())
+
+    @property
+    def direct(self) -> bool:
+        """Whether every pair is aligned, by the identity alone."""
+        return list(self.maps) == ["identity"] and self._total("kinds").get(ONE_MAP, 0) == self.pairs
+
+    @property
     def divided(self) -> int:
         """Pairs with two domains, all seeds together."""
         return self._total("kinds").get(TWO_DOMAINS, 0)
@@ -94,26 +98,6 @@ class Summary:
         """Own accuracy less that under the best map of each pair."""
         return estimate_of(pd.to_numeric(self.heads.own) - pd.to_numeric(self.heads.across_best_map))
 
-    @property
-    def reads(self) -> list[str]:
-        """Reasons why the label does not count as reading the board; none when it does."""
-        own, reasons = self["own"], []
-        for name, words in (("constant", "the best constant"), ("random_weights", "random weights")):
-            base = self[name]
-            if own is None or base is None:
-                reasons.append(f"{self.label} has no number for {words}")
-            elif (gap := own.mean - base.mean) < READS_ABOVE:
-                place = f"only {gap:.3f} above" if gap >= 0 else f"{-gap:.3f} below"
-                reasons.append(f"{self.label} reads its own language {place} {words} ({READS_ABOVE} is required)")
-        return reasons
-
-    @property
-    def direct(self) -> bool:
-        """Whether languages read each other as they are: pairs are aligned through the identity alone, with hardly a
-        loss."""
-        loss = self["loss_across"]
-        return loss is not None and loss.mean <= ALIGNED_BELOW and list(self.maps) == ["identity"]
-
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in counts.items())
@@ -127,7 +111,7 @@ def number(value: Estimate | None) -> str:
     return f"{value.mean:.3f}" + (f" [{low:.3f}, {high:.3f}]" if f"{low:.3f}" != f"{high:.3f}" else "")
 
 
-def _sentences(macro: str, *values: Any) -> str:
+def sentences(macro: str, *values: Any) -> str:
     return " ".join(getattr(_words(), macro)(*values).split())
 
 
@@ -142,34 +126,7 @@ def _words() -> Any:
 
 def describe(summary: Summary) -> str:
     """The numbers of one label."""
-    return _sentences("describe", summary, n_anchors(summary.runs[0].config))
-
-
-def judge(summaries: Sequence[Summary]) -> Verdict:
-    """Which labels align their languages as they are? The first is naive."""
-    names = " and ".join(summary.label for summary in summaries)
-    if any(summary["across"] is None for summary in summaries):
-        return Verdict(None, f"No verdict on {names}: one of them has no second language.")
-    if reasons := [reason for summary in summaries for reason in summary.reads]:
-        return Verdict(False, f"Nothing can be concluded from {names}: {'; '.join(reasons)}.")
-    direct, others = ([x.label for x in summaries if x.direct is answer] for answer in (True, False))
-    shows = not summaries[0].direct and len(direct) == len(summaries) - 1
-    return Verdict(shows, _sentences("verdict", direct, others), _sentences("comparison", summaries, ALIGNED_BELOW))
-
-
-def verdicts(summaries: Mapping[str, Summary]) -> list[Verdict]:
-    """One for every naive label and all that differ from it in what the languages share alone."""
-    found = []
-    for naive in summaries.values():
-        if sharing_of(naive.runs[0].config) == "naive":
-            alike = [x for x in summaries.values() if setting(x.runs[0]) == setting(naive.runs[0])]
-            others = [x for x in alike if sharing_of(x.runs[0].config) in ("anchors", "unified")]
-            found += [judge([naive, *others])] if others else []
-    missing = (
-        "No verdict: it takes probed naive runs, and such with anchors or a unified output on the same board, with the "
-        "same languages, model, targets and number of games."
-    )
-    return found or [Verdict(None, missing)]
+    return sentences("describe", summary, n_anchors(summary.runs[0].config))
 
 
 def class_sentence(classes: Classes) -> str:
@@ -178,7 +135,7 @@ def class_sentence(classes: Classes) -> str:
     several = sorted(component for component, size in sizes.items() if size > 1)
     blocks = {place for place in zip(classes.component, classes.map, strict=True) if place[0] in several}
     listed = [sizes[component] for component in several]
-    return _sentences("classes", listed, len(blocks), sizes.total() - sum(listed), classes.consistency)
+    return sentences("classes", listed, len(blocks), sizes.total() - sum(listed), classes.consistency)
 
 
 def summaries_of(heads: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> dict[str, Summary]:

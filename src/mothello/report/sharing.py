@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mothello.report.labels import labels_of, natural
 from mothello.report.runs import Run
 
 SHARINGS = ("naive", "anchors", "unified", "single")
@@ -52,18 +53,17 @@ def targets_of(config: Mapping[str, Any]) -> str:
 
 
 def by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs by label, seeds of one configuration together, in the order of SHARINGS.
-
-    The label is the run's name; where one name stands for several configurations, the identity is added.
-    """
-    identities: dict[str, set[str]] = {}
-    for run in runs:
-        identities.setdefault(run.name, set()).add(run.identity)
-    groups: dict[str, list[Run]] = {}
-    for run in sorted(runs, key=lambda x: (SHARINGS.index(sharing_of(x.config)), x.name, x.identity, x.seed, x.path)):
-        label = run.name if len(identities[run.name]) == 1 else f"{run.name} {run.identity}"
-        groups.setdefault(label, []).append(run)
+    """Runs by label (labels.py), seeds of one configuration together, in the order of SHARINGS."""
+    labels, groups = labels_of(runs), dict[str, list[Run]]()
+    for run in sorted(runs, key=_order):
+        groups.setdefault(labels[run.name, run.identity], []).append(run)
     return {label: _alike(group) for label, group in groups.items()}
+
+
+def _order(run: Run) -> tuple[Any, ...]:
+    """By sharing, name, board and games."""
+    place = SHARINGS.index(sharing_of(run.config)), natural(run.name), int(run.results["board"].split("x")[0])
+    return *place, run.results["games"], run.identity, run.seed, run.path
 
 
 def _alike(runs: Sequence[Run]) -> list[Run]:

@@ -14,6 +14,39 @@ BOOTSTRAP_SEEDS = 10
 RESAMPLES = 10_000
 
 
+SHARES = frozenset(
+    [
+        "accuracy",
+        "own",
+        "across",
+        "across_best_map",
+        "whole_board",
+        "other_map",
+        "mixed",
+        "domain",
+        "neighbours",
+        "neighbours_orbit",
+        "top1",
+        "top1_restricted",
+        "top1_translated",
+        "lenient",
+        "mass",
+        "mass_own_tokens",
+        "mass_any_move",
+        "mass_first_token",
+        "masked_accuracy",
+        "game_accuracy",
+        "wrong_language",
+        "malformed",
+        "peak",
+        "task_accuracy",
+        "retrieval_same_ply",
+        "retrieval_strong",
+    ]
+)
+"""Quantities between 0 and 1, and so are their intervals."""
+
+
 class Estimate(NamedTuple):
     """A mean over seeds with its 95% interval, or None where there are too few seeds for one."""
 
@@ -40,6 +73,14 @@ def estimate(values: Sequence[float]) -> Estimate:
         half = float(stdtrit(data.size - 1, 0.975) * data.std(ddof=1) / data.size**0.5)
         low, high = mean - half, mean + half
     return Estimate(mean, low, high, data.size)
+
+
+def share_of(values: pd.Series) -> Estimate | None:
+    """The estimate of shares: its interval ends at 0 and 1."""
+    found = estimate_of(values)
+    if found is None or found.low is None or found.high is None:
+        return found
+    return found._replace(low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def estimate_of(values: pd.Series) -> Estimate | None:

@@ -1,5 +1,6 @@
 """Curves along a fine-tuning: functions table -> Figure, the tables those of table.transfer and table.tasks."""
 
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
@@ -7,7 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mothello.report.figures import level, seeds
-from mothello.report.style import INK, LANGUAGE_COLORS, MUTED, WIDTH, canvas, colors, legend_below, title
+from mothello.report.style import (
+    CURVES,
+    INK,
+    LANGUAGE_COLORS,
+    MARKERS,
+    MUTED,
+    WIDTH,
+    canvas,
+    legend_below,
+    looks,
+    title,
+)
 
 GUESSES = {"constant": "guessed from the ply", "constant_by_move": "guessed from the move"}
 
@@ -21,7 +33,7 @@ def _panels(
     lines = -(-len(groups) // columns)
     figure, axes = canvas(columns, 0.6 + 3.0 * lines, lines, width=WIDTH if len(groups) > 1 else 6.4, sharey=True)
     for axis, ((label, source, *also), _) in zip(axes, groups, strict=False):
-        title(axis, "\n".join(map(str, (label, f"fine-tuned on {source}", *also))))
+        title(axis, "\n".join(fill(str(x), 34) for x in (label, f"fine-tuned on {source}", *also)))
         axis.set(xlabel="fine-tuning step")
     for axis in axes[len(groups) :]:
         axis.set_visible(False)
@@ -72,16 +84,17 @@ def _legend(figure: Figure, axes: list[Axes], rows: pd.DataFrame) -> None:
 def _transfer_panel(
     axis: Axes, data: pd.DataFrame, scratch: pd.DataFrame, source: str, called: str = "the same from random weights"
 ) -> None:
-    """Up to eight languages get a color each, more share one gray. called: what the dashed curves are."""
+    """Up to four languages get a color each, more share one gray. called: what the dashed curves are."""
     names = list(dict.fromkeys(data.language))
-    many = len(names) > len(LANGUAGE_COLORS)
+    many = len(names) > CURVES // 2
     for index, name in enumerate(sorted(names, key=lambda x: x != source)):
-        color = "#9aa3ad" if many and index else LANGUAGE_COLORS[index]
+        color = LANGUAGE_COLORS[5] if many and index else LANGUAGE_COLORS[index]
         label = f"{name} (source)" if name == source else name
         if many and index:
             label = "every other language" if index == 1 else f"_{name}"
         width = 2.6 if name == source else 1.5
-        seeds(axis, data[data.language == name], "step", "value", color=color, linewidth=width, label=label)
+        marker = {"marker": MARKERS[min(index, CURVES // 2)], "markersize": 4}
+        seeds(axis, data[data.language == name], "step", "value", color=color, linewidth=width, label=label, **marker)
         control = scratch[scratch.language == name]
         named = called if name == source and len(control) else None
         dashes = {"linestyle": (0, (4, 2)), "linewidth": 0.6 * width}
@@ -93,9 +106,9 @@ def answer_curves(answers: dict[str, pd.DataFrame], chance: float) -> Figure:
     chosen among (the keys)."""
     figure, axes, groups = _panels(next(iter(answers.values())))
     for axis, ((label, source), _) in zip(axes, groups, strict=True):
-        for color, (among, data) in zip(LANGUAGE_COLORS, answers.items(), strict=False):
+        for color, marker, (among, data) in zip(LANGUAGE_COLORS, MARKERS, answers.items(), strict=False):
             own = data[(data.label == label) & (data.source == source) & (data.language != source)]
-            seeds(axis, own, "step", "value", color=color, label=among)
+            seeds(axis, own, "step", "value", color=color, marker=marker, markersize=4, label=among)
         level(axis, chance, "chance")
     legend_below(figure, axes[:1])
     return figure
@@ -104,8 +117,8 @@ def answer_curves(answers: dict[str, pd.DataFrame], chance: float) -> Figure:
 def retrieval_curves(rows: pd.DataFrame) -> Figure:
     """Retrieval between source and targets by fine-tuning step, a line per label."""
     figure, (axis,) = canvas(1, 2.8, width=6.4)
-    for label, color in colors(rows).items():
-        seeds(axis, rows[rows.label == label], "step", "value", color=color, label=label)
+    for label, look in looks(rows).items():
+        seeds(axis, rows[rows.label == label], "step", "value", label=label, **look)
     axis.set(xlabel="fine-tuning step", ylabel="P@1", ylim=(0, 1.03))
     legend_below(figure, [axis])
     return figure

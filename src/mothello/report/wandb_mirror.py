@@ -12,13 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from mothello.errors import UserError
 from mothello.files import fingerprint, whole_file, write_whole
 from mothello.reading import metrics_line
-from mothello.report.style import RC
+from mothello.report.style import save
 from mothello.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -158,6 +157,6 @@ def mirror(
 def _saved(figure: Figure, folder: Path, name: str) -> Path:
     """FOLDER/wandb/pictures/NAME.png."""
     path = folder / "wandb" / "pictures" / f"{name.replace('/', '-')}.png"
-    with matplotlib.rc_context(RC), whole_file(path) as file:
-        figure.savefig(file, dpi=110)
+    with whole_file(path) as file:
+        save(figure, file)
     return path
