@@ -35,10 +35,11 @@ from mothello.measures.transfer.measure import TransferConfig, transfer_rows
 from mothello.objectives.combined import Combined
 from mothello.objectives.objective import OBJECTIVES, Loss, Part
 from mothello.registry import Registry, load_plugins
-from mothello.report.probe_sections import boards
+from mothello.report.examples import boards
 from mothello.report.reference import commands
 from mothello.report.runs import Run, find_runs
 from mothello.report.sharing import sharing_of
+from mothello.report.table import pairs, table_of
 from mothello.report.wandb_mirror import description
 from mothello.rows import training_rows, write_tidy
 from mothello.rundir import RunDir
@@ -160,8 +161,9 @@ def test_a_language_called_truth_is_drawn_as_what_was_read() -> None:
     run = Run(Path("x"), {"seed": 0}, {"board": "4x4"}, [], [], [])
     probed = type("Probed", (), {"examples": [example]})()
     object.__setattr__(run, "measure", lambda _: probed)
-    (drawn,) = boards({"x": [run]})["examples"]
-    assert [caption for _, caption in drawn.boards] == ["truth", "read from truth: 15 of 16 cells (0.94)"]
+    (drawn,) = boards({"x": [run]}, pairs(table_of([]), "mlp", "absolute"))["examples"]
+    read = [caption.replace(" as it is", "") for _, caption in drawn.boards]
+    assert read == ["the true board", "truth: 15 of 16 right"]
 
 
 def test_registered_names_stand_beside_no_key_or_folder() -> None:
