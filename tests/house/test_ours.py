@@ -385,7 +385,7 @@ def test_pages_and_tables_of_others_are_not_written_over(
 ) -> None:
     calls: dict[str, list[str]] = {
         "index.html": ["report", "runs=[run]"],
-        "table.csv": ["report", "runs=[run]"],
+        "table.csv.gz": ["report", "runs=[run]"],
         "numbers.json": ["corpus", "board=4x4"],
         "by_ply.png": ["corpus", "board=4x4"],
         "README.md": ["results"],
@@ -400,7 +400,7 @@ def test_pages_and_tables_of_others_are_not_written_over(
     Path("link").symlink_to("made")
     for _ in range(2):  # over a page of ours, by a link
         assert run(monkeypatch, "report", "runs=[run]", "out=link") == 0
-    assert names(here / "made") == ["index.html", "table.csv"]
+    assert names(here / "made") == ["index.html", "table.csv.gz"]
 
 
 def test_a_file_where_a_run_should_be(

@@ -208,7 +208,7 @@ def test_the_page_has_a_narrow_figure_per_label_and_the_onsets(tmp_path: Path) -
     ]
     page = write_report(found, tmp_path / "page", "study")
     assert "Along the training" in page.read_text()
-    numbers = pd.read_csv(page.with_name("table.csv"))
+    numbers = pd.read_csv(page.with_name("table.csv.gz"))
     assert sorted(numbers[numbers.folder == "measures/alignment-00000100-step10"].games.unique()) == [100]
     assert len(table_of(found)) + len(along_of(found).query("step < 100")) == len(numbers)
 

@@ -105,7 +105,7 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(tmp_path: Path) -> No
     ):  # fmt: skip
         assert f"<h2>{heading}</h2>" in page
     assert "15 of 16 right" in page
-    table = pd.read_csv(tmp_path / "out" / "table.csv", keep_default_na=False)
+    table = pd.read_csv(tmp_path / "out" / "table.csv.gz", keep_default_na=False)
     assert set(table.measure) >= {"training", "probe", "causal", "alignment", "legality", "transfer"}
 
 

@@ -20,7 +20,7 @@ class ReportCommand:
     runs: list[str] = field(default_factory=lambda: ["runs"])
     """Run folders, or folders that hold some at any depth."""
     out: str = "report"
-    """Folder of index.html and table.csv."""
+    """Folder of index.html and table.csv.gz."""
     title: str = "mothello"
     """The page's title."""
     dry_run: bool = False
@@ -28,7 +28,7 @@ class ReportCommand:
 
 
 def report(config: ReportCommand) -> Path:
-    """Write OUT/index.html and OUT/table.csv; returns the page's path."""
+    """Write OUT/index.html and OUT/table.csv.gz; returns the page's path."""
     missing = [path for path in config.runs if not Path(path).exists()]
     if missing:
         raise UserError(f"runs: {missing[0]} does not exist")

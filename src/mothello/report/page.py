@@ -1,5 +1,6 @@
 """One self-contained page over a set of runs: queries over the rows of their folders, in the words of templates."""
 
+import gzip
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from mothello.report.sharing import by_label
 from mothello.report.table import heads, of_measure, pairs, table_of
 from mothello.report.top import top_of
 
-FILES = ("index.html", "table.csv")
+FILES = ("index.html", "table.csv.gz")
 SIGN = '<main class="page">\n<header>\n<h1>'
 """What only a page of the house holds."""
 PREFERRED = ("mlp", "absolute")
@@ -126,11 +127,12 @@ def _content(groups: sections.Groups, rows: pd.DataFrame, along: pd.DataFrame) -
 
 
 def write_report(runs: Sequence[Run], out: Path, title: str, question: str = "") -> Path:
-    """Write OUT/index.html and the one table as OUT/table.csv; returns the page's path. ValueError without runs."""
+    """Write OUT/index.html and the one table as OUT/table.csv.gz; returns the page's path. ValueError without runs."""
     if not runs:
         raise ValueError("report: there is no finished run to report on")
     table, along = table_of(runs), along_of(runs)
     write_whole(out / FILES[0], render(runs, title, question, table, along, out))
     earlier = along[along.folder.str.contains("-step")]
-    write_whole(out / FILES[1], pd.concat([table, *[earlier] * bool(len(earlier))]).to_csv(index=False))
+    rows = pd.concat([table, *[earlier] * bool(len(earlier))]).to_csv(index=False)
+    write_whole(out / FILES[1], gzip.compress(rows.encode(), 6, mtime=0))
     return out / FILES[0]
