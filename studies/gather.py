@@ -65,12 +65,12 @@ def gather(folder: Path, out: Path, names: Collection[str] = ()) -> int:
         copy = RunDir(target)
         copy.check_own(force=True)
         with locked(target, "out"), refilled(target, list(copy.own()), "config.yaml") as part:
-            shutil.copytree(run.path, part, ignore=_left_out, dirs_exist_ok=True)
-            _forget_place(part, str(place), f"runs/{folder.name}")
+            shutil.copytree(run.path, part, ignore=left_out, dirs_exist_ok=True)
+            forget_place(part, str(place), f"runs/{folder.name}")
     return len(runs)
 
 
-def _forget_place(copy: Path, place: str, usual: str) -> None:
+def forget_place(copy: Path, place: str, usual: str) -> None:
     """Settings of a copy name the usual folder of runs, wherever they were made. place: of the run in that folder."""
     for path in copy.rglob("config.yaml"):
         text = path.read_text()
@@ -80,7 +80,7 @@ def _forget_place(copy: Path, place: str, usual: str) -> None:
         path.write_text(text)  # in a copy that takes its place as a whole
 
 
-def _left_out(folder: str, names: list[str]) -> set[str]:
+def left_out(folder: str, names: list[str]) -> set[str]:
     """Weights, locks and measurements that are still under way."""
     statuses = (Path(folder) / name / "status.json" for name in names)
     begun = {path.parent.name for path in statuses if path.exists() and not RunDir(path.parent).finished}

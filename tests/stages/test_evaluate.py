@@ -1,8 +1,13 @@
 """Proves: where the text so far does not fix the board, an evaluation has a loss, and neither legality nor a floor;
 control: with the same objective on plain languages it has all three."""
 
+import re
+from pathlib import Path
+
+import pytest
 import torch
 
+import mothello
 from mothello.data.config import DataConfig
 from mothello.data.sources import Sources
 from mothello.data.split import Split, corpus
@@ -41,3 +46,23 @@ def test_no_legality_and_no_floor_without_a_board() -> None:
     assert found["plies"] == 0
     assert {"val/top1", "val/loss"} <= set(plain)
     assert plain["val/floor"] > 0
+
+
+def test_every_evaluation_is_told_while_a_run_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside chance and floor; the first, of random weights, is not, and the last is what the run ends with."""
+    monkeypatch.chdir(tmp_path)
+    model, data = {"n_layer": 1, "n_head": 2, "d_model": 16}, {"games": 256, "batch_size": 32}
+    run = mothello.train(
+        {"name": "one", "board": {"size": 4}, "model": model, "data": data, "evaluation": {"games": 8, "times": 2}}
+    )
+    told = capsys.readouterr()
+    lines = re.findall(
+        r"one, ([\d,]+) games: strict top-1 legality (\d\.\d+) \(chance .*, loss (\d\.\d+), .* above the floor",
+        told.err,
+    )
+    logged = {line["step"]: line for line in run.folder.read_metrics() if "val/loss" in line}
+    assert sorted(logged) == [0, 4, 8]
+    assert lines == [("128", f"{logged[4]['val/top1']:.3f}", f"{logged[4]['val/loss']:.3f}")]
+    assert f"done: strict top-1 legality {logged[8]['val/top1']:.3f}" in told.out

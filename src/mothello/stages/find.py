@@ -5,13 +5,17 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mothello.commands import words
+from mothello.commands import CHECKOUT, words
 from mothello.errors import UserError
 from mothello.reading import walk
 from mothello.rundir import RunDir
 
 TOPS = ("runs", "results")
 """Where a run is looked for by parts of its folder's name."""
+ZOO = CHECKOUT / "results" / "zoo"
+"""Trained models that come with a checkout."""
+IN_ZOO = "zoo:"
+"""Begins the name of one of them."""
 LAST = "last"
 """Stands for the run below runs/ that was written last."""
 TUNED = ("finetune", "task")
@@ -79,8 +83,10 @@ def _matches(asked: tuple[str, ...], path: Path, exact: bool, whole: bool) -> bo
 
 def find_run(path: str | Path) -> Path:
     """The folder of a run: the path itself, the only run below it or below the folders that begin like it, the one that
-    has its parts below runs/ or results/, or the last. UserError lists the runs that fit."""
+    has its parts below runs/ or results/, the last, or zoo:NAME. UserError lists the runs that fit."""
     place = Path(path)
+    if str(path).startswith(IN_ZOO) and not place.exists():
+        return _in_zoo(str(path).removeprefix(IN_ZOO))
     if (place / "config.yaml").exists() or place.is_file():
         return place
     if str(path) == LAST and not place.exists():
@@ -105,6 +111,14 @@ def find_run(path: str | Path) -> Path:
     known = f"; runs: {listed(folders)}" if folders else ""
     known += f" ({' '.join(words('runs'))} lists all)" * (len(folders) > LISTED)
     raise UserError(f"run: {place / 'config.yaml'} does not exist{known}")
+
+
+def _in_zoo(name: str) -> Path:
+    names = [folder.parent.name for folder in sorted(ZOO.glob("*/config.yaml"))]
+    if name not in names:
+        known = f"choices: {', '.join(names)}" if names else f"there is none: {ZOO} comes with a checkout"
+        raise UserError(f"run: no model {name!r} in the zoo; {known}")
+    return ZOO / name
 
 
 def _only(folders: list[Path], what: str) -> Path | None:

@@ -28,7 +28,8 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
     that a pretraining began with; eval mode.
 
     path: the folder; a beginning of it; parts of it that no other run below runs/ or results/ has, such as
-    "naive/seed3"; or "last", the run below runs/ that was written last. A warning names a damaged checkpoint; UserError
+    "naive/seed3"; "last", the run below runs/ that was written last; or "zoo:NAME", a model that comes with a checkout
+    (results/zoo), in half precision. A warning names a damaged checkpoint; UserError
     names what is missing, damaged, ambiguous or does not fit. On mps, which has no float64, the model is on the CPU.
     """
     folder = RunDir(find_run(path))
@@ -58,6 +59,9 @@ def load_run(path: str | Path, device: torch.device | str = "cpu", step: int | N
 
 def _checkpoint(folder: RunDir, step: int | None) -> tuple[checkpoint.Checkpoint, list[str]]:
     if step is None and not checkpoint.saved(folder.checkpoints):
+        kept = checkpoint.saved(folder.kept)
+        if kept and folder.finished and step_of(kept[-1]) == folder.read_results().get("steps"):
+            return checkpoint.read(kept[-1], weights_alone=True), []
         page = shown("report", runs=[str(folder.path)])
         how = f"the page of {page} shows its command" if folder.finished else "rerun its training"
         raise checkpoint.CheckpointError(f"checkpoint: none in {folder.checkpoints}: its weights are not here; {how}")

@@ -1,12 +1,14 @@
 """What a stage is, and the one runner that owns a stage's folder: lock, resume, evaluation, status."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any, Protocol
 
 import torch
+from tqdm import tqdm
 
 from mothello.data.batch import moved
 from mothello.data.split import Split
@@ -178,6 +180,12 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     def evaluate(trained: GPT) -> dict[str, float]:
         return evaluator(_on(exact, trained)) if evaluator else {}
 
+    def log(step: int, values: Mapping[str, float]) -> None:
+        folder.append_metrics(step, values)
+        if "val/loss" in values and 0 < step < config.data.steps:
+            done = f"{step * config.data.batch_size:,} games" if stage.reads_games else f"step {step:,}"
+            tqdm.write(f"{stage.title}, {done}: {_numbers(values)}", sys.stderr)
+
     def turned_eager() -> None:
         if world.main:
             folder.write_json("execution.json", folder.read_json("execution.json") | {"compiled": False})
@@ -187,7 +195,7 @@ def _train(stage: Stage, device: torch.device, world: World) -> dict[str, Any]:
     plan = Plan(
         steps=config.data.steps, objective=objective,
         optimizer=config.optimizer, precision=config.device.precision, seed=config.seed,
-        folder=folder.checkpoints, log=folder.append_metrics, evaluate=evaluate,
+        folder=folder.checkpoints, log=log, evaluate=evaluate,
         evaluate_at=config.evaluation.steps(config.data.steps), log_every=config.evaluation.log_every,
         checkpoint_every=config.checkpoint_every, keep=config.checkpoints.keep, origin=origin and origin.checkpoint,
         compiled=compiled, cuda_graphs=config.device.cuda_graphs,
@@ -226,11 +234,15 @@ def results_of(stage: Judged, evaluator: Evaluator, model: GPT, progress: Progre
 
 
 def _summary(results: Mapping[str, Any]) -> str:
-    final = results["final"]
-    excess = final["val/excess_nats"]
     reason = next((floor["reason"] for floor in results["floors"].values() if floor.get("reason")), "")
-    above = f"floor unknown: {reason}" if excess != excess else f"{excess:.3f} nats above the floor"
-    return f"done: {headline(final)}, loss {final['val/loss']:.3f}, {above}; {_duration(results['seconds'])}"
+    return f"done: {_numbers(results['final'], reason)}; {_duration(results['seconds'])}"
+
+
+def _numbers(values: Mapping[str, float], reason: str = "") -> str:
+    """An evaluation in words. reason: why the floor is not known, where it is not."""
+    excess = values["val/excess_nats"]
+    above = f"{excess:.3f} nats above the floor" if excess == excess else f"floor unknown{f': {reason}' * bool(reason)}"
+    return f"{headline(values)}, loss {values['val/loss']:.3f}, {above}"
 
 
 def _duration(seconds: float) -> str:

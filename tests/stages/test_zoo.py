@@ -1,0 +1,78 @@
+"""Proves: a model of the zoo opens by its name, measures again what its tables say, and reads the board with the probes that lie
+beside it, in the other language through its map; a wrong name is one line; a run is copied whole, in half precision."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+import mothello
+from mothello.errors import UserError
+from mothello.measures.positions import mirrored
+from mothello.rows import Table, read_tidy
+from mothello.rundir import RunDir
+from mothello.stages.find import ZOO, find_run
+from mothello.stages.load import load_run
+from studies.zoo import LARGEST, add
+
+NAMES = sorted(path.name for path in ZOO.iterdir())
+
+
+def legality(rows: Table) -> Table:
+    """Whole-game numbers of the model."""
+    rows = rows[rows.ply.isna() & (rows.control == "trained")]
+    return rows.set_index(["quantity", "language"]).value.sort_index()
+
+
+def test_the_zoo_is_small() -> None:
+    assert sum(path.stat().st_size for path in ZOO.rglob("*") if path.is_file()) <= LARGEST
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_measures_what_its_tables_say(name: str, tmp_path: Path) -> None:
+    (stored,) = ZOO.glob(f"{name}/measures/legality-*")
+    copy = tmp_path / name
+    shutil.copytree(ZOO / name, copy, ignore=shutil.ignore_patterns("measures"))
+    settings = RunDir(stored).read_config()["legality"]
+    again = mothello.measure(load_run(copy), "legality", settings)
+    old, new = legality(read_tidy(stored)), legality(again)
+    shares = [name for name in old.index if name[0] in ("top1", "lenient", "mass")]
+    assert len(shares) >= 6
+    assert (old[shares] - new[shares]).abs().max() < 1e-3
+
+
+def test_the_mirrored_pair_is_read_through_its_map() -> None:
+    run = load_run("zoo:naive_mirrored")
+    games = run.games(60)
+    truth, played = run.boards(games), games >= 0
+    probe = run.probe(1, "atomic_0")
+    read = {name: probe(run.states(games, name)[1]) for name in run.languages}
+    right = {name: float((x == truth)[played].float().mean()) for name, x in read.items()}
+    assert right["atomic_0"] > 0.85
+    assert right["atomic_1"] < 0.65
+    turned = run.boards(mirrored(games, run.board, "main"))
+    assert float((read["atomic_1"] == turned)[played].float().mean()) > 0.85
+    assert not torch.equal(turned, truth)
+
+
+def test_a_wrong_name_is_told() -> None:
+    with pytest.raises(UserError, match=r"run: no model 'other' in the zoo; choices: .*naive_mirrored"):
+        find_run("zoo:other")
+
+
+def test_a_run_is_copied_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = {"n_layer": 1, "n_head": 2, "d_model": 16}
+    run = mothello.train({"name": "one", "board": {"size": 4}, "model": model, "data": {"games": 256}})
+    mothello.measure(run, "probes", {"games": 64, "test_games": 16, "shuffled": False, "random_weights": False})
+    folder = add(run.folder.path, "small", tmp_path / "zoo")
+    copy = load_run(folder)
+    assert copy.step == run.step
+    for name, weight in run.model.state_dict().items():
+        assert torch.equal(copy.model.state_dict()[name], weight.half().float())
+    own, other = (x.probe(1, "atomic_0").weights for x in (run, copy))
+    assert all(torch.equal(own[name].half().float(), other[name]) for name in own)
+    assert not list(folder.rglob("state.pt"))
+    with pytest.raises(UserError, match=r"name: .*small exists"):
+        add(run.folder.path, "small", tmp_path / "zoo")
