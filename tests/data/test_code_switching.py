@@ -294,7 +294,7 @@ SWITCHING: dict[str, Any] = {"games": 64, "batch_size": 32, "code_switching": {"
         ({"data": {"code_switching": {"cap": 0.5}}}, "data.code_switching.cap: has no effect without"),
         ({"data": {"code_switching": {"probability": 0.5, "cap": 0.01}}}, "data.code_switching.cap: 0.01 of 12 moves is none"),
         ({"data": {"code_switching": {"probability": 0.5, "coverage": 0.01}}}, "data.code_switching.coverage: 0.01 of"),
-        ({"data": {"code_switching": {"probability": 0.5, "label": "own"}}}, "data.code_switching.label: Invalid value 'own'"),
+        ({"data": {"code_switching": {"probability": 0.5, "label": "own"}}}, "data.code_switching.label: 'own' is not one of foreign, original"),
         ({"data": SWITCHING, "languages": {"kinds": ["atomic"]}}, "data.code_switching translates, and there is one language"),
         ({"data": SWITCHING, "languages": {"traits": {"atomic_0": {"synonyms": 0.5}}}}, "data.code_switching knows one word"),
         (

@@ -101,7 +101,10 @@ def test_a_stage_makes_a_folder_that_loads_and_is_measured(folder: Path) -> None
 
 def test_settings_of_a_plugin_are_checked(folder: Path) -> None:
     for wrong, line in (
-        ("objective.penalti=1", "objective.penalti: unknown key; choices: name, targets, softmax, penalty"),
+        (
+            "objective.penalti=1",
+            "objective.penalti: unknown key; choices: name, targets, softmax, penalty; did you mean penalty?",
+        ),
         ("languages.options.stutter.times=9", "languages.options.stutter.times: 9 is outside 1..4"),
     ):
         done = script(folder, "train", *OBJECTIVE, "languages.kinds=[stutter]", wrong, "run=wrong")

@@ -1,7 +1,7 @@
 """Proves: a run's identity is what differs from the defaults. A key that is added with its old behavior as default
 renames no folder; kernels, cadences and paths are no part of it; what changes a result is."""
 
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any
 
 import pytest
@@ -62,7 +62,7 @@ def with_key(schema: type) -> type:
 @pytest.mark.parametrize("section", ["", "model", "data", "optimizer", "languages", "board"])
 def test_a_key_added_with_a_default_renames_no_folder(section: str) -> None:
     today = config(*CHANGES)
-    kept = {name: getattr(today, name) for name in TrainConfig.__dataclass_fields__}
+    kept = {spec.name: getattr(today, spec.name) for spec in fields(TrainConfig)}
     if section:
         inner = kept[section]
         kept[section] = with_key(type(inner))(**vars(inner))

@@ -91,7 +91,7 @@ MISTAKES = [
     ("probe", ["run=nowhere", "causal.cases=0"], ["causal.cases", "0 is below 1"]),
     ("probe", ["run=nowhere", "probes.probes=[quadratic]"], ["probes.probes", "quadratic", "linear, mlp"]),
     ("transfer", ["run=nowhere"], ["nowhere/config.yaml"]),
-    ("report", ["runs=[]"], ["runs", "no finished run"]),
+    ("report", ["runs=[]"], ["runs", "no run with an evaluation"]),
     ("report", ["runs=[nowhere]"], ["runs", "nowhere", "does not exist"]),
     ("train", ["domain=[nope]"], ["domain", "nope", "flips"]),
     ("train", ["domain=[flips]", "data.domains.flips.policy.temperature=0"], ["policy.temperature"]),

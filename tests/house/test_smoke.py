@@ -269,12 +269,12 @@ def test_a_corpus_is_drawn(call: list[str], tmp_path: Path, monkeypatch: pytest.
     assert run(monkeypatch, "corpus", *call, "sample=200", "data.games=300", "device.threads=1") == 0
     numbers = json.loads(Path("corpus/numbers.json").read_text())
     if "against=late" in call:  # no ply carries loss in both: nothing can be said of how they differ
-        assert numbers["divergence"]["atomic_0"]["moves"] is None
-        assert numbers["divergence"]["atomic_1"]["common"] == pytest.approx(1, abs=0.02)
-        assert not any(numbers["corpora"]["atomic_1"]["alive"][:20])
+        assert numbers["divergence"]["atomic_0 (early)"]["moves"] is None
+        assert numbers["divergence"]["atomic_1 (late)"]["common"] == pytest.approx(1, abs=0.02)
+        assert not any(numbers["corpora"]["atomic_1 (late)"]["alive"][:20])
         assert {(row["one"], row["other"]) for row in numbers["overlap"]} >= {
-            ("atomic_0", "atomic_1"),
-            ("atomic_1", "probe"),
+            ("atomic_0 (early)", "atomic_1 (late)"),
+            ("atomic_1 (late)", "probe"),
         }
     assert abs(sum(numbers["languages"].values()) - 1) < 1e-9
     assert {path.name for path in Path("corpus").iterdir()} == {"numbers.json", "by_ply.png", "lengths.png"}

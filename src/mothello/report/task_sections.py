@@ -24,8 +24,8 @@ def learned(rows: pd.DataFrame) -> dict[str, Any]:
     lines = []
     for key, group in data.groupby(KEYS, sort=False):
         along = group[group.step.notna()].sort_values("step", kind="stable")
-        last = along.groupby(["run", "control"], sort=False).value.last().reset_index()
-        first = along[along.control == "trained"].groupby("run").value.first().reset_index()
+        last = along.groupby(["run", "control", "quantity"], sort=False).value.last().reset_index()
+        first = along[along.control == "trained"].groupby(["run", "quantity"]).value.first().reset_index()
         ends = [first, *(last[last.control == name] for name in ("trained", *BASELINES))]
         made = [group[group.quantity == name] for name in MADE]
         label, target, source, language = key
