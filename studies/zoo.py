@@ -53,4 +53,4 @@ def halve(source: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(add(*sys.argv[1:3]))
+    print(add(sys.argv[1], sys.argv[2]))
