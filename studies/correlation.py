@@ -12,7 +12,7 @@ DRAWS = 2000
 """Of the bootstrap over cells."""
 LEAST = 5
 """Points that a correlation is taken of, at least."""
-CLUSTER = ("study", "cell")
+CLUSTER = ("board", "cell")
 
 
 class Correlation(NamedTuple):

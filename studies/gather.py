@@ -66,11 +66,11 @@ def gather(folder: Path, out: Path, names: Collection[str] = ()) -> int:
         copy.check_own(force=True)
         with locked(target, "out"), refilled(target, list(copy.own()), "config.yaml") as part:
             shutil.copytree(run.path, part, ignore=left_out, dirs_exist_ok=True)
-            forget_place(part, str(place), f"runs/{folder.name}")
+            _forget_place(part, str(place), f"runs/{folder.name}")
     return len(runs)
 
 
-def forget_place(copy: Path, place: str, usual: str) -> None:
+def _forget_place(copy: Path, place: str, usual: str) -> None:
     """Settings of a copy name the usual folder of runs, wherever they were made. place: of the run in that folder."""
     for path in copy.rglob("config.yaml"):
         text = path.read_text()

@@ -77,6 +77,7 @@ ALIGNMENTS = {
 }
 """All before anything is taught."""
 COLUMNS = (
+    "board",
     "study",
     "cell",
     "seed",
@@ -85,14 +86,15 @@ COLUMNS = (
     "kinds",
     "sharing",
     "apart",
+    "evaluated",
     "skill",
     "task",
     "source",
     "follows",
 )
-"""Of a point, before its alignments. cell: of its study; apart: parts of the model of each language's own; skill: legal
-moves, or hidden ones guessed of the most that can be; source: what the source gains; follows: the other's gain, as a
-share of that, mean over the others."""
+"""Of a point, before its alignments. study: the one that trained the run; apart: parts of the model of each language's
+own; skill: legal moves, or (evaluated: hidden) hidden ones guessed from a prefix, of the most that can be; source: what
+the source gains; follows: the other's gain as a share of that, mean over the others."""
 
 
 def _trained(run: Run, measure: str, quantity: str) -> pd.DataFrame:
@@ -121,26 +123,30 @@ def _setting(run: Run) -> dict[str, Any]:
     separate = run.config["model"].get("separate") or {}
     orders = {str(one["order"]) for one in traits.values() if one.get("order", "forward") != "forward"}
     more = [name for name, part in (run.config.get("auxiliary") or {}).items() if part]
+    evaluated, skill = _skill(run)
     return {
+        "board": run.results["board"], "evaluated": evaluated,
         "study": (run.config.get("tracking") or {}).get("group") or run.name, "cell": run.name, "seed": run.seed,
         "objective": " + ".join([str(objective["name"]), *more]), "order": " ".join(sorted(orders)) or "forward",
         "kinds": " + ".join(sorted(one["kind"] for one in run.results["languages"])), "sharing": sharing_of(run.config),
-        "apart": " ".join(f"{key}={value}" for key, value in separate.items() if value) or "none", "skill": _skill(run),
+        "apart": " ".join(f"{key}={value}" for key, value in separate.items() if value) or "none", "skill": skill,
     }  # fmt: skip
 
 
-def _skill(run: Run) -> float | None:
+def _skill(run: Run) -> tuple[str, float | None]:
     legal = _trained(run, "legality", "top1")
     if len(legal):
-        return _mean(legal[legal.ply.isna()])
+        return "legal", _mean(legal[legal.ply.isna()])
     rows = run.rows[(run.rows.measure == "masked") & (run.rows.quantity == "masked_accuracy") & run.rows.ply.isna()]
-    means = rows.groupby("control").value.mean()
-    return float(means["trained"] / means["best"]) if len(rows) else None
+    means = rows[rows.target == "prefix"].groupby("control").value.mean()
+    return "hidden", float(means["trained"] / means["best"]) if len(means) else None
 
 
 def _tasks(run: Run) -> Iterator[dict[str, Any]]:
     """What every fine-tuning on a task did."""
     for child in run.finetunings:
+        if child.config.get("auxiliary"):  # realigned on the way: what was alike before is not what it was tuned with
+            continue
         rows = child.rows
         along = rows[
             (rows.measure == "task_transfer") & (rows.quantity == "task_accuracy") & (rows.control == "trained")
@@ -168,4 +174,8 @@ def _row(task: str, gains: dict[str, float], source: str) -> dict[str, Any]:
 
 def factors(known: pd.DataFrame) -> Sequence[str]:
     """What differs between the points, among what a correlation can be taken within."""
-    return [name for name in ("study", "objective", "order", "kinds", "sharing", "task") if known[name].nunique() > 1]
+    return [
+        name
+        for name in ("board", "study", "objective", "order", "kinds", "sharing", "task")
+        if known[name].nunique() > 1
+    ]

@@ -18,7 +18,7 @@ from studies.points import ALIGNMENTS, factors, points
 from studies.templates import filled
 
 NEEDED = 150
-"""Points from which on the page gives an answer (issue and predictions 22: all studies together)."""
+"""Points from which on the page gives an answer (predictions 22: all studies together)."""
 MARKERS = "osD^vP"
 LOWEST = -1.0
 """Where a reading far below the orbit reader's is drawn."""
@@ -57,11 +57,12 @@ def shown(one: Correlation | None) -> str:
 def table(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, Any]]:
     """A row per alignment, in the order of found."""
     rows = []
+    ranked = known.assign(skill=known.groupby("evaluated").skill.rank(pct=True))
     for name, one in found.items():
         left = [decimal(value) for value in sorted(value for _, value in without_each(known, name))]
         rows.append({
             "alignment": ALIGNMENTS[name].label, "sees a mirror": "yes" if ALIGNMENTS[name].sees_mirror else "no",
-            "Spearman": shown(one), "given skill": shown(correlation(known, name, given="skill")),
+            "Spearman": shown(one), "given skill": shown(correlation(ranked, name, given="skill")),
             **{f"within {factor}": decimal(within(known, name, factor)) for factor in factors(known)},
             "without one study": f"{left[0]} to {left[-1]}" if left else "-",
             "points": one.points,

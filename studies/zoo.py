@@ -4,11 +4,13 @@
 what a training goes on from: the final weights as a kept step, its measures, and the probes that they fitted.
 """
 
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import torch
+import yaml
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -18,7 +20,7 @@ from mothello.measures.probes.kept import FILE
 from mothello.rundir import RunDir
 from mothello.stages.find import ZOO, find_run
 from mothello.training import checkpoint
-from studies.gather import forget_place, left_out
+from studies.gather import left_out
 
 LARGEST = 16e6
 """Bytes of all models together."""
@@ -34,7 +36,11 @@ def add(path: str | Path, name: str, zoo: Path = ZOO) -> Path:
     newest, _ = checkpoint.latest(run.checkpoints)
     with whole_folder(zoo / name) as part:
         shutil.copytree(run.path, part, ignore=left_out, dirs_exist_ok=True)
-        forget_place(part, str(Path(*run.path.parts[-3:])), "runs/zoo")
+        whole = part / "config.yaml"
+        whole.write_text(re.sub(r"^runs: .*$", "runs: results/zoo", whole.read_text(), flags=re.M))
+        for config in part.rglob("measures/*/config.yaml"):
+            told = yaml.safe_load(config.read_text())
+            config.write_text(yaml.safe_dump(told | {"run": f"results/zoo/{name}"}, sort_keys=False))
         checkpoint.keep(RunDir(part).checkpoints, newest, whole=False)
         for file in run.path.glob(f"measures/*/{FILE}"):
             halve(file, part / file.relative_to(run.path))

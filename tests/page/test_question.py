@@ -23,7 +23,7 @@ def planted(follows: Callable[[np.ndarray, np.ndarray], np.ndarray], cells: int 
     random = np.random.default_rng(5)
     x, skill = random.random(cells), random.random(cells)
     one = pd.DataFrame({
-        "study": [f"study_{i % 3}" for i in range(cells)], "cell": [f"cell_{i}" for i in range(cells)],
+        "board": "6x6", "study": [f"study_{i % 3}" for i in range(cells)], "cell": [f"cell_{i}" for i in range(cells)],
         "task": ["flips", "bracket"] * (cells // 2), "x": x, "noise": random.random(cells), "skill": skill,
         "follows": follows(x, skill),
     })  # fmt: skip
@@ -54,6 +54,15 @@ def test_seeds_of_a_cell_are_not_new_points() -> None:
     assert copied.value == pytest.approx(alone.value)
     assert (copied.low, copied.high) == pytest.approx((alone.low, alone.high), abs=0.02)
     assert (alone.cells, copied.cells, copied.points) == (12, 12, 96)
+
+
+def test_a_cell_of_another_board_is_another_cell() -> None:
+    """Else one of 8x8 would count as a seed of that of 6x6."""
+    known = planted(lambda x, skill: x, cells=10)
+    both = pd.concat([known, known.assign(board="8x8")], ignore_index=True)
+    found = correlation(both, "x")
+    assert found is not None
+    assert (found.cells, found.points) == (20, 20)
 
 
 def test_skill_alone_is_told_from_alignment() -> None:

@@ -31,7 +31,7 @@ def test_the_zoo_is_small() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_measures_what_its_tables_say(name: str, tmp_path: Path) -> None:
-    (stored,) = ZOO.glob(f"{name}/measures/legality-*")
+    stored = min(ZOO.glob(f"{name}/measures/legality-*"))
     copy = tmp_path / name
     shutil.copytree(ZOO / name, copy, ignore=shutil.ignore_patterns("measures"))
     settings = RunDir(stored).read_config()["legality"]

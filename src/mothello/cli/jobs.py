@@ -110,7 +110,7 @@ def attempt(job: Job, outcome: Outcome) -> None:
         done = before and before == _statuses(outcome.folder)
         outcome.status = "dry run" if getattr(config, "dry_run", False) else "skipped" if done else "ok"
         outcome.numbers = headline(results)
-        if outcome.status == "dry run" and isinstance(results, Mapping):
+        if outcome.status == "dry run" and isinstance(results, Mapping) and "seconds" in results:
             outcome.predicted = results["seconds"] / 60
     except (KeyboardInterrupt, BrokenPipeError):
         outcome.status = "interrupted"

@@ -106,11 +106,11 @@ def _part(summary: Summary) -> str:
 
 
 def _whole(found: Counter[str]) -> str:
-    """The outcome of a label: that of all its models, else the most cautious one that says what they have in common."""
+    """The outcome of a label: that of all its models that read their own boards, else the most cautious one that says
+    what they have in common."""
+    found = Counter({outcome: count for outcome, count in found.items() if outcome != UNREAD}) or found
     if len(found) == 1:
         return next(iter(found))
-    if UNREAD in found:
-        return UNREAD
     return MAPPED if set(found) == {DIRECT, MAPPED} else PARTLY
 
 

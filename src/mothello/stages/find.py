@@ -116,7 +116,7 @@ def find_run(path: str | Path) -> Path:
 def _in_zoo(name: str) -> Path:
     names = [folder.parent.name for folder in sorted(ZOO.glob("*/config.yaml"))]
     if name not in names:
-        known = f"choices: {', '.join(names)}" if names else f"there is none: {ZOO} comes with a checkout"
+        known = f"choices: {', '.join(names)}" if names else "its models come with a checkout of the project"
         raise UserError(f"run: no model {name!r} in the zoo; {known}")
     return ZOO / name
 

@@ -72,7 +72,7 @@ def _checkpoint(folder: RunDir, step: int | None) -> tuple[checkpoint.Checkpoint
 
 def earlier(folder: RunDir, step: int | None) -> int | None:
     """The step, where it is not that of the newest checkpoint, which None stands for."""
-    newest = checkpoint.saved(folder.checkpoints)
+    newest = checkpoint.saved(folder.checkpoints) or checkpoint.saved(folder.kept)
     return None if newest and step == step_of(newest[-1]) else step
 
 

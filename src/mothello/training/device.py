@@ -40,8 +40,8 @@ class DeviceConfig:
     """Where and how it runs; none of it changes what is learned, beyond rounding."""
 
     name: str = "auto"
-    """auto, cpu, cuda, cuda:N, or mps (the GPU of a Mac). auto: CUDA where it is present, then MPS, then the CPU. Under
-    torchrun each process takes a GPU of its own."""
+    """auto, cpu, cuda, cuda:N, or mps (the GPU of a Mac). auto: CUDA where it is present, else the CPU. Under torchrun
+    each process takes a GPU of its own."""
     precision: Precision = Precision.auto
     threads: int = ranged(0, 0, 1024)
     """CPU threads; 0 for OMP_NUM_THREADS where it is set, else all cores (shared among the processes of torchrun)."""
@@ -93,7 +93,7 @@ def resolve(config: DeviceConfig) -> torch.device:
     """The device to use, with thread count and allocator set. UserError when what is asked for is absent."""
     keep_memory()
     torch.set_num_threads(config.threads or _threads_wanted())
-    if config.name == "mps" or (config.name == "auto" and not torch.cuda.is_available() and not _unfit_for_mps(config)):
+    if config.name == "mps":
         if why := _unfit_for_mps(config):
             raise UserError(why)
         return torch.device("mps")
