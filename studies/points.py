@@ -77,21 +77,9 @@ ALIGNMENTS = {
 }
 """All before anything is taught."""
 COLUMNS = (
-    "board",
-    "study",
-    "cell",
-    "seed",
-    "objective",
-    "order",
-    "kinds",
-    "sharing",
-    "apart",
-    "evaluated",
-    "skill",
-    "task",
-    "source",
-    "follows",
-)
+    "board", "study", "cell", "seed", "objective", "order", "kinds", "sharing", "apart", "evaluated", "skill", "task",
+    "source", "follows",
+)  # fmt: skip
 """Of a point, before its alignments. study: the one that trained the run; apart: parts of the model of each language's
 own; skill: legal moves, or (evaluated: hidden) hidden ones guessed from a prefix, of the most that can be; source: what
 the source gains; follows: the other's gain as a share of that, mean over the others."""

@@ -40,8 +40,16 @@ SHARES = frozenset(
         "malformed",
         "peak",
         "task_accuracy",
+        "retrieval",
         "retrieval_same_ply",
+        "retrieval_same_square",
+        "retrieval_csls",
         "retrieval_strong",
+        "retrieval_raw",
+        "retrieval_raw_strong",
+        "retrieval_raw_mutual",
+        "retrieval_best_map",
+        "procrustes",
     ]
 )
 """Quantities between 0 and 1, and so are their intervals."""
