@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,15 +18,19 @@ from mothello.errors import UserError
 from mothello.training.device import DeviceConfig, resolve, visible_gpus
 
 
-def seen(seconds: float, send: Send) -> None:
+def seen(folder: Path, name: str, after: str, send: Send) -> None:
+    """Ends when the calls that it comes after have ended."""
     begun = time.time()
-    time.sleep(seconds)
+    while not all((folder / other).exists() for other in after):
+        time.sleep(0.02)
     send((os.environ.get("CUDA_VISIBLE_DEVICES"), begun, time.time()))
+    (folder / name).touch()
 
 
-def test_places_are_taken_in_turn_and_again() -> None:
+def test_places_are_taken_in_turn_and_again(tmp_path: Path) -> None:
+    """The second and third call hold their places until all others are done, which leaves these the first place."""
     told: list[Any] = []
-    calls = [partial(seen, seconds) for seconds in (0.1, 4, 4, 0.1, 0.1)]
+    calls = [partial(seen, tmp_path, name, "145" * (name in "23")) for name in "12345"]
     in_processes(
         3, calls, lambda _, sent: told.append(sent) if sent else None, [{"CUDA_VISIBLE_DEVICES": x} for x in "abc"]
     )
