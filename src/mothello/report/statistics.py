@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from mothello.quantities import QUANTITIES
+
 MIN_SEEDS = 3
 """Below this no interval is given."""
 BOOTSTRAP_SEEDS = 10
@@ -14,45 +16,12 @@ BOOTSTRAP_SEEDS = 10
 RESAMPLES = 10_000
 
 
-SHARES = frozenset(
-    [
-        "accuracy",
-        "own",
-        "across",
-        "across_best_map",
-        "whole_board",
-        "other_map",
-        "mixed",
-        "domain",
-        "neighbours",
-        "neighbours_orbit",
-        "top1",
-        "top1_restricted",
-        "top1_translated",
-        "lenient",
-        "mass",
-        "mass_own_tokens",
-        "mass_any_move",
-        "mass_first_token",
-        "masked_accuracy",
-        "game_accuracy",
-        "wrong_language",
-        "malformed",
-        "peak",
-        "task_accuracy",
-        "retrieval",
-        "retrieval_same_ply",
-        "retrieval_same_square",
-        "retrieval_csls",
-        "retrieval_strong",
-        "retrieval_raw",
-        "retrieval_raw_strong",
-        "retrieval_raw_mutual",
-        "retrieval_best_map",
-        "procrustes",
-    ]
-)
-"""Quantities between 0 and 1, and so are their intervals."""
+SHARES = frozenset(name for name, text in QUANTITIES.items() if "0..1" in text) | {
+    "across", "across_best_map", "game_accuracy", "mass_own_tokens", "mixed", "own", "peak", "retrieval_best_map",
+    "retrieval_csls", "retrieval_raw_mutual", "retrieval_raw_strong", "retrieval_same_ply", "retrieval_same_square",
+    "top1_restricted", "top1_translated",
+}  # fmt: skip
+"""Quantities between 0 and 1, and so are their intervals: those that say so, and those that are described by others."""
 
 
 class Estimate(NamedTuple):
