@@ -124,6 +124,6 @@ def page_facts(run: Run, plain: dict[str, Any]) -> tuple[str, str]:
         f"A transformer of {size:.2g} M parameters ({model.n_layer} blocks, width {model.d_model}), trained on Othello "
         f"games, {run.board.name}, written in {listed_names}; step {run.step:,}. {where}"
     )
-    fitted = plain["fitted_on"]
-    probes = f"Linear probes, fitted on {fitted:,} games for this page." if fitted else "The run keeps its probes."
-    return facts, probes + (" Weights are in half precision." if plain["live"] else " A reading is a byte.")
+    kept = "The probes of the last step are those that the run keeps."
+    fitted = f"Linear probes, fitted on {plain['fitted_on']:,} games for this page." if plain["fitted_on"] else kept
+    return facts, fitted + (" Weights are in half precision." if plain["live"] else " A reading is a byte.")

@@ -23,7 +23,7 @@ from mothello.rundir import RunDir
 from mothello.signals import Stopped
 from mothello.training import checkpoint
 from mothello.training.budget import flops_per_token
-from mothello.training.device import Compile, DeviceConfig, is_bf16, worth_compiling
+from mothello.training.device import Compile, DeviceConfig, has_bf16, is_bf16, worth_compiling
 from mothello.training.distributed import World
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,8 @@ def resolve_execution(
         compiled = bool(recorded["compiled"])
     if recorded and not config.threads and recorded["processes"] == world.size:
         torch.set_num_threads(int(recorded["threads"]))
-    now = {"compiled": compiled, "bf16": is_bf16(device, config.precision), **_place(device, world)}
+    bf16 = {"bf16": is_bf16(device, config.precision), "muon_bf16": has_bf16(device)}
+    now = {"compiled": compiled, **bf16, **_place(device, world)}
     now["micro_batch_size"] = config.micro_batch_size
     if world.main:
         for key, value in recorded.items():
