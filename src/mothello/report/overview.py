@@ -16,8 +16,8 @@ FEW, SOME = 8, 20
 """Labels up to which they stand in one column, and in two; more stand in three."""
 LONG = 26
 """Characters of a line of a label."""
-NARROW, BROAD = 3.2, 6.4
-"""Inches of a column, and of the only one."""
+NARROW, BROAD = 3.2, 4.2
+"""Inches of a column, and of the only one, which a phone still shows whole."""
 
 
 class Row(NamedTuple):
