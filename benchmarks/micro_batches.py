@@ -1,7 +1,7 @@
 """Memory and time of a training step whose batch is computed in parts, compared with the whole batch. Eager steps.
 
-Arms take turns in one process, round by round, so that what else the machine does hits all of them; seconds are the
-processor's on a CPU. Memory is the peak of what torch holds in a step: weights, gradients, optimizer and activations.
+Arms take turns in one process, round by round, so that what else the machine does hits all of them. On a CPU, seconds
+are of the processor. Memory is the most that torch holds in a step: weights, gradients, optimizer and activations.
 """
 
 from collections.abc import Callable

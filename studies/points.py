@@ -66,8 +66,8 @@ def _of_embeddings(quantity: str) -> Callable[[Run, Headline | None], float | No
 ALIGNMENTS = {
     "probe": Alignment("probes, as they are", False, _far(lambda head: head.across)),
     "probe_best_map": Alignment("probes, best map", True, _far(lambda head: head.across_best_map)),
-    "retrieval": Alignment("retrieval, weak", False, _of_states("retrieval")),
-    "retrieval_strong": Alignment("retrieval, strong", False, _of_states("retrieval_strong")),
+    "retrieval": Alignment("weak retrieval", False, _of_states("retrieval")),
+    "retrieval_strong": Alignment("strong retrieval", False, _of_states("retrieval_strong")),
     "retrieval_best_map": Alignment("retrieval, best map", True, _of_states("retrieval", OPENING_MAPS)),
     "retrieval_csls": Alignment("retrieval, CSLS", False, _of_states("retrieval_csls")),
     "cosine": Alignment("cosine", False, _of_states("cosine")),

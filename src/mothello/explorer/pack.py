@@ -1,4 +1,4 @@
-"""Tensors as text in a page: half precision where it serves, in base64, with a table of what lies where."""
+"""Tensors as text in a page: base64, in half precision where that is enough, with a table of where each one begins."""
 
 import base64
 
