@@ -20,7 +20,8 @@ for the pretrained one; "folder": the measurement's, "." for the training itself
 
 
 def table_of(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every number that a report shows, of the runs and of the models fine-tuned from them."""
+    """Every number that a report shows, of the runs, of the models realigned from them, and of those fine-tuned from
+    either."""
     parts = [pd.DataFrame(columns=[*RUN, *COLUMNS])]
     for label, group in by_label(runs).items():
         for run in group:
