@@ -1,9 +1,7 @@
 """Proves: what was realigned from a run is a model of its own wherever runs are read: with a label, rows, tasks and commands of
 its own, gathered without weights, and a point whose alignment is read from itself; nothing of it is the run's."""
 
-import gzip
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +58,9 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def runs(studied: Path, tmp_path: Path) -> Iterator[Path]:
+def runs(studied: Path, tmp_path: Path) -> Path:
     """A copy to change."""
-    yield shutil.copytree(studied, tmp_path / "mini")
+    return shutil.copytree(studied, tmp_path / "mini")
 
 
 def models(folder: Path) -> list[Run]:
@@ -107,10 +105,8 @@ def test_the_page_shows_it_with_what_it_was_taught(studied: Path) -> None:
     assert "8 models realigned from them" in text
     assert "256 + 64</td>" in text
     assert "256 + 64 + 64</td>" in text
-    for label, count in zip(LABELS, (4, 2, 0, 0, 2), strict=True):  # with the two on the way
-        taught = tasks(rows)[tasks(rows).label.str.startswith(label + ", ") | (tasks(rows).label == label)]
-        own = taught[taught.run.str.rpartition("/task/")[0].isin([str(x.path) for x in by_label(found)[label]])]
-        assert own.run.nunique() == count, label
+    taught = tasks(rows).groupby("label").run.nunique().to_dict()
+    assert taught == {LABELS[0]: 2, f"{LABELS[0]}, with realign by gold links": 2, LABELS[1]: 2, LABELS[4]: 2}
     ways = {run.path: read_tidy(run.path / alignment(run)) for run in models(studied)}
     for path, table in ways.items():
         own = rows[(rows.run == str(path)) & (rows.measure == "alignment") & (rows.finetuning == "")]
@@ -154,7 +150,12 @@ def plant(run: Run, near: float, gains: tuple[float, float] = (0.5, 0.2)) -> Non
     ])  # fmt: skip
     for child in run.finetunings:
         (path,) = child.path.glob(f"measures/*/{FILE}")
-        task: dict[str, Any] = {"measure": "task_transfer", "quantity": "task_accuracy", "control": "trained", "target": "mover"}
+        task: dict[str, Any] = {
+            "measure": "task_transfer",
+            "quantity": "task_accuracy",
+            "control": "trained",
+            "target": "mover",
+        }
         ends = [(f"atomic_{i}", step, 0.3 + gain * (step > 0)) for i, gain in enumerate(gains) for step in (0, 2)]
         write_tidy(path.parent, [
             task | {"source": "atomic_0", "language": name, "step": step, "value": value} for name, step, value in ends

@@ -79,6 +79,7 @@ def headline(rows: pd.DataFrame, groups: Groups, summaries: Summaries) -> dict[s
         guessed = [_last(own[masked(own)], name) for name in hidden]
         lines.append([_called(label, runs), *judged, *probed, *skill, *guessed, *trained])
     more = {"early": list(_early(groups)), "contexts": list(_contexts(rows))}
+    more |= {"realigned": any(runs[0].origin for runs in groups.values())}
     return {"headline": table(head, lines, left=2 if summaries else 1)} | more
 
 
