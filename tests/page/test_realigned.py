@@ -111,7 +111,9 @@ def test_the_page_shows_it_with_what_it_was_taught(studied: Path) -> None:
     for path, table in ways.items():
         own = rows[(rows.run == str(path)) & (rows.measure == "alignment") & (rows.finetuning == "")]
         assert own.value.dropna().tolist() == table[table.measure == "alignment"].value.dropna().tolist()
-    assert len({tuple(table.value.fillna(0)) for table in ways.values()}) == len(ways)
+    assert (
+        len({tuple(table.value.fillna(0)) for table in ways.values()}) == len(ways) - 2
+    )  # a whole dictionary's links are gold
     without = render([without_realigned(run) for run in found], "study")
     assert "realigned by" not in without
 

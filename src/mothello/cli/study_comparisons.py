@@ -1,6 +1,6 @@
 """Comparisons of a study: measures that need several of its runs, as jobs that begin when all parts have ended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
 from functools import partial
@@ -60,8 +60,9 @@ def command_of(config: StudyCommand, one: Compared, **own: Any) -> MeasureComman
     """The command of a measurement."""
     sources = (config.budget, settings_of(config), config)
     shared = [{key: x for key, x in source.measure.items() if key in MACHINE} for source in sources]
-    more = {"device": {"threads": config.threads}} if config.threads else {}
-    fragments = [more, *shared, one.comparison.measure, {"plugins": config.plugins} if config.plugins else {}, own]
+    common: dict[str, Any] = {"device": {"threads": config.threads}} if config.threads else {}
+    common |= {"plugins": config.plugins} if config.plugins else {}
+    fragments: list[Mapping[str, Any]] = [common, *shared, one.comparison.measure, own]
     with keyed(f"comparisons.{one.key}.measure."):
         base = content("measure", MeasureCommand, [*config.searchpath, *choices(fragments)])
         return built(MeasureCommand, merged(base, fragments, MeasureCommand))

@@ -71,11 +71,11 @@ def _tuned(part: Part, command: TransferCommand) -> bool:
 def _all_staged(part: Part) -> bool:
     """Whether every stage of a part and its measures are there."""
     made = dict(stage_folders(part))
-    return all(
-        made[further.name] is not None
-        and (not further.measure or all(map(measured, folders_of(further.measure, made[further.name]))))
-        for further in part.stages
-    )
+    for further in part.stages:
+        folder = made[further.name]
+        if folder is None or (further.measure and not all(map(measured, folders_of(further.measure, folder)))):
+            return False
+    return True
 
 
 def stage_folders(part: Part) -> Iterator[tuple[str, RunDir | None]]:

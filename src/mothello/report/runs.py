@@ -58,7 +58,8 @@ class Run:
         """Hash of the configuration: seeds of one configuration share it."""
         if self.origin is not None:
             step = (self.config.get("from") or {}).get("step")
-            return fingerprint([self.origin.identity, self.config.get("stage"), self.settings, step])
+            own = {"stage": self.config.get("stage"), "settings": self.settings, "step": step}
+            return fingerprint({"origin": self.origin.identity} | own)
         return str(self.results.get("identity") or self.path.parent.name)
 
     @property
