@@ -1,5 +1,5 @@
-"""Does alignment predict transfer? Every run that was taught something in one language is a point: how alike its
-languages are before, and how much of what the first one learns the others follow."""
+"""Does alignment predict transfer? Every run, or model realigned from one, that was taught something in one language is
+a point: how alike its languages are before, and how much of what the first one learns the others follow."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,8 @@ import pandas as pd
 
 from mothello.measures.probes.headline import Headline
 from mothello.othello.symmetry import OPENING_MAPS
-from mothello.report.runs import Run
+from mothello.report.labels import labels_of
+from mothello.report.runs import Run, with_realigned
 from mothello.report.sharing import sharing_of
 from studies.answers import courses
 from studies.runs import headline_of
@@ -41,16 +42,21 @@ def _far(across: Callable[[Headline], float | None]) -> Callable[[Run, Headline 
 
 
 def _of_states(quantity: str, maps: Sequence[str] = OPENING_MAPS[:1]) -> Callable[[Run, Headline | None], float | None]:
-    """Mean over ordered pairs, each through its best one of the maps, at the layer of the probes; without these below
-    the last."""
+    """Mean over ordered pairs, each through its best one of the maps, at the run's layer."""
 
     def read(run: Run, head: Headline | None) -> float | None:
-        layer = int(run.config["model"]["n_layer"]) - 1 if head is None else head.layer
         rows = _trained(run, "alignment", quantity)
-        rows = rows[(rows.layer == layer) & rows["map"].isin(maps)]
+        rows = rows[(rows.layer == _layer(run, head)) & rows["map"].isin(maps)]
         return float(rows.groupby(["source", "language"]).value.max().mean()) if len(rows) else None
 
     return read
+
+
+def _layer(run: Run, head: Headline | None) -> int:
+    """Of the probes; of a model without these that of its origin's, else the one below the last."""
+    if head is not None:
+        return head.layer
+    return _layer(run.origin, headline_of(run.origin)) if run.origin else int(run.config["model"]["n_layer"]) - 1
 
 
 def _of_embeddings(quantity: str) -> Callable[[Run, Headline | None], float | None]:
@@ -80,9 +86,10 @@ COLUMNS = (
     "board", "study", "cell", "seed", "objective", "order", "kinds", "sharing", "apart", "evaluated", "skill", "task",
     "source", "follows",
 )  # fmt: skip
-"""Of a point, before its alignments. study: the one that trained the run; apart: parts of the model of each language's
-own; skill: legal moves, or (evaluated: hidden) hidden ones guessed from a prefix, of the most that can be; source: what
-the source gains; follows: the other's gain as a share of that, mean over the others."""
+"""Of a point, before its alignments. study: the one that trained the run; cell: its name, of a realigned model with
+how; objective: of training, and that realignment came after it; apart: parts of the model of each language's own;
+skill: legal moves, or (evaluated: hidden) hidden ones guessed from a prefix, of the most that can be; source: what the
+source gains; follows: the other's gain as a share of that, mean over the others."""
 
 
 def _trained(run: Run, measure: str, quantity: str) -> pd.DataFrame:
@@ -96,29 +103,43 @@ def _mean(rows: pd.DataFrame) -> float | None:
 
 def points(runs: Iterable[Run]) -> pd.DataFrame:
     """A row per run and what it was taught, with COLUMNS and ALIGNMENTS; what was not learned is left out."""
-    rows: list[dict[str, Any]] = []
+    runs, rows = list(with_realigned(runs)), list[dict[str, Any]]()
+    labels = labels_of([run for run in runs if run.origin])
     for run in runs:
         taught = [*_tasks(run), *_games(run)]
         if taught and len(run.languages) > 1:
             head = headline_of(run)
-            known = _setting(run) | {name: one.read(run, head) for name, one in ALIGNMENTS.items()}
+            known = _setting(run) | {"cell": labels.get((run.name, run.identity), run.name)}
+            known |= {name: one.read(run, head) for name, one in ALIGNMENTS.items()}
             rows += [known | row for row in taught if row["source"] >= LEARNED]
     return pd.DataFrame(rows, columns=[*COLUMNS, *ALIGNMENTS])
 
 
 def _setting(run: Run) -> dict[str, Any]:
-    objective, traits = run.config["objective"], run.config["languages"].get("traits") or {}
+    traits = run.config["languages"].get("traits") or {}
     separate = run.config["model"].get("separate") or {}
     orders = {str(one["order"]) for one in traits.values() if one.get("order", "forward") != "forward"}
-    more = [name for name, part in (run.config.get("auxiliary") or {}).items() if part]
     evaluated, skill = _skill(run)
     return {
-        "board": run.results["board"], "evaluated": evaluated,
-        "study": (run.config.get("tracking") or {}).get("group") or run.name, "cell": run.name, "seed": run.seed,
-        "objective": " + ".join([str(objective["name"]), *more]), "order": " ".join(sorted(orders)) or "forward",
+        "board": run.results["board"], "evaluated": evaluated, "study": _study(run), "cell": run.name, "seed": run.seed,
+        "objective": _objective(run), "order": " ".join(sorted(orders)) or "forward",
         "kinds": " + ".join(sorted(one["kind"] for one in run.results["languages"])), "sharing": sharing_of(run.config),
         "apart": " ".join(f"{key}={value}" for key, value in separate.items() if value) or "none", "skill": skill,
     }  # fmt: skip
+
+
+def _study(run: Run) -> str:
+    own = (run.config.get("tracking") or {}).get("group")
+    return str(own or (_study(run.origin) if run.origin else run.name))
+
+
+def _objective(run: Run) -> str:
+    """Such as "masked_lm", "causal_lm + realign", or of a realigned model "masked_lm, then realign"."""
+    if run.origin is not None:
+        stage = "" if run.settings.get("plain") else f", then {run.config['stage']}"
+        return f"{_objective(run.origin)}{stage}"
+    more = [name for name, part in (run.config.get("auxiliary") or {}).items() if part]
+    return " + ".join([str(run.config["objective"]["name"]), *more])
 
 
 def _skill(run: Run) -> tuple[str, float | None]:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mothello.report.runs import Measurement, Run, find_runs
+from mothello.report.measurements import Measurement
+from mothello.report.runs import Run, find_runs
 from mothello.rows import as_table
 from studies import RESULTS
 from studies.first import CELLS, First, firsts, task_of, worth, write_first

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mothello.measures.probes.headline import headlines, preferred
 from mothello.report import figures, heatmaps, measure_figures, transfer_figures
 from mothello.report.board_figure import Drawn, boards_figure, reading_boards
-from mothello.report.runs import Run, find_runs
+from mothello.report.runs import Run, find_runs, with_realigned
 from mothello.report.table import by_ply, pairs, table_of, tasks, training, transfer
 from mothello.report.wandb_mirror import root_of
 
@@ -33,12 +33,12 @@ def closing(folder: Path) -> tuple[Mapping[str, Figure], Mapping[str, Any]]:
     for run in find_runs([str(root)]):
         if folder == root:
             return _training(run), {"minutes": run.results["seconds"] / 60}
-        for owner in (run, *run.finetunings):
+        for owner in (x for model in with_realigned([run]) for x in (model, *model.finetunings)):
             if folder == owner.path:
                 return {}, _ends(owner) | {"minutes": owner.results["seconds"] / 60}
             for measure in owner.measures:
                 if folder == owner.path / measure.folder:
-                    rows = table_of([replace(owner, measures=[measure], finetunings=[])])
+                    rows = table_of([replace(owner, measures=[measure], finetunings=[], realigned=[])])
                     rows = rows[rows.folder != "."]
                     return _measured(rows, measure.examples), _numbers(rows)
     return {}, {}

@@ -7,7 +7,8 @@ import pandas as pd
 
 from mothello.measures.probes.headline import headline, kinds, preferred
 from mothello.othello.symmetry import OPENING_MAPS
-from mothello.report.runs import Run, earlier_measures
+from mothello.report.measurements import earlier_measures
+from mothello.report.runs import Run
 from mothello.report.sharing import by_label, sharing_of
 from mothello.report.table import RUN
 from mothello.rows import COLUMNS
@@ -39,7 +40,7 @@ def along_of(runs: Sequence[Run]) -> pd.DataFrame:
 def _measured(run: Run) -> Iterator[pd.DataFrame]:
     """The rows of every step and measure."""
     for last in filter(None, map(run.measure, MEASURES)):
-        steps = [(one, int(one.results.get("step", 0))) for one in earlier_measures(run, last)]
+        steps = [(one, int(one.results.get("step", 0))) for one in earlier_measures(run.path, last)]
         end = (last, int(last.results.get("step", run.results["steps"])))
         for one, step in [*steps, end] if steps else ():
             yield _drawn(one.rows).assign(folder=one.folder, step=step)

@@ -25,6 +25,8 @@ def labels_of(runs: Sequence[Run]) -> dict[Identity, str]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
+    if run.origin is not None:
+        return _settings(run.origin) | flat({"settings": run.settings})
     return flat({part: run.config[part] for part in PARTS if run.config.get(part)})
 
 
@@ -56,7 +58,9 @@ def words(key: str, value: Any) -> str:
         return f"{thousands(value)} games"
     if isinstance(value, bool):
         return parts[-1] if value else f"no {parts[-1]}"
-    return f"{parts[-1]} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+    if isinstance(value, list):
+        return f"{parts[-1]} {' '.join(map(str, value))}" if value else f"no {parts[-1]}"
+    return f"{parts[-1]} {value}"
 
 
 def thousands(value: float) -> str:

@@ -110,9 +110,10 @@ def _content(groups: sections.Groups, rows: pd.DataFrame, along: pd.DataFrame) -
     probe, target = preferred(of_measure(rows, "probe")) if len(probed) else PREFERRED
     summaries = summaries_of(probed[(probed.probe == probe) & (probed.target == target)], groups)
     runs = [run for own in groups.values() for run in own]
+    trained = rows[~rows.run.isin([str(run.path) for run in runs if run.origin])]
     parts: list[Callable[[], dict[str, Any]]] = [
         lambda: sections.in_words(groups, summaries) | sections.headline(rows, groups, summaries),
-        lambda: sections.trained(rows) | sections.legality(rows, groups) | sections.exact(rows),
+        lambda: sections.trained(trained) | sections.legality(trained, groups) | sections.exact(rows),
         lambda: sections.hidden_moves(rows) | trajectories(along, runs),
         lambda: probe_sections.probes(rows, probed, probe, target) if summaries else {},
         lambda: probe_sections.maps(rows, groups, summaries, probe, target) if summaries else {},

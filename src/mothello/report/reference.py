@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from mothello.config import quoted, shown
-from mothello.report.runs import Measurement, Run
+from mothello.report.measurements import Measurement
+from mothello.report.runs import Run
 from mothello.rows import QUANTITIES
 
 WITH_STAGE = ("transfer", "task_transfer")

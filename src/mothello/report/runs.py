@@ -1,61 +1,29 @@
-"""Finished run folders, read whole: the only place of this room that touches run files."""
+"""Finished run folders, read whole, with the models that go on from them; measurements.py reads their measures."""
 
 import logging
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
-from mothello.errors import UserError, keyed
+from mothello.errors import UserError
+from mothello.files import fingerprint
 from mothello.othello.board import Board
-from mothello.othello.notation import parse_game
-from mothello.reading import COUNT, misfit, parse_json
-from mothello.rows import COLUMNS, FILE, WORDS, main_objective, read_tidy, training_rows
+from mothello.report.measurements import Measurement, finished_results, measures_of
+from mothello.rows import COLUMNS, WORDS, main_objective, training_rows
 from mothello.rundir import RunDir
-from mothello.stages.find import TUNED, candidates
+from mothello.stages.find import REALIGNED, TUNED, candidates
 
 log = logging.getLogger(__name__)
-
-EXAMPLES = "examples.json"
-EXAMPLE = {
-    "game": re.compile("([a-h][1-8] ?)+"), "ply": COUNT, "layer": COUNT, "probe": str, "source": str,
-    "truth": [range(3)], "readings": {str: [range(3)]},
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A finished measure of a run."""
-
-    folder: str
-    """Relative to the run, such as measures/probes-HASH."""
-    config: dict[str, Any]
-    results: dict[str, Any]
-    """results.json: environment, games, seconds."""
-    rows: pd.DataFrame
-    """The numbers, one per row (mothello.rows.COLUMNS)."""
-    written: str = ""
-    examples: list[dict[str, Any]] = field(default_factory=list)
-    """Boards as probes read them."""
-
-    @property
-    def name(self) -> str:
-        """The measure's name in the registry."""
-        return Path(self.folder).name.rpartition("-")[0]
-
-    @property
-    def controls(self) -> int:
-        """How many controls were measured with it."""
-        return int(self.rows.control.nunique())
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished stage with the finished measures on its model: a pretraining, or a fine-tuning of one."""
+    """A finished stage with the finished measures on its model: a pretraining, or what goes on from one."""
 
     path: Path
     config: dict[str, Any]
@@ -68,15 +36,35 @@ class Run:
     """Folder of a measure -> how many runs of the same label have it."""
     status: str = ""
     """How far a run is that is not finished, such as "running, 120 of 400 steps"."""
+    realigned: list["Run"] = field(default_factory=list)
+    """Models realigned from this one, and their controls: each a model of its own, with measures and fine-tunings."""
+    origin: "Run | None" = None
+    """The run that a fine-tuned or realigned model goes on from, without what was realigned from it."""
 
     @property
     def name(self) -> str:
-        return str(self.config.get("name") or self.path.parent.name)
+        """That of the config, and how the model goes on from its origin: "naive, realigned by gold links"."""
+        if self.origin is None:
+            return str(self.config.get("name") or self.path.parent.name)
+        return f"{self.origin.name}, {_how(self)}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What determines a stage's result: of a pretraining nothing."""
+        return {key: x for key, x in (self.config.get("settings") or {}).items() if key not in ("name", "controls")}
 
     @property
     def identity(self) -> str:
         """Hash of the configuration: seeds of one configuration share it."""
+        if self.origin is not None:
+            step = (self.config.get("from") or {}).get("step")
+            return fingerprint([self.origin.identity, self.config.get("stage"), self.settings, step])
         return str(self.results.get("identity") or self.path.parent.name)
+
+    @property
+    def games(self) -> list[int]:
+        """Games seen by the run's origin, that one's, and so on, and by the run itself."""
+        return [*(self.origin.games if self.origin else []), int(self.results["games"])]
 
     @property
     def seed(self) -> int:
@@ -121,6 +109,25 @@ class Run:
                     yield head | {"ply": ply, "step": self.results["steps"], "value": value}
 
 
+def _how(run: Run) -> str:
+    """How a stage went on from its origin."""
+    settings, made = run.settings, run.path.name.rpartition("-")[0]
+    if run.config.get("stage") not in REALIGNED:
+        return f"{'taught' if 'task' in settings else 'fine-tuned on'} {made}"
+    if settings.get("plain"):
+        return "trained on the same games"
+    return f"realigned by {'shuffled ' * bool(settings.get('shuffled'))}{settings['aligner']['name']} links"
+
+
+def with_realigned(runs: Iterable[Run]) -> Iterator[Run]:
+    """The runs, each with the models that were realigned from it or from what was fine-tuned from it, at any depth."""
+    for run in runs:
+        yield run
+        yield from with_realigned(run.realigned)
+        for child in run.finetunings:
+            yield from with_realigned(child.realigned)
+
+
 def find_runs(paths: Sequence[str], without: Collection[Path] = ()) -> list[Run]:
     """Finished runs at or below the paths, sorted by folder, each once: of copies that with the most measures, then the
     first. A warning names what is left out: copies, and with the file what is missing, unfinished or damaged. without:
@@ -146,17 +153,10 @@ def _once(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run in kept.values()]
 
 
-def _results(folder: RunDir) -> dict[str, Any]:
-    """results.json. UserError names the file that says that the folder is not finished, or is damaged."""
-    if folder.read_status().get("status") != "ok":
-        raise UserError(f"run: {folder.path / 'status.json'}: not finished")
-    return folder.read_results()
-
-
-def _read_run(path: Path) -> Run | None:
+def _read_run(path: Path, origin: Run | None = None) -> Run | None:
     folder = RunDir(path)
     try:
-        results, config = _results(folder), folder.read_config()
+        results, config = finished_results(folder), folder.read_config()
         if results["kind"] != "train":
             raise UserError(f"run: {path / 'results.json'} is not of a training")
     except UserError as error:
@@ -168,55 +168,13 @@ def _read_run(path: Path) -> Run | None:
         log.warning("%s; left out", error)
         metrics = []
     board = Board.of(int(results["board"][0]))
-    return Run(path, config, results, metrics, list(_measures(path, board)), _finetunings(path))
+    run = Run(path, config, results, metrics, list(measures_of(path, board)), [], origin=origin)
+    run = replace(run, finetunings=_inside(run, TUNED))
+    return replace(run, realigned=_inside(run, REALIGNED))
 
 
-def _measures(run: Path, board: Board) -> Iterator[Measurement]:
-    """The finished measures of a run; a damaged one is skipped with a warning that names it. Only NAME-HASH is one: a
-    copy is not, nor NAME-HASH-stepN, which is not of the model that is reported."""
-    for path in sorted(run.glob(f"measures/*/{FILE}")):
-        name, _, made = path.parent.name.rpartition("-")
-        if not re.fullmatch("[0-9a-f]{8}", made):
-            continue
-        folder = RunDir(path.parent)
-        try:
-            results, config, rows = _results(folder), folder.read_config(), read_tidy(folder.path)
-            if wrong := misfit(config, {f"{name}?": (dict, None)}):
-                raise UserError(f"run: {folder.path / 'config.yaml'} is damaged ({wrong})")
-            examples = _examples(folder, board)
-        except UserError as error:
-            log.warning("%s; skipped", error)
-            continue
-        relative, written = str(folder.path.relative_to(run)), str(folder.read_status().get("written", ""))
-        yield Measurement(relative, config, results, rows, written, examples)
-
-
-def earlier_measures(run: Run, measure: Measurement) -> Iterator[Measurement]:
-    """The same measure of earlier steps of the run; a damaged one is skipped with a warning that names it."""
-    for path in sorted(run.path.glob(f"{measure.folder}-step*/{FILE}")):
-        folder = RunDir(path.parent)
-        try:
-            results = _results(folder)
-            yield Measurement(str(folder.path.relative_to(run.path)), {}, results, read_tidy(folder.path))
-        except UserError as error:
-            log.warning("%s; skipped", error)
-
-
-def _examples(folder: RunDir, board: Board) -> list[dict[str, Any]]:
-    """Boards as probes read them. UserError names a file that holds something else."""
-    if not (folder.path / EXAMPLES).exists():
-        return []
-    content = folder.read(EXAMPLES, parse_json, ([EXAMPLE], []), "")
-    with keyed(f"run: {folder.path / EXAMPLES} is damaged: "):
-        for example in content:
-            parse_game(example["game"], board)
-            for cells in (example["truth"], *example["readings"].values()):
-                if len(cells) != board.n_cells:
-                    raise UserError(f"{len(cells)} cells, the board has {board.n_cells}")
-    return content
-
-
-def _finetunings(run: Path) -> list[Run]:
-    inside = [path for stage in TUNED for path in sorted(run.glob(f"{stage}/*"))]
+def _inside(run: Run, stages: Sequence[str]) -> list[Run]:
+    """Finished models of these stages that go on from the run; not the controls from random weights."""
+    inside = [path for stage in stages for path in sorted(run.path.glob(f"{stage}/*"))]
     paths = [path for path in inside if re.fullmatch(".+-[0-9a-f]{8}", path.name)]
-    return _once([child for path in paths if path.is_dir() and (child := _read_run(path)) is not None])
+    return _once([child for path in paths if path.is_dir() and (child := _read_run(path, run)) is not None])

@@ -54,7 +54,7 @@ def in_words(groups: Groups, summaries: Summaries) -> dict[str, Any]:
     return {
         "comparisons": comparisons(summaries),
         "sentences": [describe(summary) for summary in summaries.values()],
-        "unprobed": [label for label in groups if label not in summaries],
+        "unprobed": [label for label, runs in groups.items() if label not in summaries and not runs[0].origin],
         "intervals": any(count >= MIN_SEEDS for count in seeds),
         "differences": any(count < MIN_SEEDS for count in seeds),
     }
@@ -72,13 +72,14 @@ def headline(rows: pd.DataFrame, groups: Groups, summaries: Summaries) -> dict[s
         legal = _last(own[~masked(own)], "top1")
         judged, probed = _probed(summaries.get(label)) if summaries else ([], [])
         chance = _last(own, "chance")
-        games = f"{max(run.results['games'] for run in runs):,}"
+        games = " + ".join(f"{count:,}" for count in max(run.games for run in runs))
         trained = [len(runs), games, targets_of(runs[0].config)]
         below = Markup("<br><small>not above chance</small>") if legal and chance and legal.mean <= chance.mean else ""
         skill = [cell(legal) + below, chance.mean if chance else None]
         guessed = [_last(own[masked(own)], name) for name in hidden]
         lines.append([_called(label, runs), *judged, *probed, *skill, *guessed, *trained])
     more = {"early": list(_early(groups)), "contexts": list(_contexts(rows))}
+    more |= {"realigned": any(runs[0].origin for runs in groups.values())}
     return {"headline": table(head, lines, left=2 if summaries else 1)} | more
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mothello.config import flat
 from mothello.report.labels import labels_of, natural
-from mothello.report.runs import Run
+from mothello.report.runs import Run, with_realigned
 
 SHARINGS = ("naive", "anchors", "unified", "single")
 """Disjoint vocabularies; some moves share their tokens; one output vocabulary; a single language."""
@@ -53,7 +54,9 @@ def targets_of(config: Mapping[str, Any]) -> str:
 
 
 def by_label(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs by label (labels.py), seeds of one configuration together, in the order of SHARINGS."""
+    """Runs and the models realigned from them by label (labels.py), seeds of one configuration together, in the order
+    of SHARINGS."""
+    runs = list(with_realigned(runs))
     labels, groups = labels_of(runs), dict[str, list[Run]]()
     for run in sorted(runs, key=_order):
         groups.setdefault(labels[run.name, run.identity], []).append(run)
@@ -74,7 +77,8 @@ def _alike(runs: Sequence[Run]) -> list[Run]:
 
 def setting(run: Run) -> tuple[Any, ...]:
     """What two runs must have in common to be compared: board, languages and their traits, opening, model, targets (of
-    another objective than the causal one all its settings), games and batches seen."""
+    another objective than the causal one all its settings), games and batches seen; of realigned models how, and that
+    of what they were realigned from."""
     kinds = sorted(language["kind"] for language in run.results["languages"])
     data, model = run.config.get("data") or {}, run.config.get("model") or {}
     traits = (run.config.get("languages") or {}).get("traits") or {}
@@ -83,5 +87,6 @@ def setting(run: Run) -> tuple[Any, ...]:
     return (
         run.results["board"], tuple(kinds), str(sorted(traits.items())), tuple(data.get("prefix") or []),
         str(sorted(shape.items())), targets if objective["name"] == "causal_lm" else str(sorted(objective.items())),
-        run.results["games"], data.get("batch_size"),
+        run.results["games"], data.get("batch_size"), str(sorted(flat(run.settings).items())),
+        () if run.origin is None else setting(run.origin),
     )  # fmt: skip

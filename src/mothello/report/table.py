@@ -20,7 +20,8 @@ for the pretrained one; "folder": the measurement's, "." for the training itself
 
 
 def table_of(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every number that a report shows, of the runs and of the models fine-tuned from them."""
+    """Every number that a report shows, of the runs, of the models realigned from them, and of those fine-tuned from
+    either."""
     parts = [pd.DataFrame(columns=[*RUN, *COLUMNS])]
     for label, group in by_label(runs).items():
         for run in group:
@@ -44,10 +45,19 @@ def _settings(child: Run) -> dict[str, Any]:
     return flat({key: x for key, x in (child.config.get("settings") or {}).items() if key not in apart})
 
 
+def _added(child: Run) -> list[str]:
+    """Objectives that were added to that of a fine-tuning, such as "with realign by gold links"."""
+    parts = (child.config.get("auxiliary") or {}).items()
+    links = {name: (part.get("aligner") or {}).get("name") for name, part in parts if part}
+    return [f"with {name}" + (f" by {aligner} links" if aligner else "") for name, aligner in links.items()]
+
+
 def _label(child: Run, label: str, runs: Sequence[Run]) -> str:
-    """The label of a fine-tuned model: its run's, and what is unusual where runs were fine-tuned in several ways."""
-    alike = [other for run in runs for other in run.finetunings if other.path.parent.name == child.path.parent.name]
-    tuned = [_settings(other) for other in alike if other.source == child.source]
+    """The label of a fine-tuned model: its run's, objectives that were added, and what is unusual where runs were
+    fine-tuned in several ways."""
+    label, stage = ", ".join([label, *_added(child)]), child.path.parent.name
+    alike = [other for run in runs for other in run.finetunings if other.path.parent.name == stage]
+    tuned = [_settings(other) for other in alike if other.source == child.source and _added(other) == _added(child)]
     own = _settings(child)
     usual = {key: Counter(repr(x.get(key)) for x in tuned).most_common(1)[0][0] for x in tuned for key in x}
     other = {key: own[key] for key, value in usual.items() if key in own and repr(own[key]) != value}

@@ -59,6 +59,7 @@ def top_of(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
 def _trained(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
     """Of runs that tell nothing of alignment: what they learned."""
     data = training(rows)
+    data = data[~data.run.isin([str(run.path) for own in groups.values() for run in own if run.origin])]
     drawn = (
         [image(training_curves(part), said or "Loss and legality") for said, part in split(data)][:1]
         if len(data)
@@ -83,15 +84,18 @@ def _trained(rows: pd.DataFrame, groups: Mapping[str, Sequence[Run]]) -> Top:
 
 def facts(groups: Mapping[str, Sequence[Run]]) -> str:
     """What is compared: boards, settings, models, games, languages; and whether budgets differ."""
-    runs = [run for own in groups.values() for run in own]
+    every = [run for own in groups.values() for run in own]
+    runs = [run for run in every if not run.origin]
+    settings = len([own for own in groups.values() if not own[0].origin])
     boards = " and ".join(sorted({run.results["board"] for run in runs}, key=lambda x: int(x.partition("x")[0])))
-    said = [boards, _counted(len(groups), "setting"), _counted(len(runs), "model")]
+    said = [boards, _counted(settings, "setting"), _counted(len(runs), "model")]
     games, spoken = [run.results["games"] for run in runs], [n_languages(run.config) for run in runs]
     said.append(f"{_range([thousands(min(games)), thousands(max(games))])} games each")
     said.append(f"{_range([str(min(spoken)), str(max(spoken))])} languages" if max(spoken) > 1 else "one language")
+    said += [f"{_counted(len(every) - len(runs), 'model')} realigned from them"] * (len(every) > len(runs))
     begun = sum(bool(run.status) for run in runs)
     said += [f"{begun} not finished"] * bool(begun)
-    differ = len(set(games)) > 1 and len(groups) > 1
+    differ = len(set(games)) > 1 and settings > 1
     return ", ".join(said) + "." + " Budgets differ: the column “games seen” says by how much." * differ
 
 

@@ -20,6 +20,8 @@ LAST = "last"
 """Stands for the run below runs/ that was written last."""
 TUNED = ("finetune", "task")
 """Stages whose models a report shows with the run that they go on from."""
+REALIGNED = ("realign",)
+"""Stages whose models a report shows as models of their own."""
 LISTED = 8
 """Runs that a message names at most."""
 _WITHIN = ("measures", "checkpoints", "wandb")
