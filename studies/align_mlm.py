@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import CRITERIA, PAPERS
-from studies.correlation import Correlation, correlation, spearman, within
-from studies.numbers import decimal, plain
-from studies.paper import TASK, Claim, Found, Outcome, Page, Section, every, means
+from studies.correlation import correlation, shown, spearman, within
+from studies.numbers import decimal, percent
+from studies.paper import TASK, Claim, Found, Outcome, Page, every, means
 
 LIMITS = CRITERIA.papers
 OBJECTIVES = ("mlm", "tlm", "dict", "align")
@@ -51,21 +51,25 @@ def answer(found: Found) -> str:
     parts = []
     for order, name in ORDERS.items():
         known = {x: value for x in OBJECTIVES if (value := found.mean(f"{x}_{order}", "follows")) is not None}
-        if known:
+        if "mlm" in known:
             most = max(known, key=lambda x: known[x])
-            parts.append(f"{name}: {most.upper()} {decimal(known[most], 2)}, MLM {decimal(known.get('mlm'), 2)}")
-    text = f"Most is followed of what one language gains ({'; '.join(parts)})" if parts else "Nothing was learned yet"
+            best = f", at most {percent(known[most])} ({most.upper()})" if most != "mlm" else ""
+            parts.append(f"{name} {percent(known['mlm'])} with MLM{best}")
+    text = f"Of what the taught language gains, the other gains: {'; '.join(parts)}"
+    text = text if parts else "MLM was not taught a task yet"
     whole, inside, count = by_cell(points(found), "neighbours")
     if np.isfinite(whole):
-        text += f"; over {count} cells BS - BZ falls with the alignment of embeddings by a rank correlation of {decimal(whole, 2)}"
-        text += f", within an order of {decimal(inside, 2)}" if np.isfinite(inside) else ""
+        text += f". Spearman of what is lost with the alignment of embeddings: {decimal(whole, 2)} over {count} cells"
+        text += f", {decimal(inside, 2)} within an order" if np.isfinite(inside) else ""
     return f"{text}."
 
 
 def figure(found: Found) -> Figure:
     """Follows by order and objective; below, BS - BZ by the alignment of embeddings."""
     drawn, (above, below) = canvas(1, 6.6, 2, width=6.2)
-    for shift, color, marker, objective in zip((-0.24, -0.08, 0.08, 0.24), LANGUAGE_COLORS, "os^D", OBJECTIVES, strict=False):
+    for shift, color, marker, objective in zip(
+        (-0.24, -0.08, 0.08, 0.24), LANGUAGE_COLORS, "os^D", OBJECTIVES, strict=False
+    ):
         for x, order in enumerate(ORDERS):
             values = found.of(f"{objective}_{order}", "follows").follows
             above.scatter([x + shift] * len(values), values, s=24, color=color, marker=marker, label=objective.upper())
@@ -91,10 +95,12 @@ def columns(found: Found, cell: str) -> Mapping[str, object]:
     theirs = "{:.1f} / {:.1f}, {:g}%".format(*published) if published else "-"
     return {
         "published BS / BZ, aligned": theirs, "BS": found.shown(cell, "itself"), "BZ": found.shown(cell, "target"),
-        "BS - BZ": found.shown(cell, "delta"), "BZ, difference to MLM": found.difference(cell, f"mlm_{order}", "target"),
+        "BS - BZ": found.shown(cell, "delta"),
+        "BZ, difference to MLM": found.difference(cell, f"mlm_{order}", "target"),
         "flips, BS - BZ": found.shown(cell, "delta", "flips"),
         "follows: flips / bracket": f"{found.shown(cell, 'follows', 'flips')} / {found.shown(cell, 'follows')}",
-        "nearest, in the dictionary": found.shown(cell, "dictionary"), "nearest, held out": found.shown(cell, "held_out"),
+        "nearest, in the dictionary": found.shown(cell, "dictionary"),
+        "nearest, held out": found.shown(cell, "held_out"),
     }  # fmt: skip
 
 
@@ -105,37 +111,18 @@ def correlations(found: Found) -> list[dict[str, object]]:
         one, inside = correlation(known, name, "delta"), within(known, name, "order", "delta")
         whole, mean, count = by_cell(known, name)
         rows.append({
-            "alignment": label, "over runs": _shown(one), "over runs, within an order": decimal(inside),
+            "alignment": label, "over runs": shown(one), "over runs, within an order": decimal(inside),
             "over the means of cells": decimal(whole), "the same within an order": decimal(mean), "cells": count,
         })  # fmt: skip
     return rows
 
 
-def _shown(one: Correlation | None) -> str:
-    return "-" if one is None else f"{decimal(one.value)} [{decimal(one.low)}, {decimal(one.high)}]"
-
-
 def swept(found: Found) -> list[dict[str, object]]:
     names = {
-        "follows": "follows", "delta": "BS - BZ", "dictionary": "nearest, in the dictionary", "held_out": "nearest, held out",
-        "skill": "skill",
+        "follows": "follows", "delta": "BS - BZ", "dictionary": "nearest, in the dictionary",
+        "held_out": "nearest, held out", "skill": "skill",
     }  # fmt: skip
     return [{"cell": cell, **{head: found.shown(cell, x) for x, head in names.items()}} for cell in SWEPT]
-
-
-def sections(found: Found) -> Sequence[Section]:
-    rho = PAPERS["align_mlm"]["spearman"]
-    published = ", ".join(f"{decimal(value)} ({name})" for name, value in rho.items())
-    return [
-        Section(
-            "Does alignment decide what transfers?",
-            f"Spearman's correlation of BS - BZ (bracket) with alignment before anything is taught; 95% intervals draw cells with "
-            f"replacement. Published, over 12 cells of embeddings: {published}. Their cells differ in order and alignment at once; "
-            f"within an order the order is the same.",
-            correlations(found),
-        ),
-        Section("Weight, coverage and language ids", "Inverted languages, more closely; `align_inverted` has weight 10 and half of the moves.", swept(found)),
-    ]  # fmt: skip
 
 
 def same_itself(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
@@ -157,7 +144,8 @@ def follows_more(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
     outcomes = [bool(align[seed] > mlm[seed]) if seed in mlm and seed in align else None for seed in sorted(seeds)]
     values = {x: found.mean(f"{x}_inverted", "follows") for x in OBJECTIVES}
     listed = ", ".join(f"{x.upper()} {decimal(value)}" for x, value in values.items() if value is not None)
-    return f"{outcomes.count(True)} of {len(outcomes) - outcomes.count(None)} seeds; {listed or '-'}", every(outcomes)
+    told = len(outcomes) - outcomes.count(None)
+    return f"{outcomes.count(True)} of {told} seeds; {listed}" if told else listed or "-", every(outcomes)
 
 
 def spreads(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
@@ -173,30 +161,16 @@ def spreads(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
 def decides(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
     """19.5, over the means of the cells."""
     whole, inside, count = by_cell(points(found), "neighbours")
-    text = f"{decimal(whole)} over {count} cells, {decimal(inside)} within an order" if count else "-"
+    text = f"{decimal(whole)} over {count} cells, {decimal(inside)} within an order" if np.isfinite(whole) else "-"
     told = count == len(CELLS) and np.isfinite(whole) and np.isfinite(inside)
     return text, bool(whole < LIMITS["spearman"] and abs(inside) < abs(whole)) if told else None
 
 
-CLAIMS = [
-    Claim(f"19.1 BS does not depend on the objective: it differs by at most {plain(LIMITS['same'])} within an order", CELLS, same_itself, "itself"),
-    Claim("19.2 of inverted languages ALIGN follows more than MLM, on all seeds (whether DICT or TLM lies between is open)",
-          [f"{x}_inverted" for x in ("mlm", "align")], follows_more),
-    Claim("19.3 MLM alone does not follow by half even where words are only renamed", ["mlm_renamed"], means(lambda x: x < LIMITS["half"])),
-    Claim("19.4 ALIGN: held-out moves find their translation at most half as often as those in the dictionary, in each order",
-          [f"align_{order}" for order in ORDERS], spreads, "held_out"),
-    Claim(f"19.5 Spearman of BS - BZ with the alignment of embeddings is below {plain(LIMITS['spearman'])} over the 16 cells, and nearer to "
-          "zero within an order (mean over orders)", CELLS, decides, "delta"),
-]  # fmt: skip
-
-PAGE = Page(
-    "align_mlm", "Which objective aligns two languages, and does alignment decide what transfers?", 19, answer, figure,
-    "What the other language gains of bracket, as a share of the source's gain, by objective and by what the second language is; below, what is "
-    "lost across languages by the alignment of token embeddings. A point is a seed.",
-    columns, CLAIMS, sections,
-    [
-        "BS: labels read right in the second language after fine-tuning on it; BZ: after fine-tuning on the first language alone.",
-        "DICT and ALIGN know half of the moves, so *in the dictionary* and *held out* are halves; MLM and TLM know none, and have no such halves.",
-        "`phrases` is a compositional language whose words begin with the row; it is the nearest to published re-ordered phrases.",
-    ],
-)  # fmt: skip
+CLAIMS = {
+    "19.1": Claim(CELLS, same_itself, "itself"),
+    "19.2": Claim(["mlm_inverted", "align_inverted"], follows_more),
+    "19.3": Claim(["mlm_renamed"], means(lambda x: x < LIMITS["half"])),
+    "19.4": Claim([f"align_{order}" for order in ORDERS], spreads, "held_out"),
+    "19.5": Claim(CELLS, decides, "delta"),
+}
+PAGE = Page("align_mlm", answer, figure, columns, CLAIMS, {"correlations": correlations, "swept": swept})

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from mothello.report.style import INK, LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import CRITERIA, PAPERS
-from studies.numbers import percent, plain
-from studies.paper import TASK, Claim, Found, Page, Section, means
+from studies.numbers import percent
+from studies.paper import TASK, Claim, Found, Page, means
 
 LIMITS = CRITERIA.papers
 TASKS = ("flips", "winner", TASK)
@@ -25,7 +25,9 @@ OTHERS = {
 
 def curve(found: Found, distance: str) -> dict[int, float]:
     """What is followed by the number of layers apart."""
-    cells = {n: DISTANCES[distance] + name for n, name in APART.items()} | ({1: "apart_1"} if distance == "renamed" else {})
+    cells = {n: DISTANCES[distance] + name for n, name in APART.items()} | (
+        {1: "apart_1"} if distance == "renamed" else {}
+    )
     known = {n: found.mean(name, "follows") for n, name in sorted(cells.items())}
     return {n: value for n, value in known.items() if value is not None}
 
@@ -37,7 +39,8 @@ def answer(found: Found) -> str:
         listed = ", ".join(f"{percent(value)} with {names[n]}" for n, value in known.items())
         parts.append(f"Of what the taught language gains, the other gains {listed} of four apart")
     if {0, 2, 3} <= set(known):
-        parts.append(f"the cliff after the second layer {'appears' if cliff(known[0], known[2], known[3]) else 'does not appear'}")
+        appears = "appears" if cliff(known[0], known[2], known[3]) else "does not appear"
+        parts.append(f"the cliff after the second layer {appears}")
     base, without = found.mean(BASE, "follows"), found.mean("no_anchors", "follows")
     if base is not None and without is not None:
         much = "more than predicted" if base - without > LIMITS["anchors"] else "no more than predicted"
@@ -101,47 +104,19 @@ def cliff(none: float, two: float, three: float) -> bool:
     return two - three > max(0.0, none - two)
 
 
-def distances(found: Found) -> list[dict[str, object]]:
-    rows = []
-    for place in ("shared", "no_anchors", "apart_2", "apart_3"):
-        values = {name: found.shown(start + place, "follows") for name, start in DISTANCES.items()}
-        rows.append({"cell": place, **values})
-    return rows
+def distances(found: Found) -> list[dict[str, str]]:
+    return [
+        {"cell": cell} | {name: found.shown(start + cell, "follows") for name, start in DISTANCES.items()}
+        for cell in ("shared", "no_anchors", "apart_2", "apart_3")
+    ]
 
 
-CLAIMS = [
-    Claim(
-        f"18.1 without anchors the target follows by at most {plain(LIMITS['anchors'])} less",
-        ["shared", "no_anchors"], means(lambda a, b: a - b <= LIMITS["anchors"]),
-    ),
-    Claim(
-        f"18.2 with switched words it follows by no less than {plain(LIMITS['switched'])} below `shared`",
-        ["shared", "switched"], means(lambda a, b: b >= a - LIMITS["switched"]),
-    ),
-    Claim("18.3 the cliff: from two layers apart to three it loses more than from none to two", list(APART.values()), means(cliff)),
-    Claim(
-        f"18.4 with tokens and head apart it follows as without anchors, to {plain(LIMITS['alike'])}",
-        ["no_anchors", "apart_tokens"], means(lambda a, b: abs(a - b) <= LIMITS["alike"]),
-    ),
-    Claim(
-        "18.5 distance: renamed languages follow at least as much as compositional ones, these as re-ordered ones (four anchors, nothing apart)",
-        ["shared", "compositional_shared", "reordered_shared"], means(lambda a, b, c: a >= b >= c),
-    ),
-    Claim(
-        "18.6 another domain lowers it, and the farther one lowers it more",
-        ["shared", "shared_domain_half", "shared_domain"], means(lambda a, b, c: a > b > c),
-    ),
-]  # fmt: skip
-
-PAGE = Page(
-    "emerging", "Which parts must two languages share?", 18, answer, figure,
-    "What the other language gains of bracket, as a share of the source's gain: by the layers that each language has of "
-    "its own, and what else changes it. A point is a seed.",
-    columns, CLAIMS,
-    lambda found: [Section("By distance", "Follows of the task `bracket`, by what the second language is.", distances(found))],
-    [
-        "Published and ours: " + "; ".join(f"`{cell}`: {name}" for cell, name in PAPERS["emerging"]["names"].items()) + ".",
-        "Published differences are of scores in points, ours of the share that the other language follows by.",
-        "Differences are to `shared`, also of other distances.",
-    ],
-)  # fmt: skip
+CLAIMS = {
+    "18.1": Claim(["shared", "no_anchors"], means(lambda a, b: a - b <= LIMITS["anchors"])),
+    "18.2": Claim(["shared", "switched"], means(lambda a, b: b >= a - LIMITS["switched"])),
+    "18.3": Claim(list(APART.values()), means(cliff)),
+    "18.4": Claim(["no_anchors", "apart_tokens"], means(lambda a, b: abs(a - b) <= LIMITS["alike"])),
+    "18.5": Claim(["shared", "compositional_shared", "reordered_shared"], means(lambda a, b, c: a >= b >= c)),
+    "18.6": Claim(["shared", "shared_domain_half", "shared_domain"], means(lambda a, b, c: a > b > c)),
+}
+PAGE = Page("emerging", answer, figure, columns, CLAIMS, {"distances": distances})

@@ -1,13 +1,14 @@
 """The page of Schaefer et al. 2024: do shared words help or harm, where some of them mean another move?"""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise, product
 
 from matplotlib.figure import Figure
 
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import PAPERS
-from studies.numbers import decimal
-from studies.paper import TASK, Claim, Found, Outcome, Page, Section, each_run, every
+from studies.numbers import decimal, percent
+from studies.paper import TASK, Claim, Found, Outcome, Page, each_run, every
 
 OVERLAPS = {"25": "a quarter shared", "50": "half shared", "all": "all shared"}
 MEANING = {"false": 0.0, "half": 0.5, "true": 1.0}
@@ -23,14 +24,14 @@ def cells_at(found: Found, overlap: str) -> dict[float, str]:
 
 def answer(found: Found) -> str:
     parts = []
+    if (base := found.mean(BASE, "follows")) is not None:
+        parts.append(f"without a shared word {percent(base)}")
     for overlap, name in OVERLAPS.items():
-        known = [(share, found.mean(cell, "follows")) for share, cell in cells_at(found, overlap).items()]
-        shown = [f"{decimal(value, 2)} ({share:.0%} true)" for share, value in known if value is not None]
-        parts += [f"{name} {', '.join(shown)}"] if shown else []
-    base = found.mean(BASE, "follows")
-    head = f"Without a shared word the other language gains {decimal(base, 2)} of what the one gains that is taught" if base is not None else ""
-    listed = f"With words {'; '.join(parts)}" if parts else ""
-    return ". ".join(part for part in (head, listed) if part) + "." if head or listed else "Nothing was learned yet."
+        known = {share: found.mean(cell, "follows") for share, cell in cells_at(found, overlap).items()}
+        shown = [f"{percent(x)} ({percent(share)} true)" for share, x in reversed(known.items()) if x is not None]
+        parts += [f"with {name} {', '.join(shown)}"] if shown else []
+    head = "Of what the taught language gains, the other gains"
+    return f"{head}: {'; '.join(parts)}." if parts else "No model was taught a task yet."
 
 
 def figure(found: Found) -> Figure:
@@ -66,17 +67,13 @@ def columns(found: Found, cell: str) -> Mapping[str, object]:
     }  # fmt: skip
 
 
-def grid(found: Found) -> list[dict[str, object]]:
-    """Follows and raw accuracy by overlap and meaning."""
+def grid(found: Found) -> list[dict[str, str]]:
     rows = []
     for overlap, name in OVERLAPS.items():
-        cells = cells_at(found, overlap)
-        shown = {
-            f"{share:.0%} true: {head}": found.shown(cells[share], column) if share in cells else "-"
-            for share in MEANING.values()
-            for head, column in (("follows", "follows"), ("raw", "raw"))
-        }
-        rows.append({"words": name, **shown})
+        cells, row = cells_at(found, overlap), {"words": name}
+        for share, (column, head) in product(MEANING.values(), {"follows": "follows", "raw": "across"}.items()):
+            row[f"{share:.0%} true: {head}"] = found.shown(cells[share], column) if share in cells else "-"
+        rows.append(row)
     return rows
 
 
@@ -86,32 +83,19 @@ def more_true(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
     for overlap, name in OVERLAPS.items():
         values = [found.mean(cell, "follows") for cell in cells_at(found, overlap).values()]
         known = [value for value in values if value is not None]
-        rising = all(a < b for a, b in zip(known, known[1:], strict=False))
+        rising = all(a < b for a, b in pairwise(known))
         outcomes.append(False if not rising else None if None in values else True)
         shown += [f"{name} {' '.join(map(decimal, known))}"] if known else []
     return "; ".join(shown) or "-", every(outcomes)
 
 
 FALSE = [f"shared_{overlap}_false" for overlap in OVERLAPS]
-CLAIMS = [
-    Claim("20.1 where all shared words mean the same, pairs are aligned under the identity on all seeds",
-          ["shared_25_true", "shared_50_true"], each_run(lambda run: run.winner == "identity", "winner"), "winner"),
-    Claim("20.2 at each overlap the target follows more the larger the share of shared words that mean the same",
-          ["shared_25_true", "shared_25_half", "shared_50_true", "shared_50_half", "shared_all_half", *FALSE], more_true),
-    Claim("20.3 where none of them does, no pair is aligned under the identity",
-          FALSE, each_run(lambda run: not run.maps.get("identity"), "winner"), "winner"),
-]  # fmt: skip
-PAGE = Page(
-    "false_friends", "Do shared words help or harm, where some of them mean another move?", 20, answer, figure,
-    "What the other language gains of bracket as a share of the source's gain, and cells that probes of one language read in the other, by the "
-    "share of shared words that mean the same move. A point is a seed.",
-    columns, CLAIMS,
-    lambda found: [Section("By overlap and meaning", "Follows of the task `bracket`, and cells read across languages as they are.", grid(found))],
-    [
-        "The models are causal: skill is the share of legal moves. A word that means different moves in both languages says which is meant by its "
-        "company alone, so a legal move is a harder question with false friends.",
-        "*Excess nats*: the loss above what no model can go below, the logarithm of the perplexity above the best possible one. Published "
-        "perplexities have no such floor, so only their order is to be compared.",
-        "Published words all mean the same (clones); false friends were not published.",
-    ],
-)  # fmt: skip
+MIXED = ["shared_25_true", "shared_25_half", "shared_50_true", "shared_50_half", "shared_all_half", *FALSE]
+CLAIMS = {
+    "20.1": Claim(
+        ["shared_25_true", "shared_50_true"], each_run(lambda run: run.winner == "identity", "winner"), "winner"
+    ),
+    "20.2": Claim(MIXED, more_true),
+    "20.3": Claim(FALSE, each_run(lambda run: not run.maps.get("identity"), "winner"), "winner"),
+}
+PAGE = Page("false_friends", answer, figure, columns, CLAIMS, {"grid": grid})

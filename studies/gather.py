@@ -48,7 +48,9 @@ STUDIES = (
     "finetune", "probes",
 )  # fmt: skip
 """The studies of the page."""
-OTHER_PAPERS: dict[str, Page] = {x.study: x for x in (emerging.PAGE, align_mlm.PAGE, false_friends.PAGE, realignment.PAGE)}
+OTHER_PAPERS: dict[str, Page] = {
+    x.study: x for x in (emerging.PAGE, align_mlm.PAGE, false_friends.PAGE, realignment.PAGE)
+}
 """Studies of other papers, each with a page of its own."""
 PAGES: dict[str, tuple[Sequence[str], Callable[[Path], Path]]] = {
     "first": ((*first.CELLS, *first.BESIDE), first.write_first),

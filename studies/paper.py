@@ -12,7 +12,7 @@ from mothello.files import write_whole
 from mothello.report.runs import Run, find_runs
 from studies import CRITERIA, PAPERS, RESULTS
 from studies.judge import winners
-from studies.numbers import decimal, interval, measured, out_of, over_seeds, signed
+from studies.numbers import decimal, measured, out_of, over_seeds, signed
 from studies.page import saved
 from studies.runs import Study, budget, setting
 from studies.taught import runs_table, taught_table
@@ -49,10 +49,8 @@ class Found:
         untold = rows.empty and column == "follows" and len(self.of(cell, "gain", stage))
         return "not learned" if untold else measured(rows, column)
 
-    def difference(
-        self, cell: str, base: str, column: str = "follows", stage: str = TASK, against: str = ""
-    ) -> str:
-        """Of the means of two cells, or of two stages: [over seeds], paired, with fewer than three of them {over games}.
+    def difference(self, cell: str, base: str, column: str = "follows", stage: str = TASK, against: str = "") -> str:
+        """Of the means of two cells, or of two stages: [over seeds], paired, with fewer than three {over games}.
         against: the stage of base, by default the same."""
         ours, theirs = self.of(cell, column, stage), self.of(base, column, against or stage)
         if (cell == base and not against) or ours.empty or theirs.empty:
@@ -80,10 +78,8 @@ class Found:
 
 
 class Claim(NamedTuple):
-    """A prediction of predictions.md."""
+    """How a prediction of predictions.md is judged; papers.yaml has its words."""
 
-    text: str
-    """Its number, and what it says."""
     cells: Sequence[str]
     """Those that it is about."""
     judge: Callable[[Found, Sequence[str]], tuple[str, Outcome]]
@@ -92,31 +88,19 @@ class Claim(NamedTuple):
     """The number that a run must have to test it."""
 
 
-class Section(NamedTuple):
-    """A further table of a page."""
-
-    heading: str
-    text: str
-    rows: Sequence[Mapping[str, Any]]
-
-
 class Page(NamedTuple):
-    """All that a page has of its own."""
+    """All that a page has of its own; its words and the published numbers are in papers.yaml."""
 
     study: str
-    title: str
-    number: int
-    """Of its predictions."""
     answer: Callable[[Found], str]
     """In a sentence or two, from numbers."""
     figure: Callable[[Found], Figure]
-    caption: str
     columns: Callable[[Found, str], Mapping[str, object]]
     """Cell -> the columns that stand before those of every page."""
-    claims: Sequence[Claim]
-    sections: Callable[[Found], Sequence[Section]]
-    notes: Sequence[str]
-    """How it was measured and what are its limits, besides what holds of every page."""
+    claims: Mapping[str, Claim]
+    """By the number of the prediction."""
+    sections: Mapping[str, Callable[[Found], Sequence[Mapping[str, object]]]]
+    """What fills the tables of papers.yaml."""
 
 
 def means(rule: Callable[..., bool], column: str = "follows", stage: str = TASK) -> Any:
@@ -150,11 +134,11 @@ def each_run(test: Callable[[pd.Series], bool], column: str) -> Any:
 def predictions(page: Page, found: Found) -> list[dict[str, Any]]:
     """A row per prediction of the page."""
     rows = []
-    for claim in page.claims:
+    for number, claim in page.claims.items():
         text, outcome = claim.judge(found, claim.cells)
-        rows.append({
-            "prediction": claim.text, "outcome": outcome, "what was found": text, "runs": found.count(claim.cells, claim.column),
-        })  # fmt: skip
+        shown = f"{number} {PAPERS[page.study]['predictions'][number]}"
+        runs = found.count(claim.cells, claim.column)
+        rows.append({"prediction": shown, "outcome": outcome, "what was found": text, "runs": runs})
     return rows
 
 
@@ -167,8 +151,8 @@ def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
         rows.append({
             "cell": cell, "verdict": winners(runs), **page.columns(found, cell),
             **{head: measured(runs, name) for head, name in alike.items()},
-            "retrieval": interval(over_seeds(runs.retrieval)), "same move nearest": interval(over_seeds(runs.neighbours)),
-            "skill": interval(over_seeds(runs.skill)), "seeds": out_of(len(runs), len(seeds)),
+            "retrieval": measured(runs, "retrieval"), "same move nearest": measured(runs, "neighbours"),
+            "skill": measured(runs, "skill"), "seeds": out_of(len(runs), len(seeds)),
         })  # fmt: skip
     return rows
 
@@ -194,11 +178,15 @@ def found_of(study: Study, runs: Sequence[Run]) -> Found:
 def text_of(page: Page, found: Found, question: str = "", made: str = "", drawn: bool = True) -> str:
     """The page. made: boards, models, machines and budget, in words; drawn: whether it has a figure."""
     judged = predictions(page, found)
-    counts = {word: sum(row["outcome"] is x for row in judged) for word, x in (("held", True), ("failed", False), ("open", None))}
-    words: dict[str, Any] = {"page": page, "paper": PAPERS[page.study], "found": found, "question": question}
-    words |= {"judged": judged, "counts": counts, "rows": cell_rows(page, found), "sections": page.sections(found)}
-    words |= {"made": made, "drawn": drawn, "planned": sum(map(len, found.planned.values())), "task": TASK}
-    return filled("paper.md.j2", limits=CRITERIA.papers, answer=page.answer(found), **words)
+    outcomes = [row["outcome"] for row in judged]
+    counts = {word: outcomes.count(value) for word, value in (("held", True), ("failed", False), ("open", None))}
+    words: dict[str, Any] = {
+        "study": page.study, "paper": PAPERS[page.study], "found": found, "question": question, "judged": judged,
+        "counts": counts, "rows": cell_rows(page, found), "made": made, "drawn": drawn,
+        "taught": len(found.taught[["cell", "seed"]].drop_duplicates()), "task": TASK, "answer": page.answer(found),
+        "tables": {name: make(found) for name, make in page.sections.items()},
+    }  # fmt: skip
+    return filled("paper.md.j2", limits=CRITERIA.papers, planned=sum(map(len, found.planned.values())), **words)
 
 
 def write_paper(page: Page, study: Study, out: Path, results: Path = RESULTS, scale: str = "mini") -> Path:

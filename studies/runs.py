@@ -8,7 +8,7 @@ from typing import Any
 from mothello.cli.study_plan import Further
 from mothello.files import fingerprint
 from mothello.measures.probes.headline import Headline, headline, kinds
-from mothello.report.runs import Run, find_runs
+from mothello.report.runs import Run
 from mothello.rundir import RunDir
 from mothello.stages.finetune import FinetuneConfig
 from mothello.stages.folders import finetune_folder, stage_identity
@@ -62,15 +62,10 @@ def staged(run: Run, stages: Sequence[Further]) -> dict[str, Run]:
     for stage in stages:
         identity = fingerprint(stage_identity(stage.command.stage, run.seed, stage.command.at))
         parent = made.get(stage.after)
-        for child in _children(parent) if parent is not None else ():
+        for child in (*parent.finetunings, *parent.realigned) if parent is not None else ():
             if child.path.name.endswith(identity) and child.path.parent.name == stage.command.stage.name:
                 made[stage.name] = child
     return {name: child for name, child in made.items() if name}
-
-
-def _children(run: Run) -> list[Run]:
-    realigned = run.path / "realign"
-    return [*run.finetunings, *(find_runs([str(realigned)]) if realigned.is_dir() else [])]
 
 
 def headline_of(run: Run) -> Headline | None:

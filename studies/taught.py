@@ -9,18 +9,19 @@ from mothello.cli.study_plan import Further
 from mothello.report.runs import Run
 from studies import CRITERIA
 from studies.data import alignment_of
-from studies.points import ALIGNMENTS, _skill
+from studies.points import ALIGNMENTS, skill_of
 from studies.runs import headline_of, staged
 
 LEARNED = float(CRITERIA.papers["learned"])
 RUNS = [
-    "cell", "seed", "board", "context", "skill", "excess", "own", "raw", "best", "winner", "verdict", "maps", *ALIGNMENTS,
-    "dictionary", "held_out", *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
+    "cell", "seed", "board", "context", "skill", "excess", "own", "raw", "best", "winner", "verdict", "maps",
+    *ALIGNMENTS, "dictionary", "held_out",
+    *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
 ]  # fmt: skip
-"""Columns of the runs, a row per run of two languages. context: what probes saw of a game; skill: legal moves, or hidden ones guessed from a prefix, of the
-most that can be; excess: nats above the floor; own .. maps: as in data.CELLS; neighbours (of ALIGNMENTS), dictionary,
-held_out: share of moves whose nearest token embedding of the other language is the same move: of all moves, of those in
-the dictionary that was learned from, of the others."""
+"""Columns of the runs, a row per run of two languages. context: what probes saw of a game; skill: legal moves, or
+hidden ones guessed from a prefix, of the most that can be; excess: nats above the floor; own .. maps: as in data.CELLS;
+neighbours (of ALIGNMENTS), dictionary, held_out: share of moves whose nearest token embedding of the other language is
+the same move: of all moves, of those in the dictionary that was learned from, of the others."""
 TAUGHT = [
     "cell", "seed", "board", "stage", "source", "target", "gain", "target_gain", "follows", "itself", "delta", "gap",
     "weak", "strong", *(f"{name}_{end}" for name in ("target", "follows") for end in ("low", "high")),
@@ -39,7 +40,7 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
 
 def _run(run: Run) -> dict[str, Any]:
     head, final, rows = headline_of(run), run.results["final"], run.rows
-    row = {"cell": run.name, "seed": run.seed, "board": run.results["board"], "skill": _skill(run)[1]}
+    row = {"cell": run.name, "seed": run.seed, "board": run.results["board"], "skill": skill_of(run)[1]}
     excess = final.get("val/excess_nats")
     row["excess"] = final.get("val/masked_excess_nats") if excess is None else excess
     if (probes := run.measure("probes")) is not None:
@@ -74,7 +75,9 @@ def _taught(child: Run) -> dict[str, Any]:
     if len(delta):
         row |= {"delta": float(delta.iloc[0]), "itself": row["target"] + float(delta.iloc[0])}
     last = int(child.config["model"]["n_layer"])
-    alike = child.rows[(child.rows.layer == last) & (child.rows.control == "trained") & (child.rows["map"] == "identity")]
+    alike = child.rows[
+        (child.rows.layer == last) & (child.rows.control == "trained") & (child.rows["map"] == "identity")
+    ]
     for name, quantity in (("weak", "retrieval_raw"), ("strong", "retrieval_raw_strong")):
         same = alike[alike.quantity == quantity].value
         row |= {name: float(same.mean())} if len(same) else {}
@@ -87,7 +90,11 @@ def _follows(own: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
     (before, source), (start, target) = own.value, other.value
     gain, follows = float(source - before), float(target - start)
     row = {"source": float(source), "target": float(target), "gain": gain, "target_gain": follows}
-    row |= {"gap": float((target - source) / source), "target_low": other.low.iloc[1], "target_high": other.high.iloc[1]}
+    row |= {
+        "gap": float((target - source) / source),
+        "target_low": other.low.iloc[1],
+        "target_high": other.high.iloc[1],
+    }
     if gain >= LEARNED:
         share, half = follows / gain, [((x.high - x.low) ** 2).sum() / 4 for x in (own, other)]
         wide = (half[1] + share**2 * half[0]) ** 0.5 / gain

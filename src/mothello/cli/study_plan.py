@@ -17,6 +17,7 @@ from mothello.config import check_name
 from mothello.errors import UserError, keyed
 from mothello.files import fingerprint
 from mothello.measures.transfer.measure import TransferConfig
+from mothello.objectives.combined import typed_auxiliary
 from mothello.rows import measured
 from mothello.rundir import RunDir
 from mothello.stages.build import language_set_of
@@ -151,6 +152,8 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         if step.after and step.after not in {other.name for other in further}:
             raise UserError(f"stages.{key}.after: {step.after} is not a stage of the cell {name}")
         asked = replace(composed("stage", step.stage, run=folder, seed=seed), tracking=train.tracking)
+        asked.stage.objective, objective = changed(asked.stage.objective, train.objective)  # as it names its folder
+        asked.stage.auxiliary = typed_auxiliary(asked.stage.auxiliary, objective)
         also = replace(measuring(step.measure), tracking=train.tracking) if step.measure else None
         further.append(Further(key, step.after, asked, also))
     return Part(name, train, probe, measure, tuned, further)
