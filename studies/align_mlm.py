@@ -49,14 +49,13 @@ def by_cell(known: pd.DataFrame, aligned: str) -> tuple[float, float, int]:
 
 def answer(found: Found) -> str:
     parts = []
-    for order, name in ORDERS.items():
-        known = {x: value for x in OBJECTIVES if (value := found.mean(f"{x}_{order}", "follows")) is not None}
-        if "mlm" in known:
-            most = max(known, key=lambda x: known[x])
-            best = f", at most {percent(known[most])} ({most.upper()})" if most != "mlm" else ""
-            parts.append(f"{name} {percent(known['mlm'])} with MLM{best}")
-    text = f"Of what the taught language gains, the other gains: {'; '.join(parts)}"
-    text = text if parts else "MLM was not taught a task yet"
+    for objective in OBJECTIVES:
+        known = [x for order in ORDERS if (x := found.mean(f"{objective}_{order}", "follows")) is not None]
+        if known:
+            least, most = percent(min(known)), percent(max(known))
+            parts.append(f"{least if least == most else f'{least} to {most}'} with {objective.upper()}")
+    text = f"Of what the taught language gains, a second one of four kinds gains {', '.join(parts)}"
+    text = text if parts else "No model was taught a task yet"
     whole, inside, count = by_cell(points(found), "neighbours")
     if np.isfinite(whole):
         text += f". Spearman of what is lost with the alignment of embeddings: {decimal(whole, 2)} over {count} cells"
