@@ -104,10 +104,10 @@ def figure(found: Found) -> Figure:
         ((-0.14, LANGUAGE_COLORS[3]), (0.14, LANGUAGE_COLORS[4])), SCHEDULES, strict=True
     ):
         for place, aligner in enumerate(ALIGNERS):
-            values = [x for cell in CELLS if (x := gain(found, cell, stage_of(aligner, schedule))) is not None]
+            gains = [x for cell in CELLS if (x := gain(found, cell, stage_of(aligner, schedule))) is not None]
             below.scatter(
-                [place + shift] * len(values),
-                values,
+                [place + shift] * len(gains),
+                gains,
                 s=22,
                 color=color,
                 marker="D" if shift > 0 else "P",
@@ -133,7 +133,7 @@ def columns(found: Found, cell: str) -> Mapping[str, object]:
     return {"plain": found.shown(cell, "target"), "follows": found.shown(cell, "follows"), **gains}
 
 
-def aligners(found: Found) -> list[dict[str, object]]:
+def aligners(found: Found) -> list[dict[str, str]]:
     """A row per aligner and schedule."""
     rows = []
     kept = {(name, "before"): f"{TASK}_after_{name_of}" for name, name_of in KEPT.items()}

@@ -47,7 +47,8 @@ def _run(run: Run) -> dict[str, Any]:
         row["context"] = (probes.config.get("probes") or {}).get("context", "game")
     row |= {name: one.read(run, head) for name, one in ALIGNMENTS.items()}
     nearest = rows[(rows.quantity == "neighbours") & (rows.control == "trained") & (rows["map"] == "identity")]
-    return row | nearest.groupby("target").value.mean().to_dict() | alignment_of(run)
+    row |= {str(target): float(part.value.mean()) for target, part in nearest.groupby("target")}
+    return row | alignment_of(run)
 
 
 def taught_table(runs: Iterable[Run], stages: dict[str, Sequence[Further]]) -> pd.DataFrame:
