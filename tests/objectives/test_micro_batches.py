@@ -229,23 +229,6 @@ def test_dropout_draws_other_masks_for_every_part_and_a_resumed_run_the_same(tmp
     assert same(one, other)
 
 
-def test_gradients_that_are_moved_out_of_cuda_graphs_add_up_as_well() -> None:
-    """Each is copied once, after the first part that makes it."""
-    kept, plain = (small_model(0.0)[0] for _ in range(2))
-    stream = small_model(0.0)[1]
-    seen: list[int] = []
-
-    class Watched(CausalLM):
-        def loss(self, model: GPT, batch: Any) -> Any:
-            seen.append(sum(hasattr(p.grad, "kept") for p in model.parameters()))
-            return super().loss(model, batch)
-
-    train(kept, batches(stream), plan(None, 3, objective=Watched(), micro_batches=3, cuda_graphs=True))  # type: ignore[arg-type]
-    train(plain, batches(stream), plan(None, 3, micro_batches=3))  # type: ignore[arg-type]
-    assert same(kept, plain)
-    assert seen == [0, *[len(list(kept.parameters()))] * 2] * 3
-
-
 @pytest.mark.slow
 def test_the_compiled_step_too() -> None:
     """Of two sizes of parts."""

@@ -47,7 +47,8 @@ class DeviceConfig:
     """CPU threads; 0 for OMP_NUM_THREADS where it is set, else all cores (shared among the processes of torchrun)."""
     compile: Compile = Compile.auto
     cuda_graphs: bool = False
-    """Replay a compiled step as CUDA graphs: for models too small to keep a GPU busy."""
+    """Replay the training step, compiled or not, as one CUDA graph: for models too small to keep a GPU busy. Without
+    effect elsewhere, and under torchrun."""
     micro_batch_size: int = ranged(0, low=0)
     """Games per forward and backward pass: a batch is computed in equal parts of about as many, whose gradients add up
     to its own, so that it needs less memory. 0 for the whole batch. Under torchrun, of every process's share."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from mothello.model.transformer import GPT
 from mothello.objectives.micro_batches import shares
@@ -37,18 +37,8 @@ def backward(
             mean = loss.mean(counts)
             if mean.requires_grad:  # all that an objective trains may be frozen
                 mean.backward()
-            if plan.cuda_graphs and plan.micro_batches > 1:
-                _keep_gradients(model)
             weights |= loss.weights
         assert counts is not None
         for name, *pair in zip(loss.terms, torch.stack(sums).sum(0), counts, strict=True):
             numbers[name] = torch.stack(pair) + numbers.get(name, 0)
     return weights, torch.stack([*numbers.values()], 1)
-
-
-def _keep_gradients(model: nn.Module) -> None:
-    """Move gradients out of the memory of CUDA graphs, which the next replay writes over."""
-    for parameter in model.parameters():
-        if parameter.grad is not None and not hasattr(parameter.grad, "kept"):
-            parameter.grad = parameter.grad.clone()
-            parameter.grad.kept = True  # type: ignore[attr-defined]

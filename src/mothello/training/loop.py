@@ -3,9 +3,12 @@
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mothello.model.transformer import GPT
 from mothello.objectives.objective import double
@@ -13,6 +16,7 @@ from mothello.seeding import derive
 from mothello.signals import Stopped
 from mothello.training.device import deterministic
 from mothello.training.gradients import backward
+from mothello.training.graphs import Graphed, capturable_stream
 from mothello.training.optimizer import build_optimizer
 from mothello.training.plan import Plan, Progress
 from mothello.training.saving import Checkpoints
@@ -26,26 +30,50 @@ class _Run:
     def __init__(self, model: GPT, plan: Plan, request: StopRequest) -> None:
         self.model, self.plan, self.request = model, plan, request
         self.device = model.device
-        self.optimizer = build_optimizer(model, plan.optimizer)
+        graphed = plan.cuda_graphs and self.device.type == "cuda" and plan.world.size == 1
+        self.optimizer = build_optimizer(model, plan.optimizer, rates_on_device=graphed)
+        self.whole_step = Graphed(self.update, self.optimizer.clear) if graphed else None
+        self.stop = double(torch.zeros(1, device=self.device))
         self.checkpoints = Checkpoints(model, self.optimizer, plan)
         self.logged, self.tokens, seconds = self.checkpoints.start
         self.started_at = time.monotonic() - seconds
         self.scalars = AsyncScalars(self.device)
-        self.loss_of = plan.loss_of(self.device)
+        self.loss_of = plan.loss_of()
         self.kept = plan.keep.steps(plan.steps)
 
     def progress(self, step: int) -> Progress:
         return Progress(step, self.tokens, time.monotonic() - self.started_at)
 
-    def backward(self, batch: Any, step: int) -> StepStats | None:
-        """Gradients of the loss over all processes. Returns the numbers of this step; on a GPU those of the last."""
-        plan, world = self.plan, self.plan.world
-        torch.manual_seed(derive(plan.seed, "dropout", step, *([world.rank] if world.rank else [])))
-        weights, (sums, counts) = backward(self.model, batch, self.loss_of, plan)
-        sums, stop = world.sum(torch.cat([sums, sums.new_full((1,), self.request.number)])).tensor_split([-1])
+    def gradients(self, batch: Any) -> tuple[dict[str, float], Float[Tensor, " number"]]:
+        """Gradients of the loss over all processes. Returns the weight of every term, and the numbers of this step."""
+        world = self.plan.world
+        weights, (sums, counts) = backward(self.model, batch, self.loss_of, self.plan)
+        sums, stop = world.sum(torch.cat([sums, self.stop])).tensor_split([-1])
         world.sum_gradients(self.model.parameters())
         norm = self.optimizer.clip_gradients()
-        return self.scalars.push(step, weights, torch.cat([sums, counts, stop, double(norm).view(1)]))
+        return weights, torch.cat([sums, counts, stop, double(norm).view(1)])
+
+    def update(self, batch: Any) -> tuple[dict[str, float], Float[Tensor, " number"]]:
+        """All of a step, at the rates that are set."""
+        result = self.gradients(batch)
+        self.optimizer.update()
+        return result
+
+    def step(self, batch: Any, step: int) -> StepStats | None:
+        """Train on a batch. Returns the numbers of this step; on a GPU those of the last."""
+        plan, rank, scale = self.plan, self.plan.world.rank, lr_scale(step, self.plan.steps, self.plan.optimizer)
+        if self.model.config.dropout:
+            torch.manual_seed(derive(plan.seed, "dropout", step, *([rank] if rank else [])))
+        self.stop.fill_(self.request.number)
+        if self.whole_step:
+            self.optimizer.set_rates(scale)
+        stats = self.scalars.push(step, *(self.whole_step or self.gradients)(batch))
+        if stats:
+            self.stop_if_not_finite(stats, step)
+            self.log(stats)
+        if not self.whole_step:
+            self.optimizer.step(scale)
+        return stats
 
     def stop_if_not_finite(self, stats: StepStats, step: int) -> None:
         """FloatingPointError, after saving the weights of ``step`` updates if the bad numbers have not moved them."""
@@ -95,7 +123,8 @@ def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
     not finite; Stopped when a signal asked for it; CheckpointError when the disk is full: in each case the last good
     checkpoint is there. The model is changed in place and left in eval mode.
     """
-    with stop_signals() as request, deterministic(model.device, plan.compiled):
+    own_stream = capturable_stream if plan.cuda_graphs and model.device.type == "cuda" else nullcontext
+    with stop_signals() as request, deterministic(model.device, plan.compiled), own_stream(model.device):
         request.at_once = plan.world.size == 1  # until the first step: it compiles
         run = _Run(model, plan, request)
         model.train()
@@ -104,13 +133,10 @@ def train(model: GPT, batch_of: Callable[[int], Any], plan: Plan) -> Progress:
             run.evaluate(0)
         with plan.bar(start) as bar:
             for step in bar:
-                stats = run.backward(batch_of(step), step)
+                stats = run.step(batch_of(step), step)
                 if stats:
-                    run.stop_if_not_finite(stats, step)
-                    run.log(stats)
                     bar.set_postfix(loss=f"{stats.loss:.3f}", refresh=False)
                 request.at_once = False
-                run.optimizer.step(lr_scale(step, plan.steps, plan.optimizer))
                 run.evaluate(step + 1)
                 if step + 1 in run.kept:  # before any checkpoint, or a resumed run would pass it by
                     run.checkpoints.keep(run.logged_progress(step + 1))

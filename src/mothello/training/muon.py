@@ -67,7 +67,15 @@ class Muon(torch.optim.Muon):
                 stack = orthogonalize(torch.stack([_wide(updates[i]) for i in indices]))
                 for i, update in zip(indices, stack, strict=True):
                     p = parameters[i]
-                    p.add_(_wide(update, p.shape), alpha=-group["lr"] * rate_scale(*p.shape))
+                    _descend(p, _wide(update, p.shape), group["lr"], rate_scale(*p.shape))
+
+
+def _descend(parameter: Tensor, update: Tensor, rate: float | Tensor, scale: float) -> None:
+    """A tensor of a rate stays on its device."""
+    if isinstance(rate, Tensor):
+        parameter.addcmul_(update, rate, value=-scale)
+    else:
+        parameter.add_(update, alpha=-rate * scale)
 
 
 def _wide(matrix: Tensor, like: torch.Size | None = None) -> Tensor:

@@ -56,27 +56,56 @@ class OptimizerConfig:
 
 
 class Optimizers:
-    """Several torch optimizers stepped as one, their learning rates scaled together."""
+    """Several torch optimizers stepped as one, their learning rates scaled together.
 
-    def __init__(self, parts: Sequence[torch.optim.Optimizer], clip: float) -> None:
+    rates_on_device: learning rates are tensors beside the parameters, so that an update can be captured and replayed.
+    """
+
+    def __init__(self, parts: Sequence[torch.optim.Optimizer], clip: float, rates_on_device: bool = False) -> None:
         self.parts, self.clip = list(parts), clip
         self.peaks = [[group["lr"] for group in part.param_groups] for part in self.parts]
+        if rates_on_device:
+            for group in (group for part in self.parts for group in part.param_groups if group["params"]):
+                group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
+                group |= {"capturable": True} if "capturable" in group else {}
 
     def clip_gradients(self) -> Tensor:
         """Scale gradients down to the largest norm allowed; returns the norm before, on the device."""
         parameters = [p for part in self.parts for group in part.param_groups for p in group["params"]]
         return nn.utils.clip_grad_norm_(parameters, self.clip or float("inf"))
 
-    def step(self, scale: float) -> None:
-        """Update with learning rates peak * scale, and clear the gradients."""
+    def set_rates(self, scale: float) -> None:
+        """Learning rates become peak * scale."""
         for part, peaks in zip(self.parts, self.peaks, strict=True):
             for group, peak in zip(part.param_groups, peaks, strict=True):
-                group["lr"] = peak * scale
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(peak * scale)
+                else:
+                    group["lr"] = peak * scale
+
+    def update(self) -> None:
+        """Update at the rates that are set, and clear the gradients."""
+        for part in self.parts:
             part.step()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        for part in self.parts:
             part.zero_grad(set_to_none=True)
 
+    def step(self, scale: float) -> None:
+        """Update with learning rates peak * scale, and clear the gradients."""
+        self.set_rates(scale)
+        self.update()
+
     def state_dict(self) -> list[dict[str, Any]]:
-        return [part.state_dict() for part in self.parts]
+        """Of all parts; rates as numbers."""
+        states = [part.state_dict() for part in self.parts]
+        return [
+            state | {"param_groups": [group | {"lr": float(group["lr"])} for group in state["param_groups"]]}
+            for state in states
+        ]
 
     def load_state_dict(self, state: Sequence[dict[str, Any]]) -> None:
         """Moments and step counts; rates, decay and betas stay those of the config, which a fork may change."""
@@ -109,7 +138,7 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> ParameterGrou
     return groups
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
+def build_optimizer(model: nn.Module, config: OptimizerConfig, rates_on_device: bool = False) -> Optimizers:
     """The optimizer of a model."""
     muon, decayed, rest = parameter_groups(model, config)
     adamw = torch.optim.AdamW(
@@ -119,4 +148,4 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizers:
         fused=True,
     )
     parts = [adamw, *([Muon(muon, lr=config.muon_lr, weight_decay=config.weight_decay)] if muon else [])]
-    return Optimizers(parts, config.max_grad_norm)
+    return Optimizers(parts, config.max_grad_norm, rates_on_device)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from tqdm import tqdm
 
 from mothello.compiling import Compiled
@@ -48,6 +47,7 @@ class Plan:
     turned_eager: Callable[[], object] = lambda: None
     """Called where the compiler does not work."""
     cuda_graphs: bool = False
+    """Replay the whole step as one CUDA graph, compiled or not: on one GPU."""
     micro_batches: int = 1
     """Parts that a batch is computed in."""
     world: World = field(default_factory=World)
@@ -62,12 +62,11 @@ class Plan:
             disable=not (self.title and self.world.main),
         )  # fmt: skip
 
-    def loss_of(self, device: torch.device) -> Callable[[GPT, Any], Loss]:
+    def loss_of(self) -> Callable[[GPT, Any], Loss]:
         """The objective's loss, compiled where the plan says so."""
         if not self.compiled:
             return self.objective.loss
-        mode = "reduce-overhead" if self.cuda_graphs and device.type == "cuda" else None
-        return Compiled(self.objective.loss, "training", self.must_compile, self.turned_eager, dynamic=False, mode=mode)
+        return Compiled(self.objective.loss, "training", self.must_compile, self.turned_eager, dynamic=False)
 
 
 class Progress(NamedTuple):
