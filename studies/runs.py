@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mothello.cli.study_plan import Further
+from mothello.cli.study_parts import Further
 from mothello.files import fingerprint
 from mothello.measures.probes.headline import Headline, headline, kinds
 from mothello.report.runs import Run

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from mothello.cli.study_plan import Further
+from mothello.cli.study_parts import Further
 from mothello.report.runs import Run
 from studies import CRITERIA
 from studies.data import alignment_of

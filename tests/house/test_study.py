@@ -16,7 +16,8 @@ from house.commands import TINY, TINY_CAUSAL, TINY_MEASURE, TINY_PROBE, fragment
 
 from mothello.cli.compose import composed
 from mothello.cli.study_config import StudyCommand
-from mothello.cli.study_plan import finished, names_of, part_of
+from mothello.cli.study_parts import finished
+from mothello.cli.study_plan import names_of, part_of
 from mothello.errors import UserError
 from mothello.files import LOCK
 from mothello.rundir import RunDir

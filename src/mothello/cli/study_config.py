@@ -25,6 +25,10 @@ class CellConfig(Fragments):
 
     seeds: list[int] = field(default_factory=list)
     """Its seeds; empty: those of the scale."""
+    fork: str = ""
+    """CELL or CELL/STAGE, a cell before it: the training goes on from the last step of that cell's run of the same
+    seed, or from what a stage made of it, with the settings of that run but for the cell's own; empty: from random
+    weights."""
 
 
 @dataclass(kw_only=True)
@@ -49,6 +53,18 @@ class FurtherStage:
     """A fragment, merged over the others."""
     measure: dict[str, Any] = field(default_factory=dict)
     """What is measured of its model, a fragment merged over ``measure``; by default what the stage itself measures."""
+
+
+@dataclass(kw_only=True)
+class Comparison:
+    """A measure that needs other runs of the study, taken when all parts are finished."""
+
+    cells: list[str] = field(default_factory=lambda: ["*"])
+    """Patterns of cells, whose runs are measured."""
+    other: str = ""
+    """CELL or CELL/SEED, the run that they are compared with, by default that of the same seed; empty: none."""
+    measure: dict[str, Any] = field(default_factory=dict)
+    """What is measured: a fragment of its own, not merged over ``measure``."""
 
 
 @dataclass(kw_only=True)
@@ -91,6 +107,8 @@ class StudyCommand(Fragments):
     """Further ways of fine-tuning, by any name."""
     stages: dict[str, FurtherStage] = field(default_factory=dict)
     """What else goes on from runs, such as learning a task, by any name."""
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    """What is measured at the end, by any name."""
     measures: bool = True
     """False: train only."""
     parts: list[str] = field(default_factory=list)

@@ -4,27 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from omegaconf import DictConfig
 
 from mothello.cli.compose import CHOOSE, built, choices, content, merged
-from mothello.cli.measure import MeasureCommand, fitting, folders_of
+from mothello.cli.measure import MeasureCommand, fitting
 from mothello.cli.stage import StageCommand
 from mothello.cli.study_config import CellConfig, ScaleConfig, StudyCommand
-from mothello.config import check_name
+from mothello.cli.study_parts import Further, Part, part_name, stage_folders
+from mothello.config import check_name, quoted
 from mothello.errors import UserError, keyed
-from mothello.files import fingerprint
-from mothello.measures.transfer.measure import TransferConfig
 from mothello.objectives.combined import typed_auxiliary
-from mothello.rows import measured
 from mothello.rundir import RunDir
 from mothello.stages.build import language_set_of
-from mothello.stages.continued import STAGES, Continued, changed
+from mothello.stages.continued import changed
 from mothello.stages.finetune import TransferCommand
-from mothello.stages.folders import finetune_folder, run_folder, stage_identity
-from mothello.stages.measuring import measure_folder
+from mothello.stages.folders import run_folder
 from mothello.stages.pretrain import TrainConfig
 
 STEPS: dict[str, type] = {
@@ -32,37 +28,6 @@ STEPS: dict[str, type] = {
     "stage": StageCommand,
 }  # fmt: skip
 """The commands that a study calls for every part, with their schemas."""
-
-
-class Further(NamedTuple):
-    """A stage of a part."""
-
-    name: str
-    after: str
-    """The stage whose model it goes on from; empty: the run."""
-    command: StageCommand
-    measure: MeasureCommand | None
-    """Of its model, besides what the stage measures."""
-
-
-class Part(NamedTuple):
-    """One run of a study, and its measures."""
-
-    cell: str
-    train: TrainConfig
-    probe: MeasureCommand
-    measure: MeasureCommand
-    transfers: list[TransferCommand]
-    stages: list[Further]
-
-    @property
-    def name(self) -> str:
-        return part_name(self.cell, self.train.seed)
-
-
-def part_name(cell: str, seed: int) -> str:
-    """The name that ``parts`` matches."""
-    return f"{cell}/{seed}"
 
 
 @cache
@@ -87,7 +52,9 @@ def cells_of(config: StudyCommand) -> dict[str, CellConfig]:
     patterns = {"transfer_from": config.transfer_from, f"at.{config.scale}.cells": list(settings.cells)}
     patterns |= {f"tunings.{name}.cells": tuning.cells for name, tuning in config.tunings.items()}
     patterns |= {f"stages.{name}.cells": further.cells for name, further in config.stages.items()}
+    patterns |= {f"comparisons.{name}.cells": one.cells for name, one in config.comparisons.items()}
     _check_order(config)
+    _check_forks(config, list(cells))
     for key, names in patterns.items():
         for name in names:
             if not any(fnmatch(cell, name) for cell in cells):
@@ -123,10 +90,12 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     shared: dict[str, Any] = {"device": {"threads": config.threads}} if config.threads else {}
     shared |= {"plugins": config.plugins} if config.plugins else {}
 
+    origin, waits = _origin(config, cell.fork, seed) if cell.fork else ([], "")
+
     def composed(script: str, more: Mapping[str, Any] = {}, **own: Any) -> Any:
         fragments = [shared, *(getattr(source, script) for source in sources), more, own]
         with keyed(f"{script}."):
-            base = _base(script, (*config.searchpath, *choices(fragments)))
+            base = _base(script, (*config.searchpath, *choices(fragments), *(origin if script == "train" else ())))
             return built(STEPS[script], merged(base, fragments, STEPS[script]))
 
     runs = config.runs or f"runs/{config.scale or config.name}"
@@ -156,7 +125,39 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         asked.stage.auxiliary = typed_auxiliary(asked.stage.auxiliary, objective)
         also = replace(measuring(step.measure), tracking=train.tracking) if step.measure else None
         further.append(Further(key, step.after, asked, also))
-    return Part(name, train, probe, measure, tuned, further)
+    return Part(name, train, probe, measure, tuned, further, f"cells.{name}.fork: {waits}" if waits else "")
+
+
+def _origin(config: StudyCommand, fork: str, seed: int) -> tuple[list[str], str]:
+    """The overrides that make a training a fork, or else what is missing."""
+    cell, _, stage = fork.partition("/")
+    part = part_of(config, cell, seed)
+    if not RunDir(part.probe.run).finished:
+        return [], f"{part.name} is not trained yet"
+    if not stage:
+        return [f"fork={quoted(part.probe.run)}", f"at={part.train.data.steps}"], ""
+    made = dict(stage_folders(part)).get(stage)
+    return ([f"fork={quoted(str(made.path))}"], "") if made else ([], f"{part.name} has not made its stage {stage} yet")
+
+
+def depth_of(config: StudyCommand, cell: str) -> int:
+    """How many cells' runs a cell's goes on from, one after the other."""
+    fork = cells_of(config)[cell].fork
+    return 1 + depth_of(config, fork.partition("/")[0]) if fork else 0
+
+
+def _check_forks(config: StudyCommand, names: Sequence[str]) -> None:
+    """UserError where a fork's origin is no cell before it, or no stage of that cell."""
+    for name, cell in config.cells.items():
+        origin, _, stage = cell.fork.partition("/")
+        before = names[: names.index(name)]
+        if origin and origin not in before:
+            raise UserError(f"cells.{name}.fork: no cell {origin!r} before it; there are {', '.join(before) or 'none'}")
+        stages = [key for key, step in config.stages.items() if _matches(origin, step.cells)]
+        if stage and stage not in stages:
+            raise UserError(
+                f"cells.{name}.fork: {origin} has no stage {stage!r}; choices: {', '.join(stages) or 'none'}"
+            )
 
 
 def _check_order(config: StudyCommand) -> None:
@@ -175,42 +176,3 @@ def parts_of(config: StudyCommand) -> Iterator[Part]:
     """Every part that is asked for."""
     for name, seed in names_of(config):
         yield part_of(config, name, seed)
-
-
-def finished(part: Part) -> dict[str, bool]:
-    """Which steps of a part are done, by the folders that they write."""
-    folder = RunDir(part.probe.run)
-    return {
-        "train": folder.finished,
-        "probe": all(map(measured, folders_of(part.probe, folder))),
-        "measure": all(map(measured, folders_of(part.measure, folder))),
-        "transfer": all(_tuned(part, command) for command in part.transfers),
-        "stage": _all_staged(part),
-    }
-
-
-def _tuned(part: Part, command: TransferCommand) -> bool:
-    source = command.transfer.source or part.train.languages.language_names()[0]
-    child = finetune_folder(RunDir(command.run), command.transfer, command.seed, source, at=command.at)
-    return child.finished and measured(measure_folder(child, TransferConfig()))
-
-
-def _all_staged(part: Part) -> bool:
-    """Whether every stage of a part and its measures are there."""
-    made = {"": part.probe.run}
-    for further in part.stages:
-        folder = _made(made[further.after], further.command)
-        if folder is None or (further.measure and not all(map(measured, folders_of(further.measure, folder)))):
-            return False
-        made[further.name] = str(folder.path)
-    return True
-
-
-def _made(run: str, command: StageCommand) -> RunDir | None:
-    """The folder that a stage has written below a run, with what the stage measures; None where it is not finished."""
-    made = fingerprint(stage_identity(command.stage, command.seed, command.at))
-    measures = STAGES.get(command.stage.name).measures is not Continued.measures
-    for folder in map(RunDir, Path(run, command.stage.name).glob(f"*{made}")):
-        if folder.finished and (not measures or any(measured(RunDir(x)) for x in folder.path.glob("measures/*"))):
-            return folder
-    return None
