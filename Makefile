@@ -38,7 +38,7 @@ demo: setup
 results: setup
 	@$(BIN)/python scripts/results.py
 	@$(BIN)/python scripts/results.py page=first
-	@$(BIN)/python scripts/results.py page=question
+	@for page in question emerging align_mlm false_friends realignment; do $(BIN)/python scripts/results.py page=$$page || exit 1; done
 
 paper: setup
 	@failed=0; study() { \

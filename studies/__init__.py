@@ -17,3 +17,5 @@ def _read(name: str) -> dict[str, Any]:
 
 CRITERIA = SimpleNamespace(**_read("criteria"))
 PUBLISHED = SimpleNamespace(**_read("published"))
+PAPERS = _read("papers")
+"""Published numbers of other papers, by page."""

@@ -8,6 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
+from studies.numbers import decimal
+
 DRAWS = 2000
 """Of the bootstrap over cells."""
 LEAST = 5
@@ -23,6 +25,13 @@ class Correlation(NamedTuple):
     high: float
     points: int
     cells: int
+
+
+def shown(one: Correlation | None) -> str:
+    """With its interval, where there are cells enough for one."""
+    if one is None:
+        return "-"
+    return decimal(one.value) + (f" [{decimal(one.low)}, {decimal(one.high)}]" if one.cells >= LEAST else "")
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> float:

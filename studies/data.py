@@ -51,7 +51,7 @@ def pair_name(kinds: Iterable[str]) -> str:
 
 def cell_table(runs: Iterable[Run]) -> pd.DataFrame:
     """A row of CELLS per run."""
-    rows = pd.DataFrame([_setting(run) | _legality(run) | _alignment(run) for run in runs], columns=CELLS)
+    rows = pd.DataFrame([_setting(run) | _legality(run) | alignment_of(run) for run in runs], columns=CELLS)
     rows["probed"] = rows.raw.notna()
     return rows.astype(dict.fromkeys(("layer", "aligned", "pairs"), "Int64") | {"learned": bool})
 
@@ -99,7 +99,8 @@ def _legality(run: Run) -> dict[str, Any]:
     return row | {"learned": row["legal"] >= CRITERIA.bar}
 
 
-def _alignment(run: Run) -> dict[str, Any]:
+def alignment_of(run: Run) -> dict[str, Any]:
+    """Of CELLS, what probes say of the languages of a run; empty where there are none."""
     head = headline_of(run)
     if head is None:
         return {}

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,8 +20,9 @@ from mothello.own import folder_for, refilled
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
 from mothello.stages.measuring import measure_folder
-from studies import RESULTS, factors, first, question
+from studies import RESULTS, align_mlm, emerging, factors, false_friends, first, question, realignment
 from studies.page import write_results
+from studies.paper import Page, write_paper
 from studies.runs import Expected, Study, runs_of
 from studies.scale import SCALES
 
@@ -46,11 +48,23 @@ STUDIES = (
     "finetune", "probes",
 )  # fmt: skip
 """The studies of the page."""
+OTHER_PAPERS: dict[str, Page] = {
+    x.study: x for x in (emerging.PAGE, align_mlm.PAGE, false_friends.PAGE, realignment.PAGE)
+}
+"""Studies of other papers, each with a page of its own."""
 PAGES: dict[str, tuple[Sequence[str], Callable[[Path], Path]]] = {
     "first": ((*first.CELLS, *first.BESIDE), first.write_first),
     "question": ((), question.write_question),
 }
 """Pages of their own: names of the runs that are copied for them (none: all), and what writes them."""
+
+
+def page_of(name: str) -> tuple[Sequence[str], Callable[[Path], Path]]:
+    """Of PAGES, or the page of another paper, which takes its study."""
+    if name not in OTHER_PAPERS:
+        return PAGES[name]
+    study = study_of(name, "mini")
+    return tuple(study.cells), partial(write_paper, OTHER_PAPERS[name], study)
 
 
 def gather(folder: Path, out: Path, names: Collection[str] = ()) -> int:
@@ -93,18 +107,18 @@ def expected(config: StudyCommand) -> dict[str, Expected]:
     for cell in cells_of(config):
         part = part_of(config, cell, 0)
         run = RunDir(part.probe.run)
-        configs = [part.probe.probes, part.measure.legality, part.measure.alignment]  # type: ignore[attr-defined]
-        configs += [part.probe.causal] * ("causal" in part.probe.measures)  # type: ignore[attr-defined]
+        probes = part.probe.probes  # type: ignore[attr-defined]
+        configs = [probes, *part.measure.configs, *(x for x in part.probe.configs if x != probes)]
         names = [str(measure_folder(run, config).path.relative_to(run.path)) for config in configs]
         first = part.train.languages.language_names()[0]
         tuned = [(command.transfer.source or first, command.transfer) for command in part.transfers]
-        cells[cell] = Expected(run.path.parent.name, names[0], names[1:], tuned)
+        cells[cell] = Expected(run.path.parent.name, names[0], names[1:], tuned, part.stages)
     return cells
 
 
-def study_of(name: str, scale: str) -> Study:
-    """A study of the page, from its file."""
-    config = composed("study", StudyCommand, [f"+study={name}", f"scale={scale}"])
+def study_of(name: str, scale: str, *changes: str) -> Study:
+    """A study of a page, from its file. changes: overrides of the command line that trained its runs."""
+    config = composed("study", StudyCommand, [f"+study={name}", f"scale={scale}", *changes])
     planned: dict[str, list[int]] = {cell: [] for cell in cells_of(config)}
     for cell, seed in names_of(config):
         planned[cell].append(seed)
@@ -117,19 +131,21 @@ def study_runs(name: str, scale: str = "mini", out: Path = RESULTS) -> list[Run]
 
 
 def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
-    """Runs below OUT that no study asks for, such as those of another budget: they are not on the page."""
+    """Runs below OUT that no study asks for, such as those of another budget: they are on no page."""
     paths = []
     for scale, asked in studies.items():
         wanted = {(name, cell.train) for study in asked for name, cell in study.cells.items()}
         runs = find_runs([str(out / scale)])
+        runs = [run for run in runs if (run.config.get("tracking") or {}).get("group") not in OTHER_PAPERS]
         paths += [run.path for run in runs if (run.name, run.path.parent.name) not in wanted]
     return paths
 
 
 def results(config: ResultsCommand) -> Path:
     """Gather and write the page; returns its path."""
-    if config.page and config.page not in PAGES:
-        raise UserError(f"page: {config.page!r} has no page of its own; choices: {', '.join(PAGES)}")
+    if config.page and config.page not in (*PAGES, *OTHER_PAPERS):
+        choices = ", ".join((*PAGES, *OTHER_PAPERS))
+        raise UserError(f"page: {config.page!r} has no page of its own; choices: {choices}")
     usual = f"results/{config.page}" if config.page else "results"
     out, folders = folder_for(config.out or usual, ["README.md"], SIGN), [Path(text) for text in config.gather]
     for folder in folders:
@@ -142,7 +158,7 @@ def results(config: ResultsCommand) -> Path:
     if config.dry_run:
         print(_costs(folders, out), flush=True)
         return out / "README.md"
-    names, write = PAGES.get(config.page, ((), None))
+    names, write = page_of(config.page) if config.page else ((), None)
     count = sum(gather(folder, out, names) for folder in folders)
     if folders:
         print(f"{count} runs copied to {out}", flush=True)

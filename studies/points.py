@@ -119,7 +119,7 @@ def _setting(run: Run) -> dict[str, Any]:
     traits = run.config["languages"].get("traits") or {}
     separate = run.config["model"].get("separate") or {}
     orders = {str(one["order"]) for one in traits.values() if one.get("order", "forward") != "forward"}
-    evaluated, skill = _skill(run)
+    evaluated, skill = skill_of(run)
     return {
         "board": run.results["board"], "evaluated": evaluated, "study": _study(run), "cell": run.name, "seed": run.seed,
         "objective": _objective(run), "order": " ".join(sorted(orders)) or "forward",
@@ -142,7 +142,8 @@ def _objective(run: Run) -> str:
     return " + ".join([str(run.config["objective"]["name"]), *more])
 
 
-def _skill(run: Run) -> tuple[str, float | None]:
+def skill_of(run: Run) -> tuple[str, float | None]:
+    """What is evaluated, and the skill, as in COLUMNS; None where it was not measured."""
     legal = _trained(run, "legality", "top1")
     if len(legal):
         return "legal", _mean(legal[legal.ply.isna()])

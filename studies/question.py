@@ -11,7 +11,7 @@ from mothello.files import write_whole
 from mothello.report.runs import find_runs
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import RESULTS
-from studies.correlation import LEAST, Correlation, correlation, within, without_each
+from studies.correlation import LEAST, Correlation, correlation, shown, within, without_each
 from studies.numbers import decimal
 from studies.page import saved
 from studies.points import ALIGNMENTS, factors, points
@@ -47,11 +47,6 @@ def correlations(known: pd.DataFrame) -> dict[str, Correlation]:
     """Of every alignment with how much the other languages follow, the highest first."""
     found = {name: correlation(known, name) for name in ALIGNMENTS}
     return dict(sorted(((n, one) for n, one in found.items() if one is not None), key=lambda x: -x[1].value))
-
-
-def shown(one: Correlation | None) -> str:
-    """With its interval."""
-    return "-" if one is None else f"{decimal(one.value)} [{decimal(one.low)}, {decimal(one.high)}]"
 
 
 def table(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, Any]]:

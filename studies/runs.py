@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mothello.cli.study_parts import Further
+from mothello.files import fingerprint
 from mothello.measures.probes.headline import Headline, headline, kinds
 from mothello.report.runs import Run
 from mothello.rundir import RunDir
 from mothello.stages.finetune import FinetuneConfig
-from mothello.stages.folders import finetune_folder
+from mothello.stages.folders import finetune_folder, stage_identity
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,11 @@ class Expected:
     probe: str
     """measures/probes-HASH."""
     states: Sequence[str]
-    """measures/legality-HASH, measures/alignment-HASH and, where interventions are asked for, measures/causal-HASH."""
+    """Every other measure: measures/legality-HASH, measures/alignment-HASH and so on."""
     tuned: Sequence[tuple[str, FinetuneConfig]] = ()
     """Source and settings of every fine-tuning."""
+    stages: Sequence[Further] = ()
+    """What else goes on from the run, in the study's order."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,18 @@ def runs_of(study: Study, runs: Iterable[Run]) -> list[Run]:
             tuned = [child for child in run.finetunings if child.path.name in names]
             chosen.append(replace(run, measures=measures, finetunings=tuned))
     return [run for run in chosen if run.measure("probes") or run.seed in study.planned.get(run.name, [run.seed])]
+
+
+def staged(run: Run, stages: Sequence[Further]) -> dict[str, Run]:
+    """The models that a study had go on from a run, by the stage's name; what is not there is left out."""
+    made = {"": run}
+    for stage in stages:
+        identity = fingerprint(stage_identity(stage.command.stage, run.seed, stage.command.at))
+        parent = made.get(stage.after)
+        for child in (*parent.finetunings, *parent.realigned) if parent is not None else ():
+            if child.path.name.endswith(identity) and child.path.parent.name == stage.command.stage.name:
+                made[stage.name] = child
+    return {name: child for name, child in made.items() if name}
 
 
 def headline_of(run: Run) -> Headline | None:

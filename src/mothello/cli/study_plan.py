@@ -15,6 +15,7 @@ from mothello.cli.study_config import CellConfig, ScaleConfig, StudyCommand
 from mothello.cli.study_parts import Further, Part, part_name, stage_folders
 from mothello.config import check_name, quoted
 from mothello.errors import UserError, keyed
+from mothello.objectives.combined import typed_auxiliary
 from mothello.rundir import RunDir
 from mothello.stages.build import language_set_of
 from mothello.stages.continued import changed
@@ -120,6 +121,8 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
         if step.after and step.after not in {other.name for other in further}:
             raise UserError(f"stages.{key}.after: {step.after} is not a stage of the cell {name}")
         asked = replace(composed("stage", step.stage, run=folder, seed=seed), tracking=train.tracking)
+        asked.stage.objective, objective = changed(asked.stage.objective, train.objective)  # as it names its folder
+        asked.stage.auxiliary = typed_auxiliary(asked.stage.auxiliary, objective)
         also = replace(measuring(step.measure), tracking=train.tracking) if step.measure else None
         further.append(Further(key, step.after, asked, also))
     return Part(name, train, probe, measure, tuned, further, f"cells.{name}.fork: {waits}" if waits else "")

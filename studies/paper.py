@@ -1,0 +1,202 @@
+"""The page of another paper: what a Page is, what was found of its study, and results/PAGE/README.md from both."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mothello.files import write_whole
+from mothello.report.runs import Run, find_runs
+from studies import CRITERIA, PAPERS, RESULTS
+from studies.judge import winners
+from studies.numbers import decimal, measured, out_of, over_seeds, signed
+from studies.page import saved
+from studies.runs import Study, budget, setting
+from studies.taught import runs_table, taught_table
+from studies.templates import filled
+
+TASK = "bracket"
+"""The task of every prediction that names none."""
+Outcome = bool | None
+"""Whether a prediction held; None: open."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the runs of a study say, as two tables, and what was asked for."""
+
+    runs: pd.DataFrame
+    taught: pd.DataFrame
+    planned: Mapping[str, Sequence[int]]
+    """Seeds by cell, in the order of the study."""
+
+    def of(self, cell: str, column: str, stage: str = TASK) -> pd.DataFrame:
+        """The rows of a cell that have a column, by seed: a column of the runs, or else of what a stage taught."""
+        rows = self.runs if column in self.runs else self.taught[self.taught.stage == stage]
+        return rows[(rows.cell == cell) & rows[column].notna()].sort_values("seed").set_index("seed")
+
+    def mean(self, cell: str, column: str, stage: str = TASK) -> float | None:
+        """Over the seeds of a cell; None where there is none."""
+        rows = self.of(cell, column, stage)
+        return float(rows[column].mean()) if len(rows) else None
+
+    def shown(self, cell: str, column: str, stage: str = TASK) -> str:
+        """The same with its interval: [over seeds], with fewer than three of them {over games}."""
+        rows = self.of(cell, column, stage)
+        untold = rows.empty and column == "follows" and len(self.of(cell, "gain", stage))
+        return "not learned" if untold else measured(rows, column)
+
+    def difference(self, cell: str, base: str, column: str = "follows", stage: str = TASK, against: str = "") -> str:
+        """Of the means of two cells, or of two stages: [over seeds], paired, with fewer than three {over games}.
+        against: the stage of base, by default the same."""
+        ours, theirs = self.of(cell, column, stage), self.of(base, column, against or stage)
+        if (cell == base and not against) or ours.empty or theirs.empty:
+            return "-"
+        change = float(ours[column].mean() - theirs[column].mean())
+        paired = over_seeds((ours[column] - theirs[column]).dropna())
+        if paired is not None and paired.interval is not None:
+            return f"{signed(change)} [{', '.join(map(signed, paired.interval))}]"
+        if f"{column}_low" not in ours:
+            return signed(change)
+        wide = sum(float(((x[f"{column}_high"] - x[f"{column}_low"]) / 2).max()) ** 2 for x in (ours, theirs)) ** 0.5
+        return f"{signed(change)} {{{signed(change - wide)}, {signed(change + wide)}}}"
+
+    def count(self, cells: Sequence[str], column: str) -> str:
+        """Runs of these cells that have a column, of those planned."""
+        there = sum(len(self.of(cell, column)) for cell in cells)
+        planned = sum(len(self.planned[cell]) for cell in cells)
+        return f"{there} of {planned}"
+
+    def missing(self) -> list[str]:
+        """Runs that are asked for and not there, as CELL and the number of its seeds."""
+        there = set(zip(self.runs.cell, self.runs.seed, strict=True))
+        left = {cell: sum((cell, seed) not in there for seed in seeds) for cell, seeds in self.planned.items()}
+        return [f"{cell} ({count})" for cell, count in left.items() if count]
+
+
+class Claim(NamedTuple):
+    """How a prediction of predictions.md is judged; papers.yaml has its words."""
+
+    cells: Sequence[str]
+    """Those that it is about."""
+    judge: Callable[[Found, Sequence[str]], tuple[str, Outcome]]
+    """What was found, and the outcome."""
+    column: str = "follows"
+    """The number that a run must have to test it."""
+
+
+class Page(NamedTuple):
+    """All that a page has of its own; its words and the published numbers are in papers.yaml."""
+
+    study: str
+    answer: Callable[[Found], str]
+    """In a sentence or two, from numbers."""
+    figure: Callable[[Found], Figure]
+    columns: Callable[[Found, str], Mapping[str, object]]
+    """Cell -> the columns that stand before those of every page."""
+    claims: Mapping[str, Claim]
+    """By the number of the prediction."""
+    sections: Mapping[str, Callable[[Found], Sequence[Mapping[str, object]]]]
+    """What fills the tables of papers.yaml."""
+
+
+def means(rule: Callable[..., bool], column: str = "follows", stage: str = TASK) -> Any:
+    """Judge by the means of a prediction's cells, in their order; open until all of them are there."""
+
+    def judge(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
+        values = [found.mean(cell, column, stage) for cell in cells]
+        text = ", ".join(f"{cell} {decimal(x)}" for cell, x in zip(cells, values, strict=True) if x is not None)
+        return text or "-", None if None in values else bool(rule(*values))
+
+    return judge
+
+
+def every(outcomes: Sequence[Outcome]) -> Outcome:
+    """Failed where one failed; else open where one is, or where there is none."""
+    return False if False in outcomes else None if None in outcomes or not outcomes else True
+
+
+def each_run(test: Callable[[pd.Series], bool], column: str) -> Any:
+    """Judge by every planned run of a prediction's cells: one that is missing leaves it open, unless another fails."""
+
+    def judge(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
+        tested = [bool(test(row)) for cell in cells for _, row in found.of(cell, column).iterrows()]
+        left = sum(len(found.planned[cell]) for cell in cells) - len(tested)
+        text = f"{sum(tested)} of {len(tested)}" if tested else "-"
+        return text, every([*tested, *[None] * max(0, left)])
+
+    return judge
+
+
+def predictions(page: Page, found: Found) -> list[dict[str, Any]]:
+    """A row per prediction of the page."""
+    rows = []
+    for number, claim in page.claims.items():
+        text, outcome = claim.judge(found, claim.cells)
+        shown = f"{number} {PAPERS[page.study]['predictions'][number]}"
+        runs = found.count(claim.cells, claim.column)
+        rows.append({"prediction": shown, "outcome": outcome, "what was found": text, "runs": runs})
+    return rows
+
+
+def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
+    """A row per cell of the study: verdicts, the page's own columns, and how alike the languages are."""
+    rows = []
+    for cell, seeds in found.planned.items():
+        runs = found.runs[found.runs.cell == cell]
+        alike = {"own": "own", "across, raw": "raw", "best map": "best"}
+        rows.append({
+            "cell": cell, "verdict": winners(runs), **page.columns(found, cell),
+            **{head: measured(runs, name) for head, name in alike.items()},
+            "retrieval": measured(runs, "retrieval"), "same move nearest": measured(runs, "neighbours"),
+            "skill": measured(runs, "skill"), "seeds": out_of(len(runs), len(seeds)),
+        })  # fmt: skip
+    return rows
+
+
+def of_study(study: Study, runs: Iterable[Run]) -> list[Run]:
+    """The planned runs of a study; of a measure that was taken in several ways, the way that the study asks for."""
+    chosen = []
+    for run in runs:
+        cell = study.cells.get(run.name)
+        if cell is not None and run.path.parent.name == cell.train and run.seed in study.planned[run.name]:
+            asked = [measure for measure in run.measures if measure.folder in (cell.probe, *cell.states)]
+            names = {measure.name for measure in asked}
+            chosen.append(replace(run, measures=[*asked, *(x for x in run.measures if x.name not in names)]))
+    return chosen
+
+
+def found_of(study: Study, runs: Sequence[Run]) -> Found:
+    """The tables of a study's runs."""
+    stages = {name: cell.stages for name, cell in study.cells.items()}
+    return Found(runs_table(runs), taught_table(runs, stages), study.planned)
+
+
+def text_of(page: Page, found: Found, question: str = "", made: str = "", drawn: bool = True) -> str:
+    """The page. made: boards, models, machines and budget, in words; drawn: whether it has a figure."""
+    judged = predictions(page, found)
+    outcomes = [row["outcome"] for row in judged]
+    counts = {word: outcomes.count(value) for word, value in (("held", True), ("failed", False), ("open", None))}
+    words: dict[str, Any] = {
+        "study": page.study, "paper": PAPERS[page.study], "found": found, "question": question, "judged": judged,
+        "counts": counts, "rows": cell_rows(page, found), "made": made, "drawn": drawn,
+        "taught": len(found.taught[["cell", "seed"]].drop_duplicates()), "task": TASK, "answer": page.answer(found),
+        "tables": {name: make(found) for name, make in page.sections.items()},
+    }  # fmt: skip
+    return filled("paper.md.j2", limits=CRITERIA.papers, planned=sum(map(len, found.planned.values())), **words)
+
+
+def write_paper(page: Page, study: Study, out: Path, results: Path = RESULTS, scale: str = "mini") -> Path:
+    """Write OUT/README.md and its figure from the runs of the study's cells below OUT/SCALE and RESULTS/SCALE."""
+    folders = [top / scale / cell for top in (out, results) for cell in study.cells]
+    runs = of_study(study, find_runs([str(folder) for folder in folders if folder.is_dir()]))
+    found = found_of(study, runs)
+    drawn = len(found.taught) > 0
+    if drawn:
+        saved(page.figure(found), out / "figure.png")
+    made = f"{setting(runs)} {budget(runs)}" if runs else ""
+    write_whole(out / "README.md", text_of(page, found, study.question, made, drawn).encode())
+    return out / "README.md"
