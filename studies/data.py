@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from mothello.measures.probes.headline import Headline
 from mothello.measures.probes.symmetry_classes import Classes
 from mothello.measures.probes.verdict import ONE_MAP, TWO_DOMAINS
 from mothello.othello.symmetry import OPENING_MAPS
@@ -22,8 +23,8 @@ KINDS = ("atomic", "split", "compositional")
 CELLS = [
     "run", "cell", "seed", "board", "pair", "sharing", "anchors", "link", "opening", "games", "layers", "width",
     "strict", "lenient", "chance", "by_kind", "legal", "excess", "learned", "probed", "layer", "own", "raw", "best",
-    *MAPS, "winner", "verdict", "kinds", "settled", "maps", "aligned", "pairs", "classes", "recovered", "raw_pairs",
-    "constant", "orbit", "random_own", "random_across", "other_maps", "other_maps_swapped", "linked_map",
+    *MAPS, "winner", "verdict", "kinds", "settled", "settled_relative", "maps", "aligned", "pairs", "classes",
+    "recovered", "raw_pairs", "constant", "orbit", "random_own", "random_across", "other_maps", "other_maps_swapped", "linked_map",
     "linked_map_swapped",
     *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
 ]  # fmt: skip
@@ -37,8 +38,8 @@ The rest is of MLP probes of absolute colors at the headline's layer. own: accur
 across languages under the identity and the best map, mean over ordered pairs; identity .. anti: under each map; winner:
 the map through which all pairs are aligned ("mixed" where only some are, or through several; "none"); verdict: the
 winner, "(partly)" where not all pairs have one map, or the kinds of verdicts where no pair is aligned; kinds: pairs by
-kind of verdict; settled: whether every pair is aligned or has two domains; maps: aligned pairs by map; recovered: best
-as a share of the way from orbit (or constant) to own; raw_pairs: raw of every ordered pair; orbit: the reader of
+kind of verdict; settled: whether every pair is aligned or has two domains (settled_relative: by relative
+colors); maps: aligned pairs by map; recovered: best as a share of the way from orbit (or constant) to own; raw_pairs: raw of every ordered pair; orbit: the reader of
 orbits; random_*: on random weights; other_maps: the best of the four maps outside the group, as they are and with
 swapped colors; linked_map: the one of these that anchors link; *_low, *_high: 95% intervals over games."""
 
@@ -116,8 +117,13 @@ def alignment_of(run: Run) -> dict[str, Any]:
     row["winner"] = next(iter(maps)) if whole else "mixed" if maps else "none"
     kinds = head.kinds or {}
     row |= {"verdict": verdict(row["winner"], kinds), "recovered": head.recovered, "kinds": kinds}
-    row["settled"] = (head.aligned_pairs or 0) + kinds.get(TWO_DOMAINS, 0) == head.pairs
+    row["settled"], row["settled_relative"] = _settled(head), _settled(headline_of(run, "relative"))
     return row | _pairs(run, head.layer)
+
+
+def _settled(head: Headline | None) -> bool:
+    """Whether every pair is aligned or divided."""
+    return head is not None and (head.aligned_pairs or 0) + (head.kinds or {}).get(TWO_DOMAINS, 0) == head.pairs
 
 
 def verdict(winner: str, kinds: Mapping[str, int]) -> str:

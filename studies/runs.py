@@ -68,12 +68,12 @@ def staged(run: Run, stages: Sequence[Further]) -> dict[str, Run]:
     return {name: child for name, child in made.items() if name}
 
 
-def headline_of(run: Run) -> Headline | None:
-    """The headline of MLP probes of absolute colors, where they were measured."""
+def headline_of(run: Run, target: str = "absolute") -> Headline | None:
+    """The headline of MLP probes of absolute or relative colors, where they were measured."""
     measure = run.measure("probes")
-    if measure is None or ("mlp", "absolute") not in kinds(measure.rows):
+    if measure is None or ("mlp", target) not in kinds(measure.rows):
         return None
-    return headline(measure.rows, "mlp", "absolute")
+    return headline(measure.rows, "mlp", target)
 
 
 def setting(runs: Sequence[Run]) -> str:

@@ -20,7 +20,7 @@ SCALES = {
     "published": "the published board, model and budget on a GPU",
     "mini": "a small board and model; published numbers are compared in direction and order only",
     "board8": "the published board, a small model with expected targets",
-    "expected": "as mini, with expected targets",
+    "expected": "the rows of Table 1 whose words have several tokens, on the small board: expected targets, width 256",
     "paper": "the published board and model on a GPU, 1/9 of the published pretraining",
 }
 """In the order of the page."""

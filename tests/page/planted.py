@@ -21,7 +21,7 @@ def row(cell: str, seed: int = 0, raw: float = 0.5, best: float | None = None, *
         "strict": 0.98, "lenient": 0.99, "chance": 0.4, "by_kind": {"atomic": 0.98}, "legal": 0.98, "learned": True,
         "layer": 1, "own": 0.85, "raw": raw, "best": top, **dict.fromkeys(MAPS, 0.45), "identity": raw, "main": top,
         "winner": winner, "verdict": winner + partly, "kinds": {} if winner == "none" else {"graded" if partly else "one map": pairs},
-        "settled": winner != "none", "excess": 0.2, "maps": {} if winner == "none" else {winner: pairs}, "aligned": 0 if winner == "none" else pairs,
+        "settled": winner != "none", "settled_relative": winner != "none", "excess": 0.2, "maps": {} if winner == "none" else {winner: pairs}, "aligned": 0 if winner == "none" else pairs,
         "pairs": pairs, "classes": Classes([0, 0], [0, 2], [0, 1], 1.0),
         "recovered": (top - 0.6) / 0.25, "raw_pairs": np.full(pairs, raw), "constant": 0.6, "orbit": 0.7,
         "random_own": 0.7, "random_across": 0.47,

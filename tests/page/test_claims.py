@@ -98,8 +98,38 @@ def test_a_language_that_is_aligned_with_none_is_no_class() -> None:
 
 
 def test_every_claim_is_open_without_runs() -> None:
-    found = predictions({claim.study: table() for claim in CLAIMS}, "board8")
-    assert [x[3] for x in found] == [None] * len(CLAIMS)
+    for scale in ("mini", "board8", "expected"):
+        found = list(predictions({claim.study: table() for claim in CLAIMS}, scale))
+        assert [x[3] for x in found] == [None] * sum(claim.scale in ("", scale) for claim in CLAIMS)
+
+
+KINDS = ("split", "compositional")
+LADDER = {"naive": 0.5, "anchor_1": 0.65, "anchor_2": 0.7, "anchor_4": 0.8}
+
+
+def two_rows(**changes: Any) -> dict[str, tuple[str, bool | None]]:
+    """16.1 and 16.2 of three seeds a cell. changes: of the cells with four anchors of compositional languages."""
+    rows = [
+        row(f"{kind}_{name}", seed, best) | (changes if (kind, name) == ("compositional", "anchor_4") else {})
+        for kind in KINDS for name, best in LADDER.items() for seed in range(3)
+    ]  # fmt: skip
+    return {x[0].text.split()[0]: x[2:] for x in predictions({"table1": table(*rows)}, "expected")}
+
+
+def test_both_rows_of_several_tokens_are_judged_in_either_colors() -> None:
+    """Negative controls: one run below the bar, and languages that are settled in neither colors."""
+    assert two_rows()["16.1"][1] is True
+    assert two_rows(settled=False)["16.1"][1] is True
+    assert two_rows(settled=False, settled_relative=False)["16.1"][1] is False
+    assert two_rows(learned=False)["16.1"][1] is False
+    assert two_rows(learned=False)["16.1"][0].startswith("21 of 24 pass the bar")
+    assert "16.1" not in {x[0].text.split()[0] for x in predictions({"table1": table()}, "mini")}
+
+
+def test_rows_rise_with_anchors_or_not() -> None:
+    assert two_rows()["16.2"][1] is True
+    assert two_rows(best=0.7)["16.2"][1] is False
+    assert "compositional .650, .700, .800" in two_rows()["16.2"][0]
 
 
 def test_claims_about_another_board_are_judged_there_alone() -> None:

@@ -65,14 +65,15 @@ def trained(folder: Path | None, graphed: bool, steps: int = 12, **more: Any) ->
     return model.to("cpu")
 
 
-def close(one: nn.Module, other: nn.Module, tolerance: float = 1e-3) -> bool:
+def close(one: nn.Module, other: nn.Module, tolerance: float = 2.5e-3) -> bool:
     return all(torch.allclose(a, b, atol=tolerance) for a, b in zip(one.parameters(), other.parameters(), strict=True))
 
 
 @pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("more", [{}, {"name": "adamw"}, {"micro_batches": 2}])
 def test_a_replayed_training_is_the_usual_one(more: dict[str, Any]) -> None:
-    """Up to the rounding of rates that are tensors. Negative control: another number of steps is not close."""
+    """Up to the rounding of rates that are tensors: on an H200 weights differ by .0011 (Muon, in bf16) or not at all (AdamW).
+    Negative control: another number of steps, by .005."""
     lines: dict[bool, list[float]] = {True: [], False: []}
 
     def logged(graphed: bool) -> nn.Module:
