@@ -24,8 +24,8 @@ CELLS = [
     "run", "cell", "seed", "board", "pair", "sharing", "anchors", "link", "opening", "games", "layers", "width",
     "strict", "lenient", "chance", "by_kind", "legal", "excess", "learned", "probed", "layer", "own", "raw", "best",
     *MAPS, "winner", "verdict", "kinds", "settled", "settled_relative", "maps", "aligned", "pairs", "classes",
-    "recovered", "raw_pairs", "constant", "orbit", "random_own", "random_across", "other_maps", "other_maps_swapped", "linked_map",
-    "linked_map_swapped",
+    "recovered", "raw_pairs", "constant", "orbit", "random_own", "random_across", "other_maps", "other_maps_swapped",
+    "linked_map", "linked_map_swapped",
     *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
 ]  # fmt: skip
 """Columns of the cells, a row per run; empty where it was not measured.
@@ -39,8 +39,8 @@ across languages under the identity and the best map, mean over ordered pairs; i
 the map through which all pairs are aligned ("mixed" where only some are, or through several; "none"); verdict: the
 winner, "(partly)" where not all pairs have one map, or the kinds of verdicts where no pair is aligned; kinds: pairs by
 kind of verdict; settled: whether every pair is aligned or has two domains (settled_relative: by relative
-colors); maps: aligned pairs by map; recovered: best as a share of the way from orbit (or constant) to own; raw_pairs: raw of every ordered pair; orbit: the reader of
-orbits; random_*: on random weights; other_maps: the best of the four maps outside the group, as they are and with
+colors); maps: aligned pairs by map; recovered: best as a share of the way from orbit (or constant) to own; raw_pairs: raw of every
+ordered pair; orbit: the reader of orbits; random_*: on random weights; other_maps: the best of the four maps outside the group, as they are and with
 swapped colors; linked_map: the one of these that anchors link; *_low, *_high: 95% intervals over games."""
 
 
