@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import CRITERIA, PAPERS
-from studies.correlation import correlation, shown, spearman, within
+from studies.correlation import LEAST, correlation, shown, spearman, within
 from studies.numbers import decimal, percent
 from studies.paper import TASK, Claim, Found, Outcome, Page, every, means
 
@@ -57,7 +57,7 @@ def answer(found: Found) -> str:
     text = f"Of what the taught language gains, a second one of four kinds gains {', '.join(parts)}"
     text = text if parts else "No model was taught a task yet"
     whole, inside, count = by_cell(points(found), "neighbours")
-    if np.isfinite(whole):
+    if count >= LEAST and np.isfinite(whole):
         text += f". Spearman of what is lost with the alignment of embeddings: {decimal(whole, 2)} over {count} cells"
         text += f", {decimal(inside, 2)} within an order" if np.isfinite(inside) else ""
     return f"{text}."

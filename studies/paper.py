@@ -147,12 +147,14 @@ def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
     rows = []
     for cell, seeds in found.planned.items():
         runs = found.runs[found.runs.cell == cell]
+        masked = found.runs.whole.notna().any()
+        hidden = {"hidden moves, whole game": measured(runs, "whole")} if masked else {}
         alike = {"own": "own", "across, raw": "raw", "best map": "best"}
         rows.append({
             "cell": cell, "verdict": winners(runs), **page.columns(found, cell),
             **{head: measured(runs, name) for head, name in alike.items()},
             "retrieval": measured(runs, "retrieval"), "same move nearest": measured(runs, "neighbours"),
-            "skill": measured(runs, "skill"), "seeds": out_of(len(runs), len(seeds)),
+            "skill": measured(runs, "skill"), **hidden, "seeds": out_of(len(runs), len(seeds)),
         })  # fmt: skip
     return rows
 

@@ -14,12 +14,13 @@ from studies.runs import headline_of, staged
 
 LEARNED = float(CRITERIA.papers["learned"])
 RUNS = [
-    "cell", "seed", "board", "context", "skill", "excess", "own", "raw", "best", "winner", "verdict", "maps",
+    "cell", "seed", "board", "context", "skill", "whole", "excess", "own", "raw", "best", "winner", "verdict", "maps",
     *ALIGNMENTS, "dictionary", "held_out",
     *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
 ]  # fmt: skip
 """Columns of the runs, a row per run of two languages. context: what probes saw of a game; skill: legal moves, or
-hidden ones guessed from a prefix, of the most that can be; excess: nats above the floor; own .. maps: as in data.CELLS;
+hidden ones guessed from a prefix, of the most that can be; whole: the same from a whole game; excess: nats above the
+floor; own .. maps: as in data.CELLS;
 neighbours (of ALIGNMENTS), dictionary, held_out: share of moves whose nearest token embedding of the other language is
 the same move: of all moves, of those in the dictionary that was learned from, of the others."""
 TAUGHT = [
@@ -41,6 +42,9 @@ def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
 def _run(run: Run) -> dict[str, Any]:
     head, final, rows = headline_of(run), run.results["final"], run.rows
     row = {"cell": run.name, "seed": run.seed, "board": run.results["board"], "skill": skill_of(run)[1]}
+    hidden = rows[(rows.quantity == "masked_accuracy") & (rows.target == "game") & rows.ply.isna()]
+    guessed = hidden.groupby("control").value.mean()
+    row["whole"] = float(guessed["trained"] / guessed["best"]) if len(hidden) else None
     excess = final.get("val/excess_nats")
     row["excess"] = final.get("val/masked_excess_nats") if excess is None else excess
     if (probes := run.measure("probes")) is not None:
