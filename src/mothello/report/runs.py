@@ -56,7 +56,7 @@ class Run:
     @property
     def identity(self) -> str:
         """Hash of the configuration: seeds of one configuration share it."""
-        if self.origin is not None:
+        if self.origin is not None and self.config.get("stage") in REALIGNED:
             step = (self.config.get("from") or {}).get("step")
             own = {"stage": self.config.get("stage"), "settings": self.settings, "step": step}
             return fingerprint({"origin": self.origin.identity} | own)
