@@ -38,10 +38,11 @@ The rest is of MLP probes of absolute colors at the headline's layer. own: accur
 across languages under the identity and the best map, mean over ordered pairs; identity .. anti: under each map; winner:
 the map through which all pairs are aligned ("mixed" where only some are, or through several; "none"); verdict: the
 winner, "(partly)" where not all pairs have one map, or the kinds of verdicts where no pair is aligned; kinds: pairs by
-kind of verdict; settled: whether every pair is aligned or has two domains (settled_relative: by relative
-colors); maps: aligned pairs by map; recovered: best as a share of the way from orbit (or constant) to own; raw_pairs: raw of every
-ordered pair; orbit: the reader of orbits; random_*: on random weights; other_maps: the best of the four maps outside the group, as they are and with
-swapped colors; linked_map: the one of these that anchors link; *_low, *_high: 95% intervals over games."""
+kind of verdict; settled: whether every pair is aligned or has two domains (settled_relative: by relative colors); maps:
+aligned pairs by map; recovered: best as a share of the way from orbit (or constant) to own; raw_pairs: raw of every
+ordered pair; orbit: the reader of orbits; random_*: on random weights; other_maps: the best of the four maps outside
+the group, as they are and with swapped colors; linked_map: the one of these that anchors link; *_low, *_high: 95%
+intervals over games."""
 
 
 def pair_name(kinds: Iterable[str]) -> str:
