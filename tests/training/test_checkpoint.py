@@ -95,6 +95,21 @@ def test_a_damaged_one_never_takes_the_place_of_a_good_one(tmp_path: Path) -> No
     assert checkpoint.latest(tmp_path)[1] == []
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_one_of_a_gpu_is_read_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tensors are tagged as they are on a GPU. Negative control: as it is, torch does not read the file here."""
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.serialization, "location_tag", lambda _: "cuda:0")
+        train(small_model()[0], batches(small_model()[1]), plan(tmp_path, 2))
+    with pytest.raises(RuntimeError, match="CUDA"):
+        torch.load(checkpoint.saved(tmp_path)[-1] / "state.pt", weights_only=True)
+    model, stream = small_model()
+    train(model, batches(stream), plan(tmp_path, 4))
+    whole, stream = small_model()
+    train(whole, batches(stream), plan(tmp_path / "whole", 4))
+    assert same(model, whole)
+
+
 def test_none_is_good(tmp_path: Path) -> None:
     with pytest.raises(checkpoint.CheckpointError, match="none in"):
         checkpoint.latest(tmp_path)

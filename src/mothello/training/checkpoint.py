@@ -138,7 +138,7 @@ def read(path: Path, weights_alone: bool = False) -> Checkpoint:
         weights = load_file(path / "weights.safetensors")
         if weights_alone:
             return Checkpoint(step_of(path), weights, {})
-        state = torch.load(path / "state.pt", weights_only=True)
+        state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
         step = state.pop("step")
         if wrong := misfit({"step": step}, {"step": COUNT}):
             raise CheckpointError(f"checkpoint: {path / 'state.pt'} is damaged ({wrong})")
