@@ -30,13 +30,13 @@ class Alignment(NamedTuple):
 
 
 def _far(across: Callable[[Headline], float | None]) -> Callable[[Run, Headline | None], float | None]:
-    """The way from the orbit reader to the language's own probes."""
+    """The way from the best constant to the language's own probes; none where these read no more."""
 
     def read(_: Run, head: Headline | None) -> float | None:
         value = None if head is None else across(head)
-        if head is None or value is None or head.orbit is None:
+        if head is None or value is None or head.constant is None or head.own <= head.constant:
             return None
-        return (value - head.orbit) / (head.own - head.orbit)
+        return (value - head.constant) / (head.own - head.constant)
 
     return read
 

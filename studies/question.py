@@ -21,7 +21,7 @@ NEEDED = 150
 """Points from which on the page gives an answer (predictions 22: all studies together)."""
 MARKERS = "osD^vP"
 LOWEST = -1.0
-"""Where a reading far below the orbit reader's is drawn."""
+"""Where a reading far below the best constant's is drawn."""
 
 
 def write_question(out: Path, results: Path = RESULTS) -> Path:
@@ -40,6 +40,7 @@ def text_of(known: pd.DataFrame, found: Mapping[str, Correlation]) -> str:
     ends = list(found.values())
     words: dict[str, Any] = {"overlap": bool(ends) and ends[-1].high > ends[0].low, "factors": factors(known)}
     words |= {"known": known, "needed": NEEDED, "rows": table(known, found), "names": ALIGNMENTS, "least": LEAST}
+    words["predicted"] = predicted(known, found) if len(known) else []
     return filled("question.md.j2", **words)
 
 
@@ -52,7 +53,7 @@ def correlations(known: pd.DataFrame) -> dict[str, Correlation]:
 def table(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, Any]]:
     """A row per alignment, in the order of found."""
     rows = []
-    ranked = known.assign(skill=known.groupby("evaluated").skill.rank(pct=True))
+    ranked = _ranked(known)
     for name, one in found.items():
         left = [decimal(value) for value in sorted(value for _, value in without_each(known, name))]
         rows.append({
@@ -63,6 +64,34 @@ def table(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[st
             "points": one.points,
         })  # fmt: skip
     return rows
+
+
+def predicted(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, Any]]:
+    """Predictions 22 with what was found; open below NEEDED points."""
+    given = correlation(_ranked(known), "probe_best_map", given="skill")
+    left = given.value if given else float("nan")
+    best, raw, words, states = (
+        found[name].value if name in found else float("nan")
+        for name in ("probe_best_map", "probe", "neighbours", "retrieval_best_map")
+    )
+    claims = {
+        "22.1 probes through the best map predict what follows better than as they are": (best, raw, best > raw),
+        "22.2 both correlate above .4": (best, raw, min(best, raw) > 0.4),
+        "22.3 given skill, the first stays above .2": (left, None, left > 0.2),
+        "22.4 embeddings predict it less than states do (retrieval, best map)": (words, states, words < states),
+    }
+    return [
+        {
+            "prediction": claim, "outcome": held if len(known) >= NEEDED else None,
+            "what was found": ", ".join(decimal(x) for x in numbers if x is not None),
+        }
+        for claim, (*numbers, held) in claims.items()
+    ]  # fmt: skip
+
+
+def _ranked(known: pd.DataFrame) -> pd.DataFrame:
+    """Skill as ranks among its own kind."""
+    return known.assign(skill=known.groupby("evaluated").skill.rank(pct=True))
 
 
 def point_figure(known: pd.DataFrame) -> Figure:

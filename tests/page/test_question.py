@@ -3,6 +3,7 @@ cells and not seeds; the committed page is what its committed runs make it."""
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from mothello.report.runs import find_runs
 from studies import RESULTS
 from studies.correlation import correlation, partial, spearman, within, without_each
 from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
-from studies.question import correlations, table, text_of, write_question
+from studies.question import correlations, predicted, table, text_of, write_question
 
 PAGE = RESULTS / "question"
 
@@ -139,3 +140,30 @@ def test_the_committed_page_is_what_its_runs_make(tmp_path: Path) -> None:
         assert (tmp_path / "page" / name).read_text() == (PAGE / name).read_text(), (
             f"{name}: run results.py page=question"
         )
+
+
+def test_probes_are_read_from_the_best_constant_on() -> None:
+    """Also where a language's own probes do not pass the orbit reader, as those of masked models: from there on, an
+    unaligned pair would look better than an aligned one."""
+    read = ALIGNMENTS["probe"].read
+    heads = [SimpleNamespace(own=0.70, constant=0.60, orbit=0.72, across=across) for across in (0.50, 0.65, 0.69)]
+    assert [read(None, head) for head in heads] == pytest.approx([-1, 0.5, 0.9])  # type: ignore[arg-type]
+    assert read(None, SimpleNamespace(own=0.6, constant=0.6, orbit=0.5, across=0.5)) is None  # type: ignore[arg-type]
+    assert read(None, None) is None  # type: ignore[arg-type]
+
+
+def test_predictions_are_open_until_there_are_points_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And then held or failed, as planted."""
+    monkeypatch.setattr("studies.question.NEEDED", 50)
+    monkeypatch.setattr("studies.correlation.DRAWS", 10)
+    noise = np.random.default_rng(1).random(60)
+    for few, outcome in ((40, None), (60, True)):
+        known = planted(lambda x, skill: x, cells=60).assign(evaluated="legality", skill=noise)
+        known = known.assign(**dict.fromkeys(ALIGNMENTS, known.noise)).head(few)
+        known = known.assign(probe_best_map=known.x, probe=known.x + 0.4 * known.noise, retrieval_best_map=known.x)
+        rows = predicted(known, correlations(known))
+        assert [row["outcome"] for row in rows] == [outcome] * 4
+    swapped = known.assign(
+        probe_best_map=known.probe, probe=known.probe_best_map, retrieval_best_map=known.noise, neighbours=known.x
+    )
+    assert [row["outcome"] for row in predicted(swapped, correlations(swapped))] == [False, True, True, False]

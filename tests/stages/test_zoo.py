@@ -19,10 +19,14 @@ from studies.zoo import LARGEST, add
 NAMES = sorted(path.name for path in ZOO.iterdir())
 
 
-def legality(rows: Table) -> Table:
+SHARES = {"legality": ("top1", "lenient", "mass"), "masked": ("masked_accuracy", "top1", "mass")}
+"""Of a measure, the quantities that are shares."""
+
+
+def shares_of(rows: Table) -> Table:
     """Whole-game numbers of the model."""
     rows = rows[rows.ply.isna() & (rows.control == "trained")]
-    return rows.set_index(["quantity", "language"]).value.sort_index()
+    return rows.set_index(["quantity", "language", "target"]).value.sort_index()
 
 
 def test_the_zoo_is_small() -> None:
@@ -31,13 +35,13 @@ def test_the_zoo_is_small() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_measures_what_its_tables_say(name: str, tmp_path: Path) -> None:
-    stored = min(ZOO.glob(f"{name}/measures/legality-*"))
+    stored = min(path for measure in SHARES for path in ZOO.glob(f"{name}/measures/{measure}-*"))
+    measure = stored.name.rpartition("-")[0]
     copy = tmp_path / name
     shutil.copytree(ZOO / name, copy, ignore=shutil.ignore_patterns("measures"))
-    settings = RunDir(stored).read_config()["legality"]
-    again = mothello.measure(load_run(copy), "legality", settings)
-    old, new = legality(read_tidy(stored)), legality(again)
-    shares = [name for name in old.index if name[0] in ("top1", "lenient", "mass")]
+    again = mothello.measure(load_run(copy), measure, RunDir(stored).read_config()[measure])
+    old, new = shares_of(read_tidy(stored)), shares_of(again)
+    shares = [name for name in old.index if name[0] in SHARES[measure]]
     assert len(shares) >= 6
     assert (old[shares] - new[shares]).abs().max() < 1e-3
 
