@@ -204,6 +204,7 @@ def test_without_a_run_all_is_open_and_said(page: Page) -> None:
     for cell in empty.planned:
         assert f"| {cell} | - |" in text
     assert "figure.png" not in text
+    assert gather.SIGN in text  # else it is not written again
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.study)
