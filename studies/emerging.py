@@ -40,18 +40,18 @@ def answer(found: Found) -> str:
         parts.append(f"Of what the taught language gains, the other gains {listed} of four apart")
     if {0, 2, 3} <= set(known):
         appears = "appears" if cliff(known[0], known[2], known[3]) else "does not appear"
-        parts.append(f"the cliff after the second layer {appears}")
+        parts.append(f"The cliff after the second layer {appears}")
     base, without = found.mean(BASE, "follows"), found.mean("no_anchors", "follows")
     if base is not None and without is not None:
-        much = "more than predicted" if base - without > LIMITS["anchors"] else "no more than predicted"
-        parts.append(f"without anchors it gains {percent(without)}, {much}")
+        much = "more" if base - without > LIMITS["anchors"] else "no more"
+        parts.append(f"Without anchors it gains {percent(without)}: they matter {much} than predicted")
     curves = {name: curve(found, name) for name in DISTANCES}
     losses = {name: values[0] - values[3] for name, values in curves.items() if {0, 3} <= set(values)}
     if len(losses) > 1:
         grows = list(losses.values()) == sorted(losses.values())
         listed = ", ".join(f"{percent(x)} {name}" for name, x in losses.items())
-        parts.append(f"three layers apart cost {listed}, which {'grows' if grows else 'does not grow'} with distance")
-    return f"{'; '.join(parts) or 'No model was taught a task yet'}."
+        parts.append(f"Three layers apart cost {listed}, which {'grows' if grows else 'does not grow'} with distance")
+    return f"{'. '.join(parts) or 'No model was taught a task yet'}."
 
 
 def figure(found: Found) -> Figure:
