@@ -102,7 +102,8 @@ def _mean(rows: pd.DataFrame) -> float | None:
 
 
 def points(runs: Iterable[Run]) -> pd.DataFrame:
-    """A row per run and what it was taught, with COLUMNS and ALIGNMENTS; what was not learned is left out."""
+    """A row per run and what it was taught, with COLUMNS and ALIGNMENTS; what was not learned is left out. Models that
+    differ in no number, such as those of aligners that link alike, are one."""
     runs, rows = list(with_realigned(runs)), list[dict[str, Any]]()
     labels = labels_of([run for run in runs if run.origin])
     for run in runs:
@@ -112,7 +113,8 @@ def points(runs: Iterable[Run]) -> pd.DataFrame:
             known = _setting(run) | {"cell": labels.get((run.name, run.identity), run.name)}
             known |= {name: one.read(run, head) for name, one in ALIGNMENTS.items()}
             rows += [known | row for row in taught if row["source"] >= LEARNED]
-    return pd.DataFrame(rows, columns=[*COLUMNS, *ALIGNMENTS])
+    known = pd.DataFrame(rows, columns=[*COLUMNS, *ALIGNMENTS])
+    return known.drop_duplicates(known.columns.drop("cell"), ignore_index=True)
 
 
 def _setting(run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from mothello.report.runs import find_runs
+from mothello.report.runs import find_runs, with_realigned
 from studies import RESULTS
 from studies.correlation import correlation, partial, spearman, within, without_each
 from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
@@ -167,3 +167,12 @@ def test_predictions_are_open_until_there_are_points_enough(monkeypatch: pytest.
         probe_best_map=known.probe, probe=known.probe_best_map, retrieval_best_map=known.noise, neighbours=known.x
     )
     assert [row["outcome"] for row in predicted(swapped, correlations(swapped))] == [False, True, True, False]
+
+
+def test_models_that_differ_in_no_number_are_one_point() -> None:
+    """Three aligners that link alike are no three points: five realigned models are three."""
+    runs = find_runs([str(RESULTS / "mini" / "compositional_middle")])
+    assert len(list(with_realigned(runs))) == 6
+    known = points(runs)
+    assert len(known) == 4
+    assert sum("wrong 0.3" in cell or "coverage 0.25" in cell for cell in known.cell) == 2
