@@ -161,9 +161,11 @@ def predictions(found: pd.DataFrame) -> Iterator[tuple[str, str, bool | None, li
         "; usual ".join(map(_listed, published)),
         all(map(bool, alike)) if known and all(map(len, published)) else None, cells[1:2],
     )  # fmt: skip
-    unified, others = ratios("unified", "all", AMONG[""]), [eight, usual_8, naive, usual_0]
+    unified, others = ratios("unified", "all", AMONG[""]), [eight, usual_8, naive, usual_0, *answers]
+    most = max((x.mean() for x in others if len(x)), default=float("nan"))
     yield (
-        "9.5 no other gains as large a share as unified output", _listed(unified),
+        "9.5 no other gains as large a share as unified output, whatever tokens it answers in",
+        f"{_listed(unified)}; the most of the others {signed(most)}" if len(unified) else "-",
         all(bool(unified.mean() > x.mean()) for x in others) if len(unified) and all(map(len, others)) else None, cells,
     )  # fmt: skip
 

@@ -76,6 +76,15 @@ class Found:
         left = {cell: sum((cell, seed) not in there for seed in seeds) for cell, seeds in self.planned.items()}
         return [f"{cell} ({count})" for cell, count in left.items() if count]
 
+    def untaught(self) -> list[str]:
+        """Cells with a run that lacks a fine-tuning that some other run has, as CELL and what is missing."""
+        every = set(self.taught.stage)
+        asked = {(run.cell, run.seed): every for run in self.runs.itertuples()}
+        for row in self.taught.itertuples():
+            asked[row.cell, row.seed] = asked[row.cell, row.seed] - {row.stage}
+        kept = {stage for stage in every if self.taught[self.taught.stage == stage].cell.nunique() > 1}
+        return [f"{cell} ({', '.join(sorted(left & kept))})" for (cell, _), left in asked.items() if left & kept]
+
 
 class Claim(NamedTuple):
     """How a prediction of predictions.md is judged; papers.yaml has its words."""

@@ -18,11 +18,13 @@ from studies.numbers import decimal, mean, percent
 
 COLUMNS = [
     "cell", "seed", "pair", "sharing", "anchors", "absolute", "relative", "absolute_far", "relative_far",
-    "absolute_kind", "relative_kind", "retrieval", "retrieval_map", "apart",
+    "absolute_kind", "relative_kind", "margin", "retrieval", "retrieval_map", "tokens", "apart",
 ]  # fmt: skip
 """absolute, relative: cells read right under the best map, means over both directions; *_far: the way from the orbit
 reader to the own language; *_kind: the verdicts of both directions; retrieval: P@1 among states of the same ply, as
-they are and through each direction's best map, at the layer of the headline; apart: how much the directions differ."""
+they are and through each direction's best map, at the layer of the headline; margin: the best map less the second one,
+absolute colors; tokens: moves whose nearest token embedding is the same move through each direction's best map; apart:
+how much the directions differ."""
 APART = 0.02
 """Directions that differ by more are shown apart."""
 
@@ -49,8 +51,22 @@ def _reading(run: Run) -> dict[str, Any]:
         if target == "absolute":
             first, second = (x.best.value for x in judged)
             row["apart"] = abs(first - second)
-            row |= _retrieval(run, head.layer, judged)
+            row["margin"] = sum(x.best.value - _second(x) for x in judged) / len(judged)
+            row |= _retrieval(run, head.layer, judged) | {"tokens": _tokens(run, judged)}
     return row
+
+
+def _second(judged: PairVerdict) -> float:
+    """What the second map reads."""
+    return [share.value for share in judged.accuracy.values()][1]
+
+
+def _tokens(run: Run, judged: Sequence[PairVerdict]) -> float | None:
+    rows = run.rows
+    rows = rows[(rows.measure == "embedding") & (rows.quantity == "neighbours") & (rows.control == "trained")]
+    found = rows[rows.target == ""].set_index(["source", "language", "map"]).value
+    keys = [(x.source, x.language, x.map) for x in judged]
+    return float(found[keys].mean()) if len(found) and set(keys) <= set(found.index) else None
 
 
 def _kind(judged: Sequence[PairVerdict]) -> str:
@@ -84,6 +100,8 @@ def table(found: pd.DataFrame) -> list[dict[str, Any]]:
                 row |= {f"{target}: best map": mean(part[target])}
                 row |= {f"{target}: recovered": percent(far) if far > 0 else "-"}
                 row |= {f"{target}: verdict": "; ".join(part[f"{target}_kind"].drop_duplicates())}
+            row |= {"margin over the second map": decimal(part.margin.mean())}
             row |= {"retrieval, as it is": mean(part.retrieval), "through the map": mean(part.retrieval_map)}
+            row |= {"token embeddings, through the map": mean(part.tokens)}
             rows.append(row | {"directions apart by": decimal(part.apart.max())})
     return rows

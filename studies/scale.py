@@ -11,7 +11,7 @@ from mothello.report.runs import Run
 from mothello.report.sentences import class_sentence
 from studies import CRITERIA, PUBLISHED, answers, data, readings, runs, steering, tables
 from studies.judge import ATOMIC
-from studies.numbers import text
+from studies.numbers import mean, text
 from studies.outcomes import true_anchors, with_outcomes
 from studies.predictions import COULD_NOT_FAIL, prediction_table
 
@@ -69,6 +69,19 @@ class Scale:
 
     def tuning(self) -> str:
         return runs.tuning(self.runs["finetune"])
+
+    def several(self) -> list[str]:
+        """Of pairs whose words have several tokens and that pass the bar, how the best map rises with anchors."""
+        cells = self.cells[TABLE].query("learned and probed and sharing in ('naive', 'anchors')")
+        found = []
+        for pair, rows in cells[cells.pair != ATOMIC].groupby("pair"):
+            best = ", ".join(f"{mean(part.best)} with {count}" for count, part in rows.groupby("anchors"))
+            most = rows[rows.anchors == rows.anchors.max()]
+            settled = int((most.settled.astype(bool) | most.settled_relative.astype(bool)).sum())
+            text = f"{pair}, anchors: {best} (own language {mean(rows.own)}, orbit reader {mean(rows.orbit)})"
+            colors = "are aligned, in relative colors if not in absolute ones"
+            found.append(f"{text}; with {rows.anchors.max()}, {settled} of {len(most)} seeds {colors}")
+        return found
 
     def missing(self) -> list[str]:
         """Runs that the studies ask for and that are not there, as CELL/SEED or the number of a cell's seeds."""

@@ -196,12 +196,14 @@ def probe_claims(errors: pd.DataFrame, cells: pd.DataFrame, cell: str) -> Rows:
     found: Rows = []
     for claim in PUBLISHED.probe_claims:
         numbers = [values[name] for name in claim["ours"]]
+        ordered = min(numbers) == values[claim["less"]] and min(numbers) * CRITERIA.probes["factor"] < max(numbers)
         if same_board(cells):
             near = CRITERIA.within
             agrees = all(low - near <= values[name] <= high + near for name, (low, high) in claim["published"].items())
         else:
-            agrees = min(numbers) == values[claim["less"]] and min(numbers) * CRITERIA.probes["factor"] < max(numbers)
-        judged = judge(learned=learned(cells), agrees=agrees, why=claim["why"])
+            agrees = ordered
+        why = "the same order, at other distances" if min(numbers) == values[claim["less"]] else "the other order"
+        judged = judge(learned=learned(cells), agrees=agrees, why=why)
         shown = {"published": claim["text"], "ours": " against ".join(map(decimal, numbers))}
         found.append(shown | {"seeds": rows.seed.nunique()} | judged._asdict())
     return [*found, *_small_board(cells, values["relative"])]

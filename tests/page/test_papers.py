@@ -83,7 +83,7 @@ EMERGING = {
 def test_a_world_as_predicted_holds_and_a_planted_absence_fails() -> None:
     held = world("emerging", follows(EMERGING))
     assert outcomes(emerging.PAGE, held) == dict.fromkeys(emerging.PAGE.claims, True)
-    assert "the cliff after the second layer appears" in emerging.answer(held)
+    assert "The cliff after the second layer appears" in emerging.answer(held)
     for number, planted in {
         "18.1": {"no_anchors": 0.7, "apart_tokens": 0.75}, "18.2": {"switched": 0.8},
         "18.3": {"apart_2": 0.5, "apart_3": 0.2}, "18.4": {"apart_tokens": 0.6}, "18.5": {"reordered_shared": 0.71},
