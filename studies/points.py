@@ -113,8 +113,8 @@ def points(runs: Iterable[Run]) -> pd.DataFrame:
             known = _setting(run) | {"cell": labels.get((run.name, run.identity), run.name)}
             known |= {name: one.read(run, head) for name, one in ALIGNMENTS.items()}
             rows += [known | row for row in taught if row["source"] >= LEARNED]
-    known = pd.DataFrame(rows, columns=[*COLUMNS, *ALIGNMENTS])
-    return known.drop_duplicates(known.columns.drop("cell"), ignore_index=True)
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *ALIGNMENTS])
+    return table.drop_duplicates(table.columns.drop("cell"), ignore_index=True)
 
 
 def _setting(run: Run) -> dict[str, Any]:
