@@ -57,7 +57,7 @@ def anchor_figure(cells: pd.DataFrame) -> Figure:
             _points(axis, x + 0.14, group.best, BEST, "best map", hollow=True)
             _bar(axis, x, group.own.mean(), INK, 0.34, label="own language")
         _level(axis, same.constant.mean(), "best constant")
-        _level(axis, same.random_own.mean(), "random weights, own language", ":")
+        _level(axis, same.orbit.mean(), "orbit reader", ":")
         shown = sorted(places.dropna().unique())
         axis.set_xticks(shown, [ticks[int(x)] for x in shown])
         axis.set(xlabel="anchors")

@@ -6,13 +6,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mothello.files import whole_file, write_whole
-from mothello.measures.probes.verdict import KINDS
-from mothello.report.board_figure import boards_figure, reading_boards
+from mothello.measures.probes.verdict import KINDS, TWO_DOMAINS
+from mothello.report.board_figure import boards_figure, domain_boards, reading_boards
 from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import find_runs
 from mothello.report.style import save
-from mothello.report.table import pairs, table_of
+from mothello.report.table import domains, pairs, table_of
 from studies import CRITERIA, PUBLISHED, answers, data, factors, figures, readings, steering, tables
 from studies.judge import winners
 from studies.runs import Study, headline_of
@@ -52,7 +52,7 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
 
 def draw(scale: Scale, folder: Path) -> None:
     """Write every figure that there are numbers for, and note it in the scale."""
-    for name, whose, drawing in (*_curves(scale), *_boards(scale), *_heat_maps(scale)):
+    for name, whose, drawing in (*_curves(scale), *_boards(scale), *_domains(scale), *_heat_maps(scale)):
         saved(drawing, folder / f"{name}.png")
         scale.figures[name] = whose
 
@@ -102,6 +102,21 @@ def _boards(scale: Scale) -> Drawn:
             assert probe is not None
             boards = [reading_boards(example, link) for example in probe.examples]
             yield name, f"`{run.name}` seed {run.seed}", boards_figure(boards)
+
+
+def _domains(scale: Scale) -> Drawn:
+    """The map of every square, of the first naive pair that has two domains."""
+    rows = scale.cells["table1"]
+    divided = rows[(rows.cell == "naive") & rows.kinds.map(lambda x: isinstance(x, dict) and x.get(TWO_DOMAINS, 0) > 0)]
+    for run in [run for run in scale.runs["table1"] if str(run.path) in set(divided.run)][:1]:
+        table, head = table_of([run]), headline_of(run)
+        data = pairs(table, "mlp", "absolute")
+        squares = domains(table, data[data.layer == head.layer] if head else data, "mlp", "absolute")
+        boards = {
+            f"{source} reads {language}": dict(zip(one.square, one["map"], strict=True))
+            for (source, language), one in squares.groupby(["source", "language"], sort=False)
+        }
+        yield "two_domains", f"seed {run.seed}", domain_boards(boards, int(run.results["board"][0]))
 
 
 def _heat_maps(scale: Scale) -> Drawn:
