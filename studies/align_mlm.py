@@ -48,13 +48,15 @@ def by_cell(known: pd.DataFrame, aligned: str) -> tuple[float, float, int]:
 
 
 def answer(found: Found) -> str:
-    parts = []
+    parts, kinds = [], set[str]()
     for objective in OBJECTIVES:
+        kinds |= {order for order in ORDERS if found.mean(f"{objective}_{order}", "follows") is not None}
         known = [x for order in ORDERS if (x := found.mean(f"{objective}_{order}", "follows")) is not None]
         if known:
             least, most = percent(min(known)), percent(max(known))
             parts.append(f"{least if least == most else f'{least} to {most}'} with {objective.upper()}")
-    text = f"Of what the taught language gains, a second one of four kinds gains {', '.join(parts)}"
+    made = " or ".join(order for order in ORDERS if order in kinds)
+    text = f"Of what the taught language gains, a second one ({made}) gains {', '.join(parts)}"
     text = text if parts else "No model was taught a task yet"
     whole, inside, count = by_cell(points(found), "neighbours")
     if count >= LEAST and np.isfinite(whole):
