@@ -85,7 +85,10 @@ def main(name: str, benchmark: Callable[[BenchConfig, torch.device], Numbers], s
             "matmul_gflops": round(product_rate(device, torch.float32, 1024), 1),
         }
         print(f"{numbers['device']}; load {numbers['load_before']}; fp32 products {numbers['matmul_gflops']} Gflop/s")
-        numbers |= benchmark(config, device)
+        try:
+            numbers |= benchmark(config, device)
+        except UserError as error:
+            fail(str(error))
     if config.out:
         out = Path(config.out)
         write_whole(out / f"{name}.json", json.dumps(numbers, indent=1) + "\n")

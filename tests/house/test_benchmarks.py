@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from house.pretend import pretended_gpu
 
 from benchmarks import (
     common,
     company,
+    cuda_graphs,
     engine,
     figures,
     growth,
@@ -129,6 +131,25 @@ def test_a_mistake_is_one_line(
     assert line.startswith("error: ")
     assert line.count("\n") == 1
     assert all(word in line for word in words)
+
+
+def test_graphs_need_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, capsys, "cuda_graphs", cuda_graphs.cuda_graphs)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: device: CUDA graphs need a CUDA device\n"
+
+
+def test_graphs_are_timed_arm_by_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a pretended GPU, where nothing is captured: every arm trains, and the rate is that of the eager one."""
+    monkeypatch.setattr(cuda_graphs, "ARMS", {"eager": (False, False)})
+    monkeypatch.setattr(cuda_graphs, "WARM_UP", 1)
+    monkeypatch.setattr(cuda_graphs, "STEPS", 3)
+    monkeypatch.setattr(cuda_graphs, "ROUNDS", 1)
+    with pretended_gpu():
+        numbers = cuda_graphs.cuda_graphs(common.BenchConfig(boards=[4]), torch.device("cuda"))
+    assert set(numbers) == {f"cuda_graphs.4.{x}.eager.{y}" for x in ("causal_lm", "masked_lm") for y in ("ms", "speed")}
+    assert numbers["cuda_graphs.4.masked_lm.eager.speed"] == 1
 
 
 @pytest.mark.slow
