@@ -60,7 +60,8 @@ def answer(found: Found) -> str:
     text = text if parts else "No model was taught a task yet"
     whole, inside, count = by_cell(points(found), "neighbours")
     if count >= LEAST and np.isfinite(whole):
-        text += f". Spearman of what is lost with the alignment of embeddings: {decimal(whole, 2)} over {count} cells"
+        both = "the alignment of embeddings and what is lost"
+        text += f". Spearman's correlation between {both}: {decimal(whole, 2)} over {count} cells"
         text += f", {decimal(inside, 2)} within an order" if np.isfinite(inside) else ""
     return f"{text}."
 

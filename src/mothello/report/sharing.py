@@ -77,8 +77,8 @@ def _alike(runs: Sequence[Run]) -> list[Run]:
 
 def setting(run: Run) -> tuple[Any, ...]:
     """What two runs must have in common to be compared: board, languages and their traits, opening, model, targets (of
-    another objective than the causal one all its settings), games and batches seen; of realigned models how, and that
-    of what they were realigned from."""
+    another objective than the causal one all its settings), games and batches seen. Of realigned models also how they
+    were realigned, and the same of the runs that they were realigned from."""
     kinds = sorted(language["kind"] for language in run.results["languages"])
     data, model = run.config.get("data") or {}, run.config.get("model") or {}
     traits = (run.config.get("languages") or {}).get("traits") or {}
