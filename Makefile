@@ -36,9 +36,7 @@ demo: setup
 	@$(BIN)/python scripts/study.py +study=demo
 
 results: setup
-	@$(BIN)/python scripts/results.py
-	@$(BIN)/python scripts/results.py page=first
-	@for page in question emerging align_mlm false_friends realignment; do $(BIN)/python scripts/results.py page=$$page || exit 1; done
+	@$(BIN)/python scripts/results.py page=all
 
 paper: setup
 	@failed=0; study() { \

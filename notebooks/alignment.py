@@ -26,8 +26,8 @@ from mothello.report.board_figure import boards_figure, reading_boards
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
 from studies import figures, tables
+from studies.asked import study_runs
 from studies.data import cell_table, records
-from studies.gather import study_runs
 from studies.numbers import pipe_table
 from studies.outcomes import with_outcomes
 from studies.runs import image_agreement

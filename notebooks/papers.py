@@ -25,8 +25,9 @@ from mothello.report.style import LANGUAGE_COLORS, canvas, title
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
 from studies import RESULTS
-from studies.gather import OTHER_PAPERS, study_of
+from studies.asked import study_of
 from studies.numbers import pipe_table
+from studies.pages import OTHER_PAPERS
 from studies.paper import found_of, of_study, predictions
 
 study = study_of("first", "mini")

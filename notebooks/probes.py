@@ -29,8 +29,8 @@ from mothello.report.table import table_of
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
 from studies import figures, tables
+from studies.asked import study_runs
 from studies.data import probe_errors
-from studies.gather import study_runs
 from studies.numbers import pipe_table
 
 runs = study_runs("probes")

@@ -25,8 +25,8 @@ from mothello.report.table import by_ply, final_legality, table_of, training
 
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
+from studies.asked import study_runs
 from studies.data import cell_table
-from studies.gather import study_runs
 
 runs = [run for run in study_runs("table1") if run.name in ("naive", "anchor_4", "unified")]
 table = table_of(runs)

@@ -26,8 +26,8 @@ from mothello.report.transfer_figures import transfer_curves
 sys.path.insert(0, str(Path(mothello.__file__).parents[2]))  # studies/ of this checkout
 
 from studies import figures as study_figures
+from studies.asked import study_runs
 from studies.data import finetuned
-from studies.gather import study_runs
 from studies.numbers import pipe_table
 from studies.tables import finetunings
 

@@ -2,28 +2,24 @@
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from mothello.cli.compose import composed
 from mothello.cli.main import command
-from mothello.cli.study_config import StudyCommand
-from mothello.cli.study_plan import cells_of, names_of, part_of
 from mothello.cli.units import size, table
 from mothello.errors import UserError
 from mothello.files import locked
 from mothello.own import folder_for, refilled
-from mothello.report.runs import Run, find_runs
+from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
-from mothello.stages.measuring import measure_folder
-from studies import RESULTS, align_mlm, emerging, factors, false_friends, first, question, realignment
+from studies import factors
+from studies.asked import study_of
 from studies.page import write_results
-from studies.paper import Page, write_paper
-from studies.runs import Expected, Study, runs_of
+from studies.pages import OTHER_PAPERS, PAGES
+from studies.runs import Study
 from studies.scale import SCALES
 
 
@@ -36,7 +32,7 @@ class ResultsCommand:
     out: str = ""
     """Folder of README.md, of the runs it is made from, and of its figures; by default results, or results/PAGE."""
     page: str = ""
-    """A study with a page of its own, such as first: only its runs are copied."""
+    """A page of its own, such as first: only its runs are copied. all: every page, from the runs that are there."""
     dry_run: bool = False
 
 
@@ -48,23 +44,7 @@ STUDIES = (
     "finetune", "probes",
 )  # fmt: skip
 """The studies of the page."""
-OTHER_PAPERS: dict[str, Page] = {
-    x.study: x for x in (emerging.PAGE, align_mlm.PAGE, false_friends.PAGE, realignment.PAGE)
-}
-"""Studies of other papers, each with a page of its own."""
-PAGES: dict[str, tuple[Sequence[str], Callable[[Path], Path]]] = {
-    "first": ((*first.CELLS, *first.BESIDE), first.write_first),
-    "question": ((), question.write_question),
-}
-"""Pages of their own: names of the runs that are copied for them (none: all), and what writes them."""
-
-
-def page_of(name: str) -> tuple[Sequence[str], Callable[[Path], Path]]:
-    """Of PAGES, or the page of another paper, which takes its study."""
-    if name not in OTHER_PAPERS:
-        return PAGES[name]
-    study = study_of(name, "mini")
-    return tuple(study.cells), partial(write_paper, OTHER_PAPERS[name], study)
+ALL = "all"
 
 
 def gather(folder: Path, out: Path, names: Collection[str] = ()) -> int:
@@ -101,35 +81,6 @@ def left_out(folder: str, names: list[str]) -> set[str]:
     return LEFT_OUT(folder, names) | begun
 
 
-def expected(config: StudyCommand) -> dict[str, Expected]:
-    """What the study asks of every cell, as the names of the folders that it would write."""
-    cells = {}
-    for cell in cells_of(config):
-        part = part_of(config, cell, 0)
-        run = RunDir(part.probe.run)
-        probes = part.probe.probes  # type: ignore[attr-defined]
-        configs = [probes, *part.measure.configs, *(x for x in part.probe.configs if x != probes)]
-        names = [str(measure_folder(run, config).path.relative_to(run.path)) for config in configs]
-        first = part.train.languages.language_names()[0]
-        tuned = [(command.transfer.source or first, command.transfer) for command in part.transfers]
-        cells[cell] = Expected(run.path.parent.name, names[0], names[1:], tuned, part.stages)
-    return cells
-
-
-def study_of(name: str, scale: str, *changes: str) -> Study:
-    """A study of a page, from its file. changes: overrides of the command line that trained its runs."""
-    config = composed("study", StudyCommand, [f"+study={name}", f"scale={scale}", *changes])
-    planned: dict[str, list[int]] = {cell: [] for cell in cells_of(config)}
-    for cell, seed in names_of(config):
-        planned[cell].append(seed)
-    return Study(name, config.question, expected(config), planned)
-
-
-def study_runs(name: str, scale: str = "mini", out: Path = RESULTS) -> list[Run]:
-    """The committed runs of a study, with the measurements that it asks for: what notebooks read."""
-    return runs_of(study_of(name, scale), find_runs([str(out / scale)]))
-
-
 def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
     """Runs below OUT that no study asks for, such as those of another budget: they are on no page."""
     paths = []
@@ -143,9 +94,13 @@ def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
 
 def results(config: ResultsCommand) -> Path:
     """Gather and write the page; returns its path."""
-    if config.page and config.page not in (*PAGES, *OTHER_PAPERS):
-        choices = ", ".join((*PAGES, *OTHER_PAPERS))
-        raise UserError(f"page: {config.page!r} has no page of its own; choices: {choices}")
+    if config.page == ALL:
+        if config.gather or config.out:
+            raise UserError(f"page={ALL} rewrites every page; gather and out belong to one page")
+        pages = [results(replace(config, page=name)) for name in ("", *PAGES)]
+        return pages[0]
+    if config.page and config.page not in PAGES:
+        raise UserError(f"page: {config.page!r} has no page of its own; choices: {', '.join((*PAGES, ALL))}")
     usual = f"results/{config.page}" if config.page else "results"
     out, folders = folder_for(config.out or usual, ["README.md"], SIGN), [Path(text) for text in config.gather]
     for folder in folders:
@@ -158,12 +113,13 @@ def results(config: ResultsCommand) -> Path:
     if config.dry_run:
         print(_costs(folders, out), flush=True)
         return out / "README.md"
-    names, write = page_of(config.page) if config.page else ((), None)
+    beside = PAGES[config.page] if config.page else None
+    names = beside.names() if beside and folders else ()
     count = sum(gather(folder, out, names) for folder in folders)
     if folders:
         print(f"{count} runs copied to {out}", flush=True)
-    if write is not None:
-        page = write(out)
+    if beside is not None:
+        page = beside.write(out)
         print(f"results: {page.resolve()}", flush=True)
         return page
     studies = {
@@ -173,7 +129,7 @@ def results(config: ResultsCommand) -> Path:
     }
     for path in strays(out, studies):
         print(f"left out, since no study asks for it: {path}", flush=True)
-    page = write_results(out, studies)
+    page = write_results(out, studies, {name: beside.title for name, beside in PAGES.items()})
     print(f"results: {page.resolve()}", flush=True)
     return page
 

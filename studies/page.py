@@ -33,8 +33,9 @@ CAPTIONS = {
 """Of the two figures that come first."""
 
 
-def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
-    """Write OUT/README.md and the figures from the run folders under OUT/SCALE; returns the page. studies: by scale."""
+def write_results(out: Path, studies: Mapping[str, Sequence[Study]], beside: Mapping[str, str]) -> Path:
+    """Write OUT/README.md and the figures from the run folders under OUT/SCALE; returns the page. studies: by scale;
+    beside: titles of the other pages, by their folder."""
     scales: list[Scale] = []
     for name in SCALES:
         found = find_runs([str(out / name)]) if (out / name).is_dir() else []
@@ -43,7 +44,7 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]]) -> Path:
             scales.append(Scale(name, found, studies.get(name, ()) if found else (), smaller))
         if found and len(scales[-1].every):
             draw(scales[-1], out / name / "figures")
-    words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS, "captions": CAPTIONS}
+    words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS, "captions": CAPTIONS, "beside": beside}
     rooms = {"tables": tables, "answers": answers, "factors": factors, "readings": readings, "steering": steering}
     page = out / "README.md"
     write_whole(page, filled("page.md.j2", FILTERS, scales=scales, **rooms, **words).encode())

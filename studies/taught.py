@@ -14,8 +14,8 @@ from studies.runs import headline_of, staged
 
 LEARNED = float(CRITERIA.papers["learned"])
 RUNS = [
-    "cell", "seed", "board", "context", "skill", "whole", "excess", "own", "raw", "best", "winner", "verdict", "maps",
-    *ALIGNMENTS, "dictionary", "held_out",
+    "cell", "seed", "board", "context", "skill", "whole", "excess", "constant", "orbit", "own", "raw", "best", "winner",
+    "verdict", "maps", *ALIGNMENTS, "dictionary", "held_out",
     *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
 ]  # fmt: skip
 """Columns of the runs, a row per run of two languages. context: what probes saw of a game; skill: legal moves, or
@@ -25,13 +25,14 @@ neighbours (of ALIGNMENTS), dictionary, held_out: share of moves whose nearest t
 the same move: of all moves, of those in the dictionary that was learned from, of the others."""
 TAUGHT = [
     "cell", "seed", "board", "stage", "source", "target", "gain", "target_gain", "follows", "itself", "delta", "gap",
-    "weak", "strong", *(f"{name}_{end}" for name in ("target", "follows") for end in ("low", "high")),
+    "weak", "strong", "pointer_gain", "pointer",
+    *(f"{name}_{end}" for name in ("target", "follows", "pointer") for end in ("low", "high")),
 ]  # fmt: skip
 """Columns of what was taught, a row per run and stage of the study. source, target: share of labels read right in the
 end, in the language that was taught and in the other; gain, target_gain: since the start; follows: target_gain as a
 share of gain, empty where that is below LEARNED; itself: of the target, taught in the target; delta: itself - target;
-gap: (target - source) / source; weak, strong: retrieval after the fine-tuning at the last layer; *_low, *_high: 95%
-over games."""
+gap: (target - source) / source; weak, strong: retrieval after the fine-tuning at the last layer; pointer_gain, pointer:
+as gain and follows, of where a task points to, which the same fine-tuning teaches; *_low, *_high: 95% over games."""
 
 
 def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -71,11 +72,19 @@ def _taught(child: Run) -> dict[str, Any]:
     measure = child.measure("task_transfer")
     if measure is None:
         return {}
-    rows = measure.rows[(measure.rows.control == "trained") & ~measure.rows.target.str.endswith("_pointer")]
-    along = rows[rows.quantity == "task_accuracy"].sort_values("step", kind="stable")
-    course = {str(name): part.iloc[[0, -1]] for name, part in along.groupby("language")}
-    own, (other,) = course.pop(child.source), course.values()
-    row = _follows(own, other)
+    rows = measure.rows[measure.rows.control == "trained"]
+    points = rows.target.str.endswith("_pointer")
+    where, rows = rows[points], rows[~points]
+    row = _follows(*_ends(rows, child.source))
+    if len(where):
+        names = {
+            "pointer_gain": "gain",
+            "pointer": "follows",
+            "pointer_low": "follows_low",
+            "pointer_high": "follows_high",
+        }
+        pointed = _follows(*_ends(where, child.source))
+        row |= {name: pointed.get(column) for name, column in names.items()}
     delta = rows[rows.quantity == "delta"].value
     if len(delta):
         row |= {"delta": float(delta.iloc[0]), "itself": row["target"] + float(delta.iloc[0])}
@@ -87,6 +96,14 @@ def _taught(child: Run) -> dict[str, Any]:
         same = alike[alike.quantity == quantity].value
         row |= {name: float(same.mean())} if len(same) else {}
     return row
+
+
+def _ends(rows: pd.DataFrame, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The first and the last evaluation, in the language that is taught and in the other."""
+    along = rows[rows.quantity == "task_accuracy"].sort_values("step", kind="stable")
+    course = {str(name): part.iloc[[0, -1]] for name, part in along.groupby("language")}
+    own, (other,) = course.pop(source), course.values()
+    return own, other
 
 
 def _follows(own: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from house.commands import TINY, TINY_MEASURE, TINY_PROBE, run
 from mothello.report.runs import find_runs
 from mothello.rundir import RunDir
 from studies import RESULTS, gather
+from studies.asked import study_of
 from studies.factors import HEADINGS
-from studies.gather import STUDIES, study_of
+from studies.gather import STUDIES
 from studies.page import write_results
+from studies.pages import PAGES
 from studies.runs import headline_of, runs_of
 from studies.scale import SCALES
 
@@ -64,8 +66,26 @@ def test_a_page_of_its_own_leaves_the_other_alone(
     assert "| naive | next token |" in Path("results/first/README.md").read_text()
     capsys.readouterr()
     assert run(monkeypatch, "results", "page=last", "dry_run=true") == 2
-    choices = "first, question, emerging, align_mlm, false_friends, realignment"
+    choices = ", ".join([*PAGES, "all"])
     assert capsys.readouterr().err == f"error: page: 'last' has no page of its own; choices: {choices}\n"
+
+
+def test_every_page_is_written_at_once_from_the_runs_that_are_there(
+    gathered: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written: list[str] = []
+
+    def note(out: Path, *more: object) -> Path:
+        written.append(str(out))
+        return out / "README.md"
+
+    for name in PAGES:
+        monkeypatch.setitem(PAGES, name, PAGES[name]._replace(write=note))
+    monkeypatch.setattr(gather, "write_results", note)
+    assert run(monkeypatch, "results", "page=all") == 0
+    assert written == ["results", *(f"results/{name}" for name in PAGES)]
+    assert run(monkeypatch, "results", "page=all", "gather=[runs/mini]") == 2
+    assert "gather and out belong to one page" in capsys.readouterr().err
 
 
 def test_a_copy_does_not_say_where_its_runs_were_made(gathered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +102,7 @@ def test_a_copy_does_not_say_where_its_runs_were_made(gathered: Path, monkeypatc
 
 
 asked_for = cache(study_of)
+TITLES = {name: beside.title for name, beside in PAGES.items()}
 KEPT = [name for name in SCALES if (RESULTS / name).is_dir()]
 """Scales with committed runs."""
 UNDER_WAY = {"table1", "steering", "many_languages", "emergence", *HEADINGS}
@@ -158,7 +179,7 @@ def test_the_committed_page_is_what_the_committed_runs_say(tmp_path: Path) -> No
     """A page of another day, or one that was mended by hand, fails here."""
     for name in KEPT:
         shutil.copytree(RESULTS / name, tmp_path / name)
-    page = write_results(tmp_path, {name: [asked_for(study, name) for study in STUDIES] for name in KEPT})
+    page = write_results(tmp_path, {name: [asked_for(study, name) for study in STUDIES] for name in KEPT}, TITLES)
     assert page.read_text() == (RESULTS / "README.md").read_text(), "say: make results"
 
 
@@ -174,7 +195,7 @@ def test_a_page_of_few_runs(cells: list[str], tmp_path: Path) -> None:
     for cell in cells:
         folder = next((RESULTS / "mini" / cell).iterdir()) / "seed0"
         shutil.copytree(folder, tmp_path / "mini" / folder.relative_to(RESULTS / "mini"))
-    text = write_results(tmp_path, {"mini": [asked_for(name, "mini") for name in STUDIES]}).read_text()
+    text = write_results(tmp_path, {"mini": [asked_for(name, "mini") for name in STUDIES]}, TITLES).read_text()
     assert "Not run yet: anchor_1 (" in text
     assert " nan" not in text
     assert "None" not in text

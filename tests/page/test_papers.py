@@ -1,4 +1,4 @@
-"""Proves: predictions 18 to 21 are judged by their words: worlds in which each holds, each fails, or nothing can be said; a
+"""Proves: predictions 18 to 21 and 26 are judged by their words: worlds in which each holds, each fails, or nothing can be said; a
 share is taken only of what was learned; the tables are what the folders hold; a page without a run says so."""
 
 from collections.abc import Callable, Mapping
@@ -18,13 +18,15 @@ from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_plan import part_of
 from mothello.objectives.combined import typed_auxiliary
 from mothello.report.runs import find_runs
-from studies import PAPERS, RESULTS, align_mlm, emerging, false_friends, gather, realignment
+from studies import PAPERS, RESULTS, align_mlm, emerging, false_friends, gather, mirror_tasks, realignment
 from studies.align_mlm import CELLS, ORDERS
+from studies.asked import study_of
+from studies.pages import OTHER_PAPERS
 from studies.paper import Found, Page, found_of, of_study, predictions, text_of, write_paper
 from studies.taught import RUNS, TAUGHT
 
 STUDIES = Path(__file__).parents[2] / "configs" / "study"
-PAGES = [emerging.PAGE, align_mlm.PAGE, false_friends.PAGE, realignment.PAGE]
+PAGES = list(OTHER_PAPERS.values())
 Values = Callable[[str, str], Mapping[str, Any]]
 """(cell, stage) -> columns that differ from the usual."""
 
@@ -46,7 +48,15 @@ def world(study: str, taught: Values = lambda *_: {}, runs: Values = lambda *_: 
     planned, stages = asked(study)
     random = np.random.default_rng(0)
     rows, alike = [], []
-    usual: dict[str, Any] = {"source": 0.8, "target": 0.5, "gain": 0.6, "follows": 0.5, "itself": 0.8, "delta": 0.3}
+    usual: dict[str, Any] = {
+        "source": 0.8,
+        "target": 0.5,
+        "gain": 0.6,
+        "follows": 0.5,
+        "itself": 0.8,
+        "delta": 0.3,
+        "pointer": 0.5,
+    }
     for cell, seeds in planned.items():
         for seed in seeds:
             head = {"cell": cell, "seed": seed, "board": "6x6"}
@@ -195,6 +205,31 @@ def test_realignment_is_judged_by_end_against_plain_end() -> None:
         assert failed == [number]
 
 
+def mirrored(cell: str, _: str) -> Mapping[str, Any]:
+    """A pointer follows through every map, a direction through the identity alone."""
+    return {"pointer": 0.8, "follows": 0.1 if cell in mirror_tasks.MIRRORS else 0.75}
+
+
+def unlike(cell: str, _: str) -> Mapping[str, Any]:
+    return {"raw": 0.55 if cell in mirror_tasks.MIRRORS else 0.87, "best": 0.87}
+
+
+def test_a_mirror_turns_a_direction_and_leaves_a_pointer() -> None:
+    found = world("mirror_tasks", mirrored, unlike)
+    assert outcomes(mirror_tasks.PAGE, found) == dict.fromkeys(mirror_tasks.PAGE.claims, True)
+    assert "gains 80% of what the taught one does in pointing" in mirror_tasks.answer(found)
+    for number, planted in {
+        "26.1": {"anchor_4": {"pointer": 0.95}}, "26.2": {"mirror_anti": {"follows": 0.4}},
+        "26.4": {"unified": {"follows": 0.9}},
+    }.items():  # fmt: skip
+        other = world("mirror_tasks", lambda c, s, p=planted: mirrored(c, s) | p.get(c, {}), unlike)  # type: ignore[misc]
+        assert [name for name, held in outcomes(mirror_tasks.PAGE, other).items() if held is False] == [number]
+    alike = world("mirror_tasks", mirrored, lambda c, s: unlike(c, s) | ({"raw": 0.7} if c == "mirror_rot180" else {}))
+    assert [name for name, held in outcomes(mirror_tasks.PAGE, alike).items() if held is False] == ["26.3"]
+    fewer = without(found, "mirror_anti", 0)
+    assert (outcomes(mirror_tasks.PAGE, fewer)["26.2"], outcomes(mirror_tasks.PAGE, fewer)["26.3"]) == (None, None)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.study)
 def test_without_a_run_all_is_open_and_said(page: Page) -> None:
     empty = Found(pd.DataFrame(columns=RUNS), pd.DataFrame(columns=TAUGHT), asked(page.study)[0])
@@ -210,14 +245,18 @@ def test_without_a_run_all_is_open_and_said(page: Page) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.study)
 def test_one_seed_of_every_cell_makes_a_page_with_a_figure(page: Page) -> None:
     found = world(page.study, runs=lambda *_: dict.fromkeys(["neighbours", "raw", "retrieval"], 0.5))
-    one = Found(found.runs[found.runs.seed == 0], found.taught[found.taught.seed == 0], found.planned)
+    first = {cell: seeds[0] for cell, seeds in found.planned.items()}
+    runs, taught = (rows[rows.seed == rows.cell.map(first)] for rows in (found.runs, found.taught))
+    one = Found(runs, taught, found.planned)
     text = text_of(page, one)
     total = sum(map(len, one.planned.values()))
     assert f"{len(one.planned)} of {total} runs are here" in text
     assert "nan" not in text
     assert page.figure(one).axes
-    for row in predictions(page, one):
-        assert row["runs"].split(" of ")[0] != row["runs"].split(" of ")[1] or page.study == "align_mlm"
+    for row, claim in zip(predictions(page, one), page.claims.values(), strict=True):
+        there, planned = map(int, row["runs"].split(" of "))
+        assert planned == sum(len(found.planned[cell]) for cell in claim.cells)
+        assert there in (0, len(claim.cells))  # none: of a column that this world lacks
 
 
 def test_published_numbers_stand_beside_ours() -> None:
@@ -252,7 +291,7 @@ def test_intervals_are_over_seeds_from_three_on_and_over_games_below() -> None:
 @pytest.fixture(scope="module")
 def first() -> Found:
     """The committed runs of the study first, read as a paper's study is."""
-    study = gather.study_of("first", "mini")
+    study = study_of("first", "mini")
     return found_of(study, of_study(study, find_runs([str(RESULTS / "first")])))
 
 
@@ -288,5 +327,5 @@ def test_the_committed_page_is_what_its_runs_make(page: Page, tmp_path: Path) ->
     if not committed.exists():
         pytest.skip("not made yet: python scripts/results.py page=" + page.study)
     (tmp_path / "mini").symlink_to(committed.parent / "mini") if (committed.parent / "mini").is_dir() else None
-    written = write_paper(page, gather.study_of(page.study, "mini"), tmp_path)
+    written = write_paper(page, study_of(page.study, "mini"), tmp_path)
     assert written.read_text() == committed.read_text()

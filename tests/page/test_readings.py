@@ -4,7 +4,7 @@ absolute ones do not, and a naive pair whose states are found through its map al
 import pandas as pd
 import pytest
 
-from studies.gather import study_runs
+from studies.asked import study_runs
 from studies.readings import COLUMNS, readings, table
 
 

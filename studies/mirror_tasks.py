@@ -1,0 +1,105 @@
+"""The page of the question that mirror anchors ask of Hua et al. 2024: does a skill follow through a mirror?"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
+from studies import CRITERIA
+from studies.numbers import decimal, percent
+from studies.paper import Claim, Found, Outcome, Page, every, means
+
+LIMITS = CRITERIA.papers
+BASE = "anchor_4"
+MIRRORS = ["mirror_rot180", "mirror_main", "mirror_anti"]
+GROUPS = {
+    "true anchors": ["anchor_1", "anchor_2", "anchor_4"], "unified output": ["unified"], "mirror anchors": MIRRORS,
+}  # fmt: skip
+LABELS = {"pointer": "pointer", "follows": "direction"}
+"""What one fine-tuning of bracket teaches: where a line of turned discs ends, and its direction."""
+
+
+def answer(found: Found) -> str:
+    known = [cell for cell in MIRRORS if found.mean(cell, "pointer") is not None]
+    if not known:
+        return "No pair that is aligned through a mirror was taught a task yet."
+    direction, pointer, raw = (
+        fmean(x for cell in known if (x := found.mean(cell, column)) is not None)
+        for column in ("follows", "pointer", "raw")
+    )
+    text = "Aligned through a mirror or a rotation, the other language gains"
+    text += f" {percent(pointer)} of what the taught one does in pointing, which a mirror leaves as it is, and"
+    text += f" {percent(direction)} in naming a direction, which it changes; probes read {decimal(raw)} of its cells"
+    text += " as they are"
+    base, pointed = found.mean(BASE, "follows"), found.mean(BASE, "pointer")
+    if base is not None and pointed is not None:
+        text += f". With four true anchors it gains {percent(pointed)} and {percent(base)}"
+    return f"{text}."
+
+
+def figure(found: Found) -> Figure:
+    """What is followed of both, by cells read across: as they are, and through the best map of the opening."""
+    drawn, axes = canvas(2, 3.4, sharey=True)
+    heads = {"raw": "Read as they are", "best": "Read through the best map"}
+    for axis, (column, head) in zip(axes, heads.items(), strict=True):
+        for (name, cells), color in zip(GROUPS.items(), LANGUAGE_COLORS, strict=False):
+            for (taught, what), marker in zip(LABELS.items(), "oD", strict=True):
+                for cell in cells:
+                    rows = found.of(cell, taught)[[taught]].join(found.of(cell, column)[column]).dropna()
+                    look: Mapping[str, Any] = {"marker": marker, "label": f"{name}: {what}"}
+                    filled = color if taught == "pointer" else "none"
+                    axis.scatter(rows[column], rows[taught], s=28, edgecolors=color, facecolors=filled, **look)
+        axis.axhline(0, color=MUTED, linewidth=1, linestyle=":")
+        axis.set(xlabel="cells of the other language read right")
+        title(axis, head)
+    axes[0].set(ylabel="the other's gain / the source's")
+    legend_below(drawn, axes, columns=len(GROUPS))
+    return drawn
+
+
+def columns(found: Found, cell: str) -> Mapping[str, object]:
+    return {
+        "pointer follows": found.shown(cell, "pointer"),
+        "difference to four anchors": found.difference(cell, BASE, "pointer"),
+        "direction follows": found.shown(cell, "follows"),
+        "its difference": found.difference(cell, BASE),
+        "direction: taught, other": f"{found.shown(cell, 'source')}, {found.shown(cell, 'target')}",
+    }  # fmt: skip
+
+
+def turned_away(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
+    """26.2, of every run."""
+    base = found.mean(BASE, "follows")
+    known = [value for cell in cells for value in found.of(cell, "follows").follows]
+    left = sum(len(found.planned[cell]) for cell in cells) - len(known)
+    text = f"{', '.join(map(decimal, known)) or '-'} against {decimal(base)}"
+    return text, None if base is None else every([*(x <= LIMITS["half"] * base for x in known), *[None] * left])
+
+
+def unlike_and_yet(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
+    """26.3, of every run: cells read as they are, and how much the pointer follows."""
+    parts = [found.of(cell, "pointer")[["pointer"]].join(found.of(cell, "raw").raw).dropna() for cell in cells]
+    known = [
+        (float(raw), float(pointer)) for rows in parts for raw, pointer in zip(rows.raw, rows.pointer, strict=True)
+    ]
+    left = sum(len(found.planned[cell]) for cell in cells) - len(known)
+    tests = [raw < LIMITS["mirrored"] and pointer >= LIMITS["half"] for raw, pointer in known]
+    text = ", ".join(f"{decimal(raw)} and {decimal(pointer)}" for raw, pointer in known)
+    return text or "-", every([*map(bool, tests), *[None] * left])
+
+
+def as_true_anchors(*values: float) -> bool:
+    """26.1: the mean of the mirrors against four true anchors."""
+    *mirrors, base = values
+    return abs(fmean(mirrors) - base) <= LIMITS["alike"]
+
+
+CLAIMS = {
+    "26.1": Claim([*MIRRORS, BASE], means(as_true_anchors, "pointer"), "pointer"),
+    "26.2": Claim(MIRRORS, turned_away),
+    "26.3": Claim(MIRRORS, unlike_and_yet, "pointer"),
+    "26.4": Claim([BASE, "unified"], means(lambda four, unified: unified - four <= LIMITS["alike"])),
+}
+PAGE = Page("mirror_tasks", answer, figure, columns, CLAIMS, {})

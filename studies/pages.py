@@ -1,0 +1,40 @@
+"""Every page beside results/README.md. The command, `make results` and the links of that page read this list alone."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from studies import PAPERS, align_mlm, emerging, false_friends, first, mirror_tasks, question, realignment
+from studies.asked import study_of
+from studies.paper import Page, write_paper
+
+
+class Beside(NamedTuple):
+    """A page of its own, in results/NAME/README.md."""
+
+    title: str
+    """Of its link."""
+    names: Callable[[], Sequence[str]]
+    """Of the runs that are copied for it; none: of all."""
+    write: Callable[[Path], Path]
+    """Writes it into a folder and returns the page."""
+
+
+def _of_paper(page: Page) -> Beside:
+    def write(out: Path) -> Path:
+        return write_paper(page, study_of(page.study, "mini"), out)
+
+    return Beside(PAPERS[page.study]["title"], lambda: tuple(study_of(page.study, "mini").cells), write)
+
+
+OTHER_PAPERS: dict[str, Page] = {
+    page.study: page
+    for page in (emerging.PAGE, realignment.PAGE, align_mlm.PAGE, false_friends.PAGE, mirror_tasks.PAGE)
+}
+"""Studies of other papers."""
+PAGES: dict[str, Beside] = {
+    "question": Beside("Does alignment predict transfer?", tuple, question.write_question),
+    **{name: _of_paper(page) for name, page in OTHER_PAPERS.items()},
+    "first": Beside("What does each objective learn?", lambda: (*first.CELLS, *first.BESIDE), first.write_first),
+}
+"""In the order of their links."""
