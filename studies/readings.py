@@ -4,7 +4,8 @@ Absolute colors ask for the parity of the ply, which languages of unequal length
 there relative colors are the fair reading.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -18,13 +19,15 @@ from studies.numbers import decimal, mean, percent
 
 COLUMNS = [
     "cell", "seed", "pair", "sharing", "anchors", "absolute", "relative", "absolute_far", "relative_far",
-    "absolute_kind", "relative_kind", "margin", "retrieval", "retrieval_map", "tokens", "apart",
+    "absolute_kind", "relative_kind", "margin", "retrieval", "retrieval_map", "tokens", "apart", "directions",
 ]  # fmt: skip
 """absolute, relative: cells read right under the best map, means over both directions; *_far: the way from the orbit
 reader to the own language; *_kind: the verdicts of both directions; retrieval: P@1 among states of the same ply, as
 they are and through each direction's best map, at the layer of the headline; margin: the best map less the second one,
 absolute colors; tokens: moves whose nearest token embedding is the same move through each direction's best map; apart:
-how much the directions differ."""
+how much the directions differ, absolute colors; directions: of either, DIRECTION."""
+DIRECTION = {"absolute": "absolute colors", "relative": "relative colors", "retrieval": "retrieval"}
+"""Of the probes of one language in the other, through their best map; retrieval among its states through that map."""
 APART = 0.02
 """Directions that differ by more are shown apart."""
 
@@ -44,16 +47,23 @@ def _reading(run: Run) -> dict[str, Any]:
     assert measure is not None
     row: dict[str, Any] = {"cell": run.name, "seed": run.seed, "sharing": sharing_of(run.config)}
     row |= {"pair": pair_name(x["kind"] for x in run.results["languages"]), "anchors": n_anchors(run.config)}
+    ways: dict[tuple[str, str], dict[str, float]] = {}
     for target in ("absolute", "relative"):
         head = headline(measure.rows, "mlp", target)
         judged = [x for x in verdicts(measure.rows, "mlp", target, head.layer) if x.source != x.language]
         row |= {target: head.across_best_map, f"{target}_far": head.recovered, f"{target}_kind": _kind(judged)}
+        for x in judged:
+            ways.setdefault((x.source, x.language), {})[target] = x.best.value
         if target == "absolute":
             first, second = (x.best.value for x in judged)
             row["apart"] = abs(first - second)
             row["margin"] = sum(x.best.value - _second(x) for x in judged) / len(judged)
-            row |= _retrieval(run, head.layer, judged) | {"tokens": _tokens(run, judged)}
-    return row
+            row["tokens"] = _tokens(run, judged)
+            row["retrieval"], through = _retrieval(run, head.layer, judged)
+            row["retrieval_map"] = fmean(through.values()) if through else None
+            for pair, value in through.items():
+                ways[pair]["retrieval"] = value
+    return row | {"directions": ways}
 
 
 def _second(judged: PairVerdict) -> float:
@@ -74,17 +84,18 @@ def _kind(judged: Sequence[PairVerdict]) -> str:
     return " and ".join(found)
 
 
-def _retrieval(run: Run, layer: int, judged: Sequence[PairVerdict]) -> dict[str, float]:
+def _retrieval(
+    run: Run, layer: int, judged: Sequence[PairVerdict]
+) -> tuple[float | None, Mapping[tuple[str, str], float]]:
+    """Mean as it is, and every direction through its map."""
     measure = run.measure("alignment")
     if measure is None:
-        return {}
+        return None, {}
     rows = measure.rows
     rows = rows[(rows.quantity == "retrieval_same_ply") & (rows.control == "trained") & (rows.layer == layer)]
     found = rows.set_index(["source", "language", "map"]).value
-    through = [float(found[x.source, x.language, x.map]) for x in judged]
-    return {
-        "retrieval": float(rows[rows["map"] == "identity"].value.mean()), "retrieval_map": sum(through) / len(through),
-    }  # fmt: skip
+    through = {(x.source, x.language): float(found[x.source, x.language, x.map]) for x in judged}
+    return float(rows[rows["map"] == "identity"].value.mean()), through
 
 
 def table(found: pd.DataFrame) -> list[dict[str, Any]]:
@@ -105,3 +116,21 @@ def table(found: pd.DataFrame) -> list[dict[str, Any]]:
             row |= {"token embeddings, through the map": mean(part.tokens)}
             rows.append(row | {"directions apart by": decimal(part.apart.max())})
     return rows
+
+
+def directions(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """Both directions of every pair in which one of DIRECTION differs by more than APART, a row each; the widest apart
+    first."""
+    wide = found.directions.map(widest)
+    return [
+        {"run": f"{run['cell']}/{run['seed']}", "direction": f"{source} in {language}"}
+        | {head: decimal(way.get(name)) for name, head in DIRECTION.items()}
+        for run in found[wide > APART].assign(wide=wide).sort_values("wide", ascending=False).to_dict("records")
+        for (source, language), way in run["directions"].items()
+    ]
+
+
+def widest(ways: Mapping[tuple[str, str], Mapping[str, float]]) -> float:
+    """The most by which the two directions differ in one of DIRECTION."""
+    one, other = ways.values()
+    return max(abs(one[name] - other[name]) for name in one)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from studies.asked import study_runs
-from studies.readings import COLUMNS, readings, table
+from studies.readings import APART, COLUMNS, directions, readings, table, widest
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,18 @@ def test_relative_colors_need_no_parity(found: pd.DataFrame) -> None:
     split = found[found.cell == "split_anchor_4"].iloc[0]
     assert split.relative > split.absolute + 0.1
     assert split.relative_far > 0.5 > 0 > split.absolute_far
+
+
+def test_directions_that_differ_are_shown_apart(found: pd.DataFrame) -> None:
+    rows, split = directions(found), found[found.cell == "split_anchor_4"].iloc[0]
+    shown = [row for row in rows if row["run"] == "split_anchor_4/0"]
+    assert [row["direction"] for row in shown] == ["atomic_0 in split_0", "split_0 in atomic_0"]
+    ends = [float(row["absolute colors"]) for row in shown]
+    assert abs(ends[0] - ends[1]) == pytest.approx(split.apart, abs=1.1e-3)
+    assert sum(ends) / 2 == pytest.approx(split.absolute, abs=1.1e-3)
+    wide = {f"{row.cell}/{row.seed}": widest(row.directions) for row in found.itertuples()}
+    assert {row["run"] for row in rows} == {name for name, value in wide.items() if value > APART} != set(wide)
+    assert directions(pd.DataFrame(columns=COLUMNS)) == []
 
 
 def test_a_row_per_kind_of_pair(found: pd.DataFrame) -> None:
