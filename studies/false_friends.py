@@ -62,8 +62,8 @@ def columns(found: Found, cell: str) -> Mapping[str, object]:
     return {
         "published perplexity": f"{paper['perplexity'][share]:.1f}" if share is not None else "-",
         "excess nats": found.shown(cell, "excess"), "difference to naive": found.difference(cell, BASE, "excess"),
-        **{f"{task}, difference": found.difference(cell, BASE, "follows", task) for task in (TASK, "flips")},
-        "follows: bracket / flips": f"{found.shown(cell, 'follows')} / {found.shown(cell, 'follows', 'flips')}",
+        **{f"{task}: follows": found.shown(cell, "follows", task) for task in (TASK, "flips")},
+        **{f"{task}: difference": found.difference(cell, BASE, "follows", task) for task in (TASK, "flips")},
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ MIRRORS = ["mirror_rot180", "mirror_main", "mirror_anti"]
 GROUPS = {
     "true anchors": ["anchor_1", "anchor_2", "anchor_4"], "unified output": ["unified"], "mirror anchors": MIRRORS,
 }  # fmt: skip
+MOVED = ("follows_moved", "pointer_moved")
 LABELS = {"pointer": "pointer", "follows": "direction"}
 """What one fine-tuning of bracket teaches: where a line of turned discs ends, and its direction."""
 
@@ -59,12 +60,31 @@ def figure(found: Found) -> Figure:
     return drawn
 
 
+def through_the_map(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
+    """26.5, of every run: direction and pointer through its best map, which is the one that its anchors link."""
+    bases = {column: found.mean(BASE, column) for column in MOVED}
+    known = [(cell, row) for cell in cells for row in found.of(cell, "follows_moved").itertuples()]
+    left = sum(len(found.planned[cell]) for cell in cells) - len(known)
+    text = "; ".join(
+        f"{cell} {decimal(row.follows_moved)} and {decimal(row.pointer_moved)} ({row.map})" for cell, row in known
+    )
+    text = f"{text or '-'} against {' and '.join(map(decimal, bases.values()))}"
+    if None in bases.values():
+        return text, None
+    alike = [abs(getattr(row, name) - base) <= LIMITS["alike"] for _, row in known for name, base in bases.items()]
+    linked = [row.map == cell.removeprefix("mirror_") for cell, row in known]
+    return text, every([*map(bool, alike + linked), *[None] * left])
+
+
 def columns(found: Found, cell: str) -> Mapping[str, object]:
     return {
         "pointer follows": found.shown(cell, "pointer"),
         "difference to four anchors": found.difference(cell, BASE, "pointer"),
         "direction follows": found.shown(cell, "follows"),
         "its difference": found.difference(cell, BASE),
+        "best map": " ".join(found.of(cell, "map")["map"].unique()) or "-",
+        "pointer through it": found.shown(cell, "pointer_moved"),
+        "direction through it": found.shown(cell, "follows_moved"),
         "direction: taught, other": f"{found.shown(cell, 'source')}, {found.shown(cell, 'target')}",
     }  # fmt: skip
 
@@ -101,5 +121,6 @@ CLAIMS = {
     "26.2": Claim(MIRRORS, turned_away),
     "26.3": Claim(MIRRORS, unlike_and_yet, "pointer"),
     "26.4": Claim([BASE, "unified"], means(lambda four, unified: unified - four <= LIMITS["alike"])),
+    "26.5": Claim([*MIRRORS, BASE], lambda found, cells: through_the_map(found, cells[:-1]), "follows_moved"),
 }
 PAGE = Page("mirror_tasks", answer, figure, columns, CLAIMS, {})

@@ -20,6 +20,7 @@ from studies.templates import filled
 
 TASK = "bracket"
 """The task of every prediction that names none."""
+NOT_LEARNED = "not learned"
 Outcome = bool | None
 """Whether a prediction held; None: open."""
 
@@ -47,7 +48,7 @@ class Found:
         """The same with its interval: [over seeds], with fewer than three of them {over games}."""
         rows = self.of(cell, column, stage)
         untold = rows.empty and column == "follows" and len(self.of(cell, "gain", stage))
-        return "not learned" if untold else measured(rows, column)
+        return NOT_LEARNED if untold else measured(rows, column)
 
     def difference(self, cell: str, base: str, column: str = "follows", stage: str = TASK, against: str = "") -> str:
         """Of the means of two cells, or of two stages: [over seeds], paired, with fewer than three {over games}.
@@ -69,6 +70,11 @@ class Found:
         there = sum(len(self.of(cell, column)) for cell in cells)
         planned = sum(len(self.planned[cell]) for cell in cells)
         return f"{there} of {planned}"
+
+    def unlearned(self) -> list[str]:
+        """Stages that taught a task, in which the source gained too little in every cell."""
+        learned = self.taught.groupby("stage").follows.count()
+        return [str(stage) for stage, count in learned.items() if not count]
 
     def missing(self) -> list[str]:
         """Runs that are asked for and not there, as CELL and the number of its seeds."""
@@ -152,7 +158,8 @@ def predictions(page: Page, found: Found) -> list[dict[str, Any]]:
 
 
 def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
-    """A row per cell of the study: verdicts, the page's own columns, and how alike the languages are."""
+    """A row per cell of the study: verdicts, the page's own columns, and how alike the languages are. A column that
+    says nothing of any cell is left out."""
     rows = []
     for cell, seeds in found.planned.items():
         runs = found.runs[found.runs.cell == cell]
@@ -165,7 +172,8 @@ def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
             "retrieval": measured(runs, "retrieval"), "same move nearest": measured(runs, "neighbours"),
             "skill": measured(runs, "skill"), **hidden, "seeds": out_of(len(runs), len(seeds)),
         })  # fmt: skip
-    return rows
+    silent = {column for column in rows[0] if len(found.runs) and {row[column] for row in rows} <= {"-", NOT_LEARNED}}
+    return [{column: value for column, value in row.items() if column not in silent} for row in rows]
 
 
 def of_study(study: Study, runs: Iterable[Run]) -> list[Run]:

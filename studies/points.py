@@ -16,6 +16,8 @@ from studies.runs import headline_of
 
 LEARNED = 0.02
 """Something is learned where the source gains at least this; elsewhere there is nothing to follow."""
+POINTER = "_pointer"
+"""How the labels of a task that points are called, after the task."""
 NEXT_MOVE = "next move"
 """What is taught by a fine-tuning on games; of one on a task, the task's name."""
 
@@ -84,12 +86,13 @@ ALIGNMENTS = {
 """All before anything is taught."""
 COLUMNS = (
     "board", "study", "cell", "seed", "objective", "order", "kinds", "sharing", "apart", "evaluated", "skill", "task",
-    "source", "follows",
+    "source", "follows", "pointer",
 )  # fmt: skip
 """Of a point, before its alignments. study: the one that trained the run; cell: its name, of a realigned model with
 how; objective: of training, and that realignment came after it; apart: parts of the model of each language's own;
 skill: legal moves, or (evaluated: hidden) hidden ones guessed from a prefix, of the most that can be; source: what the
-source gains; follows: the other's gain as a share of that, mean over the others."""
+source gains; follows: the other's gain as a share of that, mean over the others;
+pointer: the same of where the task points to, which the same fine-tuning teaches."""
 
 
 def _trained(run: Run, measure: str, quantity: str) -> pd.DataFrame:
@@ -163,10 +166,16 @@ def _tasks(run: Run) -> Iterator[dict[str, Any]]:
         along = rows[
             (rows.measure == "task_transfer") & (rows.quantity == "task_accuracy") & (rows.control == "trained")
         ]
+        found = {}
         for task, part in along.sort_values("step", kind="stable").groupby("target", sort=False):
             ends = {str(name): own.value.iloc[[0, -1]].tolist() for name, own in part.groupby("language")}
-            if not str(task).endswith("_pointer"):  # the same fine-tuning, scored by where it points
-                yield _row(str(task), {name: after - before for name, (before, after) in ends.items()}, child.source)
+            gains = {name: after - before for name, (before, after) in ends.items()}
+            found[str(task)] = _row(str(task), gains, child.source)
+        for task, row in found.items():
+            if not task.endswith(POINTER):  # the same fine-tuning, scored by where it points
+                pointed = found.get(f"{task}{POINTER}", {})
+                learned = pointed.get("source", 0) >= LEARNED
+                yield row | {"pointer": pointed["follows"] if learned else None}
 
 
 def _games(run: Run) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """results/question/README.md: does alignment predict transfer? Of every gathered run that was taught something."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from mothello.files import write_whole
 from mothello.report.runs import find_runs
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
-from studies import RESULTS
+from studies import PAPERS, RESULTS
 from studies.correlation import LEAST, Correlation, correlation, shown, within, without_each
 from studies.numbers import decimal
 from studies.page import saved
@@ -20,6 +21,8 @@ from studies.templates import filled
 NEEDED = 150
 """Points from which on the page gives an answer (predictions 22: all studies together)."""
 MARKERS = "osD^vP"
+ALIKE, UNLIKE, LITTLE, MUCH = 0.9, 0.3, 0.2, 0.5
+"""States that are found at least (at most) this often, though what is taught follows by at most (at least) this."""
 LOWEST = -1.0
 """Where a reading far below the best constant's is drawn."""
 
@@ -31,16 +34,26 @@ def write_question(out: Path, results: Path = RESULTS) -> Path:
     for name, figure in (("points", point_figure(known)), ("measures", measure_figure(found))):
         saved(figure, out / f"{name}.png")
     write_whole(out / "points.csv", known.to_csv(index=False, float_format="%.6f").encode())
-    write_whole(out / "README.md", text_of(known, found).encode())
+    write_whole(out / "README.md", text_of(known, found, said(results)).encode())
     return out / "README.md"
 
 
-def text_of(known: pd.DataFrame, found: Mapping[str, Correlation]) -> str:
-    """The page."""
+def said(results: Path = RESULTS) -> dict[str, str]:
+    """What the page of every other paper answers, by its study; those that are not written yet are left out."""
+    pages = {study: results / study / "README.md" for study in PAPERS}
+    texts = {study: page.read_text() for study, page in pages.items() if page.exists()}
+    found = {study: re.search(r"^\*\*(.+?)\*\* Predictions: ", text, re.M) for study, text in texts.items()}
+    return {study: match[1] for study, match in found.items() if match}
+
+
+def text_of(known: pd.DataFrame, found: Mapping[str, Correlation], answers: Mapping[str, str] = {}) -> str:
+    """The page. answers: of the other papers' pages, by study."""
     ends = list(found.values())
     words: dict[str, Any] = {"overlap": bool(ends) and ends[-1].high > ends[0].low, "factors": factors(known)}
     words |= {"known": known, "needed": NEEDED, "rows": table(known, found), "names": ALIGNMENTS, "least": LEAST}
-    words["predicted"] = predicted(known, found) if len(known) else []
+    words |= {"predicted": predicted(known, found) if len(known) else [], "answers": answers, "papers": PAPERS}
+    words |= {"within": by_factor(known, found), "exceptions": exceptions(known), "alike": ALIKE, "unlike": UNLIKE}
+    words |= {"low": LITTLE, "much": MUCH, "pointed": pointed(known)}
     return filled("question.md.j2", **words)
 
 
@@ -59,11 +72,50 @@ def table(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[st
         rows.append({
             "alignment": ALIGNMENTS[name].label, "sees a mirror": "yes" if ALIGNMENTS[name].sees_mirror else "no",
             "Spearman": shown(one), "given skill": shown(correlation(ranked, name, given="skill")),
-            **{f"within {factor}": decimal(within(known, name, factor)) for factor in factors(known)},
+            "of the pointer": shown(correlation(known, name, "pointer")),
+            "without winner": shown(correlation(known[known.task != "winner"], name)),
             "without one study": f"{left[0]} to {left[-1]}" if left else "-",
             "points": one.points,
         })  # fmt: skip
     return rows
+
+
+def by_factor(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, str]]:
+    """A row per alignment: the mean correlation within the levels of every factor."""
+    return [
+        {"alignment": ALIGNMENTS[name].label}
+        | {factor: decimal(within(known, name, factor)) for factor in factors(known)}
+        for name in found
+    ]
+
+
+def exceptions(known: pd.DataFrame) -> list[dict[str, str]]:
+    """Points that break the rule: states are found through the best map and nothing follows, or the other way round."""
+    known = known[known.task != "winner"].sort_values("follows")
+    alike = known[(known.retrieval_best_map >= ALIKE) & (known.follows <= LITTLE)]
+    unlike = known[(known.retrieval_best_map <= UNLIKE) & (known.follows >= MUCH)]
+    kinds = {"alike, does not follow": alike, "unlike, follows": unlike}
+    heads = {
+        "follows": "follows", "of the pointer": "pointer", "retrieval, best map": "retrieval_best_map",
+        "as it is": "retrieval", "probes, best map": "probe_best_map", "as they are": "probe",
+    }  # fmt: skip
+    return [
+        {"breaks the rule": kind, "cell": f"{row['cell']}, seed {row['seed']}", "taught": str(row["task"])}
+        | {head: decimal(row[column]) for head, column in heads.items()}
+        for kind, part in kinds.items()
+        for row in part.to_dict("records")
+    ]
+
+
+def pointed(known: pd.DataFrame) -> tuple[str, str] | None:
+    """Of the best measure for the pointer, its correlation with it, and with the direction of the same fine-tunings."""
+    same = known.dropna(subset=["pointer", "follows"])
+    both = {name: (correlation(same, name, "pointer"), correlation(same, name)) for name in ALIGNMENTS}
+    told = [(one, other) for one, other in both.values() if one is not None and other is not None]
+    if not told:
+        return None
+    one, other = max(told, key=lambda x: x[0].value)
+    return shown(one), shown(other)
 
 
 def predicted(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mothello.cli.study_parts import Further
+from mothello.othello.symmetry import OPENING_MAPS
 from mothello.report.runs import Run
 from studies import CRITERIA
 from studies.data import alignment_of
@@ -13,6 +14,7 @@ from studies.points import ALIGNMENTS, skill_of
 from studies.runs import headline_of, staged
 
 LEARNED = float(CRITERIA.papers["learned"])
+SCORED, MOVED = "task_accuracy", "task_accuracy_moved"
 RUNS = [
     "cell", "seed", "board", "context", "skill", "whole", "excess", "constant", "orbit", "own", "raw", "best", "winner",
     "verdict", "maps", *ALIGNMENTS, "dictionary", "held_out",
@@ -25,14 +27,15 @@ neighbours (of ALIGNMENTS), dictionary, held_out: share of moves whose nearest t
 the same move: of all moves, of those in the dictionary that was learned from, of the others."""
 TAUGHT = [
     "cell", "seed", "board", "stage", "source", "target", "gain", "target_gain", "follows", "itself", "delta", "gap",
-    "weak", "strong", "pointer_gain", "pointer",
+    "weak", "strong", "pointer_gain", "pointer", "map", "follows_moved", "pointer_moved",
     *(f"{name}_{end}" for name in ("target", "follows", "pointer") for end in ("low", "high")),
 ]  # fmt: skip
 """Columns of what was taught, a row per run and stage of the study. source, target: share of labels read right in the
 end, in the language that was taught and in the other; gain, target_gain: since the start; follows: target_gain as a
 share of gain, empty where that is below LEARNED; itself: of the target, taught in the target; delta: itself - target;
 gap: (target - source) / source; weak, strong: retrieval after the fine-tuning at the last layer; pointer_gain, pointer:
-as gain and follows, of where a task points to, which the same fine-tuning teaches; *_low, *_high: 95% over games."""
+as gain and follows, of where a task points to, which the same fine-tuning teaches; map: of the opening, through which the
+other language's answers are right most often in the end; *_moved: follows and pointer so read; *_low, *_high: 95% over games."""
 
 
 def runs_table(runs: Iterable[Run]) -> pd.DataFrame:
@@ -75,7 +78,7 @@ def _taught(child: Run) -> dict[str, Any]:
     rows = measure.rows[measure.rows.control == "trained"]
     points = rows.target.str.endswith("_pointer")
     where, rows = rows[points], rows[~points]
-    row = _follows(*_ends(rows, child.source))
+    row = _follows(*_ends(rows, child.source)) | _moved(rows, where, child.source)
     if len(where):
         names = {
             "pointer_gain": "gain",
@@ -98,9 +101,30 @@ def _taught(child: Run) -> dict[str, Any]:
     return row
 
 
+def _moved(rows: pd.DataFrame, where: pd.DataFrame, source: str) -> dict[str, Any]:
+    """What follows through the best map of the opening; empty where no label depends on one, or none was read."""
+    moved = rows[(rows.quantity == MOVED) & (rows.language != source)]
+    if moved.empty:
+        return {}
+    last = rows[(rows.language != source) & (rows.step == moved.step.max())]
+    ends = {str(x.map or OPENING_MAPS[0]): x.value for x in last[last.quantity.isin([MOVED, SCORED])].itertuples()}
+    best = max(ends, key=lambda name: ends[name])
+    through = {"follows_moved": _through(rows, best, source), "pointer_moved": _through(where, best, source)}
+    return {"map": best} | {name: _follows(*_ends(part, source)).get("follows") for name, part in through.items()}
+
+
+def _through(rows: pd.DataFrame, name: str, source: str) -> pd.DataFrame:
+    """The rows with those of the other language read through a map of the opening."""
+    if name == OPENING_MAPS[0]:
+        return rows
+    own = rows[(rows.language == source) & (rows.quantity == SCORED)]
+    other = rows[(rows.language != source) & (rows.quantity == MOVED) & (rows["map"] == name)]
+    return pd.concat([own, other.assign(quantity=SCORED)])
+
+
 def _ends(rows: pd.DataFrame, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The first and the last evaluation, in the language that is taught and in the other."""
-    along = rows[rows.quantity == "task_accuracy"].sort_values("step", kind="stable")
+    along = rows[rows.quantity == SCORED].sort_values("step", kind="stable")
     course = {str(name): part.iloc[[0, -1]] for name, part in along.groupby("language")}
     own, (other,) = course.pop(source), course.values()
     return own, other

@@ -48,6 +48,7 @@ QUANTITIES = {
     "loss_across": "own - across",
     "task_accuracy": "share of labels of a task (column target) that a head reads right, 0..1; target TASK_pointer: "
     "where the task points to",
+    "task_accuracy_moved": "the same, of the labels that the game has under a map of the opening (column map)",
     "other_map": "share of cells read as the board under a map outside the opening's group, colors as they are, 0..1",
     "other_map_swapped": "the same, colors exchanged",
     "mixed": "share of cells read right, each under its own map (chosen on half of the games, scored on the rest)",

@@ -14,7 +14,7 @@ from mothello.report.runs import find_runs, with_realigned
 from studies import RESULTS
 from studies.correlation import correlation, partial, spearman, within, without_each
 from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
-from studies.question import correlations, predicted, table, text_of, write_question
+from studies.question import correlations, predicted, said, table, text_of, write_question
 
 PAGE = RESULTS / "question"
 
@@ -130,7 +130,7 @@ def test_a_table_with_few_points_is_empty(known: pd.DataFrame, monkeypatch: pyte
 
 def test_the_committed_page_says_what_its_points_say() -> None:
     known = pd.read_csv(PAGE / "points.csv", keep_default_na=False, na_values=[""])
-    assert text_of(known, correlations(known)) == (PAGE / "README.md").read_text()
+    assert text_of(known, correlations(known), said()) == (PAGE / "README.md").read_text()
 
 
 @pytest.mark.slow

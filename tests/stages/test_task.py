@@ -27,13 +27,16 @@ from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.measures.tasks.heads import TaskHead
 from mothello.measures.tasks.objective import TaskBatch, TaskObjective
 from mothello.measures.tasks.score import score
-from mothello.measures.tasks.task import TASKS, Task, labels_of
+from mothello.measures.tasks.task import TASKS, Task, _before, labels_of
+from mothello.measures.tasks.transfer import accuracy_rows
 from mothello.measures.tasks.watch import Exam, TaskWatch, answers
 from mothello.model.inputs import Inputs
 from mothello.model.separate import frozen_names
 from mothello.othello.board import Board
 from mothello.othello.counter import random_bits
 from mothello.othello.random_play import RandomGames
+from mothello.othello.replay import replay
+from mothello.othello.rules import brackets
 from mothello.report.page import render
 from mothello.report.reference import stage_command
 from mothello.report.runs import find_runs
@@ -259,6 +262,37 @@ def test_one_command_trains_the_controls_and_makes_the_numbers_of_transfer(
     text = render([found], "page")
     assert "<h2>Tasks</h2>" in text
     assert "head on random weights" in text
+
+
+def test_answers_that_are_right_of_the_mirrored_game_count_through_its_map(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = task_stage(run, task="bracket", controls=[]).watch(CPU)
+    assert isinstance(watch, TaskWatch)
+    exam = watch.exams[1]
+    own, turned = exam.labels, exam.moved["rot180"]
+    played = own["class"] >= 0
+    squares = torch.tensor(BOARD.moves)[exam.moves.long().clamp(min=0)]
+    single = played & ((brackets(1 << squares, *_before(replay(exam.moves, BOARD)), BOARD) != 0).sum(-1) == 1)
+    assert single.sum() > 50
+    assert (turned["class"][single] == own["class"][single] ^ 1).all()  # the opposite direction
+    placed = single & (own["pointer"] >= 4)
+    assert (turned["pointer"][placed] == own["pointer"][placed]).all()  # the same move
+    said = {part: labels.long() for part, labels in exam.moved["main"].items()}
+    monkeypatch.setattr("mothello.measures.tasks.watch.answers", lambda *_: said)
+    numbers = watch(run.model)
+    for target in ("bracket", "bracket_pointer"):
+        key = f"val/atomic_1/{target}"
+        assert numbers[f"{key}_through_main"] == 1
+        assert numbers[f"{key}_accuracy"] < 0.9
+        assert numbers[f"{key}_through_anti_low"] <= numbers[f"{key}_through_anti"] < 0.9
+    lines = [numbers | {"step": 0.0}]
+    rows = [row for row in accuracy_rows(lines, ["atomic_1"], "bracket", "trained") if row.get("map")]
+    assert {row["map"]: row["value"] for row in rows}["main"] == 1
+    assert {row["quantity"] for row in rows} == {"task_accuracy_moved"}
+    same = task_stage(run, task="flips", controls=[]).watch(CPU)
+    assert isinstance(same, TaskWatch)
+    assert same.exams[1].moved == {}  # its labels depend on no map
 
 
 def test_one_language_has_no_transfer(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from mothello.errors import UserError
 from mothello.measures.measure import MEASURES, Row, Subject
 from mothello.measures.transfer.curve import curves, summary
+from mothello.othello.symmetry import OPENING_MAPS
 from mothello.rows import Table, format_table
 from mothello.rundir import RunDir
 
@@ -101,7 +102,8 @@ def _tuned_on_others(path: Path, content: Mapping[str, Any], names: Sequence[str
 
 
 def accuracy_rows(lines: Lines, names: Sequence[str], target: str, control: str) -> Iterator[Row]:
-    """Accuracy in every language by step, with its interval over games; of what was trained also the best guesses."""
+    """Accuracy in every language by step, with its interval over games, and through the other maps of the opening where
+    it differs; of what was trained also the best guesses."""
     for line in lines:
         for language in names:
             key = f"val/{language}/{target}"
@@ -109,6 +111,10 @@ def accuracy_rows(lines: Lines, names: Sequence[str], target: str, control: str)
                 head = {"quantity": "task_accuracy", "language": language, "step": int(line["step"])}
                 about = {name: line[f"{key}_{name}"] for name in ("low", "high", "n")}
                 yield head | {"control": control, "value": line[f"{key}_accuracy"]} | about
+                for name in OPENING_MAPS[1:] if f"{key}_through_{OPENING_MAPS[1]}" in line else ():
+                    value, low, high = (line[f"{key}_through_{name}{end}"] for end in ("", "_low", "_high"))
+                    moved = {"quantity": "task_accuracy_moved", "map": name, "control": control, "n": about["n"]}
+                    yield head | moved | {"value": value, "low": low, "high": high}
                 for guess in GUESSED if control == "trained" else ():
                     yield head | {"control": guess, "value": line[f"{key}_{guess}"]}
 

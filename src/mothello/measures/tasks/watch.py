@@ -12,9 +12,11 @@ from mothello.data.batch import in_language
 from mothello.data.sources import Sources
 from mothello.languages.language_set import LanguageSet
 from mothello.measures.activations import states_of_layer
+from mothello.measures.positions import mirrored
 from mothello.measures.tasks.score import Moves, Score, guesses, score
 from mothello.measures.tasks.task import Labels, Task, labels_of
 from mothello.model.transformer import GPT
+from mothello.othello.symmetry import OPENING_MAPS
 from mothello.seeding import generator
 from mothello.training.device import Precision, autocast
 
@@ -40,6 +42,8 @@ class Exam(NamedTuple):
     labels: Mapping[str, Labels]
     guessed: dict[str, dict[str, Score]]
     bootstrap: Bootstrap
+    moved: Mapping[str, Mapping[str, Labels]]
+    """Labels of the same games under the other maps of the opening, by map; empty where no label depends on it."""
 
     @staticmethod
     def of(moves: Moves, taught: Moves, task: Task, language_set: LanguageSet) -> "Exam":
@@ -50,13 +54,18 @@ class Exam(NamedTuple):
             name: {x: score(guess, own[name], bootstrap) for x, guess in guesses(taught, known[name], moves).items()}
             for name in own
         }
-        return Exam(moves, own, guessed, bootstrap)
+        board = language_set.board
+        moved = {x: labels_of(task, mirrored(moves, board, x), board) for x in OPENING_MAPS[1:]}
+        same = all(torch.equal(labels[name], own[name]) for labels in moved.values() for name in own)
+        return Exam(moves, own, guessed, bootstrap, {} if same else moved)
 
 
 class TaskWatch:
     """Called along a fine-tuning: the share of labels read right in every language, "val/B/flips_accuracy", with
     "..._low", "..._high" (95% over games) and "..._n" (labels), and of those guessed by counting, "..._constant" and
-    "..._constant_by_move"; of where a task points to, "val/B/bracket_pointer_accuracy" and so on."""
+    "..._constant_by_move"; of where a task points to, "val/B/bracket_pointer_accuracy" and so on. A language may be
+    aligned through a mirror: "..._through_rot180" counts the answers that are right of the game under that map, with
+    "..._low" and "..._high", where labels depend on it."""
 
     def __init__(
         self, task: Task, name: str, layer: int, language_set: LanguageSet, held_out: Sources, size: int, taught: Moves,
@@ -79,6 +88,11 @@ class TaskWatch:
                 numbers[f"{key}_accuracy"] = read.value
                 numbers |= {f"{key}_{name}": value for name, value in read._asdict().items() if name != "value"}
                 numbers |= {f"{key}_{control}": guess.value for control, guess in exam.guessed[part].items()}
+                for name, moved in exam.moved.items():
+                    read = score(said[part], moved[part], exam.bootstrap)
+                    numbers |= {
+                        f"{key}_through_{name}{end}": x for end, x in zip(("", "_low", "_high"), read, strict=False)
+                    }
         return numbers
 
 
