@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
@@ -18,40 +19,40 @@ GROUPS = {
     "true anchors": ["anchor_1", "anchor_2", "anchor_4"], "unified output": ["unified"], "mirror anchors": MIRRORS,
 }  # fmt: skip
 MOVED = ("follows_moved", "pointer_moved")
-LABELS = {"pointer": "pointer", "follows": "direction"}
-"""What one fine-tuning of bracket teaches: where a line of turned discs ends, and its direction."""
+"""Of a run: the direction and the pointer, read through the best map."""
 
 
 def answer(found: Found) -> str:
-    known = [cell for cell in MIRRORS if found.mean(cell, "pointer") is not None]
-    if not known:
+    if not any(found.mean(cell, "pointer") is not None for cell in MIRRORS):
         return "No pair that is aligned through a mirror was taught a task yet."
-    direction, pointer, raw = (
-        fmean(x for cell in known if (x := found.mean(cell, column)) is not None)
-        for column in ("follows", "pointer", "raw")
-    )
+    direction, pointer, raw = (_over_mirrors(found, column) for column in ("follows", "pointer", "raw"))
     text = "Aligned through a mirror or a rotation, the other language gains"
-    text += f" {percent(pointer)} of what the taught one does in pointing, which a mirror leaves as it is, and"
-    text += f" {percent(direction)} in naming a direction, which it changes; probes read {decimal(raw)} of its cells"
-    text += " as they are"
+    text += f" {percent(direction)} of what the taught one does in naming a direction, {percent(pointer)} in pointing"
+    text += f" (probes read {decimal(raw)} of its cells as they are)"
+    if any(found.mean(cell, MOVED[0]) is not None for cell in MIRRORS):
+        moved = [percent(_over_mirrors(found, column)) for column in MOVED]
+        text += f"; read through its map, {' and '.join(moved)}"
     base, pointed = found.mean(BASE, "follows"), found.mean(BASE, "pointer")
     if base is not None and pointed is not None:
-        text += f". With four true anchors it gains {percent(pointed)} and {percent(base)}"
+        text += f". With four true anchors it gains {percent(base)} and {percent(pointed)}"
     return f"{text}."
+
+
+def _over_mirrors(found: Found, column: str) -> float:
+    return fmean(x for cell in MIRRORS if (x := found.mean(cell, column)) is not None)
 
 
 def figure(found: Found) -> Figure:
     """What is followed of both, by cells read across: as they are, and through the best map of the opening."""
-    drawn, axes = canvas(2, 3.4, sharey=True)
-    heads = {"raw": "Read as they are", "best": "Read through the best map"}
-    for axis, (column, head) in zip(axes, heads.items(), strict=True):
+    drawn, axes = canvas(2, 3.6, sharey=True)
+    panels = {"raw": ("As it is", ("follows", "pointer")), "best": ("Through the best map", MOVED)}
+    for axis, (column, (head, taught)) in zip(axes, panels.items(), strict=True):
         for (name, cells), color in zip(GROUPS.items(), LANGUAGE_COLORS, strict=False):
-            for (taught, what), marker in zip(LABELS.items(), "oD", strict=True):
-                for cell in cells:
-                    rows = found.of(cell, taught)[[taught]].join(found.of(cell, column)[column]).dropna()
-                    look: Mapping[str, Any] = {"marker": marker, "label": f"{name}: {what}"}
-                    filled = color if taught == "pointer" else "none"
-                    axis.scatter(rows[column], rows[taught], s=28, edgecolors=color, facecolors=filled, **look)
+            for what, label, marker in zip(taught, ("direction", "pointer"), "oD", strict=True):
+                rows = pd.concat([found.of(x, what)[[what]].join(found.of(x, column)[column]).dropna() for x in cells])
+                filled = color if label == "pointer" else "none"
+                look: Mapping[str, Any] = {"marker": marker, "label": f"{name}: {label}", "facecolors": filled}
+                axis.scatter(rows[column], rows[what], s=28, edgecolors=color, **look)
         axis.axhline(0, color=MUTED, linewidth=1, linestyle=":")
         axis.set(xlabel="cells of the other language read right")
         title(axis, head)
@@ -62,18 +63,22 @@ def figure(found: Found) -> Figure:
 
 def through_the_map(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
     """26.5, of every run: direction and pointer through its best map, which is the one that its anchors link."""
-    bases = {column: found.mean(BASE, column) for column in MOVED}
-    known = [(cell, row) for cell in cells for row in found.of(cell, "follows_moved").itertuples()]
+    bases = [found.mean(BASE, column) for column in MOVED]
+    known = [
+        (cell, str(name), [float(direction), float(pointer)])
+        for cell in cells
+        for name, direction, pointer in found.of(cell, "follows_moved")[["map", *MOVED]].itertuples(index=False)
+    ]
     left = sum(len(found.planned[cell]) for cell in cells) - len(known)
-    text = "; ".join(
-        f"{cell} {decimal(row.follows_moved)} and {decimal(row.pointer_moved)} ({row.map})" for cell, row in known
-    )
-    text = f"{text or '-'} against {' and '.join(map(decimal, bases.values()))}"
-    if None in bases.values():
+    parts = [f"{cell} {' and '.join(map(decimal, ends))} ({name})" for cell, name, ends in known]
+    text = f"{'; '.join(parts) or '-'} against {' and '.join(map(decimal, bases))}"
+    if None in bases:
         return text, None
-    alike = [abs(getattr(row, name) - base) <= LIMITS["alike"] for _, row in known for name, base in bases.items()]
-    linked = [row.map == cell.removeprefix("mirror_") for cell, row in known]
-    return text, every([*map(bool, alike + linked), *[None] * left])
+    tests = [
+        abs(end - (base or 0)) <= LIMITS["alike"] for *_, ends in known for end, base in zip(ends, bases, strict=True)
+    ]
+    linked = [name == cell.removeprefix("mirror_") for cell, name, _ in known]
+    return text, every([*tests, *linked, *[None] * left])
 
 
 def columns(found: Found, cell: str) -> Mapping[str, object]:

@@ -34,8 +34,9 @@ TAUGHT = [
 end, in the language that was taught and in the other; gain, target_gain: since the start; follows: target_gain as a
 share of gain, empty where that is below LEARNED; itself: of the target, taught in the target; delta: itself - target;
 gap: (target - source) / source; weak, strong: retrieval after the fine-tuning at the last layer; pointer_gain, pointer:
-as gain and follows, of where a task points to, which the same fine-tuning teaches; map: of the opening, through which the
-other language's answers are right most often in the end; *_moved: follows and pointer so read; *_low, *_high: 95% over games."""
+as gain and follows, of where a task points to, which the same fine-tuning teaches; map: of the opening, through which
+the other language's answers are right most often in the end; *_moved: follows and pointer so read; *_low, *_high: 95%
+over games."""
 
 
 def runs_table(runs: Iterable[Run]) -> pd.DataFrame:

@@ -206,8 +206,10 @@ def test_realignment_is_judged_by_end_against_plain_end() -> None:
 
 
 def mirrored(cell: str, _: str) -> Mapping[str, Any]:
-    """A pointer follows through every map, a direction through the identity alone."""
-    return {"pointer": 0.8, "follows": 0.1 if cell in mirror_tasks.MIRRORS else 0.75}
+    """A pointer follows through every map, a direction through the identity alone, and through the map of the pair."""
+    link = cell.removeprefix("mirror_") if cell in mirror_tasks.MIRRORS else "identity"
+    moved = {"map": link, "follows_moved": 0.75, "pointer_moved": 0.8}
+    return {"pointer": 0.8, "follows": 0.1 if link != "identity" else 0.75} | moved
 
 
 def unlike(cell: str, _: str) -> Mapping[str, Any]:
@@ -217,15 +219,19 @@ def unlike(cell: str, _: str) -> Mapping[str, Any]:
 def test_a_mirror_turns_a_direction_and_leaves_a_pointer() -> None:
     found = world("mirror_tasks", mirrored, unlike)
     assert outcomes(mirror_tasks.PAGE, found) == dict.fromkeys(mirror_tasks.PAGE.claims, True)
-    assert "gains 80% of what the taught one does in pointing" in mirror_tasks.answer(found)
+    assert "10% of what the taught one does in naming a direction, 80% in pointing" in mirror_tasks.answer(found)
     for number, planted in {
         "26.1": {"anchor_4": {"pointer": 0.95}}, "26.2": {"mirror_anti": {"follows": 0.4}},
-        "26.4": {"unified": {"follows": 0.9}},
+        "26.4": {"unified": {"follows": 0.9}}, "26.5": {"mirror_main": {"map": "anti"}},
     }.items():  # fmt: skip
         other = world("mirror_tasks", lambda c, s, p=planted: mirrored(c, s) | p.get(c, {}), unlike)  # type: ignore[misc]
         assert [name for name, held in outcomes(mirror_tasks.PAGE, other).items() if held is False] == [number]
     alike = world("mirror_tasks", mirrored, lambda c, s: unlike(c, s) | ({"raw": 0.7} if c == "mirror_rot180" else {}))
     assert [name for name, held in outcomes(mirror_tasks.PAGE, alike).items() if held is False] == ["26.3"]
+    short = world(
+        "mirror_tasks", lambda c, s: mirrored(c, s) | {"pointer_moved": 0.6 if c == "mirror_anti" else 0.8}, unlike
+    )
+    assert [name for name, held in outcomes(mirror_tasks.PAGE, short).items() if held is False] == ["26.5"]
     fewer = without(found, "mirror_anti", 0)
     assert (outcomes(mirror_tasks.PAGE, fewer)["26.2"], outcomes(mirror_tasks.PAGE, fewer)["26.3"]) == (None, None)
 
@@ -261,7 +267,7 @@ def test_one_seed_of_every_cell_makes_a_page_with_a_figure(page: Page) -> None:
 
 def test_published_numbers_stand_beside_ours() -> None:
     text = text_of(emerging.PAGE, world("emerging"))
-    assert "| apart_3 | 2 none | -22.6 -38.7 -17.8 | +.000" in text
+    assert "| apart_3 | 2 none | -22.6 -38.7 -17.8 | .500 {.400, .600} | +.000" in text
     assert "| mlm_inverted | 3 none | 95.0 / 56.5, 0.3% |" in text_of(align_mlm.PAGE, world("align_mlm"))
     assert "mBERT +2.64 (31 / 1)" in text_of(realignment.PAGE, world("realignment", realigned))
     for page in PAGES:
@@ -274,6 +280,14 @@ def test_nothing_learned_is_nothing_to_follow() -> None:
     found = world("emerging", lambda cell, stage: {"gain": 0.01, "follows": np.nan} if cell == "no_anchors" else {})
     assert outcomes(emerging.PAGE, found)["18.1"] is None
     assert found.shown("no_anchors", "follows") == "not learned"
+
+
+def test_what_no_cell_learned_has_no_column_and_is_named() -> None:
+    dull = world("emerging", lambda _, stage: {"follows": np.nan, "gain": 0.0} if stage == "flips" else {})
+    text = text_of(emerging.PAGE, dull)
+    assert "there is nothing to follow: flips." in text
+    assert "winner: follows" in text
+    assert "flips: follows" not in text
 
 
 def test_intervals_are_over_seeds_from_three_on_and_over_games_below() -> None:

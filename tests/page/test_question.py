@@ -14,7 +14,7 @@ from mothello.report.runs import find_runs, with_realigned
 from studies import RESULTS
 from studies.correlation import correlation, partial, spearman, within, without_each
 from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
-from studies.question import correlations, predicted, said, table, text_of, write_question
+from studies.question import correlations, exceptions, pointed, predicted, said, table, text_of, write_question
 
 PAGE = RESULTS / "question"
 
@@ -167,6 +167,39 @@ def test_predictions_are_open_until_there_are_points_enough(monkeypatch: pytest.
         probe_best_map=known.probe, probe=known.probe_best_map, retrieval_best_map=known.noise, neighbours=known.x
     )
     assert [row["outcome"] for row in predicted(swapped, correlations(swapped))] == [False, True, True, False]
+
+
+def test_what_breaks_the_rule_is_shown_by_its_kind() -> None:
+    known = planted(lambda x, skill: x, cells=8).assign(retrieval_best_map=0.95, retrieval=0.5, probe=0.5, pointer=0.4)
+    known = known.assign(probe_best_map=0.5, follows=[0.1, 0.9, 0.6, 0.1, 0.6, 0.2, 0.6, 0.21])
+    known.loc[[1, 2, 3], "retrieval_best_map"] = [0.3, 0.31, 0.1]
+    known.loc[0, "task"] = "winner"
+    rows = exceptions(known)
+    assert [(row["breaks the rule"], row["cell"]) for row in rows] == [
+        ("alike, does not follow", "cell_5, seed 0"), ("unlike, follows", "cell_1, seed 0"),
+    ]  # fmt: skip
+
+
+def test_the_pointer_is_a_reading_of_the_same_finetuning(known: pd.DataFrame) -> None:
+    (path,) = (RESULTS / "first/mini/align_mlm").glob("*/seed0/task/bracket-*/measures/task_transfer-*/table.csv.gz")
+    rows = pd.read_csv(path)
+    rows = rows[(rows.quantity == "task_accuracy") & (rows.control == "trained") & (rows.target == "bracket_pointer")]
+    first, last = (rows[rows.step == step].set_index("language").value for step in (rows.step.min(), rows.step.max()))
+    gain = last - first
+    assert known[known.cell == "align_mlm"].pointer.iloc[0] == pytest.approx(gain["atomic_1"] / gain["atomic_0"])
+    told = planted(lambda x, skill: skill).assign(**dict.fromkeys(ALIGNMENTS, 0.0))
+    told = told.assign(probe=told.x, pointer=told.x**2)
+    found = pointed(told)
+    assert found is not None
+    assert found[0].startswith("1.000")
+    assert not found[1].startswith("1.000")
+
+
+def test_the_other_pages_answers_are_quoted(tmp_path: Path) -> None:
+    (tmp_path / "emerging").mkdir()
+    (tmp_path / "emerging" / "README.md").write_text("# Title\n\n**It does. By .3.** Predictions: 1 held\n")
+    assert said(tmp_path) == {"emerging": "It does. By .3."}
+    assert set(said()) >= {"emerging", "realignment"}
 
 
 def test_models_that_differ_in_no_number_are_one_point() -> None:
