@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from house.commands import QUIET
@@ -28,7 +29,7 @@ from mothello.measures.tasks.heads import TaskHead
 from mothello.measures.tasks.objective import TaskBatch, TaskObjective
 from mothello.measures.tasks.score import score
 from mothello.measures.tasks.task import TASKS, Task, _before, labels_of
-from mothello.measures.tasks.transfer import accuracy_rows
+from mothello.measures.tasks.transfer import accuracy_rows, overview
 from mothello.measures.tasks.watch import Exam, TaskWatch, answers
 from mothello.model.inputs import Inputs
 from mothello.model.separate import frozen_names
@@ -290,6 +291,8 @@ def test_answers_that_are_right_of_the_mirrored_game_count_through_its_map(
     rows = [row for row in accuracy_rows(lines, ["atomic_1"], "bracket", "trained") if row.get("map")]
     assert {row["map"]: row["value"] for row in rows}["main"] == 1
     assert {row["quantity"] for row in rows} == {"task_accuracy_moved"}
+    table = pd.DataFrame(accuracy_rows(lines, ["atomic_1"], "bracket", "trained")).assign(target="bracket")
+    assert overview(table)["bracket in atomic_1"]["through main"] == 1
     same = task_stage(run, task="flips", controls=[]).watch(CPU)
     assert isinstance(same, TaskWatch)
     assert same.exams[1].moved == {}  # its labels depend on no map

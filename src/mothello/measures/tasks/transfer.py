@@ -130,13 +130,18 @@ def summary_rows(
 
 
 def overview(rows: Table) -> dict[str, dict[str, float]]:
-    """Per label and language: accuracy before and after, the numbers of the summary, and the baselines at the end."""
+    """Per label and language: accuracy before and after, the numbers of the summary, and at the end what is right of
+    the game under another map of the opening, and the baselines."""
     table: dict[str, dict[str, float]] = {}
     for (target, language), group in rows.groupby(["target", "language"], sort=False):
         along = group[group.quantity == "task_accuracy"].sort_values("step", kind="stable")
         made, course = group[group.step.isna()], along[along.control == "trained"].value
         baselines = along[along.control != "trained"].groupby("control", sort=False).value.last()
-        numbers = [(made.quantity, made.value), (baselines.index, baselines)]
+        moved = group[(group.quantity == "task_accuracy_moved") & (group.control == "trained")]
+        through = (
+            moved.sort_values("step", kind="stable").groupby("map", sort=False).value.last().add_prefix("through ")
+        )
+        numbers = [(made.quantity, made.value), (through.index, through), (baselines.index, baselines)]
         table[f"{target} in {language}"] = {"before": course.iloc[0], "after": course.iloc[-1]} | {
             str(name): float(value) for names, values in numbers for name, value in zip(names, values, strict=True)
         }
