@@ -40,8 +40,8 @@ LEFT_OUT = shutil.ignore_patterns("checkpoints", "*.safetensors", "wandb", "log.
 SIGN = "`make results` writes this page"
 """What only README.md of this command holds."""
 STUDIES = (
-    "table1", "steering", "mirror_anchors", "anchor_placement", "many_languages", "emergence", *factors.HEADINGS,
-    "finetune", "probes",
+    "table1", "steering", "mirror_anchors", "anchor_placement", "many_languages", "emergence", "course",
+    *factors.HEADINGS, "finetune", "probes",
 )  # fmt: skip
 """The studies of the page."""
 ALL = "all"

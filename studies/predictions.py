@@ -1,18 +1,19 @@
 """Every prediction of predictions.md with what the runs that learned say: held, failed or open."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from studies import CRITERIA, answers, claims, steering
+from studies import CRITERIA, answers, claims
 from studies.data import MAPS, MIRRORS, consistency, count_classes
 from studies.judge import ATOMIC, at_levels, winners
 from studies.numbers import decimal, mean, middle, over_seeds, percent, plain, signed, text
 from studies.outcomes import LIMITS
 
 COULD_NOT_FAIL = "could not fail"
+Planned = Mapping[str, Sequence[int]]
 
 
 class Prediction(NamedTuple):
@@ -25,6 +26,8 @@ class Prediction(NamedTuple):
     cells: Sequence[str]
     check: bool = False
     """It could not fail, or hardly, so that it checks the code and is no evidence."""
+    asked: int = 0
+    """The runs that its study asks for; 0: all that any study asks for of its cells."""
 
 
 def every(outcomes: Sequence[bool | None]) -> bool | None:
@@ -40,13 +43,13 @@ def prediction_table(
     cells: Mapping[str, pd.DataFrame],
     tuned: pd.DataFrame,
     courses: pd.DataFrame,
-    steered: pd.DataFrame,
-    planned: Mapping[str, Sequence[int]],
+    more: Iterable[Prediction],
+    planned: Planned,
     scale: str = "mini",
     smaller: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
-    """A row per prediction. cells: by study, with outcomes; tuned: data.finetuned; courses: answers.courses; steered:
-    steering.table_of; planned: the seeds of every cell; smaller: the courses of the scale that this one repeats."""
+    """A row per prediction. cells: by study, with outcomes; tuned: data.finetuned; courses: answers.courses; more:
+    those of other tables; planned: the seeds of every cell; smaller: the courses of the scale that this one repeats."""
     learned = {name: rows[rows.learned & rows.probed] for name, rows in cells.items()}
     table_1, many = learned["table1"], learned["many_languages"]
     rows = []
@@ -55,11 +58,12 @@ def prediction_table(
         account(learned["mirror_anchors"]), placement(learned["anchor_placement"]), naive(table_1),
         eight(many) if planned.get("naive_8") else (), twenty(many, bool(planned.get("naive_20"))), anchors(table_1),
         kinds(table_1), finetuning(tuned[tuned.learned]), answered(courses[courses.learned], smaller),
-        one_factor(cells, scale), steering_of(steered),
+        one_factor(cells, scale), more,
     ):  # fmt: skip
         names, tested = prediction.cells, prediction.rows
         count = len(tested[tested.cell.isin(list(names))][["cell", "seed"]].drop_duplicates())
-        runs = f"{count} of {sum(len(planned.get(name, ())) for name in names)}" if names else "-"
+        asked = prediction.asked or sum(len(planned.get(name, ())) for name in names)
+        runs = f"{count} of {asked}" if names else "-"
         head: dict[str, Any] = {"prediction": prediction.text, "what was found": prediction.found}
         held = prediction.outcome in (True, "stands")
         rows.append(
@@ -239,6 +243,8 @@ def one_factor(cells: Mapping[str, pd.DataFrame], scale: str) -> Iterator[Predic
         yield Prediction(claim.text, found, outcome, rows, claim.cells)
 
 
-def steering_of(steered: pd.DataFrame) -> Iterator[Prediction]:
-    for claim, found, outcome, cells in steering.predictions(steered):
-        yield Prediction(claim, found, outcome, steered, cells)
+def told(
+    claims: Iterable[tuple[str, str, bool | None, Sequence[str]]], rows: pd.DataFrame, planned: Planned
+) -> Iterator[Prediction]:
+    for claim, found, outcome, cells in claims:
+        yield Prediction(claim, found, outcome, rows, cells, asked=sum(len(planned.get(name, ())) for name in cells))

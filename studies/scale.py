@@ -9,11 +9,11 @@ import pandas as pd
 
 from mothello.report.runs import Run
 from mothello.report.sentences import class_sentence
-from studies import CRITERIA, PUBLISHED, answers, data, readings, runs, steering, tables
+from studies import CRITERIA, PUBLISHED, answers, course, data, readings, runs, steering, tables
 from studies.judge import ATOMIC
 from studies.numbers import mean, text
 from studies.outcomes import true_anchors, with_outcomes
-from studies.predictions import COULD_NOT_FAIL, prediction_table
+from studies.predictions import COULD_NOT_FAIL, prediction_table, told
 
 TABLE = "table1"
 SCALES = {
@@ -46,6 +46,7 @@ class Scale:
         self.tuned = data.finetuned(self.runs.get("finetune", ()))
         self.answers = answers.courses(self.runs.get("finetune", ()))
         self.readings = readings.readings(self.runs.get("table1", ()))
+        self.courses = course.courses(self.runs.get("course", ()))
         self.steered = steering.table_of(self.runs.get("steering", ()))
         self.errors = data.probe_errors(self.runs.get("probes", ()))
         costs = ({"study": study} | row for study, chosen in self.runs.items() for row in runs.costs(chosen))
@@ -101,7 +102,10 @@ class Scale:
     def predictions(self) -> tuple[list[dict[str, Any]], list[str]]:
         """A row per prediction that a run tests, and the numbers of the others."""
         smaller = self.smaller.answers if self.smaller else None
-        rows = prediction_table(self.cells, self.tuned, self.answers, self.steered, self.planned, self.name, smaller)
+        asked = {name: study.planned for name, study in self.studies.items()}
+        steered = told(steering.predictions(self.steered), self.steered, asked.get("steering", {}))
+        more = [*steered, *told(course.predictions(self.courses), self.courses, asked.get("course", {}))]
+        rows = prediction_table(self.cells, self.tuned, self.answers, more, self.planned, self.name, smaller)
         tested = [row for row in rows if not row["runs"].startswith(("0 ", "-"))]
         left = {row["prediction"].split()[0] for row in rows} - {row["prediction"].split()[0] for row in tested}
         return tested, sorted(left, key=lambda number: [int(part) for part in number.split(".")])

@@ -105,7 +105,7 @@ asked_for = cache(study_of)
 TITLES = {name: beside.title for name, beside in PAGES.items()}
 KEPT = [name for name in SCALES if (RESULTS / name).is_dir()]
 """Scales with committed runs."""
-UNDER_WAY = {"table1", "steering", "many_languages", "emergence", *HEADINGS}
+UNDER_WAY = {"table1", "steering", "many_languages", "emergence", "course", *HEADINGS}
 """Studies whose runs are still being made: the page names those that are missing."""
 
 

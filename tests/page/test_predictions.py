@@ -11,7 +11,7 @@ from studies import CRITERIA, steering
 from studies.answers import COURSES
 from studies.numbers import text
 from studies.outcomes import OUTCOMES, with_outcomes
-from studies.predictions import prediction_table
+from studies.predictions import prediction_table, told
 from studies.tables import mirrors, placements
 
 IMAGES = {"rot180": 0.474, "main": 0.621, "anti": 0.578}
@@ -36,7 +36,8 @@ def outcomes(
     by_study = {study: with_outcomes(cells[cells.cell.isin(names)], IMAGES) for study, names in CELLS.items()}
     fine_tuned = pd.DataFrame(tuned or [finetuned()])[slice(None) if tuned else slice(0)]
     courses = pd.DataFrame(columns=COURSES).astype({"learned": bool})
-    rows = prediction_table(by_study, fine_tuned, courses, steering.table_of([]), planned)
+    steered = steering.table_of([])
+    rows = prediction_table(by_study, fine_tuned, courses, told(steering.predictions(steered), steered, {}), planned)
     found = {x["prediction"]: text(x["outcome"]) for x in rows}
     assert len(found) == len(rows)
     return {name if name[:2] in ("1 ", "4 ", "7 ", "6 ") else name.split(":")[0]: x for name, x in found.items()}
