@@ -9,11 +9,11 @@ from mothello.report.along import Curves, along_of, curves_of, onset, pair_onset
 from mothello.report.runs import Run
 from studies.numbers import decimal
 
-COLUMNS = ["cell", "seed", "games", "legal", "aligned", "maps", "settled", "best", "after"]
-"""games: of the whole training; legal, aligned: games at the onset of legal moves and of retrieval through a map of the
-opening, in the mean language and the later direction, empty where there is none; maps: of each direction at its onset;
-settled: whether the best map stays that one from there on; best: retrieval through it in the end; after: games ->
-retrieval through the best map, mean over directions."""
+COLUMNS = ["cell", "seed", "games", "steps", "legal", "aligned", "maps", "settled", "best", "after"]
+"""games, steps: of the whole training, and how many of its steps were kept and measured; legal, aligned: games at the
+onset of legal moves and of retrieval through a map of the opening, in the mean language and the later direction, empty
+where there is none; maps: of each direction at its onset; settled: whether the best map stays that one from there on;
+best: retrieval through it in the end; after: games -> retrieval through the best map, mean over directions."""
 
 
 def courses(runs: Sequence[Run]) -> pd.DataFrame:
@@ -31,6 +31,7 @@ def _course(run: Run, curves: Curves) -> dict[str, Any]:
     whole = len(found) == curves.best.groupby(["source", "language"]).ngroups
     after = curves.best.groupby("games").value.mean()
     row: dict[str, Any] = {"games": int(run.results["games"]), "after": after.to_dict(), "best": float(after.iloc[-1])}
+    row["steps"] = len(after)
     row["legal"] = None if None in legal else sum(x or 0 for x in legal) / len(legal)
     row["aligned"] = max(games for games, _ in found.values()) if found and whole else None
     row["maps"] = [name for _, name in found.values()]

@@ -44,7 +44,7 @@ def _over_mirrors(found: Found, column: str) -> float:
 
 def figure(found: Found) -> Figure:
     """What is followed of both, by cells read across: as they are, and through the best map of the opening."""
-    drawn, axes = canvas(2, 3.6, sharey=True)
+    drawn, axes = canvas(2, 3.6, sharey=True, sharex=True)
     panels = {"raw": ("As it is", ("follows", "pointer")), "best": ("Through the best map", MOVED)}
     for axis, (column, (head, taught)) in zip(axes, panels.items(), strict=True):
         for (name, cells), color in zip(GROUPS.items(), LANGUAGE_COLORS, strict=False):
@@ -87,7 +87,7 @@ def columns(found: Found, cell: str) -> Mapping[str, object]:
         "difference to four anchors": found.difference(cell, BASE, "pointer"),
         "direction follows": found.shown(cell, "follows"),
         "its difference": found.difference(cell, BASE),
-        "best map": " ".join(found.of(cell, "map")["map"].unique()) or "-",
+        "answers right through": " ".join(found.of(cell, "map")["map"].unique()) or "-",
         "pointer through it": found.shown(cell, "pointer_moved"),
         "direction through it": found.shown(cell, "follows_moved"),
         "direction: taught, other": f"{found.shown(cell, 'source')}, {found.shown(cell, 'target')}",

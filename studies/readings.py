@@ -121,11 +121,11 @@ def table(found: pd.DataFrame) -> list[dict[str, Any]]:
 def directions(found: pd.DataFrame) -> list[dict[str, Any]]:
     """Both directions of every pair in which one of DIRECTION differs by more than APART, a row each; the widest apart
     first."""
-    wide = found.directions.map(widest)
+    found = found.assign(wide=found.directions.map(widest))
     return [
         {"run": f"{run['cell']}/{run['seed']}", "direction": f"{source} in {language}"}
         | {head: decimal(way.get(name)) for name, head in DIRECTION.items()}
-        for run in found[wide > APART].assign(wide=wide).sort_values("wide", ascending=False).to_dict("records")
+        for run in found[found.wide > APART].sort_values("wide", ascending=False).to_dict("records")
         for (source, language), way in run["directions"].items()
     ]
 

@@ -1,6 +1,6 @@
 """The tables of one scale, and the facts that the sentences of the page need."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ from studies.numbers import mean, text
 from studies.outcomes import true_anchors, with_outcomes
 from studies.predictions import COULD_NOT_FAIL, prediction_table, told
 
-TABLE = "table1"
+TABLE, ALONG = "table1", "course"
 SCALES = {
     "published": "the published board, model and budget on a GPU",
     "mini": "a small board and model; published numbers are compared in direction and order only",
@@ -24,6 +24,13 @@ SCALES = {
     "paper": "the published board and model on a GPU, 1/9 of the published pretraining",
 }
 """In the order of the page."""
+
+
+def _seeds(studies: Iterable[runs.Study]) -> dict[str, list[int]]:
+    """Those that any of the studies asks for, by cell."""
+    studies = list(studies)
+    cells = {cell for study in studies for cell in study.planned}
+    return {x: sorted({*chain(*(study.planned.get(x, ()) for study in studies))}) for x in cells}
 
 
 class Scale:
@@ -41,12 +48,12 @@ class Scale:
         self.images = runs.image_agreement(self.runs.get("mirror_anchors", ()))
         self.cells = {name: with_outcomes(data.cell_table(chosen), self.images) for name, chosen in self.runs.items()}
         self.every = pd.concat(list(self.cells.values())).drop_duplicates("run") if studies else pd.DataFrame()
-        cells = {cell for study in studies for cell in study.planned}
-        self.planned = {x: sorted({*chain(*(study.planned.get(x, ()) for study in studies))}) for x in cells}
+        self.asked = _seeds(studies)
+        self.planned = _seeds(study for study in studies if study.name != ALONG)
         self.tuned = data.finetuned(self.runs.get("finetune", ()))
         self.answers = answers.courses(self.runs.get("finetune", ()))
         self.readings = readings.readings(self.runs.get("table1", ()))
-        self.courses = course.courses(self.runs.get("course", ()))
+        self.courses = course.courses(self.runs.get(ALONG, ()))
         self.steered = steering.table_of(self.runs.get("steering", ()))
         self.errors = data.probe_errors(self.runs.get("probes", ()))
         costs = ({"study": study} | row for study, chosen in self.runs.items() for row in runs.costs(chosen))
@@ -87,7 +94,7 @@ class Scale:
     def missing(self) -> list[str]:
         """Runs that the studies ask for and that are not there, as CELL/SEED or the number of a cell's seeds."""
         found = set(zip(self.every.cell, self.every.seed, strict=True))
-        left = {x: [seed for seed in seeds if (x, seed) not in found] for x, seeds in self.planned.items()}
+        left = {x: [seed for seed in seeds if (x, seed) not in found] for x, seeds in self.asked.items()}
         return [f"{x} ({len(seeds)} seed{'s' * (len(seeds) > 1)})" for x, seeds in sorted(left.items()) if seeds]
 
     def outcomes(self) -> str:
@@ -104,7 +111,7 @@ class Scale:
         smaller = self.smaller.answers if self.smaller else None
         asked = {name: study.planned for name, study in self.studies.items()}
         steered = told(steering.predictions(self.steered), self.steered, asked.get("steering", {}))
-        more = [*steered, *told(course.predictions(self.courses), self.courses, asked.get("course", {}))]
+        more = [*steered, *told(course.predictions(self.courses), self.courses, asked.get(ALONG, {}))]
         rows = prediction_table(self.cells, self.tuned, self.answers, more, self.planned, self.name, smaller)
         tested = [row for row in rows if not row["runs"].startswith(("0 ", "-"))]
         left = {row["prediction"].split()[0] for row in rows} - {row["prediction"].split()[0] for row in tested}

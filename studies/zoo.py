@@ -36,8 +36,8 @@ def add(path: str | Path, name: str, zoo: Path = ZOO) -> Path:
     newest, _ = checkpoint.latest(run.checkpoints)
     with whole_folder(zoo / name) as part:
         shutil.copytree(run.path, part, ignore=left_out, dirs_exist_ok=True)
-        whole = part / "config.yaml"
-        whole.write_text(re.sub(r"^runs: .*$", "runs: results/zoo", whole.read_text(), flags=re.M))
+        for config in part.rglob("config.yaml"):  # where it was made is of no use to others
+            config.write_text(re.sub(r"^runs: .*$", "runs: results/zoo", config.read_text(), flags=re.M))
         for config in part.rglob("measures/*/config.yaml"):
             told = yaml.safe_load(config.read_text())
             config.write_text(yaml.safe_dump(told | {"run": f"results/zoo/{name}"}, sort_keys=False))

@@ -18,7 +18,7 @@ def test_a_planted_onset_is_a_row(tmp_path: Path) -> None:
     add_steps(tmp_path)
     found = courses(find_runs([str(tmp_path)]))
     (row,) = found.to_dict("records")
-    assert (row["cell"], row["games"], row["legal"], row["aligned"]) == ("naive", 1000, 300, 100)
+    assert (row["cell"], row["games"], row["steps"], row["legal"], row["aligned"]) == ("naive", 1000, 4, 300, 100)
     assert (row["maps"], row["settled"], row["best"]) == (["main", "main"], True, MAIN[3])
     assert row["after"] == pytest.approx({10: 0.1, 100: MAIN[1], 300: MAIN[2], 1000: MAIN[3]})
     (line,) = table(found)

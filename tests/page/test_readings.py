@@ -36,6 +36,7 @@ def test_directions_that_differ_are_shown_apart(found: pd.DataFrame) -> None:
     wide = {f"{row.cell}/{row.seed}": widest(row.directions) for row in found.itertuples()}
     assert {row["run"] for row in rows} == {name for name, value in wide.items() if value > APART} != set(wide)
     assert directions(pd.DataFrame(columns=COLUMNS)) == []
+    assert directions(found[found.cell == "unified"]) == []  # none is apart
 
 
 def test_a_row_per_kind_of_pair(found: pd.DataFrame) -> None:

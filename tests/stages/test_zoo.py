@@ -60,6 +60,11 @@ def test_the_mirrored_pair_is_read_through_its_map() -> None:
     assert not torch.equal(turned, truth)
 
 
+def test_no_model_says_where_it_was_made() -> None:
+    texts = [path.read_text() for path in ZOO.rglob("config.yaml")]
+    assert {line for text in texts for line in text.splitlines() if line.startswith("runs: ")} == {"runs: results/zoo"}
+
+
 def test_a_wrong_name_is_told() -> None:
     with pytest.raises(UserError, match=r"run: no model 'other' in the zoo; choices: .*naive_mirrored"):
         find_run("zoo:other")
