@@ -18,7 +18,7 @@ from mothello.rundir import RunDir
 from studies import factors
 from studies.asked import study_of
 from studies.page import write_results
-from studies.pages import OTHER_PAPERS, PAGES
+from studies.pages import LAST, OTHER_PAPERS, PAGES
 from studies.runs import Study
 from studies.scale import SCALES
 
@@ -97,7 +97,7 @@ def results(config: ResultsCommand) -> Path:
     if config.page == ALL:
         if config.gather or config.out:
             raise UserError(f"page={ALL} rewrites every page; gather and out belong to one page")
-        pages = [results(replace(config, page=name)) for name in ("", *PAGES)]
+        pages = [results(replace(config, page=name)) for name in ("", *sorted(PAGES, key=lambda name: name == LAST))]
         return pages[0]
     if config.page and config.page not in PAGES:
         raise UserError(f"page: {config.page!r} has no page of its own; choices: {', '.join((*PAGES, ALL))}")

@@ -38,3 +38,5 @@ PAGES: dict[str, Beside] = {
     "first": Beside("What does each objective learn?", lambda: (*first.CELLS, *first.BESIDE), first.write_first),
 }
 """In the order of their links."""
+LAST = "question"
+"""It quotes the other pages, so that it is written after them."""
