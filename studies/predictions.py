@@ -11,9 +11,9 @@ from studies.data import MAPS, MIRRORS, consistency, count_classes
 from studies.judge import ATOMIC, at_levels, winners
 from studies.numbers import decimal, mean, middle, over_seeds, percent, plain, signed, text
 from studies.outcomes import LIMITS
+from studies.tables import Planned
 
 COULD_NOT_FAIL = "could not fail"
-Planned = Mapping[str, Sequence[int]]
 
 
 class Prediction(NamedTuple):
@@ -66,9 +66,8 @@ def prediction_table(
         runs = f"{count} of {asked}" if names else "-"
         head: dict[str, Any] = {"prediction": prediction.text, "what was found": prediction.found}
         held = prediction.outcome in (True, "stands")
-        rows.append(
-            head | {"runs": runs, "outcome": COULD_NOT_FAIL if prediction.check and held else prediction.outcome}
-        )
+        outcome = COULD_NOT_FAIL if prediction.check and held else prediction.outcome
+        rows.append(head | {"runs": runs, "outcome": outcome})
     return rows
 
 
@@ -246,5 +245,6 @@ def one_factor(cells: Mapping[str, pd.DataFrame], scale: str) -> Iterator[Predic
 def told(
     claims: Iterable[tuple[str, str, bool | None, Sequence[str]]], rows: pd.DataFrame, planned: Planned
 ) -> Iterator[Prediction]:
+    """Those of a table of its own, whose study asks for the planned seeds."""
     for claim, found, outcome, cells in claims:
         yield Prediction(claim, found, outcome, rows, cells, asked=sum(len(planned.get(name, ())) for name in cells))

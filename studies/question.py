@@ -97,7 +97,7 @@ def exceptions(known: pd.DataFrame) -> list[dict[str, str]]:
     kinds = {"alike, does not follow": alike, "unlike, follows": unlike}
     heads = {
         "follows": "follows", "of the pointer": "pointer", "retrieval, best map": "retrieval_best_map",
-        "as it is": "retrieval", "probes, best map": "probe_best_map", "as they are": "probe",
+        "retrieval, as it is": "retrieval", "probes, best map": "probe_best_map", "probes, as they are": "probe",
     }  # fmt: skip
     return [
         {"breaks the rule": kind, "cell": f"{row['cell']}, seed {row['seed']}", "taught": str(row["task"])}

@@ -10,7 +10,7 @@ from mothello.othello.symmetry import OPENING_MAPS
 from mothello.report.runs import Run
 from studies import CRITERIA
 from studies.data import alignment_of
-from studies.points import ALIGNMENTS, skill_of
+from studies.points import ALIGNMENTS, POINTER, skill_of
 from studies.runs import headline_of, staged
 
 LEARNED = float(CRITERIA.papers["learned"])
@@ -77,7 +77,7 @@ def _taught(child: Run) -> dict[str, Any]:
     if measure is None:
         return {}
     rows = measure.rows[measure.rows.control == "trained"]
-    points = rows.target.str.endswith("_pointer")
+    points = rows.target.str.endswith(POINTER)
     where, rows = rows[points], rows[~points]
     row = _follows(*_ends(rows, child.source)) | _moved(rows, where, child.source)
     if len(where):

@@ -28,7 +28,7 @@ from mothello.languages.language_set import LanguagesConfig, build_languages
 from mothello.measures.tasks.heads import TaskHead
 from mothello.measures.tasks.objective import TaskBatch, TaskObjective
 from mothello.measures.tasks.score import score
-from mothello.measures.tasks.task import TASKS, Task, _before, labels_of
+from mothello.measures.tasks.task import TASKS, Task, labels_of
 from mothello.measures.tasks.transfer import accuracy_rows, overview
 from mothello.measures.tasks.watch import Exam, TaskWatch, answers
 from mothello.model.inputs import Inputs
@@ -274,7 +274,10 @@ def test_answers_that_are_right_of_the_mirrored_game_count_through_its_map(
     own, turned = exam.labels, exam.moved["rot180"]
     played = own["class"] >= 0
     squares = torch.tensor(BOARD.moves)[exam.moves.long().clamp(min=0)]
-    single = played & ((brackets(1 << squares, *_before(replay(exam.moves, BOARD)), BOARD) != 0).sum(-1) == 1)
+    states = replay(exam.moves, BOARD)
+    black, white, mover = states.black[:, :-1], states.white[:, :-1], states.black_to_move[:, :-1]
+    sides = torch.where(mover, black, white), torch.where(mover, white, black)
+    single = played & ((brackets(1 << squares, *sides, BOARD) != 0).sum(-1) == 1)  # one line of discs is turned
     assert single.sum() > 50
     assert (turned["class"][single] == own["class"][single] ^ 1).all()  # the opposite direction
     placed = single & (own["pointer"] >= 4)
