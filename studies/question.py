@@ -23,17 +23,19 @@ NEEDED = 150
 MARKERS = "osD^vP"
 ALIKE, UNLIKE, LITTLE, MUCH = 0.9, 0.3, 0.2, 0.5
 """States that are found at least (at most) this often, though what is taught follows by at most (at least) this."""
+DIGITS = 6
+"""Of the numbers in points.csv."""
 LOWEST = -1.0
 """Where a reading far below the best constant's is drawn."""
 
 
 def write_question(out: Path, results: Path = RESULTS) -> Path:
     """Write OUT/README.md, OUT/points.csv and the figures from every run below results; returns the page."""
-    known = points(find_runs([str(results)]))
+    known = points(find_runs([str(results)])).round(DIGITS)  # as they are stored, so that the page is of points.csv
     found = correlations(known)
     for name, figure in (("points", point_figure(known)), ("measures", measure_figure(found))):
         saved(figure, out / f"{name}.png")
-    write_whole(out / "points.csv", known.to_csv(index=False, float_format="%.6f").encode())
+    write_whole(out / "points.csv", known.to_csv(index=False, float_format=f"%.{DIGITS}f").encode())
     write_whole(out / "README.md", text_of(known, found, said(results)).encode())
     return out / "README.md"
 
