@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from studies import PAPERS, align_mlm, emerging, false_friends, first, mirror_tasks, question, realignment
+from studies import PAPERS, align_mlm, emerging, false_friends, first, mirror_tasks, question, realignment, zoo
 from studies.asked import study_of
 from studies.paper import Page, write_paper
 
@@ -14,8 +14,8 @@ class Beside(NamedTuple):
 
     title: str
     """Of its link."""
-    names: Callable[[], Sequence[str]]
-    """Of the runs that are copied for it; none: of all."""
+    names: Callable[[], Sequence[str]] | None
+    """Of the runs that are copied for it; of none: all. None: it is made of no runs that are gathered."""
     write: Callable[[Path], Path]
     """Writes it into a folder and returns the page."""
 
@@ -36,6 +36,7 @@ PAGES: dict[str, Beside] = {
     "question": Beside("Does alignment predict transfer?", tuple, question.write_question),
     **{name: _of_paper(page) for name, page in OTHER_PAPERS.items()},
     "first": Beside("What does each objective learn?", lambda: (*first.CELLS, *first.BESIDE), first.write_first),
+    "zoo": Beside("Trained models to touch", None, zoo.write_zoo),
 }
 """In the order of their links."""
 LAST = "question"

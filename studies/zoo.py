@@ -1,62 +1,120 @@
-"""results/zoo: trained models to touch, in half precision: python -m studies.zoo RUN NAME.
+"""results/zoo: trained models to touch, in half precision: python -m studies.zoo RUN NAME [STEP ...].
 
 ``mothello.load_run("zoo:NAME")`` opens one in a checkout; every command takes run=zoo:NAME. A folder is a run without
-what a training goes on from: the final weights as a kept step, its measures, and the probes that they fitted.
+what a training goes on from: the final weights as a kept step, with those of the named steps along the way, its
+measures, and of the probes that they fitted those that the pages read first. results/zoo/README.md says what they are;
+a new one needs a line of zoo.yaml.
 """
 
+import json
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 import yaml
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from mothello.errors import UserError
-from mothello.files import whole_folder
+from mothello.files import whole_folder, write_whole
 from mothello.measures.probes.kept import FILE
-from mothello.rundir import RunDir
+from mothello.report.runs import Run, find_runs
+from mothello.rundir import RunDir, step_of
 from mothello.stages.find import ZOO, find_run
 from mothello.training import checkpoint
-from studies.gather import left_out
+from studies import FOLDER
+from studies.copies import left_out
+from studies.first import Column, First, number
+from studies.numbers import decimal
+from studies.runs import headline_of
+from studies.templates import filled
 
+WORDS: dict[str, str] = yaml.safe_load((FOLDER / "zoo.yaml").read_text())
+"""Name -> what the model is an example of."""
 LARGEST = 16e6
 """Bytes of all models together."""
+STATISTICS = ("mean", "scale")
+"""Of states, by which probes divide: they stay in full precision."""
+READ_FIRST = ("mlp", "absolute")
+"""The probe and its target that pages read first; four fifths of a folder would be probes with the others."""
 
 
-def add(path: str | Path, name: str, zoo: Path = ZOO) -> Path:
-    """Copy a finished run to the zoo; returns the folder. UserError where it is not finished, or the name is taken."""
+def add(path: str | Path, name: str, steps: Sequence[int] = (), zoo: Path = ZOO) -> Path:
+    """Copy a finished run to the zoo; returns the folder. steps: kept ones to copy, too. UserError where it is not
+    finished, keeps no such step, or the name is taken."""
     run = RunDir(find_run(path))
     if not run.finished:
         raise UserError(f"run: {run.path} is not finished")
     if (zoo / name).exists():
         raise UserError(f"name: {zoo / name} exists; choose another one")
-    newest, _ = checkpoint.latest(run.checkpoints)
+    kept = [checkpoint.read(checkpoint.of_step(run, step), weights_alone=True) for step in steps]
+    kept.append(checkpoint.latest(run.checkpoints)[0])
     with whole_folder(zoo / name) as part:
         shutil.copytree(run.path, part, ignore=left_out, dirs_exist_ok=True)
+        for measured in part.glob("measures/*-step*"):
+            if int(measured.name.rpartition("-step")[2]) not in steps:
+                shutil.rmtree(measured)
         for config in part.rglob("config.yaml"):  # where it was made is of no use to others
             config.write_text(re.sub(r"^runs: .*$", "runs: results/zoo", config.read_text(), flags=re.M))
         for config in part.rglob("measures/*/config.yaml"):
             told = yaml.safe_load(config.read_text())
             config.write_text(yaml.safe_dump(told | {"run": f"results/zoo/{name}"}, sort_keys=False))
-        checkpoint.keep(RunDir(part).checkpoints, newest, whole=False)
+        for each in kept:
+            checkpoint.keep(RunDir(part).checkpoints, each, whole=False)
         for file in run.path.glob(f"measures/*/{FILE}"):
-            halve(file, part / file.relative_to(run.path))
+            if (part / file.relative_to(run.path)).parent.is_dir():
+                halve(file, part / file.relative_to(run.path))
     return zoo / name
 
 
 def halve(source: Path, target: Path) -> None:
-    """Copy probes with their matrices in half precision."""
+    """Copy the probes that are READ_FIRST with their matrices in half precision; all of them, where these are not
+    among them."""
     with safe_open(source, "pt") as file:
-        tensors, header = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
-    halves = {
-        name: x.half() if name not in ("mean", "scale") and x.dtype == torch.float32 else x
-        for name, x in tensors.items()
+        tensors, header = {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["probes"])  # noqa: SIM118
+    kind, wanted = READ_FIRST
+    kinds, targets = header["config"]["probes"], header["targets"]
+    if kind in kinds and wanted in targets:
+        header |= {"targets": [wanted], "config": header["config"] | {"probes": [kind]}}
+        tensors = {
+            name: x.unflatten(0, (len(targets), -1))[targets.index(wanted)] if name.startswith(f"{kind}.") else x
+            for name, x in tensors.items()
+            if name in STATISTICS or name.startswith(f"{kind}.")
+        }
+    halves = {name: x if name in STATISTICS else x.half().contiguous() for name, x in tensors.items()}
+    save_file(halves, target, {"probes": json.dumps(header)})
+
+
+def write_zoo(out: Path = ZOO) -> Path:
+    """Write README.md of the zoo; returns its path."""
+    runs = {run.path.name: run for run in find_runs([str(out)])}
+    size = sum(path.stat().st_size for path in out.glob("*/**/*") if path.is_file())
+    text = filled("zoo.md.j2", names=[*WORDS], rows=[_row(name, runs[name]) for name in WORDS], size=size)
+    write_whole(out / "README.md", text)
+    return out / "README.md"
+
+
+def _row(name: str, run: Run) -> dict[str, str]:
+    """What a model is, and its numbers as they were measured."""
+    head, steps = headline_of(run), sorted(step_of(path) for path in checkpoint.saved(RunDir(run.path).kept))
+    right = [
+        number(run.rows, "legality", Column("top1")),
+        number(run.rows, "masked", Column("masked_accuracy", target="game")),
+    ]
+    return {
+        "`zoo:`": f"`{name}`",
+        "what it is": WORDS[name],
+        "languages": " and ".join(x["kind"] for x in run.results["languages"]),
+        "steps": ", ".join(f"{step:,}" for step in steps),
+        "right": " ".join(decimal(x) for x in right if x is not None),
+        "cells read: own": decimal(head and head.own),
+        "other": decimal(head and head.across),
+        "through the map": decimal(head and head.across_best_map),
+        "verdict": First(name, run, head, None).verdict,
     }
-    save_file(halves, target, header)
 
 
 if __name__ == "__main__":
-    print(add(sys.argv[1], sys.argv[2]))
+    print(add(sys.argv[1], sys.argv[2], [int(step) for step in sys.argv[3:]]))

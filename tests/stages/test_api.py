@@ -109,6 +109,13 @@ def test_a_kept_probe_reads_boards(run: Run) -> None:
     assert float(right) == pytest.approx(scored, abs=1e-5)
     with pytest.raises(UserError, match=r"^language: no language 'klingon'"):
         run.probe(1, "klingon")
+    with pytest.raises(UserError, match=r"^kind: no probes of 'mlp' were kept; choices: linear$"):
+        run.probe(1, "atomic_0", kind="mlp")
+    with pytest.raises(UserError, match=r"^target: no probes of 'empty' were kept; choices: absolute, relative$"):
+        run.probe(1, "atomic_0", target="empty")
+    for layer in (-1, 3):
+        with pytest.raises(UserError, match=rf"^layer: no probes of {layer} were kept; choices: 0, 1, 2$"):
+            run.probe(layer, "atomic_0")
 
 
 def test_every_kept_step_is_loaded(run: Run) -> None:

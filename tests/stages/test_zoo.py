@@ -11,12 +11,13 @@ import mothello
 from mothello.errors import UserError
 from mothello.measures.positions import mirrored
 from mothello.rows import Table, read_tidy
-from mothello.rundir import RunDir
+from mothello.rundir import RunDir, step_of
 from mothello.stages.find import ZOO, find_run
 from mothello.stages.load import load_run
-from studies.zoo import LARGEST, add
+from mothello.training import checkpoint
+from studies.zoo import LARGEST, WORDS, add, write_zoo
 
-NAMES = sorted(path.name for path in ZOO.iterdir())
+NAMES = sorted(path.name for path in ZOO.iterdir() if path.is_dir())
 
 
 SHARES = {"legality": ("top1", "lenient", "mass"), "masked": ("masked_accuracy", "top1", "mass")}
@@ -60,6 +61,30 @@ def test_the_mirrored_pair_is_read_through_its_map() -> None:
     assert not torch.equal(turned, truth)
 
 
+def test_the_committed_page_names_every_model_and_its_numbers(tmp_path: Path) -> None:
+    assert sorted(WORDS) == NAMES
+    shutil.copytree(ZOO, tmp_path / "zoo", ignore=shutil.ignore_patterns("README.md"))
+    assert write_zoo(tmp_path / "zoo").read_text() == (ZOO / "README.md").read_text()
+
+
+def test_a_trajectory_opens_at_ten_steps_and_measures_what_its_tables_say(tmp_path: Path) -> None:
+    shutil.copytree(ZOO / "trajectory", tmp_path / "copy", ignore=shutil.ignore_patterns("measures"))
+    found = ZOO.glob("trajectory/measures/legality-*-step*")
+    stored = {int(path.name.rpartition("-step")[2]): path for path in found}
+    steps = [step_of(path) for path in checkpoint.saved(RunDir(ZOO / "trajectory").kept)]
+    assert len(steps) == 10
+    assert [*sorted(stored), 7500] == sorted(steps)
+    legal = []
+    for step in (28, 554, 5169):
+        config = RunDir(stored[step]).read_config()["legality"]
+        new = shares_of(mothello.measure(load_run(tmp_path / "copy", step=step), "legality", config))
+        old = shares_of(read_tidy(stored[step]))
+        shares = [name for name in old.index if name[0] in SHARES["legality"]]
+        assert (old[shares] - new[shares]).abs().max() < 1e-3
+        legal.append(new["top1"].mean())
+    assert legal[0] < 0.7 < legal[1] < 0.9 < legal[2]
+
+
 def test_no_model_says_where_it_was_made() -> None:
     texts = [path.read_text() for path in ZOO.rglob("config.yaml")]
     assert {line for text in texts for line in text.splitlines() if line.startswith("runs: ")} == {"runs: results/zoo"}
@@ -73,15 +98,25 @@ def test_a_wrong_name_is_told() -> None:
 def test_a_run_is_copied_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model = {"n_layer": 1, "n_head": 2, "d_model": 16}
-    run = mothello.train({"name": "one", "board": {"size": 4}, "model": model, "data": {"games": 256}})
+    keep = {"keep": {"log_spaced": 3}}
+    settings = {"name": "one", "board": {"size": 4}, "model": model, "data": {"games": 512}, "checkpoints": keep}
+    run = mothello.train(settings)
     mothello.measure(run, "probes", {"games": 64, "test_games": 16, "shuffled": False, "random_weights": False})
-    folder = add(run.folder.path, "small", tmp_path / "zoo")
+    for step in (1, 2):
+        mothello.measure(load_run(run.folder.path, step=step), "legality", {"games": 8})
+    with pytest.raises(UserError, match=r"step: .* keeps no checkpoint of step 3; kept: 1, 2, 4"):
+        add(run.folder.path, "small", [3], tmp_path / "zoo")
+    folder = add(run.folder.path, "small", [2], tmp_path / "zoo")
     copy = load_run(folder)
     assert copy.step == run.step
     for name, weight in run.model.state_dict().items():
         assert torch.equal(copy.model.state_dict()[name], weight.half().float())
-    own, other = (x.probe(1, "atomic_0").weights for x in (run, copy))
+    own, other = (x.probe(1, "atomic_1", kind="mlp", target="absolute").weights for x in (run, copy))
     assert all(torch.equal(own[name].half().float(), other[name]) for name in own)
+    with pytest.raises(UserError, match="kind: no probes of 'linear' were kept; choices: mlp"):
+        copy.probe(1, "atomic_0", kind="linear")
+    assert load_run(folder, step=2).step == 2
+    assert {path.name.rpartition("-")[2] for path in folder.glob("measures/legality-*-step*")} == {"step2"}
     assert not list(folder.rglob("state.pt"))
     with pytest.raises(UserError, match=r"name: .*small exists"):
-        add(run.folder.path, "small", tmp_path / "zoo")
+        add(run.folder.path, "small", zoo=tmp_path / "zoo")

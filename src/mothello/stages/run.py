@@ -150,7 +150,7 @@ class Run:
 
     def probe(self, layer: int, language: str, target: str = "absolute", kind: str = "") -> Probe:
         """A kept probe: called on states of that layer it reads the board. kind: linear or mlp, by default the last of
-        those fitted. UserError where scripts/probe.py has not been run on this state of the model."""
+        those fitted. UserError where scripts/probe.py has not fitted it on this state of the model."""
         fitted = [kept_for(path.parent, self.subject()) for path in sorted(self.folder.path.glob(f"measures/*/{FILE}"))]
         probes = max((one for one in fitted if one is not None), key=lambda one: one.steps, default=None)
         if probes is None:

@@ -113,6 +113,11 @@ class Probe:
 
 
 def one_probe(probes: FittedProbes, kind: str, target: str, layer: int, language: int) -> Probe:
-    """One of the fitted probes by itself."""
+    """One of the fitted probes by itself. UserError lists what was fitted, where this one was not."""
+    layers = range(probes.mean.shape[1])
+    fitted = {"kind": (kind, [*probes.modules]), "target": (target, probes.targets), "layer": (layer, layers)}
+    for key, (asked, there) in fitted.items():
+        if asked not in there:
+            raise UserError(f"{key}: no probes of {asked!r} were kept; choices: {', '.join(map(str, there))}")
     weights = {name: x[layer : layer + 1] for name, x in probes.weights(kind, target, language).items()}
     return Probe(probes.modules[kind], weights, probes.mean[language, layer], probes.scale[language, layer])
