@@ -18,6 +18,7 @@ from mothello.cli.compose import composed
 from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_parts import finished
 from mothello.cli.study_plan import names_of, part_of
+from mothello.config import plain
 from mothello.errors import UserError
 from mothello.files import LOCK
 from mothello.rundir import RunDir
@@ -111,6 +112,21 @@ def test_cells_that_are_alike_are_the_same_runs_in_every_study() -> None:
     assert first.probe.run == second.probe.run
     mirror = part_of(study("+study=mirror_anchors"), "mirror_main", 1)
     assert mirror.probe.run != first.probe.run
+
+
+def test_parts_that_are_composed_alike_share_nothing() -> None:
+    config = study("+study=emerging", "scale=mini")
+    first, other = (part_of(config, "shared", seed) for seed in (0, 1))
+    assert replace(first.train, seed=1) == other.train
+    before = plain(other.train), plain(other.stages[0].command)
+    first.train.data.games = 7
+    first.train.device.threads = 7
+    first.stages[0].command.stage.data.games = 7
+    assert (plain(other.train), plain(other.stages[0].command)) == before
+    again = part_of(config, "shared", 0)
+    assert replace(again.train, seed=1) == other.train
+    with pytest.raises(UserError, match=r"^train.seed: -1 is negative$"):
+        part_of(config, "shared", -1)
 
 
 @pytest.mark.parametrize(

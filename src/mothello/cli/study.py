@@ -21,11 +21,12 @@ from mothello.cli.line import command_line
 from mothello.cli.main import command, log_to_console, one_line_errors
 from mothello.cli.measure import measure
 from mothello.cli.stage import stage
+from mothello.cli.study_commands import STEPS
 from mothello.cli.study_comparisons import comparison_jobs
 from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_dry_run import study_table
 from mothello.cli.study_parts import Part, finished
-from mothello.cli.study_plan import STEPS, depth_of, names_of, part_of, parts_of
+from mothello.cli.study_plan import depth_of, names_of, part_of, parts_of
 from mothello.cli.train import train
 from mothello.cli.transfer import transfer
 from mothello.errors import UserError

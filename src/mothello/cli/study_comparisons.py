@@ -6,9 +6,10 @@ from fnmatch import fnmatch
 from functools import partial
 from typing import Any, NamedTuple
 
-from mothello.cli.compose import CHOOSE, built, choices, content, merged
+from mothello.cli.compose import CHOOSE
 from mothello.cli.jobs import Job
 from mothello.cli.measure import MeasureCommand, measure
+from mothello.cli.study_commands import command_config
 from mothello.cli.study_config import Comparison, StudyCommand
 from mothello.cli.study_parts import part_name
 from mothello.cli.study_plan import cells_of, names_of, part_of, settings_of
@@ -62,10 +63,9 @@ def command_of(config: StudyCommand, one: Compared, **own: Any) -> MeasureComman
     shared = [{key: x for key, x in source.measure.items() if key in MACHINE} for source in sources]
     common: dict[str, Any] = {"device": {"threads": config.threads}} if config.threads else {}
     common |= {"plugins": config.plugins} if config.plugins else {}
-    fragments: list[Mapping[str, Any]] = [common, *shared, one.comparison.measure, own]
+    fragments: list[Mapping[str, Any]] = [common, *shared, one.comparison.measure]
     with keyed(f"comparisons.{one.key}.measure."):
-        base = content("measure", MeasureCommand, [*config.searchpath, *choices(fragments)])
-        return built(MeasureCommand, merged(base, fragments, MeasureCommand))
+        return command_config("measure", config.searchpath, fragments, **own)
 
 
 def _ready(config: StudyCommand, one: Compared) -> MeasureCommand:

@@ -15,8 +15,8 @@ from mothello.cli.dry_run import (
     stage_estimate,
 )
 from mothello.cli.machine import where
+from mothello.cli.study_commands import STEPS
 from mothello.cli.study_parts import Part, finished
-from mothello.cli.study_plan import STEPS
 from mothello.cli.units import minutes, short
 from mothello.config import plain
 from mothello.files import fingerprint

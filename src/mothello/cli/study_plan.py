@@ -3,14 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
-from functools import cache
 from typing import Any
 
-from omegaconf import DictConfig
-
-from mothello.cli.compose import CHOOSE, built, choices, content, merged
+from mothello.cli.compose import CHOOSE
 from mothello.cli.measure import MeasureCommand, fitting
-from mothello.cli.stage import StageCommand
+from mothello.cli.study_commands import command_config
 from mothello.cli.study_config import CellConfig, ScaleConfig, StudyCommand
 from mothello.cli.study_parts import Further, Part, part_name, stage_folders
 from mothello.config import check_name, quoted
@@ -21,18 +18,6 @@ from mothello.stages.build import language_set_of
 from mothello.stages.continued import changed
 from mothello.stages.finetune import TransferCommand
 from mothello.stages.folders import run_folder
-from mothello.stages.pretrain import TrainConfig
-
-STEPS: dict[str, type] = {
-    "train": TrainConfig, "probe": MeasureCommand, "measure": MeasureCommand, "transfer": TransferCommand,
-    "stage": StageCommand,
-}  # fmt: skip
-"""The commands that a study calls for every part, with their schemas."""
-
-
-@cache
-def _base(script: str, overrides: tuple[str, ...]) -> DictConfig:
-    return content(script, STEPS[script], list(overrides))
 
 
 def settings_of(config: StudyCommand) -> ScaleConfig:
@@ -93,13 +78,13 @@ def part_of(config: StudyCommand, name: str, seed: int) -> Part:
     origin, waits = _origin(config, cell.fork, seed) if cell.fork else ([], "")
 
     def composed(script: str, more: Mapping[str, Any] = {}, **own: Any) -> Any:
-        fragments = [shared, *(getattr(source, script) for source in sources), more, own]
+        fragments = [shared, *(getattr(source, script) for source in sources), more]
         with keyed(f"{script}."):
-            base = _base(script, (*config.searchpath, *choices(fragments), *(origin if script == "train" else ())))
-            return built(STEPS[script], merged(base, fragments, STEPS[script]))
+            overrides = [*config.searchpath, *(origin if script == "train" else ())]
+            return command_config(script, overrides, fragments, **own)
 
     runs = config.runs or f"runs/{config.scale or config.name}"
-    train = composed("train", name=name, runs=runs, seed=seed, tracking={"group": config.name})
+    train = composed("train", {"tracking": {"group": config.name}}, name=name, runs=runs, seed=seed)
     folder, tuned = run_folder(train), list[TransferCommand]()
     if _matches(name, config.transfer_from):
         others = (tuning.transfer for tuning in config.tunings.values() if _matches(name, tuning.cells))
