@@ -11,13 +11,13 @@ from mothello.cli.units import size, table
 from mothello.errors import UserError
 from mothello.own import folder_for
 from mothello.report.runs import find_runs
-from studies import factors
 from studies.asked import study_of
 from studies.copies import gather
-from studies.page import write_results
+from studies.page import Runs, runs_below, write_results
 from studies.pages import LAST, OTHER_PAPERS, PAGES
 from studies.runs import Study
 from studies.scale import SCALES
+from studies.sections import SECTIONS
 
 
 @dataclass(kw_only=True)
@@ -35,22 +35,18 @@ class ResultsCommand:
 
 SIGN = "`make results` writes this page"
 """What only README.md of this command holds."""
-STUDIES = (
-    "table1", "steering", "mirror_anchors", "anchor_placement", "many_languages", "emergence", "course",
-    *factors.HEADINGS, "finetune", "probes",
-)  # fmt: skip
+STUDIES = tuple(SECTIONS)
 """The studies of the page."""
 ALL = "all"
 
 
-def strays(out: Path, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
-    """Runs below OUT that no study asks for, such as those of another budget: they are on no page."""
+def strays(runs: Runs, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
+    """Runs that no study of their scale asks for, such as those of another budget: they are on no page."""
     paths = []
     for scale, asked in studies.items():
         wanted = {(name, cell.train) for study in asked for name, cell in study.cells.items()}
-        runs = find_runs([str(out / scale)])
-        runs = [run for run in runs if (run.config.get("tracking") or {}).get("group") not in OTHER_PAPERS]
-        paths += [run.path for run in runs if (run.name, run.path.parent.name) not in wanted]
+        mine = [run for run in runs[scale] if (run.config.get("tracking") or {}).get("group") not in OTHER_PAPERS]
+        paths += [run.path for run in mine if (run.name, run.path.parent.name) not in wanted]
     return paths
 
 
@@ -86,14 +82,14 @@ def results(config: ResultsCommand) -> Path:
         page = beside.write(out)
         print(f"results: {page.resolve()}", flush=True)
         return page
+    runs = runs_below(out)
     studies = {
         scale: [study_of(name, scale) for name in tqdm(STUDIES, desc=f"studies at {scale}", unit="study", delay=1)]
-        for scale in SCALES
-        if (out / scale).is_dir()
+        for scale in runs
     }
-    for path in strays(out, studies):
+    for path in strays(runs, studies):
         print(f"left out, since no study asks for it: {path}", flush=True)
-    page = write_results(out, studies, {name: beside.title for name, beside in PAGES.items()})
+    page = write_results(out, runs, studies, {name: beside.title for name, beside in PAGES.items()})
     print(f"results: {page.resolve()}", flush=True)
     return page
 

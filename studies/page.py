@@ -10,13 +10,14 @@ from mothello.measures.probes.verdict import KINDS, TWO_DOMAINS
 from mothello.report.board_figure import boards_figure, domain_boards, reading_boards
 from mothello.report.heatmaps import alignment_maps
 from mothello.report.heatmaps import scale as limits
-from mothello.report.runs import find_runs
+from mothello.report.runs import Run, find_runs
 from mothello.report.style import save
 from mothello.report.table import domains, pairs, table_of
 from studies import CRITERIA, PUBLISHED, answers, course, data, factors, figures, readings, steering, tables
 from studies.judge import winners
 from studies.runs import Study, headline_of
 from studies.scale import SCALES, Scale
+from studies.sections import SECTIONS
 from studies.templates import filled
 
 FILTERS = {
@@ -33,12 +34,21 @@ CAPTIONS = {
 """Of the two figures that come first."""
 
 
-def write_results(out: Path, studies: Mapping[str, Sequence[Study]], beside: Mapping[str, str]) -> Path:
-    """Write OUT/README.md and the figures from the run folders under OUT/SCALE; returns the page. studies: by scale;
-    beside: titles of the other pages, by their folder."""
+Runs = Mapping[str, Sequence[Run]]
+"""By scale."""
+
+
+def runs_below(out: Path) -> Runs:
+    """The runs in the folders OUT/SCALE."""
+    return {name: find_runs([str(out / name)]) for name in SCALES if (out / name).is_dir()}
+
+
+def write_results(out: Path, runs: Runs, studies: Mapping[str, Sequence[Study]], beside: Mapping[str, str]) -> Path:
+    """Write OUT/README.md, and the figures in OUT/SCALE; returns the page. studies: by scale; beside: titles of the
+    other pages, by their folder."""
     scales: list[Scale] = []
     for name in SCALES:
-        found = find_runs([str(out / name)]) if (out / name).is_dir() else []
+        found = runs.get(name, ())
         if found or name == "paper":  # whose absence is explained
             smaller = next((scale for scale in scales if (name, scale.name) == ("board8", "mini")), None)
             scales.append(Scale(name, found, studies.get(name, ()) if found else (), smaller))
@@ -46,13 +56,9 @@ def write_results(out: Path, studies: Mapping[str, Sequence[Study]], beside: Map
             draw(scales[-1], out / name / "figures")
     words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS, "captions": CAPTIONS, "beside": beside}
     rooms = {
-        "tables": tables,
-        "answers": answers,
-        "course": course,
-        "factors": factors,
-        "readings": readings,
-        "steering": steering,
-    }
+        "tables": tables, "answers": answers, "course": course, "factors": factors, "readings": readings,
+        "steering": steering, "sections": SECTIONS,
+    }  # fmt: skip
     page = out / "README.md"
     write_whole(page, filled("page.md.j2", FILTERS, scales=scales, **rooms, **words).encode())
     return page
@@ -90,10 +96,10 @@ def _curves(scale: Scale) -> Drawn:
         yield name, "", figures.factor_figure(rows.sort_values("cell", key=lambda x: x.map(order)))
     if len(atomic):
         yield "finetune", "", figures.change_figure(atomic)
-    if (scale.answers.softmax == "language").any():
-        yield "answers", "", figures.answer_figure(answers.ratios(scale.answers[scale.answers.learned]))
+    if (scale.read["finetune"].softmax == "language").any():
+        yield "answers", "", figures.answer_figure(answers.ratios(scale.read["finetune"].query("learned")))
     if scale.probed():
-        yield "probes", scale.probed()[0], figures.probe_figure(scale.errors, scale.probed()[0])
+        yield "probes", scale.probed()[0], figures.probe_figure(scale.read["probes"], scale.probed()[0])
 
 
 def _boards(scale: Scale) -> Drawn:

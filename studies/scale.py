@@ -9,13 +9,14 @@ import pandas as pd
 
 from mothello.report.runs import Run
 from mothello.report.sentences import class_sentence
-from studies import CRITERIA, PUBLISHED, answers, course, data, readings, runs, steering, tables
+from studies import CRITERIA, PUBLISHED, answers, data, runs, tables
 from studies.judge import ATOMIC
 from studies.numbers import mean, text
 from studies.outcomes import true_anchors, with_outcomes
-from studies.predictions import COULD_NOT_FAIL, prediction_table, told
+from studies.predictions import COULD_NOT_FAIL, Prediction, prediction_table, told
+from studies.sections import SECTIONS
 
-TABLE, ALONG = "table1", "course"
+TABLE = "table1"
 SCALES = {
     "published": "the published board, model and budget on a GPU",
     "mini": "a small board and model; published numbers are compared in direction and order only",
@@ -49,13 +50,10 @@ class Scale:
         self.cells = {name: with_outcomes(data.cell_table(chosen), self.images) for name, chosen in self.runs.items()}
         self.every = pd.concat(list(self.cells.values())).drop_duplicates("run") if studies else pd.DataFrame()
         self.asked = _seeds(studies)
-        self.planned = _seeds(study for study in studies if study.name != ALONG)
+        self.planned = _seeds(study for study in studies if not SECTIONS[study.name].apart)
         self.tuned = data.finetuned(self.runs.get("finetune", ()))
-        self.answers = answers.courses(self.runs.get("finetune", ()))
-        self.readings = readings.readings(self.runs.get("table1", ()))
-        self.courses = course.courses(self.runs.get(ALONG, ()))
-        self.steered = steering.table_of(self.runs.get("steering", ()))
-        self.errors = data.probe_errors(self.runs.get("probes", ()))
+        self.read = {name: section.read(self.runs.get(name, ())) for name, section in SECTIONS.items()}
+        """What the sections show of their studies' runs."""
         costs = ({"study": study} | row for study, chosen in self.runs.items() for row in runs.costs(chosen))
         self.costs = pd.DataFrame(costs)
         self.figures: dict[str, str] = {}
@@ -104,15 +102,17 @@ class Scale:
         return ", ".join(f"{count} {word}" for word, count in counts.items())
 
     def shares(self) -> list[dict[str, str]]:
-        return answers.shares(self.answers[self.answers.learned])
+        return answers.shares(self.read["finetune"].query("learned"))
 
     def predictions(self) -> tuple[list[dict[str, Any]], list[str]]:
         """A row per prediction that a run tests, and the numbers of the others."""
-        smaller = self.smaller.answers if self.smaller else None
-        asked = {name: study.planned for name, study in self.studies.items()}
-        steered = told(steering.predictions(self.steered), self.steered, asked.get("steering", {}))
-        more = [*steered, *told(course.predictions(self.courses), self.courses, asked.get(ALONG, {}))]
-        rows = prediction_table(self.cells, self.tuned, self.answers, more, self.planned, self.name, smaller)
+        smaller = self.smaller.read["finetune"] if self.smaller else None
+        more: list[Prediction] = []
+        for name, section in SECTIONS.items():
+            if section.predictions is not None:
+                asked = self.studies[name].planned if name in self.studies else {}
+                more += told(section.predictions(self.read[name]), self.read[name], asked)
+        rows = prediction_table(self.cells, self.tuned, self.read["finetune"], more, self.planned, self.name, smaller)
         tested = [row for row in rows if not row["runs"].startswith(("0 ", "-"))]
         left = {row["prediction"].split()[0] for row in rows} - {row["prediction"].split()[0] for row in tested}
         return tested, sorted(left, key=lambda number: [int(part) for part in number.split(".")])
@@ -185,4 +185,4 @@ class Scale:
         return [part for part in parts if len(part[1])]
 
     def probed(self) -> list[str]:
-        return [name for name in ("single", "naive", "unified") if (self.errors.cell == name).any()]
+        return [name for name in ("single", "naive", "unified") if (self.read["probes"].cell == name).any()]

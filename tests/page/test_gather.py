@@ -15,7 +15,7 @@ from studies import RESULTS, gather
 from studies.asked import study_of
 from studies.factors import HEADINGS
 from studies.gather import STUDIES
-from studies.page import write_results
+from studies.page import runs_below, write_results
 from studies.pages import PAGES
 from studies.runs import headline_of, runs_of
 from studies.scale import SCALES
@@ -180,7 +180,9 @@ def test_the_committed_page_is_what_the_committed_runs_say(tmp_path: Path) -> No
     """A page of another day, or one that was mended by hand, fails here."""
     for name in KEPT:
         shutil.copytree(RESULTS / name, tmp_path / name)
-    page = write_results(tmp_path, {name: [asked_for(study, name) for study in STUDIES] for name in KEPT}, TITLES)
+    page = write_results(
+        tmp_path, runs_below(tmp_path), {name: [asked_for(study, name) for study in STUDIES] for name in KEPT}, TITLES
+    )
     assert page.read_text() == (RESULTS / "README.md").read_text(), "say: make results"
 
 
@@ -196,7 +198,9 @@ def test_a_page_of_few_runs(cells: list[str], tmp_path: Path) -> None:
     for cell in cells:
         folder = next((RESULTS / "mini" / cell).iterdir()) / "seed0"
         shutil.copytree(folder, tmp_path / "mini" / folder.relative_to(RESULTS / "mini"))
-    text = write_results(tmp_path, {"mini": [asked_for(name, "mini") for name in STUDIES]}, TITLES).read_text()
+    text = write_results(
+        tmp_path, runs_below(tmp_path), {"mini": [asked_for(name, "mini") for name in STUDIES]}, TITLES
+    ).read_text()
     assert "Not run yet: anchor_1 (" in text
     assert " nan" not in text
     assert "None" not in text
