@@ -83,13 +83,14 @@ class Found:
         return [f"{cell} ({count})" for cell, count in left.items() if count]
 
     def untaught(self) -> list[str]:
-        """Cells with a run that lacks a fine-tuning that some other run has, as CELL and what is missing."""
+        """Runs that lack a fine-tuning that those of other cells have, as CELL/SEED and what is missing."""
         every = set(self.taught.stage)
         asked = {(run.cell, run.seed): every for run in self.runs.itertuples()}
         for row in self.taught.itertuples():
             asked[row.cell, row.seed] = asked[row.cell, row.seed] - {row.stage}
         kept = {stage for stage in every if self.taught[self.taught.stage == stage].cell.nunique() > 1}
-        return [f"{cell} ({', '.join(sorted(left & kept))})" for (cell, _), left in asked.items() if left & kept]
+        wanted = {f"{cell}/{seed}": sorted(left & kept) for (cell, seed), left in asked.items()}
+        return [f"{run} ({', '.join(names)})" for run, names in wanted.items() if names]
 
 
 class Claim(NamedTuple):
