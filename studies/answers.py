@@ -12,16 +12,16 @@ import pandas as pd
 from mothello.report.runs import Run
 from mothello.report.sharing import sharing_of
 from studies import CRITERIA
-from studies.numbers import decimal, over_seeds, signed
+from studies.numbers import decimal, over_seeds, percent, signed
 
 LIMITS = CRITERIA.answers
 AMONG = {"": "all tokens", "_restricted": "its own tokens", "_translated": "the source's tokens"}
 """End of a quantity -> what is answered among."""
 COURSES = [
     "cell", "seed", "sharing", "learned", "softmax", "schedule", "part", "language", "among", "before", "after", "peak",
-    "ratio",
+    "ratio", "steps", "curve",
 ]  # fmt: skip
-"""ratio: the gain as a share of the source's."""
+"""ratio: the gain as a share of the source's, where that one gains; curve: strict legality after each of the steps."""
 SOFTMAX = {"all": "all tokens", "language": "each language's tokens"}
 
 
@@ -65,24 +65,48 @@ def _courses(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
         for language, curve in rows[rows.quantity == f"top1{end}"].groupby("language", sort=False):
             values = curve.value.tolist()
             numbers = {"before": values[0], "after": values[-1], "peak": max(values)}
+            numbers |= {"steps": curve.step.tolist(), "curve": values}
             yield {"language": language, "among": among} | numbers
 
 
 def table(found: pd.DataFrame) -> list[dict[str, Any]]:
     """A row per sharing, softmax, schedule and kind of answer of the target; only where there are two ways."""
-    rows, targets = [], found[(found.part == "target") & found.among.isin(AMONG.values())]
-    if (targets.softmax == "language").sum() == 0:
+    rows, known = [], found[found.among.isin(AMONG.values())]
+    if (known.softmax == "language").sum() == 0:
         return []
-    for key, group in targets.groupby(["cell", "sharing", "schedule", "softmax", "among"], sort=False):
+    for key, both in known.groupby(["cell", "sharing", "schedule", "softmax", "among"], sort=False):
         cell, _, schedule, softmax, among = map(str, key)
-        ratio = over_seeds(group.ratio)
+        group, source = both[both.part == "target"], both[both.part == "source"]
+        ratio, gained, seeds = over_seeds(group.ratio), int(group.ratio.notna().sum()), group.seed.nunique()
+        fewer = f" ({gained} of {seeds} seeds)" if 0 < gained < seeds else ""
         rows.append({
             "cell": cell, "softmax over": SOFTMAX[softmax], "schedule": schedule, "answered in": among,
             "before": decimal(group.before.mean()), "after": decimal(group.after.mean()),
-            "peak": decimal(group.peak.mean()), "gain / source's": "-" if ratio is None else signed(ratio.mean),
-            "seeds": group.seed.nunique(),
+            "peak": decimal(group.peak.mean()), "gain / source's": "-" if ratio is None else signed(ratio.mean) + fewer,
+            "source": f"{decimal(source.before.mean())} to {decimal(source.after.mean())}", "seeds": seeds,
         })  # fmt: skip
     return rows
+
+
+def by_run(found: pd.DataFrame, cells: pd.DataFrame) -> list[dict[str, str]]:
+    """How far a pair was aligned before it was fine-tuned, and what the target then gained of the source's gain, run by
+    run. cells: those of the study."""
+    rows = []
+    for run in cells[cells.probed].sort_values(["cell", "seed"]).to_dict("records"):
+        mine = found[(found.cell == run["cell"]) & (found.seed == run["seed"])]
+        gains = dict.fromkeys(WAYS, mine.ratio[:0])
+        gains |= {way: _ratios(mine, run["sharing"], *what) for way, what in _ways(run["sharing"])}
+        if any(map(len, gains.values())):
+            row = {"run": f"{run['cell']}/{run['seed']}", "verdict before": run["verdict"]}
+            row |= {"recovered": percent(run["recovered"]), "the bar": "passed" if run["learned"] else "below"}
+            rows.append(row | {way: signed(x.mean()) if len(x) else "-" for way, x in gains.items()})
+    return rows
+
+
+def _ways(sharing: str) -> list[tuple[str, tuple[str, str]]]:
+    """Name -> softmax and kind of answer. A unified output has one."""
+    named = [(way, (softmax, AMONG[among])) for way, (softmax, among) in WAYS.items()]
+    return named[:1] if sharing == "unified" else named
 
 
 LABELS = {"naive": "naive", "anchors": "eight anchors", "unified": "unified output"}
@@ -111,9 +135,9 @@ def ratios(found: pd.DataFrame) -> dict[tuple[str, str], pd.Series]:
     """(sharing, one of WAYS) -> the target's gain as a share of the source's gain, by seed; our own schedule, and what
     was run. A unified output has one way."""
     pairs = {
-        (label, way): _ratios(found, sharing, softmax, AMONG[among])
+        (label, way): _ratios(found, sharing, *what)
         for sharing, label in LABELS.items()
-        for way, (softmax, among) in list(WAYS.items())[: 1 if sharing == "unified" else None]
+        for way, what in _ways(sharing)
     }
     return {key: values for key, values in pairs.items() if len(values)}
 

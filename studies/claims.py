@@ -121,7 +121,8 @@ def _same_excess(rows: pd.DataFrame, cells: Sequence[str]) -> tuple[str, bool]:
     shares = {name: float(rows[rows.cell == name].settled.mean()) for name in cells}
     first, near = cells[0], min(cells[1:], key=lambda name: abs(excess[name] - excess[cells[0]]))
     found = ", ".join(f"{name} {percent(shares[name])} at {decimal(excess[name])} nats" for name in (first, near))
-    return found, abs(shares[first] - shares[near]) <= LIMITS["third"]
+    rare = "; neither settles most pairs at this loss" if max(shares[first], shares[near]) <= 0.5 else ""
+    return found + rare, abs(shares[first] - shares[near]) <= LIMITS["third"]
 
 
 def _alike(rows: pd.DataFrame, cells: Sequence[str]) -> tuple[str, bool]:

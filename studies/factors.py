@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from scipy.stats import fisher_exact
 
-from studies.numbers import mean, middle, out_of, over_seeds, percent
+from studies.numbers import decimal, mean, middle, out_of, over_seeds, percent, plain
 
 HEADINGS = {
     "when": "What drives alignment",
@@ -18,6 +19,22 @@ HEADINGS = {
     "parallel": "Parallel games",
 }
 """Studies of one factor, in the order of the page."""
+CELLS = {
+    "when": "`expected`: trained on the exact distribution over legal moves instead of one move of it, `_200k` to "
+    "about the skill of `naive`; `narrow`, `wide`: width 64 and 256 instead of 128; `decay_0`, `decay_3`: weight decay "
+    "0 and .3 instead of .1; `batch_32`, `batch_128`: games a step instead of 64.",
+    "asymmetry": "`opening_P`: P% of the games begin with the same one of four first moves, which share the rest; in "
+    "`naive` each has a quarter.",
+    "recipe": "`gpt2_adamw`: the block of GPT-2 and AdamW instead of ours and Muon, for twice the games; `240k`: ours "
+    "for half of them, which is about as far from the floor.",
+    "parallel": "Every game is seen twice: `twice`, drawn for each language by itself; `parallel`, the same games in "
+    "both; `disjoint`, no game in both.",
+}
+"""What the cells change."""
+
+
+LIKELY = 0.05
+"""Two shares are told apart where chance alone makes them so different less often than this."""
 
 
 def begun(cells: pd.DataFrame) -> bool:
@@ -40,6 +57,21 @@ def table(cells: pd.DataFrame, planned: Mapping[str, Sequence[int]]) -> list[dic
                 "seeds": out_of(len(same), len(seeds)),
             })  # fmt: skip
     return rows
+
+
+def answer(cells: pd.DataFrame, planned: Mapping[str, Sequence[int]]) -> str:
+    """Which cells settle more or less often than the first, by Fisher's exact test of two shares."""
+    known = {name: cells[(cells.cell == name) & cells.probed] for name, seeds in planned.items() if seeds}
+    counts = {name: (int(rows.settled.sum()), len(rows)) for name, rows in known.items() if len(rows)}
+    (first, (settled, runs)), *others = counts.items()
+    left = {x: fisher_exact([[settled, runs - settled], [a, n - a]]).pvalue for x, (a, n) in others}
+    apart = [f"`{x}` ({counts[x][0]} of {counts[x][1]}, p = {decimal(p, 3)})" for x, p in left.items() if p < LIKELY]
+    rest = "no other share is" if apart else "no share is"
+    found = f"{', '.join(apart)} {'differ' if len(apart) > 1 else 'differs'} from that; " if apart else ""
+    return (
+        f"`{first}` settles, aligned or in two domains, on {settled} of {runs} seeds; {found}{rest} further from it "
+        f"than chance may be (Fisher's exact test, p < {plain(LIKELY)}), which with three seeds is only none of three."
+    )
 
 
 def baselines(cells: pd.DataFrame) -> list[dict[str, Any]]:

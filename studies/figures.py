@@ -194,6 +194,29 @@ def change_figure(tuned: pd.DataFrame) -> Figure:
     return figure
 
 
+def course_figure(courses: pd.DataFrame) -> Figure:
+    """answers.courses during fine-tuning, our schedule: a panel per sharing and softmax, every seed a line."""
+    rows = courses[(courses.schedule == "ours") & courses.sharing.isin(["naive", "anchors"])]
+    panels = [(x, softmax) for x in ("naive", "anchors") for softmax in answers.SOFTMAX]
+    panels = [(x, y) for x, y in panels if ((rows.sharing == x) & (rows.softmax == y)).any()]
+    lines = {
+        ("source", "its own tokens"): (ROLE_COLORS["unified"], "-"),
+        ("target", "its own tokens"): (ROLE_COLORS["naive"], "-"),
+        ("target", "the source's tokens"): (IMAGE, "--"),
+    }
+    figure, axes = canvas(max(1, len(panels)), 3.2, sharey=True)
+    for axis, (sharing, softmax) in zip(axes, panels, strict=False):
+        same = rows[(rows.sharing == sharing) & (rows.softmax == softmax)]
+        for (part, among), (color, dashes) in lines.items():
+            for _, row in same[(same.part == part) & (same.among == among)].iterrows():
+                axis.plot(row.steps, row.curve, color=color, linestyle=dashes, label=f"{part}, in {among}")
+        axis.set(xlabel="fine-tuning step")
+        title(axis, f"{SHARING[sharing]}:\n{answers.SOFTMAX[softmax]}")
+    axes[0].set_ylabel("strict top-1 legality")
+    legend_below(figure, axes)
+    return figure
+
+
 def answer_figure(ratios: Mapping[tuple[str, str], pd.Series]) -> Figure:
     """What the target gains as a share of the source's gain, by (sharing, way): answers.ratios."""
     figure, axes = canvas(1, 3.6)

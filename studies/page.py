@@ -98,6 +98,7 @@ def _curves(scale: Scale) -> Drawn:
         yield "finetune", "", figures.change_figure(atomic)
     if (scale.read["finetune"].softmax == "language").any():
         yield "answers", "", figures.answer_figure(answers.ratios(scale.read["finetune"].query("learned")))
+        yield "courses", "", figures.course_figure(scale.read["finetune"])
     if scale.probed():
         yield "probes", scale.probed()[0], figures.probe_figure(scale.read["probes"], scale.probed()[0])
 

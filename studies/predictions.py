@@ -128,8 +128,8 @@ def naive(cells: pd.DataFrame) -> Iterator[Prediction]:
     known, found = rows[rows.other_maps.notna()], "-"
     outcomes = known["8"].tolist()
     if outcomes:
-        most = max(known.other_maps.max(), known.other_maps_swapped.max())
-        found = f"{_count(outcomes)}; the most is {decimal(most)}, best constant {mean(known.constant)}"
+        most, free = max(known.other_maps.max(), known.other_maps_swapped.max()), ~known.winner.isin(MAPS)
+        found = f"{_count(outcomes)}, {free.sum()} free to fail; most {decimal(most)}, constant {mean(known.constant)}"
     claim = "8 naive pairs: no map outside the group reads above the best constant"
     yield Prediction(claim, found, every(outcomes), known, ["naive"])
 

@@ -12,20 +12,25 @@ import pandas as pd
 
 from mothello.measures.probes.headline import headline, kinds
 from mothello.measures.probes.verdict import PairVerdict, verdicts
+from mothello.othello.symmetry import OPENING_MAPS
 from mothello.report.runs import Run
 from mothello.report.sharing import n_anchors, sharing_of
 from studies.data import pair_name
+from studies.judge import ATOMIC
 from studies.numbers import decimal, mean, percent
 
 COLUMNS = [
     "cell", "seed", "pair", "sharing", "anchors", "absolute", "relative", "absolute_far", "relative_far",
-    "absolute_kind", "relative_kind", "margin", "retrieval", "retrieval_map", "tokens", "apart", "directions",
+    "absolute_kind", "relative_kind", "margin", "retrieval", "retrieval_map", "tokens", "apart", "directions", "by_map",
 ]  # fmt: skip
 """absolute, relative: cells read right under the best map, means over both directions; *_far: the way from the orbit
 reader to the own language; *_kind: the verdicts of both directions; retrieval: P@1 among states of the same ply, as
 they are and through each direction's best map, at the layer of the headline; margin: the best map less the second one,
 absolute colors; tokens: moves whose nearest token embedding is the same move through each direction's best map; apart:
 how much the directions differ, absolute colors; directions: of either, DIRECTION."""
+BY_MAP = {"tokens": ("embedding", "neighbours"), "states": ("alignment", "retrieval_same_ply")}
+"""Measure and quantity of what is found through every map: by_map has means over both directions by name, control and
+map, and by "orbit" the share of tokens whose nearest one is of a move of the same orbit."""
 DIRECTION = {"absolute": "absolute colors", "relative": "relative colors", "retrieval": "retrieval"}
 """Of the probes of one language in the other, through their best map; retrieval among its states through that map."""
 APART = 0.02
@@ -55,6 +60,7 @@ def _reading(run: Run) -> dict[str, Any]:
         for x in judged:
             ways.setdefault((x.source, x.language), {})[target] = x.best.value
         if target == "absolute":
+            row["layer"] = head.layer
             first, second = (x.best.value for x in judged)
             row["apart"] = abs(first - second)
             row["margin"] = sum(x.best.value - _second(x) for x in judged) / len(judged)
@@ -63,7 +69,36 @@ def _reading(run: Run) -> dict[str, Any]:
             row["retrieval_map"] = fmean(through.values()) if through else None
             for pair, value in through.items():
                 ways[pair]["retrieval"] = value
-    return row | {"directions": ways}
+    return row | {"directions": ways, "by_map": _by_map(run, row["layer"])}
+
+
+def _by_map(run: Run, layer: int) -> dict[tuple[str, str, str], float]:
+    found: dict[tuple[str, str, str], float] = {}
+    rows = run.rows[run.rows.target == ""]
+    for name, (measure, quantity) in BY_MAP.items():
+        mine = rows[(rows.measure == measure) & (rows.quantity == quantity)]
+        mine = mine[mine.layer == layer] if measure == "alignment" else mine
+        for key, part in mine.groupby(["control", "map"]):
+            control, through = map(str, tuple(key))
+            found[name, control, through] = float(part.value.mean())
+    orbits = rows[rows.quantity == "neighbours_orbit"].groupby("control").value.mean().to_dict()
+    found |= {("tokens", str(control), "orbit"): value for control, value in orbits.items()}
+    return found
+
+
+def maps(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of naive pairs, what is found through every map of the opening, a row per seed; random weights: the most that any
+    map finds there."""
+    rows = []
+    for run in found[(found.sharing == "naive") & (found.pair == ATOMIC)].to_dict("records"):
+        row: dict[str, Any] = {"seed": str(run["seed"])}
+        for name in BY_MAP if run["by_map"] else ():
+            ways = (*OPENING_MAPS, "orbit") if name == "tokens" else OPENING_MAPS
+            row |= {f"{name}: {x}": decimal(run["by_map"].get((name, "trained", x))) for x in ways}
+            untrained = [run["by_map"].get((name, "random_weights", x)) for x in OPENING_MAPS]
+            row |= {f"{name}: random weights": decimal(max(filter(None, untrained), default=None))}
+        rows += [row] if len(row) > 1 else []
+    return rows
 
 
 def _second(judged: PairVerdict) -> float:

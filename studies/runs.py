@@ -92,6 +92,7 @@ def setting(runs: Sequence[Run]) -> str:
 
 def budget(runs: Iterable[Run]) -> str:
     """How long the runs of a study were trained, and what their probes were fitted on."""
+    runs = list(runs)
     configs = [run.config["data"] for run in runs]
     games = Counter((round(config["games"] * config.get("epochs", 1)), config["batch_size"]) for config in configs)
     probes = [probe for run in runs if (probe := run.measure("probes")) is not None]
@@ -101,7 +102,19 @@ def budget(runs: Iterable[Run]) -> str:
         for (count, batch), n in sorted(games.items())
     ]
     parts += [f"probes fitted on {fitted:,} games and scored on {tested:,}" for fitted, tested in fits]
+    machines = Counter(map(_machine, runs))
+    parts += (
+        [f"trained on {', '.join(f'{name} ({n})' for name, n in sorted(machines.items()))}"]
+        if len(machines) > 1
+        else []
+    )
     return f"Budget: {'; '.join(parts)}." if parts else ""
+
+
+def _machine(run: Run) -> str:
+    """Device and number format of a training: another one makes another model of the same seed."""
+    execution = RunDir(run.path).read_json("execution.json")
+    return f"{execution.get('device', 'cpu')}, {'bf16' if execution.get('bf16') else 'fp32'}"
 
 
 def tuning(runs: Iterable[Run]) -> str:

@@ -87,6 +87,8 @@ def test_the_published_scale_is_the_papers_with_nine_passes() -> None:
         paper, published = (part_of(study(f"+study={name}", f"scale={x}"), cell, 0) for x in ("paper", "published"))
         assert published.train.data.epochs == (40 if name == "finetune" else 9)
         assert published.train.data.games == paper.train.data.games
+        epochs = {"table1": 9, "emergence": 9, "finetune": 40}[name]
+        assert published.train.optimizer.warmup_fraction * epochs == pytest.approx(5)
         assert published.probe.run.startswith("runs/published/")
         assert replace(published.probe, run="") == replace(paper.probe, run="")
     config = study("+study=table1", "scale=published")

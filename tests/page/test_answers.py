@@ -9,7 +9,8 @@ import pytest
 from report.made import add_finetuning, add_run
 
 from mothello.report.runs import find_runs
-from studies.answers import AMONG, COURSES, courses, predictions, ratios, same_signs, shares, table, usual
+from studies.answers import AMONG, COURSES, by_run, courses, predictions, ratios, same_signs, shares, table, usual
+from studies.numbers import decimal
 
 OWN, SOURCE = AMONG["_restricted"], AMONG["_translated"]
 
@@ -81,7 +82,31 @@ def test_courses_are_read_from_the_folders(tmp_path: Path) -> None:
     shown = table(found)
     assert len(shown) == 2 * len(AMONG)
     assert shown[0]["gain / source's"] == "+.500"
+    source = found[(found.part == "source") & (found.among == AMONG[""])].iloc[0]
+    assert shown[0]["source"] == f"{decimal(source.before)} to {decimal(source.after)}"
+    assert len(source.curve) == len(source.steps) > 2
+    assert (source.curve[0], source.curve[-1]) == (source.before, source.after)
     assert table(found[found.softmax == "all"]) == []
+
+
+def test_a_share_says_of_how_many_seeds_it_is() -> None:
+    rows = planted()
+    rows.loc[(rows.cell == "prefix_naive") & (rows.among == AMONG[""]) & (rows.seed > 0), "ratio"] = None
+    shown = {row["gain / source's"] for row in table(rows) if row["answered in"] == AMONG[""]}
+    assert shown == {"-2.000 (1 of 3 seeds)", "+.910"}
+
+
+def test_alignment_before_stands_beside_what_followed_run_by_run() -> None:
+    head = {"probed": True, "sharing": "naive", "cell": "prefix_naive", "verdict": "identity (partly)"}
+    cells = pd.DataFrame([head | {"seed": seed, "recovered": 0.27, "learned": seed < 2} for seed in (1, 0, 2)])
+    shown = by_run(planted(), cells)
+    assert [row["run"] for row in shown] == ["prefix_naive/0", "prefix_naive/1", "prefix_naive/2"]
+    assert [row["the bar"] for row in shown] == ["passed", "passed", "below"]
+    assert {row["verdict before"] for row in shown} == {"identity (partly)"}
+    assert {row["recovered"] for row in shown} == {"27%"}
+    assert [row["in its own tokens"] for row in shown] == ["-.500", "-.490", "-.480"]
+    assert [row["in the source's tokens"] for row in shown] == ["-", "-", "-"]
+    assert by_run(planted()[:0], cells) == []
 
 
 def test_the_shares_of_the_answer_are_means_over_seeds_by_what_is_answered_in() -> None:
