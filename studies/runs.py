@@ -103,11 +103,8 @@ def budget(runs: Iterable[Run]) -> str:
     ]
     parts += [f"probes fitted on {fitted:,} games and scored on {tested:,}" for fitted, tested in fits]
     machines = Counter(map(_machine, runs))
-    parts += (
-        [f"trained on {', '.join(f'{name} ({n})' for name, n in sorted(machines.items()))}"]
-        if len(machines) > 1
-        else []
-    )
+    if len(machines) > 1:
+        parts.append(f"trained on {', '.join(f'{name} ({n})' for name, n in sorted(machines.items()))}")
     return f"Budget: {'; '.join(parts)}." if parts else ""
 
 

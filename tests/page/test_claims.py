@@ -10,7 +10,7 @@ from mothello.measures.probes.symmetry_classes import Classes
 from studies import steering
 from studies.claims import CLAIMS, predictions
 from studies.data import count_classes
-from studies.factors import baselines, begun
+from studies.factors import CELLS, HEADINGS, answer, baselines, begun
 from studies.factors import table as factor_table
 
 SEEDS = range(3)
@@ -158,6 +158,17 @@ def test_the_table_of_a_study_names_what_was_not_run() -> None:
     }  # fmt: skip
 
 
+def test_the_answer_of_a_study_tells_shares_apart_that_chance_would_not_make() -> None:
+    planned = {"naive": list(range(10)), "naive_none": [0, 1, 2], "naive_one": [0, 1, 2], "naive_later": [0]}
+    text = answer(table(*cell("naive", 9, 10), *cell("naive_none", 0), *cell("naive_one", 1)), planned)
+    assert text.startswith(
+        "`naive` settles, aligned or in two domains, on 9 of 10 seeds; `naive_none` (0 of 3, p = .014)"
+    )
+    assert "naive_one" not in text
+    assert "no share is further" in answer(table(*cell("naive", 9, 10), *cell("naive_one", 1)), planned)
+    assert set(CELLS) == set(HEADINGS)
+
+
 def steered(through: float, other: float, aligned: bool = True, within: float = 1.0) -> dict[str, Any]:
     numbers = {"through": through, "other": other, "other_map": "main", "within": within, "null": 8.0}
     edits = {f"{edit}_{key}": value for edit in ("steer", "patch") for key, value in numbers.items()}
@@ -181,3 +192,9 @@ def test_steering(rows: list[dict[str, Any]], outcomes: list[bool | None]) -> No
     assert [x["turned discs: best of the others"] for x in steering.table(found)] == [
         f"{x['steer_other']:.2f} (main)" for x in rows
     ]
+    told = steering.answer(found)
+    assert bool(told) == any(x["aligned"] for x in rows)
+    if told:
+        aligned = [x for x in rows if x["aligned"]]
+        fewest = sum(x["patch_through"] < x["patch_other"] for x in aligned)
+        assert told.endswith(f"fewest through its map in {fewest} of {len(aligned)} directions.")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from studies.asked import study_runs
-from studies.readings import APART, COLUMNS, directions, readings, table, widest
+from studies.readings import APART, COLUMNS, directions, maps, readings, table, widest
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,20 @@ def test_naive_states_are_found_through_their_map(found: pd.DataFrame) -> None:
     assert naive.relative_kind[3] == "one map (main)"
     assert naive.retrieval[3] < 0.2 < 0.99 < naive.retrieval_map[3]
     assert naive.retrieval[4] == naive.retrieval_map[4]  # aligned as they are
+
+
+def test_naive_pairs_are_shown_through_every_map(found: pd.DataFrame) -> None:
+    rows = {row["seed"]: row for row in maps(found)}
+    assert set(rows) == {"0", *map(str, range(2, 10))}  # the states of seed 1 were not measured
+    assert rows["3"]["tokens: main"] == rows["3"]["states: main"] == "1.000"
+    assert float(rows["3"]["states: identity"]) == pytest.approx(found[found.seed == 3].iloc[0].retrieval, abs=1e-3)
+    divided = rows["0"]
+    shares = [float(divided[f"tokens: {name}"]) for name in ("identity", "main")]
+    assert min(shares) > 0.3  # two domains
+    assert sum(shares) < 1 + 0.125  # but for the moves on the diagonal, which both maps send to one place
+    assert float(divided["tokens: orbit"]) > 0.95
+    assert all(float(row["tokens: random weights"]) < 0.15 for row in rows.values())
+    assert maps(pd.DataFrame(columns=COLUMNS)) == []
 
 
 def test_relative_colors_need_no_parity(found: pd.DataFrame) -> None:
