@@ -123,6 +123,20 @@ def shares(found: pd.DataFrame) -> list[dict[str, str]]:
     return rows
 
 
+def conclusion(found: pd.DataFrame) -> str:
+    """What the shares say of aligned pairs, where they say it: of eight anchors."""
+    known = ratios(found)
+    own, same, other = (known.get((LABELS["anchors"], way)) for way in WAYS)
+    if (
+        own is None
+        or same is None
+        or other is None
+        or not own.mean() < LIMITS["gains"] <= min(same.mean(), other.mean())
+    ):
+        return ""
+    return "So pairs that anchors align do transfer, after the usual fine-tuning in the words of the taught language."
+
+
 WAYS = {
     "in its own tokens": ("all", "_restricted"),
     "in its own tokens, softmax over each language's": ("language", "_restricted"),

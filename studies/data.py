@@ -25,7 +25,7 @@ CELLS = [
     "strict", "lenient", "chance", "by_kind", "legal", "excess", "learned", "probed", "layer", "own", "raw", "best",
     *MAPS, "winner", "verdict", "kinds", "settled", "settled_relative", "maps", "aligned", "pairs", "classes",
     "recovered", "raw_pairs", "constant", "orbit", "random_own", "random_across", "other_maps", "other_maps_swapped",
-    "linked_map", "linked_map_swapped",
+    "linked_map", "linked_map_swapped", "relative",
     *(f"{name}_{end}" for name in ("own", "raw", "best") for end in ("low", "high")),
 ]  # fmt: skip
 """Columns of the cells, a row per run; empty where it was not measured.
@@ -37,12 +37,13 @@ excess: nats above the floor; learned: whether legal reaches the bar; probed: ac
 The rest is of MLP probes of absolute colors at the headline's layer. own: accuracy in the probe's language; raw,
 best: across languages under the identity and the best map, mean over ordered pairs; identity .. anti: under each map;
 winner: the map through which all pairs are aligned ("mixed" where only some are, or through several; "none");
-verdict: the winner, "(partly)" where not all pairs have one map, or the kinds of verdicts where no pair is aligned;
+verdict: the winner, "(partly)" where not all pairs have one map, "in one direction" where a pair is aligned only so, or
+the kinds of verdicts where no pair is aligned;
 kinds: pairs by kind of verdict; settled: whether every pair is aligned or has two domains (settled_relative: by
 relative colors); maps: aligned pairs by map; recovered: best as a share of the way from orbit (or constant) to own;
 raw_pairs: raw of every ordered pair; orbit: the reader of orbits; random_*: on random weights; other_maps: the best
 of the four maps outside the group, as they are and with swapped colors; linked_map: the one of these that anchors
-link; *_low, *_high: 95% intervals over games."""
+link; *_low, *_high: 95% intervals over games. relative: best, read in relative colors."""
 
 
 def pair_name(kinds: Iterable[str]) -> str:
@@ -117,8 +118,12 @@ def alignment_of(run: Run) -> dict[str, Any]:
     row |= {"classes": head.classes, "maps": maps, "aligned": head.aligned_pairs, "pairs": head.pairs}
     row["winner"] = next(iter(maps)) if whole else "mixed" if maps else "none"
     kinds = head.kinds or {}
-    row |= {"verdict": verdict(row["winner"], kinds), "recovered": head.recovered, "kinds": kinds}
-    row["settled"], row["settled_relative"] = _settled(head), _settled(headline_of(run, "relative"))
+    single = row["winner"] == "mixed" and len(maps) == 1 and head.pairs == 2
+    said = f"{next(iter(maps))} in one direction" if single else verdict(row["winner"], kinds)
+    row |= {"verdict": said, "recovered": head.recovered, "kinds": kinds}
+    relative = headline_of(run, "relative")
+    row["settled"], row["settled_relative"] = _settled(head), _settled(relative)
+    row["relative"] = relative.across_best_map if relative else None
     return row | _pairs(run, head.layer)
 
 

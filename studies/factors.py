@@ -53,6 +53,7 @@ def table(cells: pd.DataFrame, planned: Mapping[str, Sequence[int]]) -> list[dic
                 "cell": name, "verdict, by seed": ", ".join(same.verdict) or "-",
                 "settled": f"{int(same.settled.sum())} of {len(same)}" if len(same) else "-",
                 "recovered": percent(far.mean) if far else "-", "raw": middle(same.raw), "best map": middle(same.best),
+                "in relative colors": middle(same.relative),
                 "own": mean(same.own), "strict": mean(same.strict), "excess nats": mean(same.excess),
                 "seeds": out_of(len(same), len(seeds)),
             })  # fmt: skip

@@ -105,6 +105,7 @@ def emergence(naive: pd.DataFrame) -> Rows:
         outcomes = ", ".join(map(_outcome, records(group.sort_values("seed"))))
         head = {"pair": first.pair, "games": f"{first.games:,}", "each": f"{each:,.0f}", "width": first.width}
         numbers = {"raw": middle(group.raw), "best": middle(group.best), "strict": mean(group.strict)}
+        numbers["relative"] = middle(group.relative)
         rows.append(head | summary(group, {}) | numbers | {"own": mean(group.own), "outcomes": outcomes})
     return rows
 

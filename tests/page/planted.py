@@ -24,7 +24,7 @@ def row(cell: str, seed: int = 0, raw: float = 0.5, best: float | None = None, *
         "settled": winner != "none", "settled_relative": winner != "none", "excess": 0.2, "maps": {} if winner == "none" else {winner: pairs}, "aligned": 0 if winner == "none" else pairs,
         "pairs": pairs, "classes": Classes([0, 0], [0, 2], [0, 1], 1.0),
         "recovered": (top - 0.6) / 0.25, "raw_pairs": np.full(pairs, raw), "constant": 0.6, "orbit": 0.7,
-        "random_own": 0.7, "random_across": 0.47,
+        "random_own": 0.7, "random_across": 0.47, "relative": top,
     } | more  # fmt: skip
 
 

@@ -9,7 +9,19 @@ import pytest
 from report.made import add_finetuning, add_run
 
 from mothello.report.runs import find_runs
-from studies.answers import AMONG, COURSES, by_run, courses, predictions, ratios, same_signs, shares, table, usual
+from studies.answers import (
+    AMONG,
+    COURSES,
+    by_run,
+    conclusion,
+    courses,
+    predictions,
+    ratios,
+    same_signs,
+    shares,
+    table,
+    usual,
+)
 from studies.numbers import decimal
 
 OWN, SOURCE = AMONG["_restricted"], AMONG["_translated"]
@@ -107,6 +119,13 @@ def test_alignment_before_stands_beside_what_followed_run_by_run() -> None:
     assert [row["in its own tokens"] for row in shown] == ["-.500", "-.490", "-.480"]
     assert [row["in the source's tokens"] for row in shown] == ["-", "-", "-"]
     assert by_run(planted()[:0], cells) == []
+
+
+def test_the_conclusion_is_drawn_only_where_the_numbers_say_it() -> None:
+    assert conclusion(planted()).startswith("So pairs that anchors align do transfer")
+    for other in ({"anchors_all_source": 0.2}, {"anchors_language_own": 0.2}, {"anchors_all_own": 0.4}):
+        assert conclusion(planted(**other)) == ""
+    assert conclusion(planted()[:0]) == ""
 
 
 def test_the_shares_of_the_answer_are_means_over_seeds_by_what_is_answered_in() -> None:
