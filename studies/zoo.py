@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,7 @@ from mothello.files import whole_folder, write_whole
 from mothello.measures.probes.kept import FILE
 from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir, step_of
+from mothello.stages.continued import STAGES
 from mothello.stages.find import ZOO, find_run
 from mothello.training import checkpoint
 from studies import FOLDER
@@ -52,10 +54,7 @@ def add(path: str | Path, name: str, steps: Sequence[int] = (), zoo: Path = ZOO)
     kept = [checkpoint.read(checkpoint.of_step(run, step), weights_alone=True) for step in steps]
     kept.append(checkpoint.latest(run.checkpoints)[0])
     with whole_folder(zoo / name) as part:
-        shutil.copytree(run.path, part, ignore=left_out, dirs_exist_ok=True)
-        for measured in part.glob("measures/*-step*"):
-            if int(measured.name.rpartition("-step")[2]) not in steps:
-                shutil.rmtree(measured)
+        shutil.copytree(run.path, part, ignore=partial(_not_kept, steps), dirs_exist_ok=True)
         for config in part.rglob("config.yaml"):  # where it was made is of no use to others
             config.write_text(re.sub(r"^runs: .*$", "runs: results/zoo", config.read_text(), flags=re.M))
         for config in part.rglob("measures/*/config.yaml"):
@@ -67,6 +66,12 @@ def add(path: str | Path, name: str, steps: Sequence[int] = (), zoo: Path = ZOO)
             if (part / file.relative_to(run.path)).parent.is_dir():
                 halve(file, part / file.relative_to(run.path))
     return zoo / name
+
+
+def _not_kept(steps: Sequence[int], folder: str, names: list[str]) -> set[str]:
+    """What the zoo has no weights of: other steps, and models that go on from the run."""
+    others = {name for name in names if "-step" in name and int(name.rpartition("-step")[2]) not in steps}
+    return left_out(folder, names) | others | {*STAGES} & {*names}
 
 
 def halve(source: Path, target: Path) -> None:

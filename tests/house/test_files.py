@@ -37,7 +37,7 @@ def other(code: str, folder: Path) -> "subprocess.Popen[str]":
 
 WITHIN = {
     "zoo.py": 2,
-    "own.py": 1, "checkpoint.py": 1, "import_games.py": 1, "gather.py": 1, "export.py": 3,  # in a folder that is not whole yet
+    "own.py": 1, "checkpoint.py": 1, "import_games.py": 1, "copies.py": 1, "export.py": 3,  # in a folder that is not whole yet
     "tracking.py": 1,  # a log
 }  # fmt: skip
 """How often modules write by themselves."""

@@ -104,6 +104,7 @@ def test_a_run_is_copied_in_half_precision(tmp_path: Path, monkeypatch: pytest.M
     mothello.measure(run, "probes", {"games": 64, "test_games": 16, "shuffled": False, "random_weights": False})
     for step in (1, 2):
         mothello.measure(load_run(run.folder.path, step=step), "legality", {"games": 8})
+    (run.folder.path / "task" / "bracket").mkdir(parents=True)
     with pytest.raises(UserError, match=r"step: .* keeps no checkpoint of step 3; kept: 1, 2, 4"):
         add(run.folder.path, "small", [3], tmp_path / "zoo")
     folder = add(run.folder.path, "small", [2], tmp_path / "zoo")
@@ -118,5 +119,6 @@ def test_a_run_is_copied_in_half_precision(tmp_path: Path, monkeypatch: pytest.M
     assert load_run(folder, step=2).step == 2
     assert {path.name.rpartition("-")[2] for path in folder.glob("measures/legality-*-step*")} == {"step2"}
     assert not list(folder.rglob("state.pt"))
+    assert not (folder / "task").exists()
     with pytest.raises(UserError, match=r"name: .*small exists"):
         add(run.folder.path, "small", zoo=tmp_path / "zoo")
