@@ -25,8 +25,8 @@ CELLS = {
     "0 and .3 instead of .1; `batch_32`, `batch_128`: games a step instead of 64.",
     "asymmetry": "`opening_P`: P% of the games begin with the same one of four first moves, which share the rest; in "
     "`naive` each has a quarter.",
-    "recipe": "`gpt2_adamw`: the block of GPT-2 and AdamW instead of ours and Muon, for twice the games; `240k`: ours "
-    "for half of them, which is about as far from the floor.",
+    "recipe": "`gpt2_adamw`: the block of GPT-2 and AdamW instead of ours and Muon, for twice the games of `naive`; "
+    "`240k`: ours for half of them. Both end about as far from the floor.",
     "parallel": "Every game is seen twice: `twice`, drawn for each language by itself; `parallel`, the same games in "
     "both; `disjoint`, no game in both.",
 }
@@ -71,7 +71,7 @@ def answer(cells: pd.DataFrame, planned: Mapping[str, Sequence[int]]) -> str:
     found = f"{', '.join(apart)} {'differ' if len(apart) > 1 else 'differs'} from that; " if apart else ""
     return (
         f"`{first}` settles, aligned or in two domains, on {settled} of {runs} seeds; {found}{rest} further from it "
-        f"than chance may be (Fisher's exact test, p < {plain(LIKELY)}), which with three seeds is only none of three."
+        f"than chance may be (Fisher's exact test, p < {plain(LIKELY)})."
     )
 
 

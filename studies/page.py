@@ -13,7 +13,7 @@ from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import Run, find_runs
 from mothello.report.style import save
 from mothello.report.table import domains, pairs, table_of
-from studies import CRITERIA, PUBLISHED, answers, course, data, factors, figures, readings, steering, tables
+from studies import CRITERIA, PUBLISHED, answers, data, factors, figures, tables
 from studies.judge import winners
 from studies.runs import Study, headline_of
 from studies.scale import SCALES, Scale
@@ -55,10 +55,7 @@ def write_results(out: Path, runs: Runs, studies: Mapping[str, Sequence[Study]],
         if found and len(scales[-1].every):
             draw(scales[-1], out / name / "figures")
     words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS, "captions": CAPTIONS, "beside": beside}
-    rooms = {
-        "tables": tables, "answers": answers, "course": course, "factors": factors, "readings": readings,
-        "steering": steering, "sections": SECTIONS,
-    }  # fmt: skip
+    rooms = {"tables": tables, "answers": answers, "factors": factors, "sections": SECTIONS}
     page = out / "README.md"
     write_whole(page, filled("page.md.j2", FILTERS, scales=scales, **rooms, **words).encode())
     return page

@@ -93,10 +93,13 @@ def halve(source: Path, target: Path) -> None:
 
 
 def write_zoo(out: Path = ZOO) -> Path:
-    """Write README.md of the zoo; returns its path."""
+    """Write README.md of the zoo; returns its path. UserError where it is empty."""
     runs = {run.path.name: run for run in find_runs([str(out)])}
+    names = [name for name in WORDS if name in runs]
+    if not names:
+        raise UserError(f"out: {out} holds no model that zoo.yaml names")
     size = sum(path.stat().st_size for path in out.glob("*/**/*") if path.is_file())
-    text = filled("zoo.md.j2", names=[*WORDS], rows=[_row(name, runs[name]) for name in WORDS], size=size)
+    text = filled("zoo.md.j2", names=names, rows=[_row(name, runs[name]) for name in names], size=size)
     write_whole(out / "README.md", text)
     return out / "README.md"
 

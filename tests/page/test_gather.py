@@ -87,6 +87,8 @@ def test_every_page_is_written_at_once_from_the_runs_that_are_there(
     assert written[-1] == "results/question"  # which quotes the others
     assert run(monkeypatch, "results", "page=all", "gather=[runs/mini]") == 2
     assert "gather and out belong to one page" in capsys.readouterr().err
+    assert run(monkeypatch, "results", "page=zoo", "gather=[runs/mini]") == 2
+    assert "gather: page=zoo shows what is in" in capsys.readouterr().err
 
 
 def test_a_copy_does_not_say_where_its_runs_were_made(gathered: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,11 @@ def test_the_committed_page_names_every_model_and_its_numbers(tmp_path: Path) ->
     assert write_zoo(tmp_path / "zoo").read_text() == (ZOO / "README.md").read_text()
 
 
+def test_the_page_of_an_empty_zoo_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^out: .* holds no model that zoo\.yaml names$"):
+        write_zoo(tmp_path)
+
+
 def test_a_trajectory_opens_at_ten_steps_and_measures_what_its_tables_say(tmp_path: Path) -> None:
     shutil.copytree(ZOO / "trajectory", tmp_path / "copy", ignore=shutil.ignore_patterns("measures"))
     found = ZOO.glob("trajectory/measures/legality-*-step*")
