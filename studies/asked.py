@@ -9,13 +9,13 @@ from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
 from mothello.stages.measuring import measure_folder
 from studies import RESULTS
-from studies.runs import Expected, Study, runs_of
+from studies.runs import FORK, Expected, Study, runs_of
 
 
 def expected(config: StudyCommand) -> dict[str, Expected]:
     """What the study asks of every cell, as the names of the folders that it would write."""
     cells = {}
-    for cell in cells_of(config):
+    for cell, settings in cells_of(config).items():
         part = part_of(config, cell, 0)
         run = RunDir(part.probe.run)
         probes = part.probe.probes  # type: ignore[attr-defined]
@@ -23,7 +23,7 @@ def expected(config: StudyCommand) -> dict[str, Expected]:
         names = [str(measure_folder(run, config).path.relative_to(run.path)) for config in configs]
         first = part.train.languages.language_names()[0]
         tuned = [(command.transfer.source or first, command.transfer) for command in part.transfers]
-        cells[cell] = Expected(run.path.parent.name, names[0], names[1:], tuned, part.stages)
+        cells[cell] = Expected(FORK if settings.fork else run.path.parent.name, names[0], names[1:], tuned, part.stages)
     return cells
 
 

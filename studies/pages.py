@@ -4,7 +4,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from studies import PAPERS, align_mlm, emerging, false_friends, first, mirror_tasks, question, realignment, zoo
+from studies import (
+    PAPERS,
+    align_mlm,
+    emerging,
+    false_friends,
+    first,
+    imbalance,
+    mirror_tasks,
+    posthoc,
+    prealign,
+    question,
+    realignment,
+    zoo,
+)
 from studies.asked import study_of
 from studies.paper import Page, write_paper
 
@@ -27,10 +40,8 @@ def _of_paper(page: Page) -> Beside:
     return Beside(PAPERS[page.study]["title"], lambda: tuple(study_of(page.study, "mini").cells), write)
 
 
-OTHER_PAPERS: dict[str, Page] = {
-    page.study: page
-    for page in (emerging.PAGE, realignment.PAGE, align_mlm.PAGE, false_friends.PAGE, mirror_tasks.PAGE)
-}
+_PAPERS = (emerging, posthoc, align_mlm, realignment, imbalance, prealign, false_friends, mirror_tasks)
+OTHER_PAPERS: dict[str, Page] = {paper.PAGE.study: paper.PAGE for paper in _PAPERS}
 """Studies of other papers."""
 PAGES: dict[str, Beside] = {
     "question": Beside("Does alignment predict transfer?", tuple, question.write_question),

@@ -1,7 +1,7 @@
 """The page of another paper: what a Page is, what was found of its study, and results/PAGE/README.md from both."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from studies import CRITERIA, PAPERS, RESULTS
 from studies.judge import winners
 from studies.numbers import decimal, measured, out_of, over_seeds, signed
 from studies.page import saved
-from studies.runs import Study, budget, setting
+from studies.runs import FORK, Study, budget, setting
 from studies.taught import runs_table, taught_table
 from studies.templates import filled
 
@@ -33,10 +33,17 @@ class Found:
     taught: pd.DataFrame
     planned: Mapping[str, Sequence[int]]
     """Seeds by cell, in the order of the study."""
+    more: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What a page reads besides: rows of a cell and a seed."""
 
     def of(self, cell: str, column: str, stage: str = TASK) -> pd.DataFrame:
-        """The rows of a cell that have a column, by seed: a column of the runs, or else of what a stage taught."""
-        rows = self.runs if column in self.runs else self.taught[self.taught.stage == stage]
+        """The rows of a cell that have a column, by seed: a column of the runs, or else of what the page reads
+        besides, or else of what a stage taught."""
+        rows = next((table for table in (self.runs, self.more) if column in table), None)
+        if rows is None:
+            rows = self.taught[self.taught.stage == stage]
+            if column not in rows:
+                return rows.iloc[:0]
         return rows[(rows.cell == cell) & rows[column].notna()].sort_values("seed").set_index("seed")
 
     def mean(self, cell: str, column: str, stage: str = TASK) -> float | None:
@@ -117,6 +124,8 @@ class Page(NamedTuple):
     """By the number of the prediction."""
     sections: Mapping[str, Callable[[Found], Sequence[Mapping[str, object]]]]
     """What fills the tables of papers.yaml."""
+    read: Callable[[Sequence[Run]], pd.DataFrame] = lambda _: pd.DataFrame()
+    """What it shows of the study's runs besides the columns of every page; a row has a cell and a seed."""
 
 
 def means(rule: Callable[..., bool], column: str = "follows", stage: str = TASK) -> Any:
@@ -178,21 +187,23 @@ def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
 
 
 def of_study(study: Study, runs: Iterable[Run]) -> list[Run]:
-    """The planned runs of a study; of a measure that was taken in several ways, the way that the study asks for."""
+    """The planned runs of a study; of a measure that was taken in several ways, the way that the study asks
+    for, and all comparisons with another run."""
     chosen = []
     for run in runs:
         cell = study.cells.get(run.name)
-        if cell is not None and run.path.parent.name == cell.train and run.seed in study.planned[run.name]:
+        if cell is not None and cell.train in (run.path.parent.name, FORK) and run.seed in study.planned[run.name]:
             asked = [measure for measure in run.measures if measure.folder in (cell.probe, *cell.states)]
             names = {measure.name for measure in asked}
-            chosen.append(replace(run, measures=[*asked, *(x for x in run.measures if x.name not in names)]))
+            others = (x for x in run.measures if x.name not in names or x.config.get("other"))
+            chosen.append(replace(run, measures=[*asked, *others]))
     return chosen
 
 
-def found_of(study: Study, runs: Sequence[Run]) -> Found:
+def found_of(page: Page, study: Study, runs: Sequence[Run]) -> Found:
     """The tables of a study's runs."""
     stages = {name: cell.stages for name, cell in study.cells.items()}
-    return Found(runs_table(runs), taught_table(runs, stages), study.planned)
+    return Found(runs_table(runs), taught_table(runs, stages), study.planned, page.read(runs))
 
 
 def text_of(page: Page, found: Found, question: str = "", made: str = "", drawn: bool = True) -> str:
@@ -213,8 +224,8 @@ def write_paper(page: Page, study: Study, out: Path, results: Path = RESULTS, sc
     """Write OUT/README.md and its figure from the runs of the study's cells below OUT/SCALE and RESULTS/SCALE."""
     folders = [top / scale / cell for top in (out, results) for cell in study.cells]
     runs = of_study(study, find_runs([str(folder) for folder in folders if folder.is_dir()]))
-    found = found_of(study, runs)
-    drawn = len(found.taught) > 0
+    found = found_of(page, study, runs)
+    drawn = len(found.taught) + len(found.more) > 0
     if drawn:
         saved(page.figure(found), out / "figure.png")
     made = f"{setting(runs)} {budget(runs)}" if runs else ""

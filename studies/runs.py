@@ -13,13 +13,15 @@ from mothello.rundir import RunDir
 from mothello.stages.finetune import FinetuneConfig
 from mothello.stages.folders import finetune_folder, stage_identity
 
+FORK = ""
+
 
 @dataclass(frozen=True)
 class Expected:
     """What a study asks of a cell, as the names of the folders that hold it."""
 
     train: str
-    """Hash of the run."""
+    """Hash of the run; of a fork FORK, since the run that it goes on from, and so its seed, is part of the hash."""
     probe: str
     """measures/probes-HASH."""
     states: Sequence[str]
