@@ -55,7 +55,7 @@ def answer(found: Found) -> str:
         if known:
             least, most = percent(min(known)), percent(max(known))
             parts.append(f"{least if least == most else f'{least} to {most}'} with {objective.upper()}")
-    made = " or ".join(order for order in ORDERS if order in kinds)
+    made = ", ".join(name for order, name in ORDERS.items() if order in kinds)
     text = f"Of what the taught language gains, a second one ({made}) gains {', '.join(parts)}"
     text = text if parts else "No model was taught a task yet"
     whole, inside, count = by_cell(points(found), "neighbours")

@@ -45,6 +45,7 @@ def answer(found: Found) -> str:
     if base is not None and without is not None:
         much = "more" if base - without > LIMITS["anchors"] else "no more"
         parts.append(f"Without anchors it gains {percent(without)}: they matter {much} than predicted")
+        parts += _mirrored(found, "no_anchors")
     curves = {name: curve(found, name) for name in DISTANCES}
     losses = {name: values[0] - values[3] for name, values in curves.items() if {0, 3} <= set(values)}
     if len(losses) > 1:
@@ -52,6 +53,18 @@ def answer(found: Found) -> str:
         listed = ", ".join(f"{percent(x)} {name}" for name, x in losses.items())
         parts.append(f"Three layers apart cost {listed}, which {'grows' if grows else 'does not grow'} with distance")
     return f"{'. '.join(parts) or 'No model was taught a task yet'}."
+
+
+def _mirrored(found: Found, cell: str) -> list[str]:
+    """Whether languages that are alike through a map of the opening alone look unlike: one part, or none."""
+    ends = ("retrieval", "retrieval_best_map", "pointer")
+    raw, best, pointer = (found.mean(cell, column) for column in ends)
+    if raw is None or best is None or pointer is None or best - raw <= LIMITS["alike"]:
+        return []
+    text = (
+        f"But {percent(best)} of their states find their like through a map of the opening ({percent(raw)} as they are)"
+    )
+    return [f"{text}, and of the pointer, which a mirror changes less, {percent(pointer)} follow"]
 
 
 def figure(found: Found) -> Figure:
@@ -90,6 +103,8 @@ def columns(found: Found, cell: str) -> Mapping[str, object]:
     shown = " ".join("+" * (x > 0) + plain_points(x) for x in published) if published else "-"
     ours: dict[str, object] = {}
     for task in TASKS:
+        if task == TASK:
+            ours["pointer: follows"] = found.shown(cell, "pointer")
         ours[f"{task}: follows"] = found.shown(cell, "follows", task)
         ours[f"{task}: difference"] = found.difference(cell, BASE, "follows", task)
     return {"published XNLI NER LAS": shown, **ours}

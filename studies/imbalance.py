@@ -43,7 +43,7 @@ def read(runs: Sequence[Run]) -> pd.DataFrame:
 def answer(found: Found) -> str:
     shares = {
         "naive": "where two languages have equal shares", "naive_9_1": "where its language has a tenth",
-        "naive_9_1_then_equal": "where that share grows to a half", "naive_equal_then_9_1": "where it shrinks from a half",
+        "naive_9_1_then_equal": "where that grows to a half", "naive_equal_then_9_1": "where it shrinks from a half",
     }  # fmt: skip
     known = {name: worth for cell, name in shares.items() if (worth := found.mean(cell, "rarer")) is not None}
     if not known:

@@ -167,6 +167,18 @@ def predictions(page: Page, found: Found) -> list[dict[str, Any]]:
     return rows
 
 
+def theirs(page: Page, judged: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What the paper claims, by whether it holds here: by the predictions that say the same, or
+    the opposite."""
+    outcomes = dict(zip(page.claims, (row["outcome"] for row in judged), strict=True))
+    found: dict[str, list[str]] = {"holds here": [], "does not hold here": [], "open": []}
+    for claim, number in PAPERS[page.study]["claims"].items():
+        outcome = outcomes[number.removeprefix("not ")]
+        same = not number.startswith("not ")
+        found["open" if outcome is None else "holds here" if outcome == same else "does not hold here"].append(claim)
+    return found
+
+
 def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
     """A row per cell of the study: verdicts, the page's own columns, and how alike the languages are. A column that
     says nothing of any cell is left out."""
@@ -179,7 +191,9 @@ def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
         rows.append({
             "cell": cell, "verdict": winners(runs), **page.columns(found, cell),
             **{head: measured(runs, name) for head, name in alike.items()},
-            "retrieval": measured(runs, "retrieval"), "same move nearest": measured(runs, "neighbours"),
+            "retrieval": measured(runs, "retrieval"),
+            "retrieval, best map": measured(runs, "retrieval_best_map"),
+            "same move nearest": measured(runs, "neighbours"),
             "skill": measured(runs, "skill"), **hidden, "seeds": out_of(len(runs), len(seeds)),
         })  # fmt: skip
     silent = {column for column in rows[0] if len(found.runs) and {row[column] for row in rows} <= {"-", NOT_LEARNED}}
@@ -213,7 +227,7 @@ def text_of(page: Page, found: Found, question: str = "", made: str = "", drawn:
     counts = {word: outcomes.count(value) for word, value in (("held", True), ("failed", False), ("open", None))}
     words: dict[str, Any] = {
         "study": page.study, "paper": PAPERS[page.study], "found": found, "question": question, "judged": judged,
-        "counts": counts, "rows": cell_rows(page, found), "made": made, "drawn": drawn,
+        "counts": counts, "theirs": theirs(page, judged), "rows": cell_rows(page, found), "made": made, "drawn": drawn,
         "taught": len(found.taught[["cell", "seed"]].drop_duplicates()), "task": TASK, "answer": page.answer(found),
         "tables": {name: make(found) for name, make in page.sections.items()},
     }  # fmt: skip

@@ -25,10 +25,10 @@ CONTROLS = {"trained": "", "random_weights": "_random"}
 
 
 def read(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row per pair of models, as its cell and the seed of the one that is not the first: P@1 after a map fitted on
-    other games, and CKA (most_alike), each at its best layer and through the best of the four maps of the opening, *_random with
-    random weights on one side; cka_N, legal_N, legal_N_random: at, or stitched after, layer N, the mean over the models
-    whose upper blocks are kept."""
+    """A row per pair of models, as its cell and the seed of the one that is not the first. embedding, move, state and
+    game: P@1 after a map fitted on other games; most_alike: CKA; each at its best layer, through the best of the four
+    maps of the opening; *_random: with random weights on one side. cka_N, legal_N, legal_N_random: at, or stitched
+    after, layer N, the mean over the models whose upper blocks are kept."""
     rows = [row for run in runs if len(row := {"cell": run.name, "seed": run.seed} | _mapped(run) | _cka(run)) > 2]
     table = pd.DataFrame(rows)
     stitched = pd.DataFrame([row for run in runs for row in _stitched(run)])
@@ -145,7 +145,7 @@ def farther(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
     """23.2"""
     names = ("apart", "apart_domain", "apart_split", "apart_compositional")
     two, domain, *spelled = (found.mean(cell, "most_alike") for cell in names)
-    text = ", ".join(f"{PAIRS[cell]} {decimal(found.mean(cell, 'cka'))}" for cell in names)
+    text = ", ".join(f"{PAIRS[cell]} {decimal(found.mean(cell, 'most_alike'))}" for cell in names)
     if two is None or domain is None or None in spelled:
         return text, None
     return text, two >= domain >= max(value for value in spelled if value is not None)

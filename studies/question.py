@@ -1,7 +1,8 @@
 """results/question/README.md: does alignment predict transfer? Of every gathered run that was taught something."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from studies import PAPERS, RESULTS
 from studies.correlation import LEAST, Correlation, correlation, shown, within, without_each
 from studies.numbers import decimal
 from studies.page import saved
-from studies.points import ALIGNMENTS, factors, points
+from studies.points import ALIGNMENTS, NEXT_MOVE, factors, points
 from studies.templates import filled
 
 NEEDED = 150
@@ -23,6 +24,9 @@ NEEDED = 150
 MARKERS = "osD^vP"
 ALIKE, UNLIKE, LITTLE, MUCH = 0.9, 0.3, 0.2, 0.5
 """States that are found at least (at most) this often, though what is taught follows by at most (at least) this."""
+SURE = {0.5: "yes", 0.2: "in part"}
+"""How the page answers, from which lower end of the best measure's interval on; set when there were 297 points."""
+ALIKE_ONLY = "alike, does not follow"
 DIGITS = 6
 """Of the numbers in points.csv."""
 LOWEST = -1.0
@@ -40,23 +44,47 @@ def write_question(out: Path, results: Path = RESULTS) -> Path:
     return out / "README.md"
 
 
-def said(results: Path = RESULTS) -> dict[str, str]:
-    """What the page of every other paper answers, by its study; those that are not written yet are left out."""
-    pages = {study: results / study / "README.md" for study in PAPERS}
-    texts = {study: page.read_text() for study, page in pages.items() if page.exists()}
-    found = {study: re.search(r"^\*\*(.+?)\*\* Predictions: ", text, re.M) for study, text in texts.items()}
-    return {study: match[1] for study, match in found.items() if match}
+def said(results: Path = RESULTS) -> dict[str, tuple[str, str]]:
+    """By study, what the page of every other paper answers, and which claims of that paper hold; those that are not
+    written yet are left out."""
+    found = {}
+    for study in PAPERS:
+        page = results / study / "README.md"
+        text = page.read_text() if page.exists() else ""
+        answer = re.search(r"^\*\*(.+?)\*\* Predictions: ", text, re.M)
+        claims = re.search(r"^Claims of (.+)$", text, re.M)
+        if answer and claims:
+            found[study] = answer[1], claims[1]
+    return found
 
 
-def text_of(known: pd.DataFrame, found: Mapping[str, Correlation], answers: Mapping[str, str] = {}) -> str:
+def text_of(known: pd.DataFrame, found: Mapping[str, Correlation], answers: Mapping[str, tuple[str, str]] = {}) -> str:
     """The page. answers: of the other papers' pages, by study."""
     ends = list(found.values())
     words: dict[str, Any] = {"overlap": bool(ends) and ends[-1].high > ends[0].low, "factors": factors(known)}
     words |= {"known": known, "needed": NEEDED, "rows": table(known, found), "names": ALIGNMENTS, "least": LEAST}
     words |= {"predicted": predicted(known, found) if len(known) else [], "answers": answers, "papers": PAPERS}
     words |= {"within": by_factor(known, found), "exceptions": exceptions(known), "alike": ALIKE, "unlike": UNLIKE}
-    words |= {"low": LITTLE, "much": MUCH, "pointed": pointed(known)}
+    words |= {"low": LITTLE, "much": MUCH, "pointed": pointed(known), "sure": sure(found)}
+    words |= {"apart": _apart(exceptions(known)), "blind": [_best_of(found, sees) for sees in (False, True)]}
     return filled("question.md.j2", **words)
+
+
+def sure(found: Mapping[str, Correlation]) -> str:
+    """The answer in a word, by the lower end of the best measure's interval."""
+    low = next(iter(found.values())).low if found else float("nan")
+    return next((word for limit, word in SURE.items() if low >= limit), "no")
+
+
+def _best_of(found: Mapping[str, Correlation], sees_mirror: bool) -> tuple[str, str]:
+    """Of the measures that see a mirror, or do not, the one that predicts best."""
+    names = [name for name in found if ALIGNMENTS[name].sees_mirror == sees_mirror]
+    return (ALIGNMENTS[names[0]].label, shown(found[names[0]])) if names else ("-", "-")
+
+
+def _apart(rows: Sequence[Mapping[str, str]]) -> Mapping[str, int]:
+    """How many of the exceptions are of which kind."""
+    return Counter(row["kind"] for row in rows)
 
 
 def correlations(known: pd.DataFrame) -> dict[str, Correlation]:
@@ -96,17 +124,26 @@ def exceptions(known: pd.DataFrame) -> list[dict[str, str]]:
     known = known[known.task != "winner"].sort_values("follows")
     alike = known[(known.retrieval_best_map >= ALIKE) & (known.follows <= LITTLE)]
     unlike = known[(known.retrieval_best_map <= UNLIKE) & (known.follows >= MUCH)]
-    kinds = {"alike, does not follow": alike, "unlike, follows": unlike}
+    kinds = {ALIKE_ONLY: alike, "unlike, follows": unlike}
     heads = {
         "follows": "follows", "of the pointer": "pointer", "retrieval, best map": "retrieval_best_map",
         "retrieval, as it is": "retrieval", "probes, best map": "probe_best_map", "probes, as they are": "probe",
     }  # fmt: skip
     return [
-        {"breaks the rule": kind, "cell": f"{row['cell']}, seed {row['seed']}", "taught": str(row["task"])}
+        {"breaks the rule": kind, "kind": _kind(kind, row), "cell": f"{row['cell']}, seed {row['seed']}"}
+        | {"taught": str(row["task"])}
         | {head: decimal(row[column]) for head, column in heads.items()}
         for kind, part in kinds.items()
         for row in part.to_dict("records")
     ]
+
+
+def _kind(rule: str, row: Mapping[Any, Any]) -> str:
+    if rule != ALIKE_ONLY:
+        return "unlike, but it follows"
+    if row["task"] == NEXT_MOVE:
+        return "the next move is taught"
+    return "alike through a map only" if row["retrieval"] <= UNLIKE else "other"
 
 
 def pointed(known: pd.DataFrame) -> tuple[str, str] | None:
