@@ -103,10 +103,10 @@ def columns(found: Found, cell: str) -> Mapping[str, object]:
     shown = " ".join("+" * (x > 0) + plain_points(x) for x in published) if published else "-"
     ours: dict[str, object] = {}
     for task in TASKS:
-        if task == TASK:
-            ours["pointer: follows"] = found.shown(cell, "pointer")
         ours[f"{task}: follows"] = found.shown(cell, "follows", task)
         ours[f"{task}: difference"] = found.difference(cell, BASE, "follows", task)
+        if task == TASK:
+            ours["pointer: follows"] = found.shown(cell, "pointer")
     return {"published XNLI NER LAS": shown, **ours}
 
 

@@ -10,12 +10,12 @@ from mothello.cli.main import command
 from mothello.cli.units import size, table
 from mothello.errors import UserError
 from mothello.own import folder_for
-from mothello.report.runs import Run, find_runs
+from mothello.report.runs import find_runs
 from studies.asked import study_of
 from studies.copies import gather
 from studies.page import Runs, runs_below, write_results
 from studies.pages import LAST, OTHER_PAPERS, PAGES
-from studies.runs import Study
+from studies.runs import Study, group_of
 from studies.scale import SCALES
 from studies.sections import SECTIONS
 
@@ -45,20 +45,9 @@ def strays(runs: Runs, studies: Mapping[str, Sequence[Study]]) -> list[Path]:
     paths = []
     for scale, asked in studies.items():
         wanted = {(name, cell.train) for study in asked for name, cell in study.cells.items()}
-        mine = [run for run in runs[scale] if _group(run) not in OTHER_PAPERS]
+        mine = [run for run in runs[scale] if group_of(run) not in OTHER_PAPERS]
         paths += [run.path for run in mine if (run.name, run.path.parent.name) not in wanted]
     return paths
-
-
-def of_page(runs: Sequence[Run], studies: Sequence[Study]) -> list[Run]:
-    """All but those that another paper's page had trained with seeds that no study of this page asks for: runs of a
-    cell of both would else be further seeds of this one."""
-    asked = {(cell, seed) for study in studies for cell, seeds in study.planned.items() for seed in seeds}
-    return [run for run in runs if _group(run) not in OTHER_PAPERS or (run.name, run.seed) in asked]
-
-
-def _group(run: Run) -> str | None:
-    return (run.config.get("tracking") or {}).get("group")
 
 
 def results(config: ResultsCommand) -> Path:
@@ -98,7 +87,6 @@ def results(config: ResultsCommand) -> Path:
         scale: [study_of(name, scale) for name in tqdm(STUDIES, desc=f"studies at {scale}", unit="study", delay=1)]
         for scale in runs
     }
-    runs = {scale: of_page(found, studies[scale]) for scale, found in runs.items()}
     for path in strays(runs, studies):
         print(f"left out, since no study asks for it: {path}", flush=True)
     page = write_results(out, runs, studies, {name: beside.title for name, beside in PAGES.items()})

@@ -16,6 +16,7 @@ CELLS = {
     "naive": "two, equal shares", "naive_9_1": "two, 90:10", "naive_9_1_then_equal": "90:10, then equal",
     "naive_equal_then_9_1": "equal, then 90:10", "five": "five, equal shares", "five_unequal": "five, one has 90%",
 }  # fmt: skip
+TICKS = [1, 2, 5, 10, 20]
 COLUMNS = ["common", "rarer", "common_excess", "rarer_excess", "gradients", "shuffled"]
 
 
@@ -69,6 +70,8 @@ def figure(found: Found) -> Figure:
         title(axis, head)
     axes[0].set_yticks(range(len(CELLS)), list(reversed(CELLS.values())))
     axes[0].set(xlabel="games of a model of one language", xscale="log")
+    axes[0].set_xticks(TICKS, map(str, TICKS))
+    axes[0].minorticks_off()
     axes[0].axvline(1, color=MUTED, linewidth=1, linestyle=":")
     axes[1].set(xlabel="cells read across, best map")
     legend_below(drawn, axes)

@@ -15,7 +15,7 @@ from mothello.report.style import save
 from mothello.report.table import domains, pairs, table_of
 from studies import CRITERIA, PUBLISHED, answers, data, factors, figures, tables
 from studies.judge import winners
-from studies.runs import Study, headline_of
+from studies.runs import Study, headline_of, of_page
 from studies.scale import SCALES, Scale
 from studies.sections import SECTIONS
 from studies.templates import filled
@@ -48,7 +48,7 @@ def write_results(out: Path, runs: Runs, studies: Mapping[str, Sequence[Study]],
     other pages, by their folder."""
     scales: list[Scale] = []
     for name in SCALES:
-        found = runs.get(name, ())
+        found = of_page(runs.get(name, ()), studies.get(name, ()))
         if found or name == "paper":  # whose absence is explained
             smaller = next((scale for scale in scales if (name, scale.name) == ("board8", "mini")), None)
             scales.append(Scale(name, found, studies.get(name, ()) if found else (), smaller))

@@ -43,7 +43,7 @@ class Found:
         if rows is None:
             rows = self.taught[self.taught.stage == stage]
             if column not in rows:
-                return rows.iloc[:0]
+                rows = rows.iloc[:0].assign(**{column: pd.Series(dtype=float)})
         return rows[(rows.cell == cell) & rows[column].notna()].sort_values("seed").set_index("seed")
 
     def mean(self, cell: str, column: str, stage: str = TASK) -> float | None:
@@ -214,10 +214,10 @@ def of_study(study: Study, runs: Iterable[Run]) -> list[Run]:
     return chosen
 
 
-def found_of(page: Page, study: Study, runs: Sequence[Run]) -> Found:
-    """The tables of a study's runs."""
+def found_of(study: Study, runs: Sequence[Run], page: Page | None = None) -> Found:
+    """The tables of a study's runs, with what a page reads besides."""
     stages = {name: cell.stages for name, cell in study.cells.items()}
-    return Found(runs_table(runs), taught_table(runs, stages), study.planned, page.read(runs))
+    return Found(runs_table(runs), taught_table(runs, stages), study.planned, *([page.read(runs)] if page else []))
 
 
 def text_of(page: Page, found: Found, question: str = "", made: str = "", drawn: bool = True) -> str:
@@ -238,7 +238,7 @@ def write_paper(page: Page, study: Study, out: Path, results: Path = RESULTS, sc
     """Write OUT/README.md and its figure from the runs of the study's cells below OUT/SCALE and RESULTS/SCALE."""
     folders = [top / scale / cell for top in (out, results) for cell in study.cells]
     runs = of_study(study, find_runs([str(folder) for folder in folders if folder.is_dir()]))
-    found = found_of(page, study, runs)
+    found = found_of(study, runs, page)
     drawn = len(found.taught) + len(found.more) > 0
     if drawn:
         saved(page.figure(found), out / "figure.png")

@@ -12,7 +12,7 @@ from mothello.report.labels import labels_of
 from mothello.report.runs import Run, with_realigned
 from mothello.report.sharing import sharing_of
 from studies.answers import courses
-from studies.runs import headline_of
+from studies.runs import group_of, headline_of
 
 LEARNED = 0.02
 """Something is learned where the source gains at least this; elsewhere there is nothing to follow."""
@@ -134,8 +134,7 @@ def _setting(run: Run) -> dict[str, Any]:
 
 
 def _study(run: Run) -> str:
-    own = (run.config.get("tracking") or {}).get("group")
-    return str(own or (_study(run.origin) if run.origin else run.name))
+    return group_of(run) or (_study(run.origin) if run.origin else run.name)
 
 
 def _objective(run: Run) -> str:

@@ -11,7 +11,7 @@ from mothello.report.runs import Run
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import CRITERIA
 from studies.numbers import decimal
-from studies.paper import Claim, Found, Outcome, Page, every, means
+from studies.paper import Claim, Found, Outcome, Page, every
 
 LIMITS = CRITERIA.papers
 PAIRS = {
@@ -121,7 +121,7 @@ def figure(found: Found) -> Figure:
         axes[1].axhline(fmean(kept), color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="not stitched")
     title(axes[0], "CKA (dotted: random weights)")
     title(axes[1], "Legal moves, stitched after a layer")
-    legend_below(drawn, axes)
+    legend_below(drawn, axes, columns=3)
     return drawn
 
 
@@ -139,6 +139,15 @@ def stitching(found: Found) -> list[dict[str, str]]:
             shown = {f"after layer {n}": found.shown(cell, f"legal_{n}{end}") for n in layers(found, "legal_")}
             rows.append({"lower blocks of": name, "they are": kind, **shown, "not stitched": found.shown(cell, "kept")})
     return rows
+
+
+def states_found(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
+    """23.1"""
+    states, random = (found.mean("apart", column) for column in ("state", "state_random"))
+    if states is None or random is None:
+        return "-", None
+    held = states >= LIMITS["states_found"] and random < LIMITS["half"] * states
+    return f"{decimal(states)}, random weights {decimal(random)}", held
 
 
 def farther(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
@@ -197,13 +206,7 @@ def stitched(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
 
 APART = [cell for cell in PAIRS if cell != "together"]
 CLAIMS = {
-    "23.1": Claim(
-        ["apart"],
-        lambda found, cells: means(
-            lambda a: a >= LIMITS["states_found"] and found.mean("apart", "state_random") < a / 2, "state"
-        )(found, cells),
-        "state",
-    ),
+    "23.1": Claim(["apart"], states_found, "state"),
     "23.2": Claim(APART, farther, "most_alike"),
     "23.3": Claim(["together", "apart"], one_model, "most_alike"),
     "23.4": Claim(list(PAIRS), moves, "move"),

@@ -30,14 +30,14 @@ ALIKE_ONLY = "alike, does not follow"
 DIGITS = 6
 """Of the numbers in points.csv."""
 LOWEST = -1.0
-"""Where a reading far below the best constant's is drawn."""
+"""Where a reading far below the best constant's is drawn, and a loss greater than the source's gain."""
 
 
 def write_question(out: Path, results: Path = RESULTS) -> Path:
     """Write OUT/README.md, OUT/points.csv and the figures from every run below results; returns the page."""
     known = points(find_runs([str(results)])).round(DIGITS)  # as they are stored, so that the page is of points.csv
     found = correlations(known)
-    for name, figure in (("points", point_figure(known)), ("measures", measure_figure(found))):
+    for name, figure in (("points", point_figure(known, found)), ("measures", measure_figure(found))):
         saved(figure, out / f"{name}.png")
     write_whole(out / "points.csv", known.to_csv(index=False, float_format=f"%.{DIGITS}f").encode())
     write_whole(out / "README.md", text_of(known, found, said(results)).encode())
@@ -185,15 +185,17 @@ def _ranked(known: pd.DataFrame) -> pd.DataFrame:
     return known.assign(skill=known.groupby("evaluated").skill.rank(pct=True))
 
 
-def point_figure(known: pd.DataFrame) -> Figure:
-    """How much the others follow by four alignments; color and marker by what was taught."""
-    names = ("probe", "probe_best_map", "retrieval_best_map", "neighbours")
+def point_figure(known: pd.DataFrame, found: Mapping[str, Correlation]) -> Figure:
+    """How much the others follow by the alignment that predicts it best and by three more; color and marker by what was
+    taught."""
+    names = dict.fromkeys([*list(found)[:1], "retrieval_best_map", "probe_best_map", "neighbours"])
     figure, axes = canvas(len(names), 3.2, sharey=True)
     for axis, name in zip(axes, names, strict=True):
         for number, (task, part) in enumerate(known.groupby("task")):
             look: Mapping[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "label": str(task)}
             color = LANGUAGE_COLORS[number % len(LANGUAGE_COLORS)]
-            axis.scatter(part[name].clip(lower=LOWEST), part.follows, s=26, color=color, alpha=0.8, **look)
+            follows = part.follows.clip(lower=LOWEST)
+            axis.scatter(part[name].clip(lower=LOWEST), follows, s=16, color=color, alpha=0.6, **look)
         axis.axhline(0, color=MUTED, linewidth=1, linestyle=":")
         axis.set(xlabel="alignment before")
         title(axis, ALIGNMENTS[name].label)

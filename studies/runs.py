@@ -12,6 +12,7 @@ from mothello.report.runs import Run
 from mothello.rundir import RunDir
 from mothello.stages.finetune import FinetuneConfig
 from mothello.stages.folders import finetune_folder, stage_identity
+from studies import PAPERS
 
 FORK = ""
 
@@ -56,6 +57,18 @@ def runs_of(study: Study, runs: Iterable[Run]) -> list[Run]:
             tuned = [child for child in run.finetunings if child.path.name in names]
             chosen.append(replace(run, measures=measures, finetunings=tuned))
     return [run for run in chosen if run.measure("probes") or run.seed in study.planned.get(run.name, [run.seed])]
+
+
+def group_of(run: Run) -> str:
+    """The study that a run was trained for; empty where it was for none."""
+    return str((run.config.get("tracking") or {}).get("group") or "")
+
+
+def of_page(runs: Iterable[Run], studies: Iterable[Study]) -> list[Run]:
+    """All but those that another paper's page had trained with seeds that none of these studies asks for: runs of a
+    cell of both would else be further seeds of these."""
+    asked = {(cell, seed) for study in studies for cell, seeds in study.planned.items() for seed in seeds}
+    return [run for run in runs if group_of(run) not in PAPERS or (run.name, run.seed) in asked]
 
 
 def staged(run: Run, stages: Sequence[Further]) -> dict[str, Run]:

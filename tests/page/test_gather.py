@@ -17,7 +17,7 @@ from studies.factors import HEADINGS
 from studies.gather import STUDIES
 from studies.page import runs_below, write_results
 from studies.pages import PAGES
-from studies.runs import headline_of, runs_of
+from studies.runs import headline_of, of_page, runs_of
 from studies.scale import SCALES
 
 OTHER = ["+experiment=naive", *TINY, "runs=runs/mini"]
@@ -159,7 +159,7 @@ def test_the_committed_runs_are_what_the_studies_ask_for(scale: str) -> None:
     }
     everything = set.union(*asked.values())
     for name, study in studies.items():
-        runs = runs_of(study, stored)
+        runs = runs_of(study, of_page(stored, studies.values()))
         found = {(run.name, run.seed) for run in runs}
         assert found <= everything, name
         assert found >= asked[name] or name in UNDER_WAY or scale != "mini", name

@@ -1,7 +1,7 @@
-"""Proves: predictions 18 to 21 and 26 are judged by their words: worlds in which each holds, each fails, or nothing can be said; a
+"""Proves: predictions 18 to 21 and 23 to 26 are judged by their words: worlds in which each holds, each fails, or nothing can be said; a
 share is taken only of what was learned; the tables are what the folders hold; a page without a run says so."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,19 @@ from mothello.cli.study_config import StudyCommand
 from mothello.cli.study_plan import part_of
 from mothello.objectives.combined import typed_auxiliary
 from mothello.report.runs import find_runs
-from studies import PAPERS, RESULTS, align_mlm, emerging, false_friends, gather, mirror_tasks, realignment
+from studies import (
+    PAPERS,
+    RESULTS,
+    align_mlm,
+    emerging,
+    false_friends,
+    gather,
+    imbalance,
+    mirror_tasks,
+    posthoc,
+    prealign,
+    realignment,
+)
 from studies.align_mlm import CELLS, ORDERS
 from studies.asked import study_of
 from studies.pages import OTHER_PAPERS
@@ -37,17 +49,27 @@ def asked(study: str) -> tuple[dict[str, list[int]], tuple[str, ...]]:
     content = yaml.safe_load((STUDIES / f"{study}.yaml").read_text())
     mini = content["at"]["mini"]
     seeds = {
-        cell: next((x for name, x in mini.get("cells", {}).items() if fnmatch(cell, name)), mini["seeds"])
-        for cell in content["cells"]
+        cell: next(
+            (x for name, x in mini.get("cells", {}).items() if fnmatch(cell, name)),
+            settings.get("seeds") or mini.get("seeds") or [0],
+        )
+        for cell, settings in content["cells"].items()
     }
-    return seeds, tuple(name for name, x in content["stages"].items() if "task" in x["stage"]["choose"]["stage"])
+    stages = content.get("stages", {}).items()
+    return seeds, tuple(name for name, x in stages if x["stage"]["choose"]["stage"] == "task")
 
 
-def world(study: str, taught: Values = lambda *_: {}, runs: Values = lambda *_: {}, jitter: float = 0.0) -> Found:
-    """Every run of a study: half of what the source gains is followed, nothing is aligned."""
+def world(
+    study: str,
+    taught: Values = lambda *_: {},
+    runs: Values = lambda *_: {},
+    more: Values = lambda *_: {},
+    jitter: float = 0.0,
+) -> Found:
+    """Every run of a study: half of what the source gains is followed, nothing is aligned. more: what its page reads."""
     planned, stages = asked(study)
     random = np.random.default_rng(0)
-    rows, alike = [], []
+    rows, alike, read = [], [], []
     usual: dict[str, Any] = {
         "source": 0.8,
         "target": 0.5,
@@ -61,12 +83,13 @@ def world(study: str, taught: Values = lambda *_: {}, runs: Values = lambda *_: 
         for seed in seeds:
             head = {"cell": cell, "seed": seed, "board": "6x6"}
             alike.append(head | {"winner": "none", "verdict": "none", "maps": {}} | dict(runs(cell, "")))
+            read.append(head | dict(more(cell, "")))
             for stage in stages:
                 row = usual | dict(taught(cell, stage))
                 row |= {"follows": row["follows"] + jitter * random.normal(), "stage": stage}
                 row |= {f"follows_{end}": row["follows"] + x for end, x in (("low", -0.1), ("high", 0.1))}
                 rows.append(head | row)
-    return Found(pd.DataFrame(alike, columns=RUNS), pd.DataFrame(rows, columns=TAUGHT), planned)
+    return Found(pd.DataFrame(alike, columns=RUNS), pd.DataFrame(rows, columns=TAUGHT), planned, pd.DataFrame(read))
 
 
 def follows(values: Mapping[str, float], usual: float = 0.5) -> Values:
@@ -79,8 +102,9 @@ def outcomes(page: Page, found: Found) -> dict[str, bool | None]:
 
 def without(found: Found, cell: str, seed: int) -> Found:
     """One run less."""
-    runs, taught = (rows[~((rows.cell == cell) & (rows.seed == seed))] for rows in (found.runs, found.taught))
-    return Found(runs, taught, found.planned)
+    tables = (found.runs, found.taught, found.more)
+    runs, taught, more = (rows[~((rows.cell == cell) & (rows.seed == seed))] for rows in tables)
+    return Found(runs, taught, found.planned, more)
 
 
 EMERGING = {
@@ -162,8 +186,8 @@ def identity(cell: str, _: str) -> Mapping[str, Any]:
 def test_what_is_claimed_of_every_run_waits_for_all_of_them() -> None:
     found = world("false_friends", follows(FRIENDS), identity)
     assert outcomes(false_friends.PAGE, found) == dict.fromkeys(false_friends.PAGE.claims, True)
-    assert outcomes(false_friends.PAGE, without(found, "shared_25_true", 1))["20.1"] is None
-    one = found.runs.winner.where((found.runs.cell != "shared_25_true") | (found.runs.seed != 1), "main")
+    assert outcomes(false_friends.PAGE, without(found, "shared_25_true", 21))["20.1"] is None
+    one = found.runs.winner.where((found.runs.cell != "shared_25_true") | (found.runs.seed != 21), "main")
     assert (
         outcomes(false_friends.PAGE, Found(found.runs.assign(winner=one), found.taught, found.planned))["20.1"] is False
     )
@@ -236,6 +260,101 @@ def test_a_mirror_turns_a_direction_and_leaves_a_pointer() -> None:
     assert (outcomes(mirror_tasks.PAGE, fewer)["26.2"], outcomes(mirror_tasks.PAGE, fewer)["26.3"]) == (None, None)
 
 
+POSTHOC = {"state": 0.99, "state_random": 0.3, "most_alike_random": 0.3, "embedding": 0.2, "move": 0.6, "kept": 0.97}
+POSTHOC |= {f"legal_{layer}": 0.95 for layer in range(4)} | {f"legal_{layer}_random": 0.5 for layer in range(4)}
+MOST_ALIKE = {"together": 0.99, "apart": 0.97, "apart_domain": 0.95, "apart_split": 0.9, "apart_compositional": 0.8}
+
+
+def compared(cell: str, _: str) -> Mapping[str, Any]:
+    return POSTHOC | {"most_alike": MOST_ALIKE[cell]}
+
+
+KNOWN = {"taught": 0.05, "late": 0.3, "taught_switched": 0.48, "before_alone": 0.4, "during": 0.49, "untaught": np.nan}
+
+
+def known(cell: str, _: str) -> Mapping[str, Any]:
+    return {"taught": np.nan if cell == "untaught" else 0.7, "other": KNOWN.get(cell, 0.5)}
+
+
+WORTH = {"naive": 1.0, "naive_9_1": 7.0, "five": 1.5, "five_unequal": 12.0}
+
+
+def worth(cell: str, _: str) -> Mapping[str, Any]:
+    excess = 0.3 if cell == "naive_equal_then_9_1" else 0.2
+    return {
+        "common": min(WORTH.get(cell, 1.0), 1.5),
+        "rarer": WORTH.get(cell, 2.0),
+        "rarer_excess": excess,
+        "gradients": 0.0,
+    }
+
+
+def shared_states(cell: str, _: str) -> Mapping[str, Any]:
+    return {"best": 0.85, "cosine": 0.6 if cell == "naive_9_1" else 0.5, "skill": 0.97}
+
+
+@pytest.mark.parametrize(
+    ("page", "more", "planted"),
+    [
+        (posthoc.PAGE, compared, {
+            "23.1": {"apart": {"state": 0.9}}, "23.2": {"apart_split": {"most_alike": 0.96}},
+            "23.3": {"together": {"most_alike_random": 0.7}}, "23.4": {"apart_domain": {"move": 0.35}},
+            "23.5": {"apart_split": {"legal_1": 0.7}},
+        }),
+        (prealign.PAGE, known, {
+            "24.1": {"taught": {"taught": 0.85}}, "24.2": {"during": {"other": 0.2}},
+            "24.3": {"before_quarter": {"other": 0.25}}, "24.4": {"before_shuffled": {"other": 0.2}},
+            "24.5": {"before_foreign": {"other": 0.3}},
+        }),
+        (imbalance.PAGE, worth, {
+            "25.1": {"naive_9_1": {"rarer": 3.0}}, "25.3": {"naive_9_1": {"gradients": 0.4}},
+            "25.4": {"naive_9_1_then_equal": {"rarer_excess": 0.4}}, "25.5": {"five": {"rarer": 4.0}},
+        }),
+    ],
+    ids=lambda x: getattr(x, "study", ""),
+)  # fmt: skip
+def test_what_a_page_reads_itself_is_judged_by_its_words(page: Page, more: Values, planted: dict) -> None:
+    found = world(page.study, runs=shared_states, more=more)
+    assert outcomes(page, found) == dict.fromkeys(page.claims, True)
+    text = text_of(page, found)
+    assert f"Predictions: {len(page.claims)} held" in text
+    assert "nan" not in text
+    for number, cells in planted.items():
+        other = world(page.study, runs=shared_states, more=lambda c, s, p=cells: more(c, s) | p.get(c, {}))
+        assert [name for name, held in outcomes(page, other).items() if held is False] == [number]
+
+
+def test_states_that_are_no_more_alike_fail_what_unequal_shares_are_said_to_do() -> None:
+    found = world("imbalance", runs=lambda *_: {"best": 0.85, "cosine": 0.5}, more=worth)
+    assert [name for name, held in outcomes(imbalance.PAGE, found).items() if held is False] == ["25.2"]
+
+
+def test_what_pages_read_themselves_is_what_the_folders_hold() -> None:
+    def rows(cell: str, measure: str, seed: int, has: str) -> pd.DataFrame:
+        tables = map(pd.read_csv, (RESULTS / "mini" / cell).glob(f"*/seed{seed}/measures/{measure}-*/table.csv.gz"))
+        (table,) = (one for one in tables if has in set(one.control))
+        return table
+
+    def read(page: Page, cells: Sequence[str]) -> pd.DataFrame:
+        runs = find_runs([str(RESULTS / "mini" / cell) for cell in cells])
+        return page.read(of_study(study_of(page.study, "mini"), runs)).set_index(["cell", "seed"])
+
+    facts = rows("before", "facts", 0, "other")
+    facts = facts[(facts.quantity == "fact_probability") & (facts.target == "taught") & (facts["map"] == "identity")]
+    asked = facts[facts.language == "atomic_1"].groupby("control").value.mean()
+    assert read(prealign.PAGE, ["before"]).other["before", 0] == pytest.approx(asked["trained"] - asked["other"])
+    games = rows("naive_9_1", "efficiency", 20, "trained").query(
+        "quantity == 'token_efficiency' and control == 'trained'"
+    )
+    worth = read(imbalance.PAGE, ["naive_9_1"]).loc[("naive_9_1", 20)]
+    assert [worth.common, worth.rarer] == pytest.approx(games.groupby("language").value.mean().tolist())
+    assert read(imbalance.PAGE, ["naive_9_1"]).rarer.notna().sum() == 2  # of the third seed it was not measured
+    pairs = read(posthoc.PAGE, ["apart", "apart_split"])
+    alike = rows("apart_split", "posthoc", 0, "trained").query("quantity == 'cka' and control == 'trained'")
+    assert pairs.most_alike["apart_split", 0] == pytest.approx(alike.value.max())
+    assert 0.6 < pairs.legal_1["apart_split", 0] < 0.75 < pairs.legal_1["apart", 1]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.study)
 def test_without_a_run_all_is_open_and_said(page: Page) -> None:
     empty = Found(pd.DataFrame(columns=RUNS), pd.DataFrame(columns=TAUGHT), asked(page.study)[0])
@@ -274,6 +393,11 @@ def test_published_numbers_stand_beside_ours() -> None:
         assert set(PAPERS[page.study].get("cells", {})) <= set(asked(page.study)[0])
         assert list(PAPERS[page.study]["predictions"]) == list(page.claims)
         assert set(PAPERS[page.study]["sections"]) == set(page.sections)
+        assert {number.removeprefix("not ") for number in PAPERS[page.study]["claims"].values()} <= set(page.claims)
+    held = text_of(align_mlm.PAGE, world("align_mlm", lost, aligned))
+    claims = PAPERS["align_mlm"]["claims"]
+    assert "*does not hold here* MLM alone transfers where words are only renamed." in held
+    assert all(claim in held for claim in claims)
 
 
 def test_nothing_learned_is_nothing_to_follow() -> None:
