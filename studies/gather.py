@@ -55,8 +55,8 @@ def results(config: ResultsCommand) -> Path:
     if config.page == ALL:
         if config.gather or config.out:
             raise UserError(f"page={ALL} rewrites every page; gather and out belong to one page")
-        pages = [results(replace(config, page=name)) for name in ("", *sorted(PAGES, key=lambda name: name == LAST))]
-        return pages[0]
+        pages = [results(replace(config, page=name)) for name in (*sorted(PAGES, key=lambda name: name == LAST), "")]
+        return pages[-1]
     if config.page and config.page not in PAGES:
         raise UserError(f"page: {config.page!r} has no page of its own; choices: {', '.join((*PAGES, ALL))}")
     usual = f"results/{config.page}" if config.page else "results"

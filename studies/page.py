@@ -1,5 +1,7 @@
 """results/README.md and its figures, from the committed runs: the templates filled with the tables of every scale."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import Run, find_runs
 from mothello.report.style import save
 from mothello.report.table import domains, pairs, table_of
-from studies import CRITERIA, PUBLISHED, answers, data, factors, figures, tables
+from studies import CRITERIA, PAPERS, PUBLISHED, answers, data, factors, figures, tables
 from studies.judge import winners
 from studies.runs import Study, headline_of, of_page
 from studies.scale import SCALES, Scale
@@ -44,8 +46,8 @@ def runs_below(out: Path) -> Runs:
 
 
 def write_results(out: Path, runs: Runs, studies: Mapping[str, Sequence[Study]], beside: Mapping[str, str]) -> Path:
-    """Write OUT/README.md, and the figures in OUT/SCALE; returns the page. studies: by scale; beside: titles of the
-    other pages, by their folder."""
+    """Write OUT/README.md, which quotes OUT/question/README.md, and the figures in OUT/SCALE; returns the page.
+    studies: by scale; beside: titles of the other pages, by their folder."""
     scales: list[Scale] = []
     for name in SCALES:
         found = of_page(runs.get(name, ()), studies.get(name, ()))
@@ -55,10 +57,18 @@ def write_results(out: Path, runs: Runs, studies: Mapping[str, Sequence[Study]],
         if found and len(scales[-1].every):
             draw(scales[-1], out / name / "figures")
     words = {"criteria": CRITERIA, "published": PUBLISHED, "verdicts": KINDS, "captions": CAPTIONS, "beside": beside}
+    words |= {"lead": lead(out), "papers": defaultdict(dict, PAPERS)}
     rooms = {"tables": tables, "answers": answers, "factors": factors, "sections": SECTIONS}
     page = out / "README.md"
     write_whole(page, filled("page.md.j2", FILTERS, scales=scales, **rooms, **words).encode())
     return page
+
+
+def lead(out: Path) -> str:
+    """What the page of the question answers; empty where it is not written, or has no answer yet."""
+    page = out / "question" / "README.md"
+    found = re.search(r"^\*\*(Yes|In part|No): (.+)\*\*$", page.read_text() if page.exists() else "", re.M)
+    return f"{found[1]}: {found[2].replace('](#', '](question/README.md#')}" if found else ""
 
 
 def draw(scale: Scale, folder: Path) -> None:

@@ -51,4 +51,4 @@ PAGES: dict[str, Beside] = {
 }
 """In the order of their links."""
 LAST = "question"
-"""It quotes the other pages, so that it is written after them."""
+"""It quotes the other pages, so that it is written after them; results/README.md quotes it."""

@@ -197,7 +197,9 @@ def test_the_pointer_is_a_reading_of_the_same_finetuning(known: pd.DataFrame) ->
 
 def test_the_other_pages_answers_are_quoted(tmp_path: Path) -> None:
     (tmp_path / "emerging").mkdir()
-    (tmp_path / "emerging" / "README.md").write_text("# Title\n\n**It does. By .3.** Predictions: 1 held\n\nClaims of X, in our words: *holds here* a; b.\n")
+    (tmp_path / "emerging" / "README.md").write_text(
+        "# Title\n\n**It does. By .3.** Predictions: 1 held\n\nClaims of X, in our words: *holds here* a; b.\n"
+    )
     assert said(tmp_path) == {"emerging": ("It does. By .3.", "X, in our words: *holds here* a; b.")}
     assert set(said()) >= {"emerging", "realignment"}
 
