@@ -44,14 +44,13 @@ def answer(found: Found) -> str:
     base, without = found.mean(BASE, "follows"), found.mean("no_anchors", "follows")
     if base is not None and without is not None:
         much = "more" if base - without > LIMITS["anchors"] else "no more"
-        parts.append(f"Without anchors it gains {percent(without)}: they matter {much} than predicted")
+        parts.append(f"Without anchors it gains {percent(without)}: anchors matter {much} than predicted")
         parts += _mirrored(found, "no_anchors")
     curves = {name: curve(found, name) for name in DISTANCES}
-    losses = {name: values[0] - values[3] for name, values in curves.items() if {0, 3} <= set(values)}
-    if len(losses) > 1:
-        grows = list(losses.values()) == sorted(losses.values())
-        listed = ", ".join(f"{percent(x)} {name}" for name, x in losses.items())
-        parts.append(f"Three layers apart cost {listed}, which {'grows' if grows else 'does not grow'} with distance")
+    ends = {name: (values[0], values[3]) for name, values in curves.items() if {0, 3} <= set(values)}
+    if len(ends) > 1:
+        left = ", ".join(f"{percent(last)} of {percent(first)} {name}" for name, (first, last) in ends.items())
+        parts.append(f"Three layers apart leave {left}: where little follows, little can be lost")
     return f"{'. '.join(parts) or 'No model was taught a task yet'}."
 
 

@@ -42,15 +42,16 @@ def read(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def answer(found: Found) -> str:
-    shares = {
-        "naive": "where two languages have equal shares", "naive_9_1": "where its language has a tenth",
-        "naive_9_1_then_equal": "where that grows to a half", "naive_equal_then_9_1": "where it shrinks from a half",
-    }  # fmt: skip
-    known = {name: worth for cell, name in shares.items() if (worth := found.mean(cell, "rarer")) is not None}
+    shares = {"naive": "50:50", "naive_9_1": "90:10", "naive_9_1_then_equal": "90:10 that becomes 50:50"}
+    shares |= {"naive_equal_then_9_1": "50:50 that becomes 90:10"}
+    known = {name: worth for cell, name in shares.items() if len(worth := found.of(cell, "rarer").rarer)}
     if not known:
         return "No model of several languages was compared with one of a single language yet."
-    parts = [f"{decimal(worth, 2)} {name}" for name, worth in known.items()]
-    text = f"A game is worth so many games of a model of its language alone: {', '.join(parts)}"
+    shown = {
+        name: f"{decimal(x.mean(), 2)} ({decimal(x.min(), 2)} to {decimal(x.max(), 2)})" for name, x in known.items()
+    }
+    text = "One game of the rarer of two languages does what so many games do in a model of that language alone: "
+    text += ", ".join(f"{worth} at {name}" for name, worth in shown.items())
     equal, unequal = (found.mean(cell, "best") for cell in ("naive", "naive_9_1"))
     if equal is not None and unequal is not None:
         text += f". Probes read {decimal(equal)} of the other language's cells through the best map with equal shares"

@@ -1,6 +1,7 @@
 """Every page beside results/README.md. The command, `make results` and the links of that page read this list alone."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from studies import (
 )
 from studies.asked import study_of
 from studies.paper import Page, write_paper
+from studies.theirs import theirs_of
 
 
 class Beside(NamedTuple):
@@ -41,7 +43,9 @@ def _of_paper(page: Page) -> Beside:
 
 
 _PAPERS = (emerging, posthoc, align_mlm, realignment, imbalance, prealign, false_friends, mirror_tasks)
-OTHER_PAPERS: dict[str, Page] = {paper.PAGE.study: paper.PAGE for paper in _PAPERS}
+OTHER_PAPERS: dict[str, Page] = {
+    (page := paper.PAGE).study: page._replace(theirs=partial(theirs_of, page.study)) for paper in _PAPERS
+}
 """Studies of other papers."""
 PAGES: dict[str, Beside] = {
     "question": Beside("Does alignment predict transfer?", tuple, question.write_question),

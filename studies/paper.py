@@ -52,10 +52,13 @@ class Found:
         return float(rows[column].mean()) if len(rows) else None
 
     def shown(self, cell: str, column: str, stage: str = TASK) -> str:
-        """The same with its interval: [over seeds], with fewer than three of them {over games}."""
+        """The same with its interval: [over seeds], with fewer than three of them {over games}; and of how many of the
+        runs that are here, where it is not all."""
         rows = self.of(cell, column, stage)
         untold = rows.empty and column == "follows" and len(self.of(cell, "gain", stage))
-        return NOT_LEARNED if untold else measured(rows, column)
+        left = len(self.runs[self.runs.cell == cell]) - len(rows)
+        part = f" ({len(rows)} of {len(rows) + left})" if len(rows) and left > 0 else ""
+        return NOT_LEARNED if untold else f"{measured(rows, column)}{part}"
 
     def difference(self, cell: str, base: str, column: str = "follows", stage: str = TASK, against: str = "") -> str:
         """Of the means of two cells, or of two stages: [over seeds], paired, with fewer than three {over games}.
@@ -126,6 +129,8 @@ class Page(NamedTuple):
     """What fills the tables of papers.yaml."""
     read: Callable[[Sequence[Run]], pd.DataFrame] = lambda _: pd.DataFrame()
     """What it shows of the study's runs besides the columns of every page; a row has a cell and a seed."""
+    theirs: Callable[[Found], Mapping[str, Sequence[str]]] = lambda _: {}
+    """What the paper claims, by whether it holds here."""
 
 
 def means(rule: Callable[..., bool], column: str = "follows", stage: str = TASK) -> Any:
@@ -165,18 +170,6 @@ def predictions(page: Page, found: Found) -> list[dict[str, Any]]:
         runs = found.count(claim.cells, claim.column)
         rows.append({"prediction": shown, "outcome": outcome, "what was found": text, "runs": runs})
     return rows
-
-
-def theirs(page: Page, judged: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """What the paper claims, by whether it holds here: by the predictions that say the same, or
-    the opposite."""
-    outcomes = dict(zip(page.claims, (row["outcome"] for row in judged), strict=True))
-    found: dict[str, list[str]] = {"holds here": [], "does not hold here": [], "open": []}
-    for claim, number in PAPERS[page.study]["claims"].items():
-        outcome = outcomes[number.removeprefix("not ")]
-        same = not number.startswith("not ")
-        found["open" if outcome is None else "holds here" if outcome == same else "does not hold here"].append(claim)
-    return found
 
 
 def cell_rows(page: Page, found: Found) -> list[dict[str, Any]]:
@@ -227,7 +220,7 @@ def text_of(page: Page, found: Found, question: str = "", made: str = "", drawn:
     counts = {word: outcomes.count(value) for word, value in (("held", True), ("failed", False), ("open", None))}
     words: dict[str, Any] = {
         "study": page.study, "paper": PAPERS[page.study], "found": found, "question": question, "judged": judged,
-        "counts": counts, "theirs": theirs(page, judged), "rows": cell_rows(page, found), "made": made, "drawn": drawn,
+        "counts": counts, "theirs": page.theirs(found), "rows": cell_rows(page, found), "made": made, "drawn": drawn,
         "taught": len(found.taught[["cell", "seed"]].drop_duplicates()), "task": TASK, "answer": page.answer(found),
         "tables": {name: make(found) for name, make in page.sections.items()},
     }  # fmt: skip

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mothello.report.runs import Run
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import CRITERIA
-from studies.numbers import decimal
+from studies.numbers import decimal, percent
 from studies.paper import Claim, Found, Outcome, Page, every
 
 LIMITS = CRITERIA.papers
@@ -21,14 +21,14 @@ PAIRS = {
 """Cells, as what their model is beside the first seed of the atomic one."""
 FOUND = {"embedding": "embeddings", "move": "mean states of moves", "state": "states", "game": "games"}
 """Granularities of the maps, and how the page calls them."""
-CONTROLS = {"trained": "", "random_weights": "_random"}
+CONTROLS = {"trained": "", "random_weights": "_random", "unrelated": "_unrelated"}
 
 
 def read(runs: Sequence[Run]) -> pd.DataFrame:
     """A row per pair of models, as its cell and the seed of the one that is not the first. embedding, move, state and
-    game: P@1 after a map fitted on other games; most_alike: CKA; each at its best layer, through the best of the four
-    maps of the opening; *_random: with random weights on one side. cka_N, legal_N, legal_N_random: at, or stitched
-    after, layer N, the mean over the models whose upper blocks are kept."""
+    game: P@1 after a map fitted on other games; most_alike: CKA, of blocks alone; each at its best layer, through the
+    best of the four maps of the opening; *_random: with random weights on one side; *_unrelated: of other games. cka_N,
+    legal_N, legal_N_random: at, or stitched after, layer N, the mean over the models whose upper blocks are kept."""
     rows = [row for run in runs if len(row := {"cell": run.name, "seed": run.seed} | _mapped(run) | _cka(run)) > 2]
     table = pd.DataFrame(rows)
     stitched = pd.DataFrame([row for run in runs for row in _stitched(run)])
@@ -53,9 +53,11 @@ def _mapped(run: Run) -> dict[str, float]:
 
 
 def _cka(run: Run) -> dict[str, float]:
-    """Of another model; of a model of several languages between them."""
+    """Of another model; of a model of several languages between them, whose control has random weights on both sides
+    and is left out."""
     rows = run.rows[(run.rows.quantity == "cka") & run.rows.measure.isin(["posthoc", "alignment"])]
-    found = _best(rows, "most_alike")
+    rows = rows[(rows.measure == "posthoc") | (rows.control != "random_weights")]
+    found = _best(rows[rows.layer > 0], "most_alike")
     for layer, part in rows.groupby("layer"):
         found |= _best(part, f"cka_{layer:.0f}")
     return found
@@ -86,15 +88,15 @@ def layers(found: Found, head: str) -> list[int]:
 
 
 def answer(found: Found) -> str:
-    seeds, both = found.mean("apart", "state"), found.mean("together", "most_alike")
+    seeds, random = (found.mean("apart", column) for column in ("state", "most_alike_random"))
     if seeds is None:
         return "No two models were compared yet."
-    text = f"After a rotation, {decimal(seeds)} of the states of one model find their like in another seed's"
-    alike = {name: value for cell, name in PAIRS.items() if (value := found.mean(cell, "most_alike")) is not None}
-    text += f". CKA: {', '.join(f'{name} {decimal(value)}' for name, value in alike.items())}"
-    text += (
-        "" if both is None else f" (random weights on one side {decimal(found.mean('together', 'most_alike_random'))})"
+    text = (
+        f"After a rotation {percent(seeds)} of the states of one seed's model are nearest to their like in the other's"
     )
+    alike = {name: value for cell, name in PAIRS.items() if (value := found.mean(cell, "most_alike")) is not None}
+    text += f". CKA at the best block: {', '.join(f'{name} {decimal(value)}' for name, value in alike.items())}"
+    text += "" if random is None else f"; two seeds, one with random weights, {decimal(random)}"
     stitched = [found.mean("apart", f"legal_{layer}") for layer in layers(found, "legal_")]
     known = [value for value in stitched if value is not None]
     kept = found.mean("apart", "kept")
@@ -126,7 +128,7 @@ def figure(found: Found) -> Figure:
 
 
 def columns(found: Found, cell: str) -> Mapping[str, object]:
-    heads = {"most_alike": "CKA", "most_alike_random": "random weights"}
+    heads = {"most_alike": "CKA", "most_alike_random": "random weights", "most_alike_unrelated": "unrelated"}
     heads |= {x: f"{name} found" for x, name in FOUND.items()} | {"state_random": "states, random weights"}
     return {"beside": PAIRS[cell]} | {head: found.shown(cell, x) for x, head in heads.items()}
 
@@ -162,14 +164,13 @@ def farther(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
 
 def one_model(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
     """23.3"""
-    both, two, *random = (
-        found.mean(cell, x) for x in ("most_alike", "most_alike_random") for cell in ("together", "apart")
-    )
+    both, two = (found.mean(cell, "most_alike") for cell in ("together", "apart"))
+    random = [found.mean(cell, "most_alike_random") for cell in ("together", "apart")]
     text = f"{decimal(both)} and {decimal(two)}; random weights {', '.join(map(decimal, random))}"
-    if both is None or two is None or None in random:
+    if both is None or two is None:
         return text, None
-    low = max(value for value in random if value is not None)
-    return text, 0 <= both - two <= LIMITS["same"] and min(both, two) - low >= LIMITS["random"]
+    margins = [None if x is None else min(both, two) - x >= LIMITS["random"] for x in random]
+    return text, every([0 <= both - two <= LIMITS["same"], *margins])
 
 
 def moves(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:

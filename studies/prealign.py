@@ -47,11 +47,12 @@ def answer(found: Found) -> str:
     known = {cell: value for cell in CELLS if (value := found.mean(cell, "other")) is not None}
     if not {"taught", "before"} <= set(known):
         return "No model was asked for its facts yet."
-    text = "A fact that one language was taught makes its move likelier in the other"
+    text = "A fact that one language was taught changes the probability of its move in the other"
     more = {
-        "taught": "where nothing is done for it", "before": "where words were aligned before any text",
-        "taught_switched": "with 5% of switched words alone", "before_alone": "with aligned words alone",
-        "late": "with words aligned after half of the games",
+        "taught": "where nothing is done for it",
+        "before": "where words were aligned before any text and 5% switched in it",
+        "taught_switched": "with the switching alone", "before_alone": "with the aligning alone",
+        "late": "where both begin after half of the games",
     }  # fmt: skip
     parts = [f"by {decimal(known[cell])} {name}" for cell, name in more.items() if cell in known]
     own = found.mean("taught", "taught")
@@ -130,6 +131,6 @@ CLAIMS = {
         ["before", "taught_switched", "before_shuffled", "before_alone"],
         means(lambda a, b, c, d: min(b, c) >= LIMITS["most"] * a and d >= LIMITS["words_alone"] * a, "other"), "other",
     ),
-    "24.5": Claim(["before", "before_foreign"], legal_alike, "other"),
+    "24.5": Claim([*CELLS, "untaught"], legal_alike, "skill"),
 }  # fmt: skip
 PAGE = Page("prealign", answer, figure, columns, CLAIMS, {}, read)

@@ -36,6 +36,7 @@ from studies.asked import study_of
 from studies.pages import OTHER_PAPERS
 from studies.paper import Found, Page, found_of, of_study, predictions, text_of, write_paper
 from studies.taught import RUNS, TAUGHT
+from studies.theirs import theirs_of
 
 STUDIES = Path(__file__).parents[2] / "configs" / "study"
 PAGES = list(OTHER_PAPERS.values())
@@ -350,7 +351,9 @@ def test_what_pages_read_themselves_is_what_the_folders_hold() -> None:
     assert [worth.common, worth.rarer] == pytest.approx(games.groupby("language").value.mean().tolist())
     assert read(imbalance.PAGE, ["naive_9_1"]).rarer.notna().sum() == 2  # of the third seed it was not measured
     pairs = read(posthoc.PAGE, ["apart", "apart_split"])
-    alike = rows("apart_split", "posthoc", 0, "trained").query("quantity == 'cka' and control == 'trained'")
+    alike = rows("apart_split", "posthoc", 0, "trained").query(
+        "quantity == 'cka' and control == 'trained' and layer > 0"
+    )
     assert pairs.most_alike["apart_split", 0] == pytest.approx(alike.value.max())
     assert 0.6 < pairs.legal_1["apart_split", 0] < 0.75 < pairs.legal_1["apart", 1]
 
@@ -393,11 +396,27 @@ def test_published_numbers_stand_beside_ours() -> None:
         assert set(PAPERS[page.study].get("cells", {})) <= set(asked(page.study)[0])
         assert list(PAPERS[page.study]["predictions"]) == list(page.claims)
         assert set(PAPERS[page.study]["sections"]) == set(page.sections)
-        assert {number.removeprefix("not ") for number in PAPERS[page.study]["claims"].values()} <= set(page.claims)
-    held = text_of(align_mlm.PAGE, world("align_mlm", lost, aligned))
-    claims = PAPERS["align_mlm"]["claims"]
-    assert "*does not hold here* MLM alone transfers where words are only renamed." in held
-    assert all(claim in held for claim in claims)
+
+
+def test_what_a_paper_claims_is_judged_and_said() -> None:
+    found = world("align_mlm", lost, aligned)
+    assert theirs_of("align_mlm", found)["does not hold here"] == ["MLM alone transfers where words are only renamed"]
+    text = text_of(OTHER_PAPERS["align_mlm"], found)
+    assert "Claims of Tang et al. 2022, in our words: *holds here* the alignment of embeddings" in text
+    more = world("align_mlm", lambda cell, _: lost(cell, _) | {"follows": 0.6}, aligned)
+    assert "MLM alone transfers where words are only renamed" in theirs_of("align_mlm", more)["holds here"]
+    same, apart = (
+        world("posthoc", more=lambda c, s, x=x: compared(c, s) | {"most_alike_random": x})  # type: ignore[misc]
+        for x in (0.9, 0.3)
+    )
+    assert "random weights are far less alike" in theirs_of("posthoc", same)["does not hold here"]
+    assert list(theirs_of("posthoc", apart)) == ["holds here"]
+    assert len(theirs_of("emerging", world("emerging", follows(EMERGING)))["holds here"]) == 5
+    claims = theirs_of("imbalance", world("imbalance", more=worth, runs=shared_states))
+    assert claims["holds here"][0].startswith("a game")
+    for page in PAGES:
+        empty = Found(pd.DataFrame(columns=RUNS), pd.DataFrame(columns=TAUGHT), asked(page.study)[0])
+        assert set(theirs_of(page.study, empty)) <= {"open"}
 
 
 def test_nothing_learned_is_nothing_to_follow() -> None:

@@ -14,7 +14,19 @@ from mothello.report.runs import find_runs, with_realigned
 from studies import RESULTS
 from studies.correlation import correlation, partial, spearman, within, without_each
 from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
-from studies.question import correlations, exceptions, pointed, predicted, said, table, text_of, write_question
+from studies.question import (
+    STATES,
+    close,
+    correlations,
+    exceptions,
+    pointed,
+    predicted,
+    said,
+    sure,
+    table,
+    text_of,
+    write_question,
+)
 
 PAGE = RESULTS / "question"
 
@@ -160,24 +172,42 @@ def test_predictions_are_open_until_there_are_points_enough(monkeypatch: pytest.
     for few, outcome in ((40, None), (60, True)):
         known = planted(lambda x, skill: x, cells=60).assign(evaluated="legality", skill=noise)
         known = known.assign(**dict.fromkeys(ALIGNMENTS, known.noise)).head(few)
-        known = known.assign(probe_best_map=known.x, probe=known.x + 0.4 * known.noise, retrieval_best_map=known.x)
+        known = known.assign(probe_best_map=known.x, probe=known.x + 0.4 * known.noise)
+        known = known.assign(**dict.fromkeys(STATES, known.x))
         rows = predicted(known, correlations(known))
         assert [row["outcome"] for row in rows] == [outcome] * 4
-    swapped = known.assign(
-        probe_best_map=known.probe, probe=known.probe_best_map, retrieval_best_map=known.noise, neighbours=known.x
-    )
+    swapped = known.assign(probe_best_map=known.probe, probe=known.probe_best_map, neighbours=known.x)
+    swapped = swapped.assign(**dict.fromkeys(STATES, known.noise))
     assert [row["outcome"] for row in predicted(swapped, correlations(swapped))] == [False, True, True, False]
+    mixed = known.assign(cosine=known.noise, neighbours=known.x + 0.4 * known.noise)
+    assert predicted(mixed, correlations(mixed))[3]["outcome"] is None  # it depends on the measure of states
 
 
 def test_what_breaks_the_rule_is_shown_by_its_kind() -> None:
-    known = planted(lambda x, skill: x, cells=8).assign(retrieval_best_map=0.95, retrieval=0.5, probe=0.5, pointer=0.4)
-    known = known.assign(probe_best_map=0.5, follows=[0.1, 0.9, 0.6, 0.1, 0.6, 0.2, 0.6, 0.21])
-    known.loc[[1, 2, 3], "retrieval_best_map"] = [0.3, 0.31, 0.1]
+    known = planted(lambda x, skill: x, cells=8).assign(
+        retrieval=0.95, retrieval_best_map=0.95, cosine=0.5, pointer=0.4
+    )
+    known = known.assign(probe_best_map=0.5, follows=[0.1, 0.9, 0.6, 0.1, 0.6, 0.2, 0.15, 0.21], source=0.3)
+    known.loc[[1, 2, 3], ["retrieval", "retrieval_best_map"]] = [[0.3, 0.3], [0.3, 0.31], [0.1, 0.9]]
     known.loc[0, "task"] = "winner"
-    rows = exceptions(known)
-    assert [(row["breaks the rule"], row["cell"]) for row in rows] == [
-        ("alike, does not follow", "cell_5, seed 0"), ("unlike, follows", "cell_1, seed 0"),
+    assert [(row["kind"], row["cell"]) for row in exceptions(known)] == [
+        ("alike, a task", "cell_6, seed 0"), ("alike, a task", "cell_5, seed 0"), ("unlike, follows", "cell_1, seed 0"),
+        ("alike through a map only", "cell_3, seed 0"),
     ]  # fmt: skip
+    known.loc[6, "source"], known.loc[5, "task"] = 0.04, "next move"
+    assert [row["kind"] for row in exceptions(known)][:2] == ["alike, next move", "unlike, follows"]
+
+
+def test_what_is_not_told_from_the_first_is_named_and_the_answer_is_by_its_lower_end() -> None:
+    known = planted(lambda x, skill: x, cells=40)
+    known = known.assign(**dict.fromkeys(ALIGNMENTS, known.noise)).assign(
+        cosine=known.x, cka=known.x + 0.01 * known.noise
+    )
+    found = correlations(known)
+    assert (sure(found), close(found)[0]) == ("yes", "linear CKA")
+    assert "weak retrieval" not in close(found)
+    assert sure({name: one._replace(low=0.3) for name, one in found.items()}) == "in part"
+    assert sure({name: one._replace(low=-0.3) for name, one in found.items()}) == "no"
 
 
 def test_the_pointer_is_a_reading_of_the_same_finetuning(known: pd.DataFrame) -> None:
