@@ -50,7 +50,8 @@ def write_question(out: Path, results: Path = RESULTS) -> Path:
 
 
 def said(results: Path = RESULTS) -> dict[str, tuple[str, str]]:
-    """By study, what the page of every other paper answers, and which claims of that paper hold; those that are not
+    """By study, what the page of every other paper answers, and which claims of that paper hold, if any is named;
+    those that are not
     written yet are left out."""
     found = {}
     for study in PAPERS:
@@ -58,8 +59,8 @@ def said(results: Path = RESULTS) -> dict[str, tuple[str, str]]:
         text = page.read_text() if page.exists() else ""
         answer = re.search(r"^\*\*(.+?)\*\* Predictions: ", text, re.M)
         claims = re.search(r"^Claims of (.+)$", text, re.M)
-        if answer and claims:
-            found[study] = answer[1], claims[1]
+        if answer:
+            found[study] = answer[1], claims[1] if claims else ""
     return found
 
 

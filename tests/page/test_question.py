@@ -201,7 +201,7 @@ def test_what_breaks_the_rule_is_shown_by_its_kind() -> None:
 def test_what_is_not_told_from_the_first_is_named_and_the_answer_is_by_its_lower_end() -> None:
     known = planted(lambda x, skill: x, cells=40)
     known = known.assign(**dict.fromkeys(ALIGNMENTS, known.noise)).assign(
-        cosine=known.x, cka=known.x + 0.01 * known.noise
+        cosine=known.x + 0.3 * known.noise, cka=known.x + 0.35 * known.noise
     )
     found = correlations(known)
     assert (sure(found), close(found)[0]) == ("yes", "linear CKA")
@@ -231,7 +231,7 @@ def test_the_other_pages_answers_are_quoted(tmp_path: Path) -> None:
         "# Title\n\n**It does. By .3.** Predictions: 1 held\n\nClaims of X, in our words: *holds here* a; b.\n"
     )
     assert said(tmp_path) == {"emerging": ("It does. By .3.", "X, in our words: *holds here* a; b.")}
-    assert set(said()) >= {"emerging", "realignment"}
+    assert set(said()) >= {"emerging", "realignment", "mirror_tasks"}
 
 
 def test_models_that_differ_in_no_number_are_one_point() -> None:
