@@ -1,14 +1,18 @@
 """When along its training a naive pair became aligned, from the measures of the steps that its run kept."""
 
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from mothello.report.along import Curves, along_of, curves_of, onset, pair_onsets
 from mothello.report.runs import Run
+from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies.numbers import decimal
 
+HALF = 0.5
 COLUMNS = ["cell", "seed", "games", "steps", "legal", "aligned", "maps", "settled", "best", "after"]
 """games, steps: of the whole training, and how many of its steps were kept and measured; legal, aligned: games at the
 onset of legal moves and of retrieval through a map of the opening, in the mean language and the later direction, empty
@@ -55,11 +59,32 @@ def table(found: pd.DataFrame) -> list[dict[str, str]]:
         rows.append({
             "cell": row["cell"], "seed": str(row["seed"]), "legal moves from": _games(row["legal"]),
             "alignment from": _games(row["aligned"]), "through": " and ".join(dict.fromkeys(row["maps"])) or "-",
-            "stays": "yes" if row["settled"] else "no",
+            "stays": "yes" if row["settled"] else "no", "half found from": _games(half_found(after)),
             **{f"retrieval after {name}": early.get(name, "-") for name in ("a tenth", "a third")},
             "in the end": decimal(row["best"]),
         })  # fmt: skip
     return rows
+
+
+def half_found(after: pd.Series) -> float | None:
+    """Games from which half of the states find their like through the best map. Asked after the runs: an onset above
+    chance is no moment at which a map is chosen."""
+    there = after.index[after >= HALF]
+    return float(there[0]) if len(there) else None
+
+
+def figure(found: pd.DataFrame) -> Figure:
+    """Retrieval through the best map along every training."""
+    drawn, (axis,) = canvas(1, 3.8, width=6.6)
+    looks = zip(cycle(LANGUAGE_COLORS), cycle("osD^vP*X"), strict=False)
+    for (color, marker), row in zip(looks, found.to_dict("records"), strict=False):
+        after = pd.Series(row["after"])
+        axis.plot(after.index, after, color=color, marker=marker, markersize=3.5, label=row["cell"])
+    axis.axhline(HALF, color=MUTED, linewidth=1, linestyle=":")
+    axis.set(xscale="log", xlabel="games", ylabel="states found, best map")
+    title(axis, "When states find their like")
+    legend_below(drawn, [axis], columns=3)
+    return drawn
 
 
 def _games(value: float | None) -> str:

@@ -15,7 +15,7 @@ from mothello.report.heatmaps import scale as limits
 from mothello.report.runs import Run, find_runs
 from mothello.report.style import save
 from mothello.report.table import domains, pairs, table_of
-from studies import CRITERIA, PAPERS, PUBLISHED, answers, data, factors, figures, tables
+from studies import CRITERIA, PAPERS, PUBLISHED, answers, course, data, factors, figures, tables
 from studies.judge import winners
 from studies.runs import Study, headline_of, of_page
 from studies.scale import SCALES, Scale
@@ -101,6 +101,8 @@ def _curves(scale: Scale) -> Drawn:
         rows = cells[name][cells[name].probed]
         order = {cell: place for place, cell in enumerate(scale.studies[name].planned)}
         yield name, "", figures.factor_figure(rows.sort_values("cell", key=lambda x: x.map(order)))
+    if len(scale.read["course"]):
+        yield "course", "", course.figure(scale.read["course"])
     if len(atomic):
         yield "finetune", "", figures.change_figure(atomic)
     if (scale.read["finetune"].softmax == "language").any():

@@ -50,9 +50,8 @@ def write_question(out: Path, results: Path = RESULTS) -> Path:
 
 
 def said(results: Path = RESULTS) -> dict[str, tuple[str, str]]:
-    """By study, what the page of every other paper answers, and which claims of that paper hold, if any is named;
-    those that are not
-    written yet are left out."""
+    """By study, what the page of every other paper answers, and which claims of that paper hold, where any is named;
+    pages that are not written yet are left out."""
     found = {}
     for study in PAPERS:
         page = results / study / "README.md"

@@ -10,7 +10,7 @@ import pytest
 from report.test_along import MAIN, add_steps
 
 from mothello.report.runs import find_runs
-from studies.course import COLUMNS, courses, predictions, table
+from studies.course import COLUMNS, courses, figure, predictions, table
 
 
 def test_a_planted_onset_is_a_row(tmp_path: Path) -> None:
@@ -25,6 +25,9 @@ def test_a_planted_onset_is_a_row(tmp_path: Path) -> None:
     assert line["alignment from"] == "100"
     assert line["through"] == "main"
     assert (line["retrieval after a tenth"], line["retrieval after a third"]) == (".200", ".400")
+    assert line["half found from"] == "1,000"
+    (drawn,) = figure(found).axes[0].get_lines()[:-1]  # the last is the half
+    assert drawn.get_ydata() == pytest.approx([0.1, *MAIN[1:]])
 
 
 def test_nothing_found_and_nothing_measured(tmp_path: Path) -> None:
