@@ -9,7 +9,7 @@ from mothello.report.runs import Run, find_runs
 from mothello.rundir import RunDir
 from mothello.stages.measuring import measure_folder
 from studies import RESULTS
-from studies.runs import FORK, Expected, Study, runs_of
+from studies.runs import FORK, Expected, Study, of_page, runs_of
 
 
 def expected(config: StudyCommand) -> dict[str, Expected]:
@@ -38,4 +38,5 @@ def study_of(name: str, scale: str, *changes: str) -> Study:
 
 def study_runs(name: str, scale: str = "mini", out: Path = RESULTS) -> list[Run]:
     """The committed runs of a study, with the measurements that it asks for: what notebooks read."""
-    return runs_of(study_of(name, scale), find_runs([str(out / scale)]))
+    study = study_of(name, scale)
+    return runs_of(study, of_page(find_runs([str(out / scale)]), [study]))
