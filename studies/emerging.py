@@ -50,7 +50,9 @@ def answer(found: Found) -> str:
     ends = {name: (values[0], values[3]) for name, values in curves.items() if {0, 3} <= set(values)}
     if len(ends) > 1:
         left = ", ".join(f"{percent(last)} of {percent(first)} {name}" for name, (first, last) in ends.items())
-        parts.append(f"Three layers apart leave {left}: where little follows, little can be lost")
+        little = [name for name, (first, _) in ends.items() if first < LIMITS["follows"]]
+        told = f" (of {' and '.join(little)} languages little follows that could be lost)" if little else ""
+        parts.append(f"Three layers apart leave {left}{told}")
     return f"{'. '.join(parts) or 'No model was taught a task yet'}."
 
 

@@ -96,7 +96,9 @@ def answer(found: Found) -> str:
     )
     alike = {name: value for cell, name in PAIRS.items() if (value := found.mean(cell, "most_alike")) is not None}
     text += f". CKA at the best block: {', '.join(f'{name} {decimal(value)}' for name, value in alike.items())}"
-    text += "" if random is None else f"; two seeds, one with random weights, {decimal(random)}"
+    if random is not None:
+        other = decimal(found.mean("apart", "most_alike_unrelated"))
+        text += f"; two seeds, one with random weights, {decimal(random)}, on games that are not parallel {other}"
     stitched = [found.mean("apart", f"legal_{layer}") for layer in layers(found, "legal_")]
     known = [value for value in stitched if value is not None]
     kept = found.mean("apart", "kept")

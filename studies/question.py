@@ -72,7 +72,7 @@ def text_of(known: pd.DataFrame, found: Mapping[str, Correlation], answers: Mapp
     words |= {"within": by_factor(known, found), "exceptions": exceptions(known), "alike": ALIKE, "unlike": UNLIKE}
     words |= {"low": LITTLE, "much": MUCH, "pointed": pointed(known), "sure": sure(found)}
     words |= {"apart": Counter(row["kind"] for row in exceptions(known)), "kinds": KINDS, "close": close(found)}
-    words |= {"blind": [_best_of(found, sees) for sees in (False, True)], "limit": next(iter(SURE))}
+    words |= {"seeing": _seeing(found), "limit": next(iter(SURE))}
     words |= {"earlier": int(known.study.isin(EARLIER).sum())}
     return filled("question.md.j2", **words)
 
@@ -83,9 +83,9 @@ def sure(found: Mapping[str, Correlation]) -> str:
     return next((word for limit, word in SURE.items() if low >= limit), "no")
 
 
-def _best_of(found: Mapping[str, Correlation], sees_mirror: bool) -> tuple[str, str]:
-    """Of the measures that see a mirror, or do not, the one that predicts best."""
-    names = [name for name in found if ALIGNMENTS[name].sees_mirror == sees_mirror]
+def _seeing(found: Mapping[str, Correlation]) -> tuple[str, str]:
+    """Of the measures that see a mirror, the one that predicts best."""
+    names = [name for name in found if ALIGNMENTS[name].sees_mirror]
     return (ALIGNMENTS[names[0]].label, shown(found[names[0]])) if names else ("-", "-")
 
 
