@@ -49,7 +49,7 @@ def answer(found: Found) -> str:
     curves = {name: curve(found, name) for name in DISTANCES}
     ends = {name: (values[0], values[3]) for name, values in curves.items() if {0, 3} <= set(values)}
     if len(ends) > 1:
-        left = ", ".join(f"{percent(last)} of {percent(first)} {name}" for name, (first, last) in ends.items())
+        left = ", ".join(f"{percent(last)} ({name}, of {percent(first)})" for name, (first, last) in ends.items())
         little = [name for name, (first, _) in ends.items() if first < LIMITS["follows"]]
         told = f" (of {' and '.join(little)} languages little follows that could be lost)" if little else ""
         parts.append(f"Three layers apart leave {left}{told}")

@@ -26,7 +26,10 @@ ALIKE, UNLIKE, LITTLE, MUCH = 0.9, 0.3, 0.2, 0.5
 """States that are found at least (at most) this often, though what is taught follows by at most (at least) this."""
 SURE = {0.5: "yes", 0.2: "in part"}
 """How the page answers, from which lower end of the best measure's interval on; set when there were 297 points."""
-KINDS = ("alike, next move", "alike, a task", "unlike, follows", "alike through a map only")
+KINDS = (
+    "alike, but the next move does not follow", "alike, but a task does not", "unlike, but it follows",
+    "alike through a map only",
+)  # fmt: skip
 """Of points that break the rule; what is alike does not follow. Most measures are blind to the last."""
 LITTLE_GAIN = 0.05
 DIGITS = 6

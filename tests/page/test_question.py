@@ -191,11 +191,13 @@ def test_what_breaks_the_rule_is_shown_by_its_kind() -> None:
     known.loc[[1, 2, 3], ["retrieval", "retrieval_best_map"]] = [[0.3, 0.3], [0.3, 0.31], [0.1, 0.9]]
     known.loc[0, "task"] = "winner"
     assert [(row["kind"], row["cell"]) for row in exceptions(known)] == [
-        ("alike, a task", "cell_6, seed 0"), ("alike, a task", "cell_5, seed 0"), ("unlike, follows", "cell_1, seed 0"),
-        ("alike through a map only", "cell_3, seed 0"),
+        ("alike, but a task does not", "cell_6, seed 0"), ("alike, but a task does not", "cell_5, seed 0"),
+        ("unlike, but it follows", "cell_1, seed 0"), ("alike through a map only", "cell_3, seed 0"),
     ]  # fmt: skip
     known.loc[6, "source"], known.loc[5, "task"] = 0.04, "next move"
-    assert [row["kind"] for row in exceptions(known)][:2] == ["alike, next move", "unlike, follows"]
+    assert [row["kind"] for row in exceptions(known)][:2] == [
+        "alike, but the next move does not follow", "unlike, but it follows",
+    ]  # fmt: skip
 
 
 def test_what_is_not_told_from_the_first_is_named_and_the_answer_is_by_its_lower_end() -> None:
