@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,8 @@ LARGEST = 16e6
 STATISTICS = ("mean", "scale")
 """Of states, by which probes divide: they stay in full precision."""
 READ_FIRST = ("mlp", "absolute")
-"""The probe and its target that pages read first; four fifths of a folder would be probes with the others."""
+"""The probe and its target that pages read first, kept at the layer that they read; nine tenths of a folder would be
+probes with the others."""
 
 
 def add(path: str | Path, name: str, steps: Sequence[int] = (), zoo: Path = ZOO) -> Path:
@@ -62,9 +64,10 @@ def add(path: str | Path, name: str, steps: Sequence[int] = (), zoo: Path = ZOO)
             config.write_text(yaml.safe_dump(told | {"run": f"results/zoo/{name}"}, sort_keys=False))
         for each in kept:
             checkpoint.keep(RunDir(part).checkpoints, each, whole=False)
+        head = headline_of(find_runs([str(run.path)])[0])
         for file in run.path.glob(f"measures/*/{FILE}"):
             if (part / file.relative_to(run.path)).parent.is_dir():
-                halve(file, part / file.relative_to(run.path))
+                halve(file, part / file.relative_to(run.path), head and head.layer)
     return zoo / name
 
 
@@ -74,21 +77,21 @@ def _not_kept(steps: Sequence[int], folder: str, names: list[str]) -> set[str]:
     return left_out(folder, names) | others | {*STAGES} & {*names}
 
 
-def halve(source: Path, target: Path) -> None:
-    """Copy the probes that are READ_FIRST with their matrices in half precision; all of them, where these are not
-    among them."""
+def halve(source: Path, target: Path, layer: int | None) -> None:
+    """Copy the probes that are READ_FIRST at a layer with their matrices in half precision; all of them, where these
+    are not among them."""
     with safe_open(source, "pt") as file:
         tensors, header = {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["probes"])  # noqa: SIM118
     kind, wanted = READ_FIRST
     kinds, targets = header["config"]["probes"], header["targets"]
-    if kind in kinds and wanted in targets:
-        header |= {"targets": [wanted], "config": header["config"] | {"probes": [kind]}}
-        tensors = {
-            name: x.unflatten(0, (len(targets), -1))[targets.index(wanted)] if name.startswith(f"{kind}.") else x
-            for name, x in tensors.items()
-            if name in STATISTICS or name.startswith(f"{kind}.")
-        }
-    halves = {name: x if name in STATISTICS else x.half().contiguous() for name, x in tensors.items()}
+    if kind in kinds and wanted in targets and layer is not None:
+        header |= {"targets": [wanted], "config": header["config"] | {"probes": [kind]}, "some_layers": [layer]}
+        at, languages = (targets.index(wanted), slice(None), [layer]), len(header["languages"])
+        some = {name: x[:, [layer]] for name, x in tensors.items() if name in STATISTICS}
+        mine = {name: x for name, x in tensors.items() if name.startswith(f"{kind}.")}
+        some |= {name: x.unflatten(0, (len(targets), languages, -1))[at].flatten(0, 1) for name, x in mine.items()}
+        tensors = some
+    halves = {name: (x if name in STATISTICS else x.half()).contiguous() for name, x in tensors.items()}
     save_file(halves, target, {"probes": json.dumps(header)})
 
 
@@ -106,6 +109,7 @@ def write_zoo(out: Path = ZOO) -> Path:
 
 def _row(name: str, run: Run) -> dict[str, str]:
     """What a model is, and its numbers as they were measured."""
+    languages = Counter(language["kind"] for language in run.results["languages"])
     head, steps = headline_of(run), sorted(step_of(path) for path in checkpoint.saved(RunDir(run.path).kept))
     right = [
         number(run.rows, "legality", Column("top1")),
@@ -114,7 +118,7 @@ def _row(name: str, run: Run) -> dict[str, str]:
     return {
         "`zoo:`": f"`{name}`",
         "what it is": WORDS[name],
-        "languages": " and ".join(x["kind"] for x in run.results["languages"]),
+        "languages": ", ".join(f"{n} {kind}" for kind, n in languages.items()),
         "steps": ", ".join(f"{step:,}" for step in steps),
         "right": " ".join(decimal(x) for x in right if x is not None),
         "cells read: own": decimal(head and head.own),

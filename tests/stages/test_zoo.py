@@ -10,12 +10,13 @@ import torch
 import mothello
 from mothello.errors import UserError
 from mothello.measures.positions import mirrored
+from mothello.measures.probes.kept import FILE
 from mothello.rows import Table, read_tidy
 from mothello.rundir import RunDir, step_of
 from mothello.stages.find import ZOO, find_run
 from mothello.stages.load import load_run
 from mothello.training import checkpoint
-from studies.zoo import LARGEST, WORDS, add, write_zoo
+from studies.zoo import LARGEST, WORDS, add, halve, write_zoo
 
 NAMES = sorted(path.name for path in ZOO.iterdir() if path.is_dir())
 
@@ -59,6 +60,37 @@ def test_the_mirrored_pair_is_read_through_its_map() -> None:
     turned = run.boards(mirrored(games, run.board, "main"))
     assert float((read["atomic_1"] == turned)[played].float().mean()) > 0.85
     assert not torch.equal(turned, truth)
+
+
+def test_eight_languages_fall_into_two_classes_of_four() -> None:
+    run = load_run("zoo:eight_languages")
+    games = run.games(40)
+    played = games >= 0
+    boards = {name: run.boards(mirrored(games, run.board, name)) for name in ("identity", "rot180")}
+    probe, same = run.probe(1, "atomic_0"), []
+    for name in run.languages:
+        read = probe(run.states(games, name)[1])
+        right = {map_: float((read == board)[played].float().mean()) for map_, board in boards.items()}
+        assert max(right.values()) > 0.85
+        assert min(right.values()) < 0.65
+        same.append(right["identity"] > right["rot180"])
+    assert len(same) == 8
+    assert sum(same) == 4
+
+
+def test_probes_of_one_layer_are_not_taken_for_all(tmp_path: Path) -> None:
+    kept = load_run("zoo:unified")
+    with pytest.raises(UserError, match="layer: no probes of 1 were kept; choices: 2"):
+        kept.probe(1, kept.languages[0])
+    config = {"games": 64, "test_games": 16, "random_weights": False}
+    copy = tmp_path / "copy"
+    shutil.copytree(ZOO / "unified", copy, ignore=shutil.ignore_patterns("causal-*", "probes-*"))
+    run = load_run(copy)
+    mothello.measure(run, "probes", config)
+    folder = next(copy.glob("measures/probes-*"))
+    halve(folder / FILE, folder / FILE, 2)
+    whole = mothello.measure(run, "causal", {"cases": 20, "probes": config})
+    assert {"causal", "patching"} <= {*whole.measure}  # steering needs linear probes of every layer
 
 
 def test_the_committed_page_names_every_model_and_its_numbers(tmp_path: Path) -> None:
@@ -117,10 +149,11 @@ def test_a_run_is_copied_in_half_precision(tmp_path: Path, monkeypatch: pytest.M
     assert copy.step == run.step
     for name, weight in run.model.state_dict().items():
         assert torch.equal(copy.model.state_dict()[name], weight.half().float())
-    own, other = (x.probe(1, "atomic_1", kind="mlp", target="absolute").weights for x in (run, copy))
+    (layer,) = copy.probes().layers
+    own, other = (x.probe(layer, "atomic_1", kind="mlp", target="absolute").weights for x in (run, copy))
     assert all(torch.equal(own[name].half().float(), other[name]) for name in own)
     with pytest.raises(UserError, match="kind: no probes of 'linear' were kept; choices: mlp"):
-        copy.probe(1, "atomic_0", kind="linear")
+        copy.probe(layer, "atomic_0", kind="linear")
     assert load_run(folder, step=2).step == 2
     assert {path.name.rpartition("-")[2] for path in folder.glob("measures/legality-*-step*")} == {"step2"}
     assert not list(folder.rglob("state.pt"))

@@ -29,7 +29,8 @@ def kept_probes(run: Run) -> FittedProbes | None:
     """Those that the run keeps for this state of the model, fitted the longest."""
     folders = sorted(path.parent for path in run.folder.path.glob(f"measures/*/{FILE}"))
     found = [kept_for(folder, run.subject()) for folder in folders]
-    linear = [one for one in found if one is not None and "linear" in one.modules and set(TARGETS) <= {*one.targets}]
+    whole = [one for one in found if one and {*TARGETS} <= {*one.targets} and one.some_layers is None]
+    linear = [one for one in whole if "linear" in one.modules]
     return max(linear, key=lambda one: one.steps, default=None)
 
 

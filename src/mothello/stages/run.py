@@ -21,6 +21,7 @@ from mothello.measures.activations import states
 from mothello.measures.legality.estimate import rules
 from mothello.measures.legality.exact import next_moves
 from mothello.measures.measure import Subject
+from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.kept import FILE, Probe, kept_for, one_probe
 from mothello.measures.probes.targets import board_targets
 from mothello.model.edited import Edited
@@ -148,13 +149,19 @@ class Run:
         of full attention has read the whole game."""
         return states(self.model, self.batch(moves, language), Precision.fp32)
 
-    def probe(self, layer: int, language: str, target: str = "absolute", kind: str = "") -> Probe:
-        """A kept probe: called on states of that layer it reads the board. kind: linear or mlp, by default the last of
-        those fitted. UserError where scripts/probe.py has not fitted it on this state of the model."""
+    def probes(self) -> FittedProbes:
+        """The kept probes, of those of this state of the model the ones that were fitted the longest. UserError where
+        scripts/probe.py has fitted none."""
         fitted = [kept_for(path.parent, self.subject()) for path in sorted(self.folder.path.glob(f"measures/*/{FILE}"))]
         probes = max((one for one in fitted if one is not None), key=lambda one: one.steps, default=None)
         if probes is None:
             raise UserError(f"run: no probes of step {self.step}; {shown('probe', run=str(self.folder.path))}")
+        return probes
+
+    def probe(self, layer: int, language: str, target: str = "absolute", kind: str = "") -> Probe:
+        """A kept probe: called on states of that layer it reads the board. kind: linear or mlp, by default the last of
+        those fitted. UserError where it was not fitted on this state of the model."""
+        probes = self.probes()
         return one_probe(probes, kind or list(probes.modules)[-1], target, layer, self._index(language))
 
     def cache(self, moves: Int8[Tensor, "game ply"], language: str) -> dict[str, Tensor]:

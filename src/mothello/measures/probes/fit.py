@@ -39,6 +39,13 @@ class FittedProbes:
     scale: Float[Tensor, "language layer 1 d_model"]
     steps: int
     """Updates made; fewer than planned when no probe was improving any more."""
+    some_layers: tuple[int, ...] | None = None
+    """The layers, where a copy of a run keeps those of some alone."""
+
+    @property
+    def layers(self) -> Sequence[int]:
+        """The layers that are probed."""
+        return range(self.mean.shape[1]) if self.some_layers is None else self.some_layers
 
     def normalize(self, x: Float[Tensor, "layer row d_model"], source: int) -> Float[Tensor, "layer row d_model"]:
         """Activations as the probes of ``source`` expect them, whichever language they come from."""

@@ -70,12 +70,13 @@ def _probes(tensors: dict[str, Tensor], header: dict[str, Any], device: torch.de
         draw = torch.Generator().manual_seed(0)
         modules[kind] = PROBES[kind](k, d_model, header["cells"] * N_CLASSES, hidden, draw).to(device)
         modules[kind].load_state_dict({n[len(kind) + 1 :]: x for n, x in tensors.items() if n.startswith(f"{kind}.")})
-    return FittedProbes(modules, tuple(header["targets"]), mean, tensors["scale"], int(header["steps"]))
+    some = tuple(header["some_layers"]) if "some_layers" in header else None
+    return FittedProbes(modules, tuple(header["targets"]), mean, tensors["scale"], int(header["steps"]), some)
 
 
 def kept_for(folder: Path, subject: Subject) -> FittedProbes | None:
     """The probes of a folder when they were fitted on this state of the model, else None; a warning names a damaged
-    file."""
+    file. In a copy of a run (results/zoo) they may be those of some kinds, targets and layers."""
     if not (folder / FILE).is_file():
         return None
     try:
@@ -114,10 +115,10 @@ class Probe:
 
 def one_probe(probes: FittedProbes, kind: str, target: str, layer: int, language: int) -> Probe:
     """One of the fitted probes by itself. UserError lists what was fitted, where this one was not."""
-    layers = range(probes.mean.shape[1])
-    fitted = {"kind": (kind, [*probes.modules]), "target": (target, probes.targets), "layer": (layer, layers)}
+    fitted = {"kind": (kind, [*probes.modules]), "target": (target, probes.targets), "layer": (layer, probes.layers)}
     for key, (asked, there) in fitted.items():
         if asked not in there:
             raise UserError(f"{key}: no probes of {asked!r} were kept; choices: {', '.join(map(str, there))}")
-    weights = {name: x[layer : layer + 1] for name, x in probes.weights(kind, target, language).items()}
-    return Probe(probes.modules[kind], weights, probes.mean[language, layer], probes.scale[language, layer])
+    at = probes.layers.index(layer)
+    weights = {name: x[at : at + 1] for name, x in probes.weights(kind, target, language).items()}
+    return Probe(probes.modules[kind], weights, probes.mean[language, at], probes.scale[language, at])

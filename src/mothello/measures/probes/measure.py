@@ -49,9 +49,11 @@ def fitted_probes(subject: Subject, config: ProbesConfig) -> FittedProbes:
 
 
 def probes_of(subject: Subject, config: ProbesConfig) -> FittedProbes:
-    """The probes of a config as the measure "probes" kept them beside the subject's folder, else fitted now."""
+    """The probes of a config as the measure "probes" kept them beside the subject's folder, all of them, else fitted
+    now."""
     kept = None if subject.folder is None else kept_for(subject.folder.parent / folder_name(config), subject)
-    return kept or fitted_probes(subject, config)
+    whole = kept and {*config.probes} == {*kept.modules} and {*TARGETS} <= {*kept.targets} and kept.some_layers is None
+    return kept if kept and whole else fitted_probes(subject, config)
 
 
 @MEASURES.register("probes")
