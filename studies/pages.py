@@ -20,7 +20,7 @@ from studies import (
     zoo,
 )
 from studies.asked import study_of
-from studies.paper import Page, write_paper
+from studies.paper import Found, Page, found_of, runs_below, write_paper
 from studies.theirs import theirs_of
 
 
@@ -47,6 +47,14 @@ OTHER_PAPERS: dict[str, Page] = {
     (page := paper.PAGE).study: page._replace(theirs=partial(theirs_of, page.study)) for paper in _PAPERS
 }
 """Studies of other papers."""
+
+
+def read_page(name: str) -> tuple[Page, Found]:
+    """A page of another paper, and what the committed runs of its study say: what notebooks read."""
+    page, study = OTHER_PAPERS[name], study_of(name, "mini")
+    return page, found_of(study, runs_below(study), page)
+
+
 PAGES: dict[str, Beside] = {
     "question": Beside("Does alignment predict transfer?", tuple, question.write_question),
     **{name: _of_paper(page) for name, page in OTHER_PAPERS.items()},

@@ -207,6 +207,12 @@ def of_study(study: Study, runs: Iterable[Run]) -> list[Run]:
     return chosen
 
 
+def runs_below(study: Study, tops: Sequence[Path] = (RESULTS,), scale: str = "mini") -> list[Run]:
+    """The planned runs of a study that lie below TOP/SCALE."""
+    folders = [top / scale / cell for top in tops for cell in study.cells]
+    return of_study(study, find_runs([str(folder) for folder in folders if folder.is_dir()]))
+
+
 def found_of(study: Study, runs: Sequence[Run], page: Page | None = None) -> Found:
     """The tables of a study's runs, with what a page reads besides."""
     stages = {name: cell.stages for name, cell in study.cells.items()}
@@ -229,8 +235,7 @@ def text_of(page: Page, found: Found, question: str = "", made: str = "", drawn:
 
 def write_paper(page: Page, study: Study, out: Path, results: Path = RESULTS, scale: str = "mini") -> Path:
     """Write OUT/README.md and its figure from the runs of the study's cells below OUT/SCALE and RESULTS/SCALE."""
-    folders = [top / scale / cell for top in (out, results) for cell in study.cells]
-    runs = of_study(study, find_runs([str(folder) for folder in folders if folder.is_dir()]))
+    runs = runs_below(study, (out, results), scale)
     found = found_of(study, runs, page)
     drawn = len(found.taught) + len(found.more) > 0
     if drawn:

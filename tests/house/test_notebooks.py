@@ -16,7 +16,7 @@ def test_there_are_notebooks() -> None:
     assert NOTEBOOKS
 
 
-LONG = {"alignment", "papers", "probes", "training", "transfer"}
+LONG = {"align_mlm", "alignment", "emerging", "imbalance", "probes", "realignment", "training", "transfer"}
 """Notebooks that take longest: run with -m slow."""
 
 
