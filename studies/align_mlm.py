@@ -42,9 +42,10 @@ def by_cell(known: pd.DataFrame, aligned: str) -> tuple[float, float, int]:
     cells = known.groupby(["order", "cell"])[["delta", aligned]].mean().dropna()
     if cells.empty:
         return float("nan"), float("nan"), 0
-    parts = [spearman(part.delta, part[aligned]) for _, part in cells.groupby("order") if len(part) > 2]
+    parts = [float(spearman(part.delta, part[aligned])) for _, part in cells.groupby("order") if len(part) > 2]
     told = [value for value in parts if np.isfinite(value)]
-    return spearman(cells.delta, cells[aligned]), float(np.mean(told)) if told else float("nan"), len(cells)
+    inside = float(np.mean(told)) if told else float("nan")
+    return float(spearman(cells.delta, cells[aligned])), inside, len(cells)
 
 
 def answer(found: Found) -> str:

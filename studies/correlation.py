@@ -1,12 +1,11 @@
 """Rank correlations of points that come in cells: seeds of one cell are no independent points, cells are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy.stats import rankdata
+from numpy.typing import ArrayLike, NDArray
 
 from studies.numbers import decimal
 
@@ -34,18 +33,34 @@ def shown(one: Correlation | None) -> str:
     return decimal(one.value) + (f" [{decimal(one.low)}, {decimal(one.high)}]" if one.cells >= LEAST else "")
 
 
-def spearman(x: ArrayLike, y: ArrayLike) -> float:
-    """Of two columns; NaN where one of them is constant."""
-    one, other = (ranks - ranks.mean() for ranks in (rankdata(x), rankdata(y)))
-    size = float(np.sqrt((one @ one) * (other @ other)))
-    return float(one @ other) / size if size > 0 else float("nan")
+Numbers = NDArray[np.float64]
 
 
-def partial(x: ArrayLike, y: ArrayLike, given: ArrayLike) -> float:
+def _ranks(values: ArrayLike, times: Numbers) -> Numbers:
+    """From 1 on, equal values share their mean rank; of points that count so many times, [*draw, point]."""
+    _, group = np.unique(np.asarray(values, float), return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    begin = np.flatnonzero(np.diff(group[order], prepend=-1))
+    same = np.add.reduceat(times[..., order], begin, axis=-1)
+    return (same.cumsum(-1) - same / 2 + 0.5)[..., group]
+
+
+def spearman(x: ArrayLike, y: ArrayLike, times: Numbers | None = None) -> Numbers:
+    """Of two columns; NaN where one of them is constant. times: how often each point counts, [*draw, point], by default
+    once; the answer is [*draw]."""
+    times = np.ones(len(np.asarray(x))) if times is None else times
+    one, other = (_ranks(values, times) for values in (x, y))
+    count = times.sum(-1, keepdims=True)
+    one, other = (ranks - (times * ranks).sum(-1, keepdims=True) / count for ranks in (one, other))
+    size = np.sqrt((times * one**2).sum(-1) * (times * other**2).sum(-1))
+    return np.divide((times * one * other).sum(-1), size, out=np.full(size.shape, np.nan), where=size > 0)
+
+
+def partial(x: ArrayLike, y: ArrayLike, given: ArrayLike, times: Numbers | None = None) -> Numbers:
     """Spearman's of what of x and y a third column does not predict, all as ranks."""
-    xy, xz, yz = spearman(x, y), spearman(x, given), spearman(y, given)
+    xy, xz, yz = spearman(x, y, times), spearman(x, given, times), spearman(y, given, times)
     left = (1 - xz**2) * (1 - yz**2)
-    return (xy - xz * yz) / left**0.5 if left > 0 else float("nan")
+    return np.divide(xy - xz * yz, np.sqrt(left), out=np.full(left.shape, np.nan), where=left > 0)
 
 
 def correlation(known: pd.DataFrame, x: str, y: str = "follows", given: str = "") -> Correlation | None:
@@ -54,13 +69,16 @@ def correlation(known: pd.DataFrame, x: str, y: str = "follows", given: str = ""
     known = known.dropna(subset=columns).reset_index(drop=True)
     if len(known) < LEAST:
         return None
-    of, values = partial if given else spearman, known[columns].to_numpy(float).T
-    cells = list(known.groupby(list(CLUSTER), sort=False).indices.values())
-    random = np.random.default_rng(0)
-    drawn = (np.concatenate([cells[i] for i in random.integers(len(cells), size=len(cells))]) for _ in range(DRAWS))
-    found = [of(*values[:, rows]) for rows in drawn]
+    of: Callable[..., Numbers] = partial if given else spearman
+    values = known[columns].to_numpy(float).T
+    cell = known.groupby(list(CLUSTER), sort=False).ngroup().to_numpy()
+    cells = int(cell.max()) + 1
+    drawn = np.random.default_rng(0).integers(cells, size=(DRAWS, cells))
+    times = np.zeros((DRAWS, cells))
+    np.add.at(times, (np.arange(DRAWS)[:, None], drawn), 1)
+    found = of(*values, times[:, cell])
     low, high = np.nanpercentile(found, [2.5, 97.5]) if np.isfinite(found).any() else (float("nan"), float("nan"))
-    return Correlation(of(*values), float(low), float(high), len(known), len(cells))
+    return Correlation(float(of(*values)), float(low), float(high), len(known), cells)
 
 
 def within(known: pd.DataFrame, x: str, factor: str, y: str = "follows") -> float | None:
@@ -80,4 +98,4 @@ def without_each(known: pd.DataFrame, x: str, y: str = "follows") -> Iterator[tu
     for study in known.study.unique():
         rest = known[known.study != study]
         if len(rest) >= LEAST:
-            yield str(study), spearman(rest[x], rest[y])
+            yield str(study), float(spearman(rest[x], rest[y]))

@@ -220,7 +220,7 @@ def measure_figure(found: Mapping[str, Correlation]) -> Figure:
     for place, name in enumerate(names):
         one = found[name]
         color = LANGUAGE_COLORS[0] if ALIGNMENTS[name].sees_mirror else LANGUAGE_COLORS[1]
-        label = "sees a mirror" if ALIGNMENTS[name].sees_mirror else "does not"
+        label = "sees a mirror" if ALIGNMENTS[name].sees_mirror else "blind to a mirror"
         axis.plot([one.low, one.high], [place, place], color=color, linewidth=1.5)
         axis.scatter(one.value, place, color=color, marker="D" if ALIGNMENTS[name].sees_mirror else "o", label=label)
     axis.axvline(0, color=MUTED, linewidth=1, linestyle=":")
