@@ -51,7 +51,7 @@ display(page.figure(found))
 # %% [markdown]
 # ## Does alignment decide what transfers?
 # BS - BZ is what is lost across languages. The paper correlates it with the alignment of token embeddings over cells
-# that differ in order and objective at once; within one order little may be left.
+# that differ in order and objective at once; the last columns say what is left within one order.
 
 # %%
 display(Markdown(pipe_table(correlations(found))))

@@ -49,7 +49,7 @@ display(page.figure(found))
 
 # %% [markdown]
 # ## How much was there to follow
-# A share of a small gain is uncertain: `winner` can hardly be read from a prefix, so its source gains little. A point
+# A share of a small gain is uncertain; so is one of few labels, and `winner` is one label a game. A point
 # is a run, shares below -2 lie at -2; to the left of the line nothing counts as learned.
 
 # %%

@@ -13,7 +13,6 @@ DRAWS = 2000
 """Of the bootstrap over cells."""
 LEAST = 5
 """Points that a correlation is taken of, at least."""
-CLUSTER = ("board", "cell")
 
 
 class Correlation(NamedTuple):
@@ -63,22 +62,42 @@ def partial(x: ArrayLike, y: ArrayLike, given: ArrayLike, times: Numbers | None 
     return np.divide(xy - xz * yz, np.sqrt(left), out=np.full(left.shape, np.nan), where=left > 0)
 
 
-def correlation(known: pd.DataFrame, x: str, y: str = "follows", given: str = "") -> Correlation | None:
-    """Of the points that have all columns; None where there are fewer than LEAST. Cells are drawn with replacement."""
+def correlation(
+    known: pd.DataFrame, x: str, y: str = "follows", given: str = "", cells: str = "cell"
+) -> Correlation | None:
+    """Of the points that have all columns; None where there are fewer than LEAST. Cells of a board are drawn with
+    replacement. cells: the column that names them."""
     columns = [x, y, *([given] if given else [])]
     known = known.dropna(subset=columns).reset_index(drop=True)
     if len(known) < LEAST:
         return None
     of: Callable[..., Numbers] = partial if given else spearman
     values = known[columns].to_numpy(float).T
-    cell = known.groupby(list(CLUSTER), sort=False).ngroup().to_numpy()
-    cells = int(cell.max()) + 1
-    drawn = np.random.default_rng(0).integers(cells, size=(DRAWS, cells))
-    times = np.zeros((DRAWS, cells))
+    times, count = _draws(known, cells)
+    return Correlation(float(of(*values)), *_middle(of(*values, times)), len(known), count)
+
+
+def _draws(known: pd.DataFrame, cells: str) -> tuple[Numbers, int]:
+    """How often each point counts in every draw; how many cells there are."""
+    cell = known.groupby(["board", cells], sort=False).ngroup().to_numpy()
+    count = int(cell.max()) + 1
+    drawn = np.random.default_rng(0).integers(count, size=(DRAWS, count))
+    times = np.zeros((DRAWS, count))
     np.add.at(times, (np.arange(DRAWS)[:, None], drawn), 1)
-    found = of(*values, times[:, cell])
-    low, high = np.nanpercentile(found, [2.5, 97.5]) if np.isfinite(found).any() else (float("nan"), float("nan"))
-    return Correlation(float(of(*values)), float(low), float(high), len(known), cells)
+    return times[:, cell], count
+
+
+def _middle(found: Numbers) -> tuple[float, float]:
+    """What 95% of the draws lie between."""
+    low, high = np.nanpercentile(found, [2.5, 97.5]) if np.isfinite(found).any() else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def difference(known: pd.DataFrame, x: str, other: str, y: str = "follows", cells: str = "cell") -> tuple[float, float]:
+    """95% of how much more y goes with x than with another column, over the same points and draws."""
+    known = known.dropna(subset=[x, other, y]).reset_index(drop=True)
+    times, _ = _draws(known, cells)
+    return _middle(spearman(known[x], known[y], times) - spearman(known[other], known[y], times))
 
 
 def within(known: pd.DataFrame, x: str, factor: str, y: str = "follows") -> float | None:

@@ -19,7 +19,8 @@ APART = {0: "shared", 2: "apart_2", 3: "apart_3"}
 """Layers apart, and the cell of each distance; of renamed languages one layer, too."""
 OTHERS = {
     "no_anchors": "no anchors", "switched": "switched words", "shared_domain_half": "near domain",
-    "shared_domain": "far domain", "apart_positions": "positions apart", "apart_tokens": "tokens, head apart",
+    "shared_domain": "far domain", "apart_positions": "positions apart", "apart_head": "head apart",
+    "apart_embeddings": "tokens apart", "apart_tokens": "both, no anchors",
 }  # fmt: skip
 
 
@@ -135,5 +136,13 @@ CLAIMS = {
     "18.4": Claim(["no_anchors", "apart_tokens"], means(lambda a, b: abs(a - b) <= LIMITS["alike"])),
     "18.5": Claim(["shared", "compositional_shared", "reordered_shared"], means(lambda a, b, c: a >= b >= c)),
     "18.6": Claim(["shared", "shared_domain_half", "shared_domain"], means(lambda a, b, c: a > b > c)),
+    "18.7": Claim(
+        ["shared", "apart_head", "no_anchors", "apart_embeddings"],
+        means(
+            lambda shared, head, none, tokens: (
+                abs(head - shared) <= LIMITS["anchors"] and tokens <= none + LIMITS["alike"]
+            )
+        ),
+    ),
 }
 PAGE = Page("emerging", answer, figure, columns, CLAIMS, {"distances": distances})

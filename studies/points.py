@@ -22,12 +22,17 @@ NEXT_MOVE = "next move"
 """What is taught by a fine-tuning on games; of one on a task, the task's name."""
 
 
+BLIND, MAPS, ROTATIONS = "blind to a mirror", "reads through maps", "allows any rotation"
+"""What a measure makes of a mirrored pair: unlike; alike through its map; alike, as much else that a rotation of the
+states makes alike."""
+
+
 class Alignment(NamedTuple):
     """One way to say how alike the languages of a model are."""
 
     label: str
-    sees_mirror: bool
-    """Whether it also sees languages that are alike through a symmetry of the opening only."""
+    sees: str
+    """Of languages that are alike through a symmetry of the opening only: BLIND, MAPS or ROTATIONS."""
     read: Callable[[Run, Headline | None], float | None]
 
 
@@ -72,27 +77,28 @@ def _of_embeddings(quantity: str) -> Callable[[Run, Headline | None], float | No
 
 
 ALIGNMENTS = {
-    "probe": Alignment("probes, as they are", False, _far(lambda head: head.across)),
-    "probe_best_map": Alignment("probes, best map", True, _far(lambda head: head.across_best_map)),
-    "retrieval": Alignment("weak retrieval", False, _of_states("retrieval")),
-    "retrieval_strong": Alignment("strong retrieval", False, _of_states("retrieval_strong")),
-    "retrieval_best_map": Alignment("retrieval, best map", True, _of_states("retrieval", OPENING_MAPS)),
-    "retrieval_csls": Alignment("retrieval, CSLS", False, _of_states("retrieval_csls")),
-    "cosine": Alignment("cosine", False, _of_states("cosine")),
-    "cka": Alignment("linear CKA", False, _of_states("cka")),
-    "procrustes": Alignment("retrieval after a fitted rotation", False, _of_states("procrustes")),
-    "neighbours": Alignment("nearest token embedding", False, _of_embeddings("neighbours")),
+    "probe": Alignment("probes, as they are", BLIND, _far(lambda head: head.across)),
+    "probe_best_map": Alignment("probes, best map", MAPS, _far(lambda head: head.across_best_map)),
+    "retrieval": Alignment("weak retrieval", BLIND, _of_states("retrieval")),
+    "retrieval_strong": Alignment("strong retrieval", BLIND, _of_states("retrieval_strong")),
+    "retrieval_best_map": Alignment("retrieval, best map", MAPS, _of_states("retrieval", OPENING_MAPS)),
+    "retrieval_csls": Alignment("retrieval, CSLS", BLIND, _of_states("retrieval_csls")),
+    "cosine": Alignment("cosine", BLIND, _of_states("cosine")),
+    "cka": Alignment("linear CKA", ROTATIONS, _of_states("cka")),
+    "procrustes": Alignment("retrieval after a fitted rotation", ROTATIONS, _of_states("procrustes")),
+    "neighbours": Alignment("nearest token embedding", BLIND, _of_embeddings("neighbours")),
 }
 """All before anything is taught."""
 COLUMNS = (
-    "board", "study", "cell", "seed", "objective", "order", "kinds", "sharing", "apart", "evaluated", "skill", "task",
-    "source", "follows", "pointer",
+    "board", "study", "cell", "base", "seed", "objective", "order", "kinds", "sharing", "apart", "evaluated", "skill",
+    "task", "language", "source", "follows", "pointer",
 )  # fmt: skip
 """Of a point, before its alignments. study: the one that trained the run; cell: its name, of a realigned model with
-how; objective: of training, and that realignment came after it; apart: parts of the model of each language's own;
-skill: legal moves, or (evaluated: hidden) hidden ones guessed from a prefix, of the most that can be; source: what the
-source gains; follows: the other's gain as a share of that, mean over the others;
-pointer: the same of where the task points to, which the same fine-tuning teaches."""
+how; base: that of the run that it was realigned from, else the cell itself; objective: of training, and that
+realignment came after it; apart: parts of the model of each language's own; skill: legal moves, or (evaluated:
+hidden) hidden ones guessed from a prefix, of the most that can be; language: the source, in which it was taught;
+source: what it gains; follows: the other's gain as a share of that, mean over the others; pointer: the same of
+where the task points to, which the same fine-tuning teaches."""
 
 
 def _trained(run: Run, measure: str, quantity: str) -> pd.DataFrame:
@@ -114,6 +120,7 @@ def points(runs: Iterable[Run]) -> pd.DataFrame:
         if taught and len(run.languages) > 1:
             head = headline_of(run)
             known = _setting(run) | {"cell": labels.get((run.name, run.identity), run.name)}
+            known["base"] = run.origin.name if run.origin else run.name
             known |= {name: one.read(run, head) for name, one in ALIGNMENTS.items()}
             rows += [known | row for row in taught if row["source"] >= LEARNED]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *ALIGNMENTS])
@@ -189,7 +196,12 @@ def _games(run: Run) -> Iterator[dict[str, Any]]:
 def _row(task: str, gains: dict[str, float], source: str) -> dict[str, Any]:
     others = [gain for name, gain in gains.items() if name != source]
     own = gains[source]
-    return {"task": task, "source": own, "follows": sum(others) / len(others) / own if own > 0 else None}
+    return {
+        "task": task,
+        "language": source,
+        "source": own,
+        "follows": sum(others) / len(others) / own if own > 0 else None,
+    }
 
 
 def factors(known: pd.DataFrame) -> Sequence[str]:

@@ -3,25 +3,24 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from mothello.files import write_whole
 from mothello.report.runs import find_runs
-from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import PAPERS, RESULTS
-from studies.correlation import LEAST, Correlation, correlation, shown, within, without_each
+from studies.correlation import LEAST, Correlation, correlation, difference, shown, within, without_each
 from studies.numbers import decimal
 from studies.page import saved
-from studies.points import ALIGNMENTS, NEXT_MOVE, factors, points
+from studies.points import ALIGNMENTS, MAPS, NEXT_MOVE, factors, points
+from studies.question_figures import measure_figure, point_figure
 from studies.templates import filled
 
 NEEDED = 150
 """Points from which on the page gives an answer (predictions 22: all studies together)."""
-MARKERS = "osD^vP"
 ALIKE, UNLIKE, LITTLE, MUCH = 0.9, 0.3, 0.2, 0.5
 """States that are found at least (at most) this often, though what is taught follows by at most (at least) this."""
 SURE = {0.5: "yes", 0.2: "in part"}
@@ -30,15 +29,19 @@ KINDS = (
     "alike, but the next move does not follow", "alike, but a task does not", "unlike, but it follows",
     "alike through a map only",
 )  # fmt: skip
-"""Of points that break the rule; what is alike does not follow. Most measures are blind to the last."""
+"""Of points that break the rule; what is alike does not follow. The last break it for measures that see a mirror."""
 LITTLE_GAIN = 0.05
 DIGITS = 6
 """Of the numbers in points.csv."""
-EARLIER = ("finetune", "first")
+EARLIER = ("finetune", "first", "table1", "mirror_anchors", "steering")
 """Studies some of whose runs were known when prediction 22 was written."""
+SAME_STATES = {"eight anchors": "prefix_anchor_8", "a unified output": "prefix_unified"}
+"""Cells whose states are alike, and which differ in what they answer in."""
 STATES = ("retrieval", "retrieval_strong", "retrieval_best_map", "retrieval_csls", "cosine", "cka", "procrustes")
-LOWEST = -1.0
-"""Where a reading far below the best constant's is drawn, and a loss greater than the source's gain."""
+
+of_bases = partial(correlation, cells="base")
+"""Models realigned from one run are no independent cells."""
+NOTHING = Correlation(float("nan"), float("nan"), float("nan"), 0, 0)
 
 
 def write_question(out: Path, results: Path = RESULTS) -> Path:
@@ -60,7 +63,7 @@ def said(results: Path = RESULTS) -> dict[str, tuple[str, str]]:
         page = results / study / "README.md"
         text = page.read_text() if page.exists() else ""
         answer = re.search(r"^\*\*(.+?)\*\* Predictions: ", text, re.M)
-        claims = re.search(r"^Claims of (.+)$", text, re.M)
+        claims = re.search(r"^(.+, in our words: .+)$", text, re.M)
         if answer:
             found[study] = answer[1], claims[1] if claims else ""
     return found
@@ -74,8 +77,8 @@ def text_of(known: pd.DataFrame, found: Mapping[str, Correlation], answers: Mapp
     words |= {"predicted": predicted(known, found) if len(known) else [], "answers": answers, "papers": PAPERS}
     words |= {"within": by_factor(known, found), "exceptions": exceptions(known), "alike": ALIKE, "unlike": UNLIKE}
     words |= {"low": LITTLE, "much": MUCH, "pointed": pointed(known), "sure": sure(found)}
-    words |= {"apart": Counter(row["kind"] for row in exceptions(known)), "kinds": KINDS, "close": close(found)}
-    words |= {"seeing": _seeing(found), "limit": next(iter(SURE))}
+    words |= {"apart": Counter(row["kind"] for row in exceptions(known)), "kinds": KINDS, "close": close(known, found)}
+    words |= {"seeing": _seeing(found), "limit": next(iter(SURE)), "enough": enough(known)}
     words |= {"earlier": int(known.study.isin(EARLIER).sum())}
     return filled("question.md.j2", **words)
 
@@ -87,20 +90,32 @@ def sure(found: Mapping[str, Correlation]) -> str:
 
 
 def _seeing(found: Mapping[str, Correlation]) -> tuple[str, str]:
-    """Of the measures that see a mirror, the one that predicts best."""
-    names = [name for name in found if ALIGNMENTS[name].sees_mirror]
+    """Of the measures that read through the best map, the one that predicts best."""
+    names = [name for name in found if ALIGNMENTS[name].sees == MAPS]
     return (ALIGNMENTS[names[0]].label, shown(found[names[0]])) if names else ("-", "-")
 
 
-def close(found: Mapping[str, Correlation]) -> list[str]:
-    """The measures that lie within the interval of the first, and so are not told from it."""
-    ends = list(found.items())
-    return [ALIGNMENTS[name].label for name, one in ends[1:] if one.value >= ends[0][1].low]
+def close(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[str]:
+    """The measures that are not told from the first, over the points that have both."""
+    first = next(iter(found), "")
+    return [ALIGNMENTS[x].label for x in found if x != first and difference(known, first, x, cells="base")[0] <= 0]
+
+
+def enough(known: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of the next move, by board and cell of SAME_STATES: how alike the states are, and how much follows."""
+    rows = known[(known.task == NEXT_MOVE) & known.cell.isin(SAME_STATES.values())]
+    both = [(board, part) for board, part in rows.groupby("board") if part.cell.nunique() == len(SAME_STATES)]
+    return [
+        {"board": board, "label": label}
+        | {name: float(part[part.cell == cell][name].mean()) for name in ("retrieval", "follows")}
+        for board, part in both
+        for label, cell in SAME_STATES.items()
+    ]
 
 
 def correlations(known: pd.DataFrame) -> dict[str, Correlation]:
     """Of every alignment with how much the other languages follow, the highest first."""
-    found = {name: correlation(known, name) for name in ALIGNMENTS}
+    found = {name: of_bases(known, name) for name in ALIGNMENTS}
     return dict(sorted(((n, one) for n, one in found.items() if one is not None), key=lambda x: -x[1].value))
 
 
@@ -109,14 +124,14 @@ def table(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[st
     rows = []
     ranked = _ranked(known)
     for name, one in found.items():
+        skilled = of_bases(ranked, name, given="skill") or NOTHING
         left = [decimal(value) for value in sorted(value for _, value in without_each(known, name))]
         rows.append({
-            "alignment": ALIGNMENTS[name].label, "sees a mirror": "yes" if ALIGNMENTS[name].sees_mirror else "no",
-            "Spearman": shown(one), "given skill": shown(correlation(ranked, name, given="skill")),
-            "of the pointer": shown(correlation(known, name, "pointer")),
-            "without winner": shown(correlation(known[known.task != "winner"], name)),
+            "alignment": ALIGNMENTS[name].label, "kind": ALIGNMENTS[name].sees,
+            "Spearman": shown(one), "points": one.points, "given skill": shown(skilled), "of points": skilled.points,
+            "of the pointer": shown(of_bases(known, name, "pointer")),
+            "without winner": shown(of_bases(known[known.task != "winner"], name)),
             "without one study": f"{left[0]} to {left[-1]}" if left else "-",
-            "points": one.points,
         })  # fmt: skip
     return rows
 
@@ -145,7 +160,8 @@ def exceptions(known: pd.DataFrame) -> list[dict[str, str]]:
         "retrieval, best map": "retrieval_best_map", "cosine": "cosine", "probes, best map": "probe_best_map",
     }  # fmt: skip
     return [
-        {"kind": kind, "cell": f"{row['cell']}, seed {row['seed']}", "taught": str(row["task"])}
+        {"kind": kind, "cell": f"{row['cell']}, seed {row['seed']}, {row['board']}"}
+        | {"taught": f"{row['task']}, in {row['language']}"}
         | {head: decimal(row[column]) for head, column in heads.items()}
         for kind, mine in zip(KINDS, chosen, strict=True)
         for row in known[mine].to_dict("records")
@@ -155,7 +171,7 @@ def exceptions(known: pd.DataFrame) -> list[dict[str, str]]:
 def pointed(known: pd.DataFrame) -> tuple[str, str] | None:
     """Of the best measure for the pointer, its correlation with it, and with the direction of the same fine-tunings."""
     same = known.dropna(subset=["pointer", "follows"])
-    both = {name: (correlation(same, name, "pointer"), correlation(same, name)) for name in ALIGNMENTS}
+    both = {name: (of_bases(same, name, "pointer"), of_bases(same, name)) for name in ALIGNMENTS}
     told = [(one, other) for one, other in both.values() if one is not None and other is not None]
     if not told:
         return None
@@ -165,7 +181,7 @@ def pointed(known: pd.DataFrame) -> tuple[str, str] | None:
 
 def predicted(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, Any]]:
     """Predictions 22 with what was found; open below NEEDED points."""
-    given = correlation(_ranked(known), "probe_best_map", given="skill")
+    given = of_bases(_ranked(known), "probe_best_map", given="skill")
     left = given.value if given else float("nan")
     best, raw, words = (
         found[name].value if name in found else float("nan") for name in ("probe_best_map", "probe", "neighbours")
@@ -192,39 +208,3 @@ def predicted(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dic
 def _ranked(known: pd.DataFrame) -> pd.DataFrame:
     """Skill as ranks among its own kind."""
     return known.assign(skill=known.groupby("evaluated").skill.rank(pct=True))
-
-
-def point_figure(known: pd.DataFrame, found: Mapping[str, Correlation]) -> Figure:
-    """How much the others follow by the alignment that predicts it best and by three more; color and marker by what was
-    taught."""
-    names = dict.fromkeys([*list(found)[:1], "retrieval_best_map", "probe_best_map", "neighbours"])
-    figure, axes = canvas(len(names), 3.2, sharey=True)
-    for axis, name in zip(axes, names, strict=True):
-        for number, (task, part) in enumerate(known.groupby("task")):
-            look: Mapping[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "label": str(task)}
-            color = LANGUAGE_COLORS[number % len(LANGUAGE_COLORS)]
-            follows = part.follows.clip(lower=LOWEST)
-            axis.scatter(part[name].clip(lower=LOWEST), follows, s=16, color=color, alpha=0.6, **look)
-        axis.axhline(0, color=MUTED, linewidth=1, linestyle=":")
-        axis.set(xlabel="alignment before")
-        title(axis, ALIGNMENTS[name].label)
-    axes[0].set_ylabel("gain of the others / of the source")
-    legend_below(figure, axes)
-    return figure
-
-
-def measure_figure(found: Mapping[str, Correlation]) -> Figure:
-    """Every alignment's correlation with its interval, the highest on top."""
-    figure, (axis,) = canvas(1, 3.2)
-    names = list(reversed(list(found)))
-    for place, name in enumerate(names):
-        one = found[name]
-        color = LANGUAGE_COLORS[0] if ALIGNMENTS[name].sees_mirror else LANGUAGE_COLORS[1]
-        label = "sees a mirror" if ALIGNMENTS[name].sees_mirror else "blind to a mirror"
-        axis.plot([one.low, one.high], [place, place], color=color, linewidth=1.5)
-        axis.scatter(one.value, place, color=color, marker="D" if ALIGNMENTS[name].sees_mirror else "o", label=label)
-    axis.axvline(0, color=MUTED, linewidth=1, linestyle=":")
-    axis.set_yticks(range(len(found)), [ALIGNMENTS[name].label for name in names])
-    axis.set(xlabel="Spearman's correlation with how much the others follow, 95% over cells")
-    legend_below(figure, [axis])
-    return figure

@@ -1,106 +1,141 @@
-"""What the other papers claim, in our words, and whether it holds here: written after the runs, by sign and order."""
+"""What the other papers claim, in our words, and whether it holds here: written after the runs.
 
-from collections.abc import Callable, Mapping
+A claim is a difference that lies above zero, by seed or by setting: it holds where its 95% interval lies above zero,
+does not where it lies below, and is open otherwise, and with fewer than three of them."""
+
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 
-from studies import align_mlm, realignment
-from studies.align_mlm import CELLS, by_cell, points
-from studies.emerging import LIMITS, cliff
-from studies.paper import Found, Outcome, means
+import pandas as pd
+
+from studies.align_mlm import CELLS, points
+from studies.correlation import correlation
+from studies.emerging import LIMITS
+from studies.numbers import over_seeds
+from studies.paper import Found, Outcome
+from studies.posthoc import PAIRS
+from studies.realignment import CELLS as SETTINGS
+from studies.realignment import CLEAR, DISTANCES, SCHEDULES, WIDTHS, change, gain, of_width, stage_of
 
 Judge = Callable[[Found], Outcome]
+GOLD = stage_of("gold", "before")
 
 
-def by(rule: Callable[..., bool], *cells: str, column: str = "follows") -> Judge:
-    """By the means of cells."""
-    return lambda found: means(rule, column)(found, cells)[1]
+def positive(values: Iterable[float | None]) -> Outcome:
+    """By the interval of their mean."""
+    mean = over_seeds(values)
+    if mean is None or mean.interval is None:
+        return None
+    low, high = mean.interval
+    return True if low > 0 else False if high < 0 else None
 
 
-def predicts(found: Found) -> Outcome:
-    """Over the 16 cells of align_mlm."""
-    whole, _, count = by_cell(points(found), "neighbours")
-    return bool(whole < LIMITS["spearman"]) if count == len(CELLS) else None
+def more(one: str, other: str, column: str = "follows", by: float = 0.0) -> Judge:
+    """One cell has more of it than another one, seed by seed, by more than so much."""
+    return lambda found: positive(found.of(one, column)[column] - found.of(other, column)[column] - by)
 
 
-def follows_more(found: Found) -> Outcome:
-    return align_mlm.follows_more(found, CELLS)[1]
+def less(one: str, other: str, by: float) -> Judge:
+    """What one cell follows by more than another one is less than so much."""
+    return lambda found: positive(by + found.of(other, "follows").follows - found.of(one, "follows").follows)
+
+
+def cliff(found: Found) -> Outcome:
+    """More is lost from two layers apart to three than from none to two."""
+    none, two, three = (found.of(cell, "follows").follows for cell in ("shared", "apart_2", "apart_3"))
+    return positive((two - three) - (none - two))
+
+
+def farther_less(found: Found) -> Outcome:
+    """Renamed languages follow by more than either of the farther ones."""
+    near, *far = (found.of(cell, "follows").follows for cell in ("shared", "compositional_shared", "reordered_shared"))
+    return positive(near - pd.concat(far, axis=1).max(axis=1, skipna=False))
 
 
 def far_less(found: Found) -> Outcome:
-    """Two seeds, one of them with random weights."""
-    alike, random = (found.mean("apart", column) for column in ("most_alike", "most_alike_random"))
-    return None if alike is None or random is None else alike - random >= LIMITS["random"]
+    """Of two models trained apart, one with random weights; over what they differ by."""
+    cells = [cell for cell in PAIRS if len(found.of(cell, "most_alike_random"))]
+    ends = ("most_alike", "most_alike_random")
+    alike = {cell: [found.mean(cell, column) for column in ends] for cell in cells}
+    return positive(a - b - LIMITS["random"] for a, b in alike.values() if a is not None and b is not None)
+
+
+def predicts(found: Found) -> Outcome:
+    """BS - BZ falls with the alignment of embeddings, over the 16 cells."""
+    known = points(found)
+    one = correlation(known, "neighbours", "delta")
+    if one is None or known.cell.nunique() < len(CELLS):
+        return None
+    return True if one.high < LIMITS["spearman"] else False if one.low > LIMITS["spearman"] else None
+
+
+def halfway(found: Found) -> Outcome:
+    return positive(found.of("mlm_renamed", "follows").follows - LIMITS["half"])
 
 
 def rises(found: Found) -> Outcome:
-    return realignment.rises(found, realignment.CELLS)[1]
+    """Over the settings that are here."""
+    return positive(gain(found, cell, GOLD) for cell in SETTINGS)
 
 
-def small_and_far(found: Found) -> Outcome:
-    return realignment.weak_and_far(found, realignment.CELLS)[1]
+def pairs(found: Found, ones: Iterable[str], others: Iterable[str]) -> Outcome:
+    """The gains of some settings less those of others, seed by seed."""
+    parts = [change(found, a, GOLD) - change(found, b, GOLD) for a, b in zip(ones, others, strict=True)]
+    return positive(value for part in parts for value in part)
+
+
+def smaller_more(found: Found) -> Outcome:
+    return pairs(found, of_width("small"), of_width("large"))
+
+
+def distant_more(found: Found) -> Outcome:
+    near, far = ([f"{distance}_{width}" for width in WIDTHS] for distance in (DISTANCES[0], DISTANCES[-1]))
+    return pairs(found, far, near)
 
 
 def hurts(found: Found) -> Outcome:
     """Whether wrong entries cost a wide model something, in any language, before or during."""
-    stages = [realignment.stage_of("wrong", schedule) for schedule in realignment.SCHEDULES]
-    cells = realignment.of_width("large")
-    gains = [realignment.gain(found, cell, stage) for cell, stage in product(cells, stages)]
+    stages = [stage_of("wrong", schedule) for schedule in SCHEDULES]
+    gains = [gain(found, cell, stage) for cell, stage in product(of_width("large"), stages)]
     known = [value for value in gains if value is not None]
-    return True if any(value < -realignment.CLEAR for value in known) else False if len(known) == len(gains) else None
-
-
-def worth_more(found: Found) -> Outcome:
-    """A game of the rarer language, in every seed."""
-    equal, unequal = (found.of(cell, "rarer").rarer for cell in ("naive", "naive_9_1"))
-    return bool(unequal.min() > equal.max()) if len(equal) and len(unequal) else None
+    return True if any(value < -CLEAR for value in known) else False if len(known) == len(gains) else None
 
 
 THEIRS: Mapping[str, Mapping[str, Judge]] = {
     "emerging": {
-        "words in common matter little": by(lambda a, b: a - b <= LIMITS["anchors"], "shared", "no_anchors"),
-        "extra words in common do no harm": by(lambda a, b: b >= a - LIMITS["switched"], "shared", "switched"),
-        "layers of each language's own cost little until most are": by(cliff, "shared", "apart_2", "apart_3"),
-        "more distant languages follow less": by(
-            lambda a, *others: a > max(others), "shared", "compositional_shared", "reordered_shared"
-        ),
-        "another domain costs something": by(lambda a, b: a > b, "shared", "shared_domain"),
+        "words in common matter little": less("shared", "no_anchors", LIMITS["anchors"]),
+        "extra words in common do no harm": more("switched", "shared", by=-LIMITS["switched"]),
+        "layers of each language's own cost little until most are": cliff,
+        "more distant languages follow less": farther_less,
+        "another domain costs something": more("shared", "shared_domain"),
     },
     "posthoc": {
-        "two languages of one model are slightly more alike than models trained apart": by(
-            lambda a, b: 0 <= a - b <= LIMITS["same"], "together", "apart", column="most_alike"
-        ),
+        "two languages of one model are more alike than models trained apart": more("together", "apart", "most_alike"),
         "random weights are far less alike": far_less,
     },
     "align_mlm": {
         "the alignment of embeddings predicts what is lost": predicts,
-        "ALIGN transfers more than MLM between inverted languages": follows_more,
-        "MLM alone transfers where words are only renamed": by(lambda x: x >= LIMITS["half"], "mlm_renamed"),
+        "ALIGN transfers more than MLM between inverted languages": more("align_inverted", "mlm_inverted"),
+        "MLM alone transfers where words are only renamed": halfway,
     },
     "realignment": {
         "realignment before fine-tuning helps": rises,
-        "it helps small models and distant languages most": small_and_far,
+        "it helps distant languages most": distant_more,
+        "it helps small models most": smaller_more,
         "a faulty dictionary can hurt a strong model": hurts,
     },
     "imbalance": {
-        "a game of a rare language is worth more": worth_more,
-        "unequal shares make states more alike": by(
-            lambda a, b: b - a > LIMITS["same"], "naive", "naive_9_1", column="cosine"
-        ),
+        "a game of a rare language is worth more": more("naive_9_1", "naive", "rarer"),
+        "unequal shares make languages more alike (probes through the best map)": more("naive_9_1", "naive", "best"),
     },
     "prealign": {
-        "words aligned late, and switched only then, carry less": by(
-            lambda a, b: a - b > LIMITS["alike"], "before", "late", column="other"
-        ),
-        "switched words alone carry less": by(
-            lambda a, b: b < LIMITS["most"] * a, "before", "taught_switched", column="other"
-        ),
+        "words aligned late carry less": more("before", "late", "other"),
+        "switched words alone carry less": more("before", "taught_switched", "other"),
     },
     "false_friends": {
-        "words in common lower the loss": by(
-            lambda a, *others: a > max(others), "naive", "shared_25_true", "shared_50_true", column="excess"
-        ),
+        "words in common lower the loss": more("naive", "shared_50_true", "excess"),
     },
-}  # fmt: skip
+}
 """Study -> claim -> how it is judged."""
 
 

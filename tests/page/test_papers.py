@@ -36,7 +36,7 @@ from studies.asked import study_of
 from studies.pages import OTHER_PAPERS
 from studies.paper import Found, Page, found_of, of_study, predictions, text_of, write_paper
 from studies.taught import RUNS, TAUGHT
-from studies.theirs import theirs_of
+from studies.theirs import positive, theirs_of
 
 STUDIES = Path(__file__).parents[2] / "configs" / "study"
 PAGES = list(OTHER_PAPERS.values())
@@ -111,7 +111,7 @@ def without(found: Found, cell: str, seed: int) -> Found:
 EMERGING = {
     "shared": 0.9, "no_anchors": 0.8, "switched": 0.88, "apart_1": 0.85, "apart_2": 0.8, "apart_3": 0.1,
     "apart_tokens": 0.75, "compositional_shared": 0.7, "reordered_shared": 0.3, "shared_domain_half": 0.85,
-    "shared_domain": 0.6,
+    "shared_domain": 0.6, "apart_head": 0.85, "apart_embeddings": 0.78,
 }  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_a_world_as_predicted_holds_and_a_planted_absence_fails() -> None:
     for number, planted in {
         "18.1": {"no_anchors": 0.7, "apart_tokens": 0.75}, "18.2": {"switched": 0.8},
         "18.3": {"apart_2": 0.5, "apart_3": 0.2}, "18.4": {"apart_tokens": 0.6}, "18.5": {"reordered_shared": 0.71},
-        "18.6": {"shared_domain": 0.86},
+        "18.6": {"shared_domain": 0.86}, "18.7": {"apart_embeddings": 0.95},
     }.items():  # fmt: skip
         found = world("emerging", follows(EMERGING | planted))
         assert [name for name, outcome in outcomes(emerging.PAGE, found).items() if outcome is False] == [number]
@@ -349,7 +349,7 @@ def test_what_pages_read_themselves_is_what_the_folders_hold() -> None:
     )
     worth = read(imbalance.PAGE, ["naive_9_1"]).loc[("naive_9_1", 20)]
     assert [worth.common, worth.rarer] == pytest.approx(games.groupby("language").value.mean().tolist())
-    assert read(imbalance.PAGE, ["naive_9_1"]).rarer.notna().sum() == 2  # of the third seed it was not measured
+    assert read(imbalance.PAGE, ["naive_9_1"]).rarer.notna().sum() == 3
     pairs = read(posthoc.PAGE, ["apart", "apart_split"])
     alike = rows("apart_split", "posthoc", 0, "trained").query(
         "quantity == 'cka' and control == 'trained' and layer > 0"
@@ -389,7 +389,7 @@ def test_one_seed_of_every_cell_makes_a_page_with_a_figure(page: Page) -> None:
 
 def test_published_numbers_stand_beside_ours() -> None:
     text = text_of(emerging.PAGE, world("emerging"))
-    assert "| apart_3 | 2 none | -22.6 -38.7 -17.8 | .500 {.400, .600} | +.000" in text
+    assert "| apart_3 | 3 none | -22.6 -38.7 -17.8 | .500 [.500, .500] | +.000" in text
     assert "| mlm_inverted | 3 none | 95.0 / 56.5, 0.3% |" in text_of(align_mlm.PAGE, world("align_mlm"))
     assert "mBERT +2.64 (31 / 1)" in text_of(realignment.PAGE, world("realignment", realigned))
     for page in PAGES:
@@ -410,10 +410,16 @@ def test_what_a_paper_claims_is_judged_and_said() -> None:
         for x in (0.9, 0.3)
     )
     assert "random weights are far less alike" in theirs_of("posthoc", same)["does not hold here"]
-    assert list(theirs_of("posthoc", apart)) == ["holds here"]
+    judged = theirs_of("posthoc", apart)
+    assert judged["holds here"] == ["random weights are far less alike"]
+    assert len(judged["open"]) == 1  # of one pair each
     assert len(theirs_of("emerging", world("emerging", follows(EMERGING)))["holds here"]) == 5
     claims = theirs_of("imbalance", world("imbalance", more=worth, runs=shared_states))
     assert claims["holds here"][0].startswith("a game")
+    assert claims["open"][0].startswith("unequal shares")
+    assert [positive(x) for x in ([0.1, 0.2, 0.15], [-0.1, -0.2, -0.15], [0.1, -0.1, 0.2], [0.1, 0.2], [])] == [
+        True, False, None, None, None,
+    ]  # fmt: skip
     for page in PAGES:
         empty = Found(pd.DataFrame(columns=RUNS), pd.DataFrame(columns=TAUGHT), asked(page.study)[0])
         assert set(theirs_of(page.study, empty)) <= {"open"}

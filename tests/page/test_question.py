@@ -37,7 +37,7 @@ def planted(follows: Callable[[np.ndarray, np.ndarray], np.ndarray], cells: int 
     x, skill = random.random(cells), random.random(cells)
     one = pd.DataFrame({
         "board": "6x6", "study": [f"study_{i % 3}" for i in range(cells)], "cell": [f"cell_{i}" for i in range(cells)],
-        "task": ["flips", "bracket"] * (cells // 2), "x": x, "noise": random.random(cells), "skill": skill,
+        "base": [f"cell_{i}" for i in range(cells)], "language": "atomic_0", "task": ["flips", "bracket"] * (cells // 2), "x": x, "noise": random.random(cells), "skill": skill,
         "follows": follows(x, skill),
     })  # fmt: skip
     return pd.concat([one.assign(seed=seed) for seed in range(seeds)], ignore_index=True)
@@ -201,8 +201,8 @@ def test_what_breaks_the_rule_is_shown_by_its_kind() -> None:
     known.loc[[1, 2, 3], ["retrieval", "retrieval_best_map"]] = [[0.3, 0.3], [0.3, 0.31], [0.1, 0.9]]
     known.loc[0, "task"] = "winner"
     assert [(row["kind"], row["cell"]) for row in exceptions(known)] == [
-        ("alike, but a task does not", "cell_6, seed 0"), ("alike, but a task does not", "cell_5, seed 0"),
-        ("unlike, but it follows", "cell_1, seed 0"), ("alike through a map only", "cell_3, seed 0"),
+        ("alike, but a task does not", "cell_6, seed 0, 6x6"), ("alike, but a task does not", "cell_5, seed 0, 6x6"),
+        ("unlike, but it follows", "cell_1, seed 0, 6x6"), ("alike through a map only", "cell_3, seed 0, 6x6"),
     ]  # fmt: skip
     known.loc[6, "source"], known.loc[5, "task"] = 0.04, "next move"
     assert [row["kind"] for row in exceptions(known)][:2] == [
@@ -213,11 +213,11 @@ def test_what_breaks_the_rule_is_shown_by_its_kind() -> None:
 def test_what_is_not_told_from_the_first_is_named_and_the_answer_is_by_its_lower_end() -> None:
     known = planted(lambda x, skill: x, cells=40)
     known = known.assign(**dict.fromkeys(ALIGNMENTS, known.noise)).assign(
-        cosine=known.x + 0.3 * known.noise, cka=known.x + 0.35 * known.noise
+        cosine=known.x + 0.3 * known.noise, cka=known.x + 0.3 * known.skill
     )
     found = correlations(known)
-    assert (sure(found), close(found)[0]) == ("yes", "linear CKA")
-    assert "weak retrieval" not in close(found)
+    assert sure(found) == "yes"
+    assert {ALIGNMENTS[next(iter(found))].label, *close(known, found)} == {"cosine", "linear CKA"}
     assert sure({name: one._replace(low=0.3) for name, one in found.items()}) == "in part"
     assert sure({name: one._replace(low=-0.3) for name, one in found.items()}) == "no"
 
@@ -242,7 +242,7 @@ def test_the_other_pages_answers_are_quoted(tmp_path: Path) -> None:
     (tmp_path / "emerging" / "README.md").write_text(
         "# Title\n\n**It does. By .3.** Predictions: 1 held\n\nClaims of X, in our words: *holds here* a; b.\n"
     )
-    assert said(tmp_path) == {"emerging": ("It does. By .3.", "X, in our words: *holds here* a; b.")}
+    assert said(tmp_path) == {"emerging": ("It does. By .3.", "Claims of X, in our words: *holds here* a; b.")}
     assert set(said()) >= {"emerging", "realignment", "mirror_tasks"}
 
 
