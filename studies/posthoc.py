@@ -98,7 +98,9 @@ def answer(found: Found) -> str:
     text += f". CKA at the best block: {', '.join(f'{name} {decimal(value)}' for name, value in alike.items())}"
     if random is not None:
         other = decimal(found.mean("apart", "most_alike_unrelated"))
-        text += f"; two seeds, one with random weights, {decimal(random)}, on games that are not parallel {other}"
+        text += (
+            f"; two seeds {decimal(random)} where one has random weights, and {other} on games that are not parallel"
+        )
     stitched = [found.mean("apart", f"legal_{layer}") for layer in layers(found, "legal_")]
     known = [value for value in stitched if value is not None]
     kept = found.mean("apart", "kept")

@@ -86,7 +86,9 @@ def answer(found: Found) -> str:
         name: mean_gain(found, of_width(width), [gold]) for name, width in (("narrow", "small"), ("wide", "large"))
     }
     known = [f"{signed(value)} in the {name} model" for name, value in widths.items() if value is not None]
-    text += f"; {' and '.join(known)})" if known else ")"
+    far = {name: mean_gain(found, of_distance(name), [gold]) for name in DISTANCES}
+    known += [f"{signed(value)} of {name} languages" for name, value in far.items() if value is not None]
+    text += f"; {', '.join(known)})" if known else ")"
     source, (cell, *names) = mean_gain(found, CELLS, [gold], "source"), min(gains, key=lambda x: gains[x])
     taught = f" The taught language changes by {signed(source)}." if source is not None else ""
     return f"{text}; the least gain of any kind is {signed(min(gains.values()))} ({cell}, {' '.join(names)}).{taught}"
@@ -105,19 +107,11 @@ def figure(found: Found) -> Figure:
     above.set_xticks(range(len(WIDTHS)), ["narrow", "usual", "wide"])
     above.set(ylabel="gain of the other language", xlim=(-0.3, len(WIDTHS) - 0.7))
     title(above, "Realigned by true links before fine-tuning")
-    for (shift, color), schedule in zip(
-        ((-0.14, LANGUAGE_COLORS[3]), (0.14, LANGUAGE_COLORS[4])), SCHEDULES, strict=True
-    ):
+    for shift, color, schedule in zip((-0.14, 0.14), LANGUAGE_COLORS[3:5], SCHEDULES, strict=True):
         for place, aligner in enumerate(ALIGNERS):
             gains = [x for cell in CELLS if (x := gain(found, cell, stage_of(aligner, schedule))) is not None]
-            below.scatter(
-                [place + shift] * len(gains),
-                gains,
-                s=22,
-                color=color,
-                marker="D" if shift > 0 else "P",
-                label=schedule,
-            )
+            marker = "D" if shift > 0 else "P"
+            below.scatter([place + shift] * len(gains), gains, s=22, color=color, marker=marker, label=schedule)
     below.set_xticks(
         range(len(ALIGNERS)), ["true links", "quarter of\ndictionary", "dictionary", "3 of 10\nwrong", "IBM"]
     )
@@ -135,7 +129,8 @@ def columns(found: Found, cell: str) -> Mapping[str, object]:
         for (aligner, schedule), stage in STAGES.items()
         if aligner in ("gold", "quarter", "wrong")  # a whole dictionary and IBM link as gold does
     }
-    return {"plain": found.shown(cell, "target"), "follows": found.shown(cell, "follows"), **gains}
+    after = {"weak retrieval after": found.shown(cell, "weak")}
+    return {"plain": found.shown(cell, "target"), "follows": found.shown(cell, "follows"), **after, **gains}
 
 
 def aligners(found: Found) -> list[dict[str, str]]:
@@ -167,16 +162,20 @@ def published(aligner: str, schedule: str) -> str:
 
 
 def rhos(found: Found) -> list[dict[str, object]]:
-    """Alignment after fine-tuning against what is lost across languages, a row per measure."""
+    """Alignment before and after fine-tuning against what is lost across languages, a row per measure; before, of what
+    was not realigned."""
     known = found.taught.drop_duplicates(found.taught.columns.drop("stage"))  # aligners that link alike are one
     known = known.assign(width=known.cell.str.split("_").str[1], distance=known.cell.str.split("_").str[0])
-    rows = []
-    for name in ("weak", "strong"):
-        one = correlation(known, name, "gap")
-        parts = {f"within {x}": decimal(within(known, name, x, "gap")) for x in ("width", "distance")}
-        rows.append(
-            {"alignment": f"{name} retrieval", "Spearman": shown(one), **parts, "points": one.points if one else 0}
-        )
+    before = {"retrieval": "weak", "retrieval_strong": "strong"}
+    plain = known[known.stage == TASK].drop(columns=["weak", "strong"])
+    plain = plain.merge(found.runs[["cell", "seed", *before]].rename(columns=before), on=["cell", "seed"])
+    rows: list[dict[str, object]] = []
+    for when, name in product(("before", "after"), before.values()):
+        some = plain if when == "before" else known
+        one = correlation(some, name, "gap")
+        parts = {f"within {x}": decimal(within(some, name, x, "gap")) for x in ("width", "distance")}
+        named = {"alignment": f"{name} retrieval, {when}", "Spearman": shown(one)}
+        rows.append(named | parts | {"points": one.points if one else 0})
     return rows
 
 
@@ -190,12 +189,8 @@ def rises(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
 def weak_and_far(found: Found, cells: Sequence[str]) -> tuple[str, Outcome]:
     """21.2, both halves of it."""
     gold = [stage_of("gold", "before")]
-    groups = {
-        "narrow": of_width("small"),
-        "wide": of_width("large"),
-        "re-ordered": of_distance("reordered"),
-        "renamed": of_distance("renamed"),
-    }
+    groups = {"narrow": of_width("small"), "wide": of_width("large")}
+    groups |= {"re-ordered": of_distance("reordered"), "renamed": of_distance("renamed")}
     values = {name: mean_gain(found, group, gold) for name, group in groups.items()}
     text = ", ".join(f"{name} {signed(value)}" for name, value in values.items() if value is not None)
     return text or "-", every([_more(values["narrow"], values["wide"]), _more(values["re-ordered"], values["renamed"])])

@@ -13,7 +13,7 @@ from studies.correlation import correlation
 from studies.emerging import LIMITS
 from studies.numbers import over_seeds
 from studies.paper import Found, Outcome
-from studies.posthoc import PAIRS
+from studies.posthoc import PAIRS, layers
 from studies.realignment import CELLS as SETTINGS
 from studies.realignment import CLEAR, DISTANCES, SCHEDULES, WIDTHS, change, gain, of_width, stage_of
 
@@ -58,6 +58,13 @@ def far_less(found: Found) -> Outcome:
     ends = ("most_alike", "most_alike_random")
     alike = {cell: [found.mean(cell, column) for column in ends] for cell in cells}
     return positive(a - b - LIMITS["random"] for a, b in alike.values() if a is not None and b is not None)
+
+
+def lower_more(found: Found) -> Outcome:
+    """The first block is more alike than the last, over the pairs of models."""
+    blocks = layers(found, "cka_")[1:]
+    ends = [[found.mean(cell, f"cka_{block}") for cell in PAIRS] for block in (blocks[:1] + blocks[-1:])]
+    return positive(a - b for a, b in zip(*ends, strict=True) if a is not None and b is not None) if ends else None
 
 
 def predicts(found: Found) -> Outcome:
@@ -112,6 +119,7 @@ THEIRS: Mapping[str, Mapping[str, Judge]] = {
     "posthoc": {
         "two languages of one model are more alike than models trained apart": more("together", "apart", "most_alike"),
         "random weights are far less alike": far_less,
+        "lower layers are most alike": lower_more,
     },
     "align_mlm": {
         "the alignment of embeddings predicts what is lost": predicts,

@@ -412,7 +412,7 @@ def test_what_a_paper_claims_is_judged_and_said() -> None:
     assert "random weights are far less alike" in theirs_of("posthoc", same)["does not hold here"]
     judged = theirs_of("posthoc", apart)
     assert judged["holds here"] == ["random weights are far less alike"]
-    assert len(judged["open"]) == 1  # of one pair each
+    assert len(judged["open"]) == 2  # of one pair each; as alike in every block
     assert len(theirs_of("emerging", world("emerging", follows(EMERGING)))["holds here"]) == 5
     claims = theirs_of("imbalance", world("imbalance", more=worth, runs=shared_states))
     assert claims["holds here"][0].startswith("a game")
