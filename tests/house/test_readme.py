@@ -74,6 +74,6 @@ def test_what_the_readme_says_of_the_question_is_what_its_page_says() -> None:
     page = (ROOT / "results/question/README.md").read_text()
     value, skill = re.findall(r"(1?\.\d+) \[", page.split("\n\n")[1])
     low, high = re.findall(r"\[(-?1?\.\d+), (-?1?\.\d+)\]", page)[0]
-    points = re.findall(r"(\d+) points of", page)[0]
+    points = re.findall(r"over (\d+) points", page)[0]
     short = [f"{float(number):.2f}".lstrip("0") for number in (value, low, high, skill)]
     assert "Yes, by {} [{}, {}] (Spearman, {} points), {} given skill".format(*short[:3], points, short[3]) in README
