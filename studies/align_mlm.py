@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from mothello.report.style import LANGUAGE_COLORS, MUTED, canvas, legend_below, title
 from studies import CRITERIA, PAPERS
-from studies.correlation import LEAST, correlation, shown, spearman, within
+from studies.correlation import LEAST, correlation, shown, spearman, within_drawn
 from studies.numbers import decimal, percent
 from studies.paper import TASK, Claim, Found, Outcome, Page, every, means
 
@@ -111,10 +111,10 @@ def correlations(found: Found) -> list[dict[str, object]]:
     """A row per measure of alignment."""
     rows, known = [], points(found)
     for name, label in ALIGNED.items():
-        one, inside = correlation(known, name, "delta"), within(known, name, "order", "delta")
+        one, inside = correlation(known, name, "delta"), within_drawn(known, name, "order", "delta")
         whole, mean, count = by_cell(known, name)
         rows.append({
-            "alignment": label, "over runs": shown(one), "over runs, within an order": decimal(inside),
+            "alignment": label, "over runs": shown(one), "over runs, within an order": inside,
             "over the means of cells": decimal(whole), "the same within an order": decimal(mean), "cells": count,
         })  # fmt: skip
     return rows

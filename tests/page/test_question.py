@@ -1,6 +1,7 @@
 """Proves: points are read from the tables as other code reads them; correlations find what is planted, their intervals count
 cells and not seeds; the committed page is what its committed runs make it."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from scipy.stats import spearmanr
 
 from mothello.report.runs import find_runs, with_realigned
 from studies import RESULTS
-from studies.correlation import correlation, partial, spearman, within, without_each
+from studies.correlation import correlation, partial, spearman, within, within_drawn, without_each
 from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
 from studies.question import (
     STATES,
@@ -108,6 +109,15 @@ def test_within_a_factor_its_own_effect_is_gone() -> None:
     assert inside is not None
     assert abs(inside) < 0.25
     assert within(known, "x", "cell") is None
+    drawn = re.fullmatch(r"(\S+) \[(\S+), (\S+)\]", within_drawn(known, "x", "task"))
+    assert drawn
+    value, low, high = map(float, drawn.groups())
+    assert value == pytest.approx(inside, abs=1e-3)
+    assert low < 0 < high
+    assert high - low < 0.7
+    tied = known.assign(follows=known.x)
+    assert within_drawn(tied, "x", "task").startswith("1.000 [1.000")
+    assert within_drawn(known, "x", "cell") == "-"
 
 
 @pytest.fixture(scope="module")
