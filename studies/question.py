@@ -1,7 +1,6 @@
 """results/question/README.md: does alignment predict transfer? Of every gathered run that was taught something."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -77,7 +76,12 @@ def text_of(known: pd.DataFrame, found: Mapping[str, Correlation], answers: Mapp
     words |= {"predicted": predicted(known, found) if len(known) else [], "answers": answers, "papers": PAPERS}
     words |= {"within": by_factor(known, found), "exceptions": exceptions(known), "alike": ALIKE, "unlike": UNLIKE}
     words |= {"low": LITTLE, "much": MUCH, "pointed": pointed(known), "sure": sure(found)}
-    words |= {"apart": Counter(row["kind"] for row in exceptions(known)), "kinds": KINDS, "close": close(known, found)}
+    words |= {
+        "cases": cases(known),
+        "tasks": by_task(known, found),
+        "best": best_of_task(known, found),
+        "close": close(known, found),
+    }
     words |= {"seeing": _seeing(found), "limit": next(iter(SURE)), "enough": enough(known)}
     words |= {"earlier": int(known.study.isin(EARLIER).sum())}
     return filled("question.md.j2", **words)
@@ -148,13 +152,6 @@ def by_factor(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dic
 def exceptions(known: pd.DataFrame) -> list[dict[str, str]]:
     """Points that break the rule, by KINDS; those whose source gains little are left out, since a share of little is
     uncertain."""
-    known = known[(known.task != "winner") & (known.source >= LITTLE_GAIN)].sort_values("follows")
-    alike, found = known.retrieval >= ALIKE, known.retrieval_best_map >= ALIKE
-    fails, follows = known.follows <= LITTLE, known.follows >= MUCH
-    chosen = (
-        alike & fails & (known.task == NEXT_MOVE), alike & fails & (known.task != NEXT_MOVE),
-        (known.retrieval_best_map <= UNLIKE) & follows, found & (known.retrieval <= UNLIKE) & fails,
-    )  # fmt: skip
     heads = {
         "follows": "follows", "of the pointer": "pointer", "retrieval, as it is": "retrieval",
         "retrieval, best map": "retrieval_best_map", "cosine": "cosine", "probes, best map": "probe_best_map",
@@ -163,9 +160,43 @@ def exceptions(known: pd.DataFrame) -> list[dict[str, str]]:
         {"kind": kind, "cell": f"{row['cell']}, seed {row['seed']}, {row['board']}"}
         | {"taught": f"{row['task']}, in {row['language']}"}
         | {head: decimal(row[column]) for head, column in heads.items()}
-        for kind, mine in zip(KINDS, chosen, strict=True)
-        for row in known[mine].to_dict("records")
+        for kind, (broken, _) in cases(known).items()
+        for row in broken.to_dict("records")
     ]
+
+
+def cases(known: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, int]]:
+    """By kind, the points that break the rule, and of how many that could."""
+    known = known[(known.task != "winner") & (known.source >= LITTLE_GAIN)].sort_values("follows")
+    alike, found = known.retrieval >= ALIKE, known.retrieval_best_map >= ALIKE
+    fails, follows = known.follows <= LITTLE, known.follows >= MUCH
+    could = (
+        alike & (known.task == NEXT_MOVE), alike & (known.task != NEXT_MOVE), known.retrieval_best_map <= UNLIKE,
+        found & (known.retrieval <= UNLIKE),
+    )  # fmt: skip
+    does = (fails, fails, follows, fails)
+    return {kind: (known[x & y], int(x.sum())) for kind, x, y in zip(KINDS, could, does, strict=True)}
+
+
+def by_task(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, str]]:
+    """A row per alignment: the correlation among the points of every task."""
+    parts = {f"{task} ({len(part)})": part for task, part in known.groupby("task")}
+    told = {name: {head: of_bases(part, name) for head, part in parts.items()} for name in found}
+    return [
+        {"alignment": ALIGNMENTS[name].label} | {head: decimal(one.value if one else None) for head, one in row.items()}
+        for name, row in told.items()
+    ]
+
+
+def best_of_task(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[str]:
+    """Task by task, the measure that predicts it best, and what that makes of a mirror."""
+    told = []
+    for task, part in known.groupby("task"):
+        ranked = {name: one.value for name in found if (one := of_bases(part, name)) is not None}
+        if ranked:
+            best = max(ranked, key=lambda name: ranked[name])
+            told.append(f"{task}: {ALIGNMENTS[best].label} ({decimal(ranked[best])}, {ALIGNMENTS[best].sees})")
+    return told
 
 
 def pointed(known: pd.DataFrame) -> tuple[str, str] | None:

@@ -47,6 +47,6 @@ def measure_figure(found: Mapping[str, Correlation]) -> Figure:
         axis.scatter(one.value, place, color=color, marker=marker, label=sees)
     axis.axvline(0, color=MUTED, linewidth=1, linestyle=":")
     axis.set_yticks(range(len(found)), [ALIGNMENTS[name].label for name in names])
-    axis.set(xlabel="Spearman's correlation with how much the others follow, 95% over cells")
+    axis.set(xlabel="Spearman's correlation with how much the others follow, 95% over settings")
     legend_below(figure, [axis])
     return figure

@@ -17,6 +17,9 @@ from studies.correlation import correlation, partial, spearman, within, within_d
 from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
 from studies.question import (
     STATES,
+    best_of_task,
+    by_task,
+    cases,
     close,
     correlations,
     exceptions,
@@ -214,10 +217,26 @@ def test_what_breaks_the_rule_is_shown_by_its_kind() -> None:
         ("alike, but a task does not", "cell_6, seed 0, 6x6"), ("alike, but a task does not", "cell_5, seed 0, 6x6"),
         ("unlike, but it follows", "cell_1, seed 0, 6x6"), ("alike through a map only", "cell_3, seed 0, 6x6"),
     ]  # fmt: skip
+    assert [(len(broken), could) for broken, could in cases(known).values()] == [(0, 0), (2, 4), (1, 1), (1, 1)]
     known.loc[6, "source"], known.loc[5, "task"] = 0.04, "next move"
     assert [row["kind"] for row in exceptions(known)][:2] == [
         "alike, but the next move does not follow", "unlike, but it follows",
     ]  # fmt: skip
+
+
+def test_what_predicts_one_task_may_not_predict_another() -> None:
+    known = planted(lambda x, skill: x, cells=40)
+    flips = known.task == "flips"
+    known = known.assign(**dict.fromkeys(ALIGNMENTS, known.noise)).assign(
+        cosine=known.x.where(~flips, known.noise), probe_best_map=known.x.where(flips, known.noise)
+    )
+    found = correlations(known)
+    assert best_of_task(known, found) == [
+        "bracket: cosine (1.000, blind to a mirror)", "flips: probes, best map (1.000, reads through maps)",
+    ]  # fmt: skip
+    rows = {row["alignment"]: row for row in by_task(known, found)}
+    assert rows["cosine"]["bracket (20)"] == rows["probes, best map"]["flips (20)"] == "1.000"
+    assert abs(float(rows["cosine"]["flips (20)"])) < 0.6
 
 
 def test_what_is_not_told_from_the_first_is_named_and_the_answer_is_by_its_lower_end() -> None:
