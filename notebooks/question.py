@@ -9,8 +9,8 @@
 # # Does alignment predict transfer?
 #
 # A model that was trained on several languages is taught something in one of them. What the others gain, as a share
-# of what that one gains, is what transfers. Every model of every study, with something that
-# it was taught, is a point here: how alike its languages were before, by ten measures, and how much followed.
+# of what that one gains, is what transfers. A point here is a model of any study, together
+# with one thing that it was taught: how alike its languages were before, by ten measures, and how much followed.
 # `results/question` says what is found; this is the table behind it, to ask other things of.
 
 # %%

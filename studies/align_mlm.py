@@ -114,7 +114,7 @@ def correlations(found: Found) -> list[dict[str, object]]:
         one, inside = correlation(known, name, "delta"), within_drawn(known, name, "order", "delta")
         whole, mean, count = by_cell(known, name)
         rows.append({
-            "alignment": label, "over runs": shown(one), "over runs, within an order": inside,
+            "alignment": label, "over runs": shown(one), "over runs, within an order": shown(inside),
             "over the means of cells": decimal(whole), "the same within an order": decimal(mean), "cells": count,
         })  # fmt: skip
     return rows

@@ -49,7 +49,7 @@ def spearman(x: ArrayLike, y: ArrayLike, times: Numbers | None = None) -> Number
     once; the answer is [*draw]."""
     times = np.ones(len(np.asarray(x))) if times is None else times
     one, other = (_ranks(values, times) for values in (x, y))
-    count = np.maximum(times.sum(-1, keepdims=True), 1)  # of a draw without any of them nothing is told
+    count = np.maximum(times.sum(-1, keepdims=True), 1)  # a draw may hold none of the points
     one, other = (ranks - (times * ranks).sum(-1, keepdims=True) / count for ranks in (one, other))
     size = np.sqrt((times * one**2).sum(-1) * (times * other**2).sum(-1))
     return np.divide((times * one * other).sum(-1), size, out=np.full(size.shape, np.nan), where=size > 0)
@@ -111,19 +111,21 @@ def within(known: pd.DataFrame, x: str, factor: str, y: str = "follows") -> floa
     return float(np.average(values[told], weights=weights[told])) if told.any() else None
 
 
-def within_drawn(known: pd.DataFrame, x: str, factor: str, y: str = "follows", cells: str = "cell") -> str:
-    """The same with its interval over cells, written out; a dash where no level says anything."""
+def within_drawn(
+    known: pd.DataFrame, x: str, factor: str, y: str = "follows", cells: str = "cell"
+) -> Correlation | None:
+    """The same with its interval over cells."""
     known = known.dropna(subset=[x, y]).reset_index(drop=True)
     value = within(known, x, factor, y)
     if value is None:
-        return "-"
+        return None
     times, count = _draws(known, cells)
     levels = [rows for rows in known.groupby(factor).indices.values() if len(rows) >= LEAST]
     values = np.array([spearman(known[x].iloc[rows], known[y].iloc[rows], times[:, rows]) for rows in levels])
     weights = np.isfinite(values) * np.array([[len(rows)] for rows in levels])
     total = weights.sum(0)
     drawn = np.divide((np.nan_to_num(values) * weights).sum(0), total, out=np.full(DRAWS, np.nan), where=total > 0)
-    return shown(Correlation(value, *_middle(drawn), len(known), count))
+    return Correlation(value, *_middle(drawn), len(known), count)
 
 
 def without_each(known: pd.DataFrame, x: str, y: str = "follows") -> Iterator[tuple[str, float]]:

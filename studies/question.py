@@ -11,7 +11,7 @@ import pandas as pd
 from mothello.files import write_whole
 from mothello.report.runs import find_runs
 from studies import PAPERS, RESULTS
-from studies.correlation import LEAST, Correlation, correlation, difference, shown, within, without_each
+from studies.correlation import LEAST, Correlation, correlation, difference, shown, spearman, within, without_each
 from studies.numbers import decimal
 from studies.page import saved
 from studies.points import ALIGNMENTS, MAPS, NEXT_MOVE, factors, points
@@ -25,10 +25,10 @@ ALIKE, UNLIKE, LITTLE, MUCH = 0.9, 0.3, 0.2, 0.5
 SURE = {0.5: "yes", 0.2: "in part"}
 """How the page answers, from which lower end of the best measure's interval on; set when there were 297 points."""
 KINDS = (
-    "alike, but the next move does not follow", "alike, but a task does not", "unlike, but it follows",
-    "alike through a map only",
+    "alike, but the next move does not follow", "alike, but a task does not follow", "unlike, but it follows",
+    "alike through a map only, and it does not follow",
 )  # fmt: skip
-"""Of points that break the rule; what is alike does not follow. The last break it for measures that see a mirror."""
+"""Of points that break the rule; the last break it for measures that see a mirror."""
 LITTLE_GAIN = 0.05
 DIGITS = 6
 """Of the numbers in points.csv."""
@@ -40,7 +40,6 @@ STATES = ("retrieval", "retrieval_strong", "retrieval_best_map", "retrieval_csls
 
 of_bases = partial(correlation, cells="base")
 """Models realigned from one run are no independent cells."""
-NOTHING = Correlation(float("nan"), float("nan"), float("nan"), 0, 0)
 
 
 def write_question(out: Path, results: Path = RESULTS) -> Path:
@@ -76,12 +75,12 @@ def text_of(known: pd.DataFrame, found: Mapping[str, Correlation], answers: Mapp
     words |= {"predicted": predicted(known, found) if len(known) else [], "answers": answers, "papers": PAPERS}
     words |= {"within": by_factor(known, found), "exceptions": exceptions(known), "alike": ALIKE, "unlike": UNLIKE}
     words |= {"low": LITTLE, "much": MUCH, "pointed": pointed(known), "sure": sure(found)}
-    words |= {
-        "cases": cases(known),
-        "tasks": by_task(known, found),
-        "best": best_of_task(known, found),
-        "close": close(known, found),
-    }
+    told = by_task(known, found)
+    words |= {"cases": cases(known), "told": told, "best": best_of_task(told), "close": close(known, found)}
+    points_of = [f"{task} {count}" for task, count in known.task.value_counts().sort_index().items()]
+    words |= {"points_of": points_of, "task_rows": [
+        {"alignment": ALIGNMENTS[str(name)].label} | row.map(decimal).to_dict() for name, row in told.iterrows()
+    ]}  # fmt: skip
     words |= {"seeing": _seeing(found), "limit": next(iter(SURE)), "enough": enough(known)}
     words |= {"earlier": int(known.study.isin(EARLIER).sum())}
     return filled("question.md.j2", **words)
@@ -110,7 +109,7 @@ def enough(known: pd.DataFrame) -> list[dict[str, Any]]:
     rows = known[(known.task == NEXT_MOVE) & known.cell.isin(SAME_STATES.values())]
     both = [(board, part) for board, part in rows.groupby("board") if part.cell.nunique() == len(SAME_STATES)]
     return [
-        {"board": board, "label": label}
+        {"board": board, "label": label, "seeds": int((part.cell == cell).sum())}
         | {name: float(part[part.cell == cell][name].mean()) for name in ("retrieval", "follows")}
         for board, part in both
         for label, cell in SAME_STATES.items()
@@ -128,11 +127,12 @@ def table(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[st
     rows = []
     ranked = _ranked(known)
     for name, one in found.items():
-        skilled = of_bases(ranked, name, given="skill") or NOTHING
+        skilled = of_bases(ranked, name, given="skill")
         left = [decimal(value) for value in sorted(value for _, value in without_each(known, name))]
         rows.append({
             "alignment": ALIGNMENTS[name].label, "kind": ALIGNMENTS[name].sees,
-            "Spearman": shown(one), "points": one.points, "given skill": shown(skilled), "of points": skilled.points,
+            "Spearman": shown(one), "points": one.points,
+            "given skill": shown(skilled), "of points": skilled.points if skilled else 0,
             "of the pointer": shown(of_bases(known, name, "pointer")),
             "without winner": shown(of_bases(known[known.task != "winner"], name)),
             "without one study": f"{left[0]} to {left[-1]}" if left else "-",
@@ -178,25 +178,23 @@ def cases(known: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, int]]:
     return {kind: (known[x & y], int(x.sum())) for kind, x, y in zip(KINDS, could, does, strict=True)}
 
 
-def by_task(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[dict[str, str]]:
-    """A row per alignment: the correlation among the points of every task."""
-    parts = {f"{task} ({len(part)})": part for task, part in known.groupby("task")}
-    told = {name: {head: of_bases(part, name) for head, part in parts.items()} for name in found}
-    return [
-        {"alignment": ALIGNMENTS[name].label} | {head: decimal(one.value if one else None) for head, one in row.items()}
-        for name, row in told.items()
-    ]
+def by_task(known: pd.DataFrame, found: Mapping[str, Correlation]) -> pd.DataFrame:
+    """The correlation of every alignment (row) among the points of every task (column); NaN with fewer than LEAST."""
+
+    def among(part: pd.DataFrame) -> float:
+        return float(spearman(*part.to_numpy().T)) if len(part) >= LEAST else float("nan")
+
+    tasks = known.groupby("task")
+    return pd.DataFrame({
+        task: {name: among(part[[name, "follows"]].dropna()) for name in found} for task, part in tasks
+    })  # fmt: skip
 
 
-def best_of_task(known: pd.DataFrame, found: Mapping[str, Correlation]) -> list[str]:
+def best_of_task(told: pd.DataFrame) -> list[str]:
     """Task by task, the measure that predicts it best, and what that makes of a mirror."""
-    told = []
-    for task, part in known.groupby("task"):
-        ranked = {name: one.value for name in found if (one := of_bases(part, name)) is not None}
-        if ranked:
-            best = max(ranked, key=lambda name: ranked[name])
-            told.append(f"{task}: {ALIGNMENTS[best].label} ({decimal(ranked[best])}, {ALIGNMENTS[best].sees})")
-    return told
+    best = told.dropna(axis=1, how="all").idxmax()
+    shown_as = {name: ALIGNMENTS[name] for name in told.index}
+    return [f"{task}: {shown_as[x].label} ({decimal(told[task][x])}, {shown_as[x].sees})" for task, x in best.items()]
 
 
 def pointed(known: pd.DataFrame) -> tuple[str, str] | None:

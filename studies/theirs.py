@@ -22,7 +22,7 @@ GOLD = stage_of("gold", "before")
 
 
 def positive(values: Iterable[float | None]) -> Outcome:
-    """By the interval of their mean."""
+    """Whether their mean is, by its interval."""
     mean = over_seeds(values)
     if mean is None or mean.interval is None:
         return None
@@ -101,11 +101,10 @@ def distant_more(found: Found) -> Outcome:
 
 
 def hurts(found: Found) -> Outcome:
-    """Whether wrong entries cost a wide model something, in any language, before or during."""
+    """Wrong entries cost a wide model something; over languages, before and during."""
     stages = [stage_of("wrong", schedule) for schedule in SCHEDULES]
     gains = [gain(found, cell, stage) for cell, stage in product(of_width("large"), stages)]
-    known = [value for value in gains if value is not None]
-    return True if any(value < -CLEAR for value in known) else False if len(known) == len(gains) else None
+    return positive(-CLEAR - value for value in gains if value is not None)
 
 
 THEIRS: Mapping[str, Mapping[str, Judge]] = {
@@ -130,7 +129,7 @@ THEIRS: Mapping[str, Mapping[str, Judge]] = {
         "realignment before fine-tuning helps": rises,
         "it helps distant languages most": distant_more,
         "it helps small models most": smaller_more,
-        "a faulty dictionary can hurt a strong model": hurts,
+        "a faulty dictionary hurts a strong model": hurts,
     },
     "imbalance": {
         "a game of a rare language is worth more": more("naive_9_1", "naive", "rarer"),

@@ -1,7 +1,6 @@
 """Proves: points are read from the tables as other code reads them; correlations find what is planted, their intervals count
 cells and not seeds; the committed page is what its committed runs make it."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +15,7 @@ from studies import RESULTS
 from studies.correlation import correlation, partial, spearman, within, within_drawn, without_each
 from studies.points import ALIGNMENTS, COLUMNS, NEXT_MOVE, points
 from studies.question import (
+    KINDS,
     STATES,
     best_of_task,
     by_task,
@@ -41,8 +41,8 @@ def planted(follows: Callable[[np.ndarray, np.ndarray], np.ndarray], cells: int 
     x, skill = random.random(cells), random.random(cells)
     one = pd.DataFrame({
         "board": "6x6", "study": [f"study_{i % 3}" for i in range(cells)], "cell": [f"cell_{i}" for i in range(cells)],
-        "base": [f"cell_{i}" for i in range(cells)], "language": "atomic_0", "task": ["flips", "bracket"] * (cells // 2), "x": x, "noise": random.random(cells), "skill": skill,
-        "follows": follows(x, skill),
+        "base": [f"cell_{i}" for i in range(cells)], "language": "atomic_0", "x": x, "noise": random.random(cells),
+        "task": ["flips", "bracket"] * (cells // 2), "skill": skill, "follows": follows(x, skill),
     })  # fmt: skip
     return pd.concat([one.assign(seed=seed) for seed in range(seeds)], ignore_index=True)
 
@@ -112,15 +112,12 @@ def test_within_a_factor_its_own_effect_is_gone() -> None:
     assert inside is not None
     assert abs(inside) < 0.25
     assert within(known, "x", "cell") is None
-    drawn = re.fullmatch(r"(\S+) \[(\S+), (\S+)\]", within_drawn(known, "x", "task"))
-    assert drawn
-    value, low, high = map(float, drawn.groups())
-    assert value == pytest.approx(inside, abs=1e-3)
-    assert low < 0 < high
-    assert high - low < 0.7
-    tied = known.assign(follows=known.x)
-    assert within_drawn(tied, "x", "task").startswith("1.000 [1.000")
-    assert within_drawn(known, "x", "cell") == "-"
+    drawn, tied = (within_drawn(x, "x", "task") for x in (known, known.assign(follows=known.x)))
+    assert drawn is not None and tied is not None  # noqa: PT018
+    assert drawn.value == inside
+    assert drawn.low < 0 < drawn.high < drawn.low + 0.7
+    assert [tied.value, tied.low, tied.high] == pytest.approx([1, 1, 1])
+    assert within_drawn(known, "x", "cell") is None
 
 
 @pytest.fixture(scope="module")
@@ -214,14 +211,12 @@ def test_what_breaks_the_rule_is_shown_by_its_kind() -> None:
     known.loc[[1, 2, 3], ["retrieval", "retrieval_best_map"]] = [[0.3, 0.3], [0.3, 0.31], [0.1, 0.9]]
     known.loc[0, "task"] = "winner"
     assert [(row["kind"], row["cell"]) for row in exceptions(known)] == [
-        ("alike, but a task does not", "cell_6, seed 0, 6x6"), ("alike, but a task does not", "cell_5, seed 0, 6x6"),
-        ("unlike, but it follows", "cell_1, seed 0, 6x6"), ("alike through a map only", "cell_3, seed 0, 6x6"),
+        (KINDS[1], "cell_6, seed 0, 6x6"), (KINDS[1], "cell_5, seed 0, 6x6"),
+        (KINDS[2], "cell_1, seed 0, 6x6"), (KINDS[3], "cell_3, seed 0, 6x6"),
     ]  # fmt: skip
     assert [(len(broken), could) for broken, could in cases(known).values()] == [(0, 0), (2, 4), (1, 1), (1, 1)]
     known.loc[6, "source"], known.loc[5, "task"] = 0.04, "next move"
-    assert [row["kind"] for row in exceptions(known)][:2] == [
-        "alike, but the next move does not follow", "unlike, but it follows",
-    ]  # fmt: skip
+    assert [row["kind"] for row in exceptions(known)][:2] == [KINDS[0], KINDS[2]]
 
 
 def test_what_predicts_one_task_may_not_predict_another() -> None:
@@ -231,12 +226,12 @@ def test_what_predicts_one_task_may_not_predict_another() -> None:
         cosine=known.x.where(~flips, known.noise), probe_best_map=known.x.where(flips, known.noise)
     )
     found = correlations(known)
-    assert best_of_task(known, found) == [
+    told = by_task(known, found)
+    assert best_of_task(told) == [
         "bracket: cosine (1.000, blind to a mirror)", "flips: probes, best map (1.000, reads through maps)",
     ]  # fmt: skip
-    rows = {row["alignment"]: row for row in by_task(known, found)}
-    assert rows["cosine"]["bracket (20)"] == rows["probes, best map"]["flips (20)"] == "1.000"
-    assert abs(float(rows["cosine"]["flips (20)"])) < 0.6
+    assert told["bracket"]["cosine"] == told["flips"]["probe_best_map"] == pytest.approx(1)
+    assert abs(told["flips"]["cosine"]) < 0.6
 
 
 def test_what_is_not_told_from_the_first_is_named_and_the_answer_is_by_its_lower_end() -> None:

@@ -11,7 +11,6 @@ from mothello.measures.probes.config import ProbesConfig
 from mothello.measures.probes.fit import FittedProbes
 from mothello.measures.probes.kept import FILE, kept_for
 from mothello.measures.probes.measure import fitted_probes
-from mothello.measures.probes.targets import TARGETS
 from mothello.stages.run import Run
 
 SHOWN = (("linear", "absolute"), ("linear", "relative"), ("mlp", "absolute"))
@@ -29,8 +28,7 @@ def kept_probes(run: Run) -> FittedProbes | None:
     """Those that the run keeps for this state of the model, fitted the longest."""
     folders = sorted(path.parent for path in run.folder.path.glob(f"measures/*/{FILE}"))
     found = [kept_for(folder, run.subject()) for folder in folders]
-    whole = [one for one in found if one and {*TARGETS} <= {*one.targets} and one.some_layers is None]
-    linear = [one for one in whole if "linear" in one.modules]
+    linear = [one for one in found if one and one.cover(["linear"])]
     return max(linear, key=lambda one: one.steps, default=None)
 
 

@@ -47,6 +47,10 @@ class FittedProbes:
         """The layers that are probed."""
         return range(self.mean.shape[1]) if self.some_layers is None else self.some_layers
 
+    def cover(self, kinds: Sequence[str]) -> bool:
+        """Whether these kinds are here, for both colorings of the board and at every layer."""
+        return {*kinds} <= {*self.modules} and {*TARGETS} <= {*self.targets} and self.some_layers is None
+
     def normalize(self, x: Float[Tensor, "layer row d_model"], source: int) -> Float[Tensor, "layer row d_model"]:
         """Activations as the probes of ``source`` expect them, whichever language they come from."""
         return (x - self.mean[source]) * self.scale[source]

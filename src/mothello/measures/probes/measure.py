@@ -52,8 +52,7 @@ def probes_of(subject: Subject, config: ProbesConfig) -> FittedProbes:
     """The probes of a config as the measure "probes" kept them beside the subject's folder, all of them, else fitted
     now."""
     kept = None if subject.folder is None else kept_for(subject.folder.parent / folder_name(config), subject)
-    whole = kept and {*config.probes} == {*kept.modules} and {*TARGETS} <= {*kept.targets} and kept.some_layers is None
-    return kept if kept and whole else fitted_probes(subject, config)
+    return kept if kept and kept.cover(config.probes) else fitted_probes(subject, config)
 
 
 @MEASURES.register("probes")
